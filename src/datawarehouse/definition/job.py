@@ -1,0 +1,54 @@
+"""What a batch job's function gets: one argument, the same on both hosts.
+
+def hourly_counts(job):
+    [(count,)] = job.query("select count(*) from clicks where inserted_at = ?", [job.partition])
+    yield {"event_type": "clicks", "count": count, "time": job.partition}
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from datawarehouse.errors import DeclarationError
+
+
+class JobContext(Protocol):
+    """The promise both hosts keep to a job.
+
+    `time` is the scheduled instant (UTC); `partition` the newest hour that ended at or before it, as
+    YYYY/MM/DD/HH; `open_partition` the hour that `time` lies in. Rows that the function returns or yields are
+    written for `partition`.
+    """
+
+    time: datetime
+    partition: str
+    open_partition: str
+
+    def query(self, sql: str, params: Sequence[Any] | None = None) -> Iterable[tuple[Any, ...]]: ...
+
+    def write(self, rows: Iterable[Mapping[str, Any]], partition: str | None = None) -> None: ...
+
+
+def checked_job(table: str, job: Any) -> Callable[..., Any]:
+    """`job` if it is a module-level function of one argument, else DeclarationError.
+
+    A lambda, a nested function or a bound method cannot be found again by name, in another process or in AWS
+    Lambda.
+    """
+    valid = "a job is a function defined with `def` at the top level of a module, taking one argument, the job context"
+    if not inspect.isfunction(job):
+        raise DeclarationError(f"Table {table!r}: the job is {job!r}; {valid}.")
+    if job.__name__ == "<lambda>" or "<locals>" in job.__qualname__ or "." in job.__qualname__:
+        kind = "a lambda" if job.__name__ == "<lambda>" else f"{job.__qualname__!r}, which is not at the top level"
+        raise DeclarationError(f"Table {table!r}: the job is {kind}; {valid}.")
+    try:
+        inspect.signature(job).bind(object())
+    except TypeError:
+        raise DeclarationError(
+            f"Table {table!r}: the job {job.__name__}{inspect.signature(job)} cannot be called with one argument; "
+            f"{valid}."
+        ) from None
+    return job

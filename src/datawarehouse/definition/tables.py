@@ -1,0 +1,154 @@
+"""The kinds of tables a warehouse has, as plain immutable data.
+
+`table(...)` below is the one place where a declared table is checked; the subclasses only carry more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from datawarehouse.definition.types import Array, ColumnType, Map, Struct, parse_type
+from datawarehouse.errors import DeclarationError
+
+DATA_FORMATS = ("parquet", "JSON")
+QUARANTINE_SUFFIX = "_quarantine"
+NAME_CHARACTERS_MAX = 255
+
+# Word after word what a table may not be called, and why.
+_RESERVED = {
+    "errors": "the folder of rejected records is called so",
+    "information_schema": "SQL engines keep their own tables there",
+}
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+Columns = Mapping[str, str] | Iterable[Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    type: ColumnType
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table that is declared here and filled by the user's own means."""
+
+    kind: ClassVar[str] = "table"
+
+    name: str
+    columns: tuple[Column, ...]
+    partition_keys: tuple[Column, ...]
+    data_format: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamingInputTable(Table):
+    """A table filled from its input stream, in hourly partitions by arrival time."""
+
+    kind: ClassVar[str] = "streaming input table"
+
+    input_stream_shard_count: int
+    partition_schedule_expression: str
+    file_flush_interval_seconds: int
+
+    @property
+    def partition_key_name(self) -> str:
+        return self.partition_keys[0].name
+
+
+@dataclass(frozen=True, slots=True)
+class BatchInputTable(Table):
+    """A table filled by a job, the user's function, on a schedule."""
+
+    kind: ClassVar[str] = "batch input table"
+
+    job: Callable[..., Any]
+    schedule_expression: str
+    policy_arns_to_attach: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputStream:
+    """Where producers of a streaming input table send to; it is named as its table."""
+
+    name: str
+    shard_count: int
+
+
+def checked_name(name: Any, what: str) -> str:
+    """`name` if Glue and Athena take it unquoted, else DeclarationError."""
+    valid = (
+        f"a {what} name starts with a lower-case letter and has lower-case letters, digits and underscores, "
+        f"at most {NAME_CHARACTERS_MAX}"
+    )
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > NAME_CHARACTERS_MAX:
+        hint = ""
+        if isinstance(name, str):
+            suggestion = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")[:NAME_CHARACTERS_MAX]
+            if _NAME.fullmatch(suggestion):
+                hint = f" Try {suggestion!r}."
+        raise DeclarationError(f"Illegal {what} name {name!r}: {valid}.{hint}")
+    return name
+
+
+def checked_table_name(name: Any) -> str:
+    checked_name(name, "table")
+    if name in _RESERVED:
+        raise DeclarationError(f"The table name {name!r} is reserved: {_RESERVED[name]}. Choose another name.")
+    if name.endswith(QUARANTINE_SUFFIX):
+        raise DeclarationError(
+            f"The table name {name!r} is reserved: '<table>{QUARANTINE_SUFFIX}' holds the rejected records of "
+            "<table>. Choose a name that does not end so."
+        )
+    return str(name)
+
+
+def checked_columns(table: str, columns: Columns, what: str = "column") -> tuple[Column, ...]:
+    """The declared columns of a table, from `{name: type}` or `[{"name": ..., "type": ...}]`."""
+    form = "a mapping {name: type} or a list of {'name': ..., 'type': ...}"
+    if isinstance(columns, Mapping):
+        pairs = list(columns.items())
+    elif isinstance(columns, Iterable) and not isinstance(columns, str | bytes):
+        pairs = []
+        for item in columns:
+            if not isinstance(item, Mapping) or set(item) != {"name", "type"}:
+                raise DeclarationError(f"Table {table!r}: {what} {item!r} is not understood; columns are {form}.")
+            pairs.append((item["name"], item["type"]))
+    else:
+        raise DeclarationError(f"Table {table!r}: got {columns!r}; columns are {form}.")
+    found: dict[str, Column] = {}
+    for name, type_text in pairs:
+        try:
+            column = Column(checked_name(name, what), parse_type(type_text))
+        except DeclarationError as error:
+            raise DeclarationError(f"Table {table!r}, {what} {name!r}: {error}") from None
+        if name in found:
+            raise DeclarationError(f"Table {table!r} has two {what}s named {name!r}; each name is given once.")
+        found[name] = column
+    return tuple(found.values())
+
+
+def checked_table(name: Any, columns: Columns, partition_keys: Columns | None, data_format: str) -> dict[str, Any]:
+    """The fields that every kind of table has, checked."""
+    checked_table_name(name)
+    if data_format not in DATA_FORMATS:
+        raise DeclarationError(
+            f"Table {name!r}: unknown data format {data_format!r}; valid are {' and '.join(map(repr, DATA_FORMATS))}."
+        )
+    checked = checked_columns(name, columns)
+    if not checked:
+        raise DeclarationError(f"Table {name!r} has no columns; declare at least one, e.g. {{'id': 'string'}}.")
+    keys = checked_columns(name, partition_keys or (), "partition key")
+    for key in keys:
+        if isinstance(key.type, Array | Map | Struct):
+            raise DeclarationError(f"Table {name!r}: partition key {key.name!r} is {key.type}; use string.")
+        if any(column.name == key.name for column in checked):
+            raise DeclarationError(
+                f"Table {name!r}: {key.name!r} is declared as a column and as a partition key. A partition key is "
+                "queryable like a column and is not stored in the files: remove it from the columns."
+            )
+    return {"name": name, "columns": checked, "partition_keys": keys, "data_format": data_format}
