@@ -15,12 +15,12 @@ __all__ = ["Warehouse", "open_warehouse"]
 
 _HOME_OF = {
     "Warehouse": "datawarehouse.definition.warehouse",
-    "open_warehouse": "datawarehouse.runtime",
+    "open_warehouse": "datawarehouse.runtime.embedded",
 }
 
 if TYPE_CHECKING:
     from datawarehouse.definition.warehouse import Warehouse
-    from datawarehouse.runtime import open_warehouse
+    from datawarehouse.runtime.embedded import open_warehouse
 
 
 def __getattr__(name: str) -> Any:

@@ -152,3 +152,20 @@ def checked_table(name: Any, columns: Columns, partition_keys: Columns | None, d
                 "queryable like a column and is not stored in the files: remove it from the columns."
             )
     return {"name": name, "columns": checked, "partition_keys": keys, "data_format": data_format}
+
+
+QUARANTINE_COLUMNS = tuple(
+    Column(name, parse_type(kind))
+    for name, kind in (
+        ("arrival_timestamp", "timestamp"),
+        ("shard_id", "string"),
+        ("sequence_number", "string"),
+        ("error_code", "string"),
+        ("error_message", "string"),
+        ("column_name", "string"),
+        ("expected", "string"),
+        ("received", "string"),
+        ("raw_data", "binary"),
+    )
+)
+"""The columns of a quarantine. raw_data are the bytes of the record as they were sent."""

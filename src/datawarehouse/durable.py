@@ -1,0 +1,214 @@
+"""What survives a power loss: the few file operations whose order decides it. Nobody else syncs or renames.
+
+The promises, each kept by the order of steps inside one function:
+
+1. `AppendFile.append` + `AppendFile.sync`: bytes appended before a sync that returned are there after a crash.
+   Bytes after the last sync may be missing, cut short or replaced by zeros, in any order.
+2. `create`: the new file's first bytes are synced, then its folder entry. Whoever finds the name after a crash,
+   once `create` returned, finds those bytes.
+3. `publish`: a file that was written aside is synced, renamed, and the folder is synced. A reader sees all of the
+   file or no file; once `publish` returned, the name survives.
+4. `replace`: as `publish`, for small files given as bytes, over an older file of that name.
+5. `make_folder`, `remove`: the change of the parent folder is synced.
+
+`Disk` is the seam: `LocalDisk` is the operating system; the tests put a model of a disk that loses power there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+ASIDE_SUFFIX = ".aside"
+"""Files being written end so. Readers ignore them; an owner removes those of a dead owner when it opens."""
+
+_WRITEV_BUFFERS_MAX = 512  # POSIX promises 16, Linux and macOS take 1024
+
+
+class File(Protocol):
+    """An open file, written at its end."""
+
+    def write(self, buffers: Sequence[bytes]) -> None: ...
+    def sync(self) -> None: ...
+    def truncate(self, size: int) -> None: ...
+    def close(self) -> None: ...
+
+
+class Disk(Protocol):
+    """The operations that durability is built from. Paths are absolute."""
+
+    def open(self, path: Path, *, new: bool) -> File: ...
+    def read(self, path: Path, offset: int = 0, length: int | None = None) -> bytes: ...
+    def size(self, path: Path) -> int: ...
+    def names(self, folder: Path) -> list[str]: ...
+    def exists(self, path: Path) -> bool: ...
+    def rename(self, source: Path, target: Path) -> None: ...
+    def remove(self, path: Path) -> None: ...
+    def make_folder(self, path: Path) -> None: ...
+    def sync_folder(self, path: Path) -> None: ...
+
+
+class _LocalFile:
+    def __init__(self, path: Path, new: bool) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if new else 0)
+        self._fd = os.open(path, flags, 0o644)
+
+    def write(self, buffers: Sequence[bytes]) -> None:
+        for start in range(0, len(buffers), _WRITEV_BUFFERS_MAX):
+            group = buffers[start : start + _WRITEV_BUFFERS_MAX]
+            written, wanted = os.writev(self._fd, group), sum(map(len, group))
+            if written < wanted:  # a short write: a signal, a full disk
+                rest = memoryview(b"".join(group))[written:]
+                while rest:
+                    rest = rest[os.write(self._fd, rest) :]
+
+    def sync(self) -> None:
+        _sync(self._fd)
+
+    def truncate(self, size: int) -> None:
+        os.ftruncate(self._fd, size)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class LocalDisk:
+    """The file system of this machine."""
+
+    def open(self, path: Path, *, new: bool) -> File:
+        return _LocalFile(path, new)
+
+    def read(self, path: Path, offset: int = 0, length: int | None = None) -> bytes:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(-1 if length is None else length)
+
+    def size(self, path: Path) -> int:
+        return path.stat().st_size
+
+    def names(self, folder: Path) -> list[str]:
+        return [entry.name for entry in folder.iterdir()]
+
+    def exists(self, path: Path) -> bool:
+        return path.exists()
+
+    def rename(self, source: Path, target: Path) -> None:
+        source.rename(target)
+
+    def remove(self, path: Path) -> None:
+        path.unlink()
+
+    def make_folder(self, path: Path) -> None:
+        path.mkdir()
+
+    def sync_folder(self, path: Path) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _sync(fd: int) -> None:
+    # On macOS fsync leaves the bytes in the drive's cache; F_FULLFSYNC does not (man 2 fsync).
+    if sys.platform == "darwin":
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    else:
+        os.fdatasync(fd)
+
+
+LOCAL_DISK = LocalDisk()
+
+
+class AppendFile:
+    """A file that only grows; `synced` bytes of it survive anything."""
+
+    def __init__(self, disk: Disk, path: Path) -> None:
+        self._file = disk.open(path, new=False)
+        self.path = path
+        self.written = self.synced = disk.size(path)
+
+    def append(self, buffers: Sequence[bytes]) -> None:
+        """Write at the end. After an OSError the file holds an unknown part of the bytes: see `cut_back`."""
+        self._file.write(buffers)
+        self.written += sum(map(len, buffers))
+
+    def sync(self) -> None:
+        self._file.sync()
+        self.synced = self.written
+
+    def cut_back(self, size: int) -> None:
+        """Make the file end at `size`, durably."""
+        self._file.truncate(size)
+        self._file.sync()
+        self.written = self.synced = size
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def create(disk: Disk, path: Path, buffers: Sequence[bytes]) -> None:
+    """Create `path` with its first bytes. Raises FileExistsError."""
+    file = disk.open(path, new=True)
+    try:
+        file.write(buffers)
+        file.sync()
+    finally:
+        file.close()
+    disk.sync_folder(path.parent)
+
+
+def publish(disk: Disk, aside: Path, target: Path) -> None:
+    """Give a finished file, written under another name in the same file system, its name."""
+    file = disk.open(aside, new=False)
+    try:
+        file.sync()
+    finally:
+        file.close()
+    disk.rename(aside, target)
+    disk.sync_folder(target.parent)
+
+
+def replace(disk: Disk, path: Path, content: bytes) -> None:
+    """Write a small file whole, over an older one."""
+    aside = path.with_name(path.name + ASIDE_SUFFIX)
+    if disk.exists(aside):
+        disk.remove(aside)
+    file = disk.open(aside, new=True)
+    try:
+        file.write([content])
+        file.sync()
+    finally:
+        file.close()
+    disk.rename(aside, path)
+    disk.sync_folder(path.parent)
+
+
+def make_folder(disk: Disk, root: Path, path: Path) -> None:
+    """Make `path` and its missing parents below `root`, which exists, and sync each entry on the way.
+
+    Entries that exist are synced as well: a process that was killed may have made them and not got to the sync.
+    Callers remember the folders that they made sure of.
+    """
+    for folder in reversed([path, *path.parents][: len(path.relative_to(root).parts)]):
+        with suppress(FileExistsError):
+            disk.make_folder(folder)
+        disk.sync_folder(folder.parent)
+
+
+def remove(disk: Disk, paths: Iterable[Path]) -> None:
+    """Remove files; a missing one is as good as removed."""
+    folders = set()
+    for path in paths:
+        try:
+            disk.remove(path)
+        except FileNotFoundError:
+            continue
+        folders.add(path.parent)
+    for folder in folders:
+        disk.sync_folder(folder)

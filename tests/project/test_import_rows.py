@@ -1,0 +1,83 @@
+"""Imports point from higher rows to lower ones (ARCHITECTURE.md); inside one folder they have no cycles."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "datawarehouse"
+
+ROWS = [
+    {"errors"},
+    {"definition", "durable", "settings", "clock"},
+    {"journal", "parquet", "catalog", "sql", "folder"},
+    {"intake", "convert", "query"},
+    {"server", "quarantine"},
+    {"runtime"},
+    {"cli"},
+]
+ROW_OF = {part: row for row, parts in enumerate(ROWS) for part in parts}
+HEAVY = {
+    "pyarrow": {"parquet", "convert", "query", "runtime"},  # runtime: for an annotation alone
+    "duckdb": {"query"},
+    "sqlglot": {"sql"},
+    "sqlite3": {"catalog"},
+    "uvicorn": {"runtime"},
+    "uvloop": {"runtime"},
+}
+
+
+def modules():
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        if parts[-1] == "__init__":
+            parts = parts[:-1]
+        yield ".".join(("datawarehouse", *parts)), path
+
+
+def imports(path: Path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def part_of(module: str) -> str:
+    return module.split(".")[1] if module.count(".") else ""
+
+
+@pytest.mark.parametrize(("module", "path"), list(modules()), ids=lambda value: value if isinstance(value, str) else "")
+def test_a_module_imports_from_lower_rows_only(module, path):
+    part = part_of(module)
+    if not part:  # datawarehouse/__init__.py names its public names, and resolves them when they are used
+        return
+    for imported in imports(path):
+        if imported.startswith("datawarehouse.") and part_of(imported) != part:
+            other = part_of(imported)
+            if other in ROW_OF:
+                assert ROW_OF[other] < ROW_OF[part], f"{module} (row {ROW_OF[part]}) imports {imported}"
+        library = imported.split(".")[0]
+        if library in HEAVY:
+            assert part in HEAVY[library], f"{module} imports {library}"
+
+
+def test_no_import_cycles():
+    known = dict(modules())
+    graph = {
+        name: {other for other in imports(path) if other in known and other != name} for name, path in known.items()
+    }
+    graph.pop("datawarehouse")
+    for name in graph:
+        graph[name].discard("datawarehouse")
+        package = name.rpartition(".")[0]
+        graph[name].discard(package)  # a package is imported before what is in it
+    list(TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+def test_every_part_of_the_package_has_a_row():
+    parts = {path.stem if path.is_file() else path.name for path in SOURCE.iterdir()}
+    assert parts - {"__init__", "__pycache__", "py"} - {"py.typed"} == set(ROW_OF)
