@@ -1,0 +1,482 @@
+"""The journal of one stream: append with group commit, read, trim, and opening after a crash.
+
+Appending
+  1. `enqueue` puts an entry in the queue. Nothing is numbered yet.
+  2. `flush` takes all that is queued, gives each entry its record numbers and arrival time in order, writes
+     the blocks in one go, syncs once, and only then resolves the tickets. Callers that wait for a flush under
+     way are all served by the next one: the group.
+  3. When writing or syncing fails, the file is cut back to its synced end and a new segment is begun before
+     the next write, because a failed sync leaves the page cache in doubt. The group's tickets fail; no number
+     was used.
+
+Opening
+  1. The segments in order must follow each other without a gap. A last segment without a whole first block is
+     the remains of a segment being created, and is removed.
+  2. Only the last segment is read: its first block restores the counters and the remembered idempotency keys,
+     the following blocks bring them up to date.
+  3. At the first block that is not whole, the segment is cut: what follows was never acknowledged. If a later
+     block says that the place had been synced, acknowledged bytes are damaged, and opening is refused.
+
+Positions are byte offsets in the stream as if all its segments were one file; a segment is named by the
+position of its first byte.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from array import array
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from datawarehouse.clock import Clock
+from datawarehouse.durable import AppendFile, Disk, create, make_folder, remove
+from datawarehouse.errors import DataWarehouseError, JournalDamaged
+from datawarehouse.journal.block import (
+    HEADER_BYTES,
+    MAGIC,
+    RECORDS,
+    START,
+    Block,
+    Entry,
+    Header,
+    Keys,
+    body_is_whole,
+    decode_block,
+    decode_header,
+    decode_keys,
+    encode,
+    encode_entry,
+    keys_of,
+)
+
+SEGMENT_SUFFIX = ".journal"
+SEGMENT_BYTES = 32 * 1024 * 1024
+KEYS_REMEMBERED_MAX = 20_000
+_READ_BYTES = 8 * 1024 * 1024
+
+_STATE = struct.Struct("<QQQI")  # next record, last arrival, stream created, remembered keys
+_REMEMBERED = struct.Struct("<32sQQI")  # digests, arrival, first record, count
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where an entry went: its records are numbered from `first_record` on."""
+
+    first_record: int
+    arrival_ms: int
+    count: int
+
+
+class Ticket:
+    """The answer to an append that is under way; `result` is there once `done` was called.
+
+    `done` runs in the thread that flushed, after the bytes are durable or the append has failed.
+    """
+
+    __slots__ = ("done", "entry", "error", "result")
+
+    def __init__(self, entry: Entry, done: Callable[[], None] | None) -> None:
+        self.entry = entry
+        self.done = done
+        self.result: Appended | None = None
+        self.error: Exception | None = None
+
+    def outcome(self) -> Appended:
+        if self.result is None:
+            raise self.error or DataWarehouseError("The append was not flushed yet.")
+        return self.result
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a stream without any segment begins: its position and next record as the catalog knows them."""
+
+    position: int = 0
+    record: int = 0
+    arrival_ms: int = 0
+
+
+@dataclass
+class _Segment:
+    start: int
+    path: Path
+
+
+@dataclass
+class _State:
+    """What a segment's first block restores, and the blocks after it bring up to date."""
+
+    next_record: int
+    last_arrival_ms: int
+    created_ms: int
+    keys: OrderedDict[bytes, tuple[bytes, Appended]] = field(default_factory=OrderedDict)
+
+
+class Journal:
+    """The journal of one stream, in a folder of its own. All methods can be called from any thread."""
+
+    def __init__(
+        self,
+        root: Path,
+        stream: str,
+        clock: Clock,
+        disk: Disk,
+        start: Start | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+        key_window_ms: int = 24 * 3_600_000,
+    ) -> None:
+        """Open the journal of `stream` below the folder `root`, or begin it at `start`.
+
+        Raises JournalDamaged if bytes that were acknowledged cannot be read back.
+        """
+        self.stream = stream
+        self.folder = root / stream
+        self._clock = clock
+        self._disk = disk
+        self._segment_bytes = segment_bytes
+        self._key_window_ms = key_window_ms
+        self._queue: list[Ticket] = []
+        self._queue_lock = threading.Lock()
+        self._flush_lock = threading.Lock()
+        self._must_roll = False
+        self._file: AppendFile
+        make_folder(disk, root, self.folder)
+        self._segments = self._find_segments()
+        self._open(start or Start())
+
+    # -- appending
+
+    def enqueue(self, entry: Entry, done: Callable[[], None] | None = None) -> Ticket:
+        """Queue an entry for the next flush."""
+        ticket = Ticket(entry, done)
+        with self._queue_lock:
+            self._queue.append(ticket)
+        return ticket
+
+    @property
+    def has_queued(self) -> bool:
+        """Whether entries wait for a flush."""
+        return bool(self._queue)
+
+    def append(self, entry: Entry) -> Appended:
+        """Append one entry and return when it is durable. Raises OSError if the disk refuses."""
+        ticket = self.enqueue(entry)
+        self.flush()
+        return ticket.outcome()
+
+    def flush(self) -> None:
+        """Make everything queued durable, and resolve the tickets. Returns at once if nothing is queued."""
+        with self._flush_lock:
+            with self._queue_lock:
+                group, self._queue = self._queue, []
+            if not group:
+                return
+            try:
+                self._append_group(group)
+            except Exception as error:
+                for ticket in group:
+                    ticket.error = error
+        for ticket in group:
+            if ticket.done:
+                ticket.done()
+
+    def _append_group(self, group: list[Ticket]) -> None:
+        state = self._state
+        if self._must_roll or self._file.written >= self._segment_bytes:
+            self._roll()
+        record, arrival = state.next_record, max(state.last_arrival_ms, self._clock.now_ms())
+        buffers: list[bytes] = []
+        results: list[Appended] = []
+        for ticket in group:
+            results.append(Appended(record, arrival, ticket.entry.count))
+            buffers += encode_entry(ticket.entry, record, arrival, self.synced)
+            record += ticket.entry.count
+        synced = self._file.synced
+        try:
+            self._file.append(buffers)
+            self._file.sync()
+        except BaseException:
+            self._must_roll = True
+            self._file.cut_back(synced)
+            raise
+        state.next_record, state.last_arrival_ms = record, arrival
+        for ticket, result in zip(group, results, strict=True):
+            if ticket.entry.keys:
+                self._remember(ticket.entry.keys, result)
+            ticket.result = result
+
+    def _roll(self) -> None:
+        """Begin a new segment at the synced end of the last one."""
+        self._forget_old_keys()
+        self._add_segment(self.synced)
+        self._must_roll = False
+
+    def _add_segment(self, position: int) -> None:
+        segment = _Segment(position, self.folder / f"{position:020d}{SEGMENT_SUFFIX}")
+        if self._disk.exists(segment.path):  # the remains of a roll that failed half way
+            remove(self._disk, [segment.path])
+        create(self._disk, segment.path, self._start_block(position))
+        if self._segments:
+            self._file.close()
+        self._file = AppendFile(self._disk, segment.path)
+        self._segments = [*self._segments, segment]
+
+    def _start_block(self, position: int) -> list[bytes]:
+        state = self._state
+        body = [_STATE.pack(state.next_record, state.last_arrival_ms, state.created_ms, len(state.keys))]
+        for key, (content, result) in state.keys.items():
+            body.append(_REMEMBERED.pack(key + content, result.arrival_ms, result.first_record, result.count))
+        return encode(START, 0, [b"".join(body)], 0, state.next_record, state.last_arrival_ms, position)
+
+    # -- idempotency
+
+    def seen(self, keys: Keys) -> tuple[bool, Appended] | None:
+        """Whether a request with this key was appended within the window: (same content, where it went)."""
+        found = self._state.keys.get(keys.key)
+        if found is None or found[1].arrival_ms < self._clock.now_ms() - self._key_window_ms:
+            return None
+        return found[0] == keys.content, found[1]
+
+    def _remember(self, keys: Keys, result: Appended) -> None:
+        self._state.keys[keys.key] = (keys.content, result)
+        self._state.keys.move_to_end(keys.key)
+        if len(self._state.keys) > KEYS_REMEMBERED_MAX:
+            self._state.keys.popitem(last=False)
+
+    def _forget_old_keys(self) -> None:
+        oldest = self._clock.now_ms() - self._key_window_ms
+        keys = self._state.keys
+        while keys and next(iter(keys.values()))[1].arrival_ms < oldest:
+            keys.popitem(last=False)
+
+    # -- reading and trimming
+
+    @property
+    def synced(self) -> int:
+        """The position up to which the stream is durable."""
+        return self._segments[-1].start + self._file.synced
+
+    @property
+    def next_record(self) -> int:
+        """The number that the next record will get."""
+        return self._state.next_record
+
+    @property
+    def last_arrival_ms(self) -> int:
+        return self._state.last_arrival_ms
+
+    @property
+    def created_ms(self) -> int:
+        """When the stream was created."""
+        return self._state.created_ms
+
+    @property
+    def bytes_on_disk(self) -> int:
+        return self.synced - self._segments[0].start
+
+    def spans(self, after: int, bytes_max: int) -> list[Span]:
+        """The parts of files that hold the stream from `after` on, of at least `bytes_max` bytes if there are.
+
+        A span is all that a reader in another process needs; see `read_spans`.
+        """
+        end = self.synced
+        spans: list[Span] = []
+        segments = self._segments
+        for index, segment in enumerate(segments):
+            segment_end = segments[index + 1].start if index + 1 < len(segments) else end
+            start = max(after, segment.start)
+            if start < min(segment_end, end):
+                spans.append(Span(str(segment.path), segment.start, start, min(segment_end, end)))
+                bytes_max -= segment_end - start
+                if bytes_max <= 0:
+                    break
+        return spans
+
+    def arrival_after(self, position: int) -> int | None:
+        """When the first record at or after a position arrived; None if there is none."""
+        for span in self.spans(position, self.synced - position):
+            at = span.start
+            while at < span.end:
+                header = decode_header(self._disk.read(Path(span.path), at - span.origin, HEADER_BYTES), 0)
+                if header is None or header.kind == RECORDS:
+                    return header.arrival_ms if header else None
+                at += HEADER_BYTES + header.body_bytes
+        return None
+
+    def trim(self, position: int) -> None:
+        """Remove the segments that end at or before `position`; the last segment always stays."""
+        with self._flush_lock:
+            keep = 0
+            while keep + 1 < len(self._segments) and self._segments[keep + 1].start <= position:
+                keep += 1
+            gone, self._segments = self._segments[:keep], self._segments[keep:]
+        remove(self._disk, [segment.path for segment in gone])
+
+    def close(self) -> None:
+        with self._flush_lock:
+            self._file.close()
+
+    # -- opening
+
+    def _find_segments(self) -> list[_Segment]:
+        names = sorted(name for name in self._disk.names(self.folder) if name.endswith(SEGMENT_SUFFIX))
+        return [_Segment(int(name.removesuffix(SEGMENT_SUFFIX)), self.folder / name) for name in names]
+
+    def _open(self, start: Start) -> None:
+        while self._segments:
+            last = self._segments[-1]
+            data = self._disk.read(last.path)
+            header = decode_header(data, 0)
+            if header and header.kind == START and body_is_whole(header, data, 0):
+                break
+            if _later_synced(data, 0) is not None:
+                raise self._damaged(last, 0, "its first block")
+            remove(self._disk, [last.path])
+            self._segments.pop()
+        else:
+            self._state = _State(start.record, start.arrival_ms, self._clock.now_ms())
+            self._add_segment(start.position)
+            return
+        for before, after in zip(self._segments, self._segments[1:], strict=False):
+            # A segment may be longer than its part of the stream: what a failed write left and could not cut.
+            if before.start + self._disk.size(before.path) < after.start:
+                raise self._damaged(before, self._disk.size(before.path), "the end of the segment")
+        self._restore(header, data)
+        end = self._replay(data, HEADER_BYTES + header.body_bytes, last)
+        self._file = AppendFile(self._disk, last.path)
+        if end < len(data):
+            self._file.cut_back(end)
+        if self.synced < start.position:
+            self._continue_at(start)
+
+    def _continue_at(self, start: Start) -> None:
+        """Go on at `start`, which the catalog has passed: somebody moved converted segments away."""
+        gone = self._segments
+        self._state.next_record = max(self._state.next_record, start.record)
+        self._state.last_arrival_ms = max(self._state.last_arrival_ms, start.arrival_ms)
+        self._add_segment(start.position)
+        self._segments = self._segments[-1:]
+        remove(self._disk, [segment.path for segment in gone])
+
+    def _restore(self, header: Header, data: bytes) -> None:
+        record, arrival, created, remembered = _STATE.unpack_from(data, HEADER_BYTES)
+        self._state = _State(record, arrival, created)
+        for index in range(remembered):
+            at = HEADER_BYTES + _STATE.size + index * _REMEMBERED.size
+            digests, key_arrival, first, count = _REMEMBERED.unpack_from(data, at)
+            self._remember(decode_keys(digests, 0), Appended(first, key_arrival, count))
+
+    def _replay(self, data: bytes, at: int, segment: _Segment) -> int:
+        """Bring the state up to date with the blocks from `at` on; returns where the whole blocks end."""
+        state = self._state
+        while at < len(data):
+            header = decode_header(data, at)
+            if header is None or header.kind != RECORDS or not body_is_whole(header, data, at):
+                synced = _later_synced(data, at)
+                if synced is not None and synced > segment.start + at:
+                    raise self._damaged(segment, at, "a block of records")
+                break
+            state.next_record = header.first_record + header.count
+            state.last_arrival_ms = header.arrival_ms
+            keys = keys_of(header, data, at)
+            if keys:
+                self._remember(keys, Appended(header.first_record, header.arrival_ms, header.count))
+            at += HEADER_BYTES + header.body_bytes
+        return at
+
+    def _damaged(self, segment: _Segment, at: int, what: str) -> JournalDamaged:
+        return JournalDamaged(
+            f"The journal of stream {self.stream!r} is damaged: {what} at byte {at} of {segment.path} is not what was "
+            "written, and later bytes show that it was acknowledged. Nothing was changed. Restore the file from a "
+            "backup, or move it away to go on without its records."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a segment's file: positions `start` to `end` of the stream, in a file that begins at `origin`."""
+
+    path: str
+    origin: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A part of the stream that no longer is what was written: the bytes found where `count` records were."""
+
+    start: int
+    end: int
+    first_record: int
+    count: int
+    found: bytes
+
+
+def read_spans(spans: list[Span], disk: Disk, first_record: int, bytes_max: int) -> Iterator[Block | Damage]:
+    """The blocks in `spans`, in order, until at least `bytes_max` bytes were read. Some have no records.
+
+    first_record: the number of the first record after the start of the spans; it tells how many records a
+    damaged part held.
+    """
+    for span in spans:
+        position = span.start
+        while position < span.end and bytes_max > 0:
+            chunk = min(_READ_BYTES, span.end - position)
+            data = disk.read(Path(span.path), position - span.origin, chunk)
+            header = decode_header(data, 0)
+            if header and HEADER_BYTES + header.body_bytes > len(data):
+                chunk = min(HEADER_BYTES + header.body_bytes, span.end - position)
+                data = disk.read(Path(span.path), position - span.origin, chunk)
+            at = 0
+            while at < len(data) and bytes_max > 0:
+                header = decode_header(data, at)
+                if at and header and at + HEADER_BYTES + header.body_bytes > len(data):
+                    break  # not all of it is in this chunk
+                if at and header is None and len(data) - at < HEADER_BYTES and position + len(data) < span.end:
+                    break
+                if header is None or not body_is_whole(header, data, at):
+                    damage = _damage(span, disk, position + at, first_record)
+                    yield damage
+                    first_record += damage.count
+                    at = damage.end - position
+                    bytes_max -= damage.end - damage.start
+                    continue
+                yield decode_block(header, data, at, position + at)
+                first_record = header.first_record + header.count
+                at += HEADER_BYTES + header.body_bytes
+                bytes_max -= HEADER_BYTES + header.body_bytes
+            position += at
+
+
+def _damage(span: Span, disk: Disk, position: int, first_record: int) -> Damage:
+    """The damaged part from `position` to the next whole block of `span`, or to its end."""
+    data = disk.read(Path(span.path), position - span.origin, span.end - position)
+    at = data.find(MAGIC, 1)
+    while at >= 0:
+        header = decode_header(data, at)
+        if header and body_is_whole(header, data, at):
+            return Damage(position, position + at, first_record, header.first_record - first_record, data[:at])
+        at = data.find(MAGIC, at + 1)
+    damaged = decode_header(data, 0)
+    return Damage(position, span.end, first_record, damaged.count if damaged else 0, data)
+
+
+def _later_synced(data: bytes, after: int) -> int | None:
+    """The highest synced position that a whole block later than `after` tells, or None if there is no such block."""
+    found = None
+    at = data.find(MAGIC, after + 1)
+    while at >= 0:
+        header = decode_header(data, at)
+        if header and body_is_whole(header, data, at):
+            found = max(found or 0, header.synced)
+        at = data.find(MAGIC, at + 1)
+    return found
+
+
+def entry_of(records: list[bytes], shards: array[int] | None = None, keys: Keys | None = None) -> Entry:
+    """An entry of these records."""
+    return Entry(b"".join(records), array("I", map(len, records)), shards, keys)

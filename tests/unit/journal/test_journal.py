@@ -1,0 +1,277 @@
+"""Opening, numbering, reading and trimming a stream's journal, on real files."""
+
+import errno
+from array import array
+
+import pytest
+
+from datawarehouse.durable import LOCAL_DISK, LocalDisk
+from datawarehouse.errors import JournalDamaged
+from datawarehouse.journal.block import HEADER_BYTES, Keys
+from datawarehouse.journal.journal import Damage, Journal, Start, entry_of, read_spans
+
+
+class Clock:
+    """Time as the test wants it."""
+
+    def __init__(self, now=1_795_000_000_000):
+        self.now = now
+
+    def now_ms(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def opened(tmp_path, clock):
+    def open_journal(start=None, disk=LOCAL_DISK, **options):
+        return Journal(tmp_path, "clicks", clock, disk, start, **options)
+
+    return open_journal
+
+
+def records_after(journal, position=0, record=0, bytes_max=10**9):
+    return [
+        each
+        for block in read_spans(journal.spans(position, bytes_max), LOCAL_DISK, record, bytes_max)
+        for each in block.records()
+    ]
+
+
+def test_records_are_numbered_across_restarts(opened):
+    first = opened()
+    assert first.append(entry_of([b"a", b"b"])).first_record == 0
+    assert first.append(entry_of([b"c"])).first_record == 2
+    first.close()
+    again = opened()
+    assert again.next_record == 3
+    assert again.append(entry_of([b"d"])).first_record == 3
+    assert records_after(again) == [b"a", b"b", b"c", b"d"]
+    assert again.created_ms == first.created_ms
+
+
+def test_empty_records_and_shards_come_back(opened):
+    journal = opened()
+    journal.append(entry_of([b"", b"x", b""], array("H", [2, 0, 1])))
+    [_, block] = read_spans(journal.spans(0, 1), LOCAL_DISK, 0, 10**9)
+    assert list(block.records()) == [b"", b"x", b""]
+    assert [block.shard_of(index) for index in range(3)] == [2, 0, 1]
+
+
+def test_arrival_never_runs_backwards(opened, clock):
+    journal = opened()
+    clock.now = 5000
+    assert journal.append(entry_of([b"a"])).arrival_ms == 5000
+    clock.now = 4000
+    assert journal.append(entry_of([b"b"])).arrival_ms == 5000
+    journal.close()
+    clock.now = 3000
+    assert opened().append(entry_of([b"c"])).arrival_ms == 5000
+
+
+def test_a_queue_is_written_by_one_flush_in_order(opened):
+    journal = opened()
+    tickets = [journal.enqueue(entry_of([b"%d" % number])) for number in range(5)]
+    assert journal.has_queued
+    assert journal.next_record == 0, "nothing is numbered before it is written"
+    journal.flush()
+    assert [ticket.outcome().first_record for ticket in tickets] == [0, 1, 2, 3, 4]
+    assert not journal.has_queued
+
+
+def test_segments_roll_and_are_trimmed(opened):
+    journal = opened(segment_bytes=1000)
+    for number in range(20):
+        journal.append(entry_of([b"%04d" % number * 50]))
+    names = [path.name for path in sorted(journal.folder.iterdir())]
+    assert len(names) == 5
+    assert len(records_after(journal)) == 20
+    fourth = int(names[3].removesuffix(".journal"))
+    journal.trim(fourth)
+    assert [path.name for path in sorted(journal.folder.iterdir())] == names[3:]
+    journal.trim(journal.synced)
+    assert [path.name for path in journal.folder.iterdir()] == names[-1:], "the last segment always stays"
+    journal.close()
+    assert opened().next_record == 20
+
+
+def test_a_torn_tail_is_cut(opened):
+    journal = opened()
+    journal.append(entry_of([b"kept"]))
+    end = journal.synced
+    journal.close()
+    path = next(journal.folder.iterdir())
+    with path.open("ab") as file:
+        file.write(b"DWJ\x01 half a block")
+    again = opened()
+    assert again.synced == end == path.stat().st_size
+    assert records_after(again) == [b"kept"]
+
+
+def test_a_segment_that_was_being_created_is_removed(opened):
+    journal = opened()
+    journal.append(entry_of([b"kept"]))
+    journal.close()
+    (journal.folder / f"{journal.synced:020d}.journal").write_bytes(b"DWJ")
+    again = opened()
+    assert records_after(again) == [b"kept"]
+    assert len(list(journal.folder.iterdir())) == 1
+
+
+def test_damage_to_acknowledged_bytes_is_refused(opened):
+    journal = opened()
+    journal.append(entry_of([b"first" * 20]))
+    at = journal.synced - 10
+    journal.append(entry_of([b"second"]))
+    journal.close()
+    path = next(journal.folder.iterdir())
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(JournalDamaged, match=r"'clicks' is damaged: a block of records at byte \d+ of .*acknowledged"):
+        opened()
+    assert path.read_bytes() == data, "nothing was changed"
+
+
+def test_a_gap_between_segments_is_refused(opened):
+    journal = opened(segment_bytes=100)
+    for number in range(4):
+        journal.append(entry_of([b"%d" % number * 100]))
+    journal.close()
+    sorted(journal.folder.iterdir())[1].unlink()
+    with pytest.raises(JournalDamaged, match="the end of the segment"):
+        opened()
+
+
+@pytest.mark.parametrize("spoil", ["header", "body"])
+def test_reading_tells_what_was_damaged_and_goes_on(opened, spoil):
+    journal = opened(segment_bytes=600)
+    for number in range(6):
+        journal.append(entry_of([b"%d" % number * 100] * 2))
+    first = sorted(journal.folder.iterdir())[0]
+    data = bytearray(first.read_bytes())
+    second_block = data.index(b"DWJ\x01", data.index(b"DWJ\x01", HEADER_BYTES) + 1)
+    data[second_block + (5 if spoil == "header" else HEADER_BYTES + 20)] ^= 1
+    first.write_bytes(data)
+    blocks = list(read_spans(journal.spans(0, 10**9), LOCAL_DISK, 0, 10**9))
+    [damage] = [block for block in blocks if isinstance(block, Damage)]
+    assert (damage.first_record, damage.count) == (2, 2)
+    assert damage.start == second_block
+    assert b"1" * 90 in damage.found
+    whole = [record for block in blocks if not isinstance(block, Damage) for record in block.records()]
+    assert whole == [b"%d" % number * 100 for number in (0, 2, 3, 4, 5) for _ in range(2)]
+
+
+def test_a_reader_stops_at_a_block_after_enough_bytes(opened):
+    journal = opened()
+    for number in range(10):
+        journal.append(entry_of([b"%d" % number * 1000]))
+    some = records_after(journal, bytes_max=2500)
+    assert some == [b"%d" % number * 1000 for number in range(3)]
+
+
+def test_a_block_larger_than_a_chunk_is_read_whole(opened):
+    journal = opened()
+    large = b"x" * (20 * 1024 * 1024)
+    journal.append(entry_of([b"before"]))
+    journal.append(entry_of([large]))
+    journal.append(entry_of([b"after"]))
+    assert records_after(journal) == [b"before", large, b"after"]
+
+
+def test_idempotency_keys_are_remembered_across_rolls_and_restarts(opened, clock):
+    journal = opened(segment_bytes=500, key_window_ms=1000)
+    keys = Keys(b"k" * 16, b"c" * 16)
+    appended = journal.append(entry_of([b"a"], keys=keys))
+    for _ in range(5):
+        journal.append(entry_of([b"x" * 200]))
+    journal.trim(journal.synced)
+    journal.close()
+    journal = opened(segment_bytes=500, key_window_ms=1000)
+    assert journal.seen(keys) == (True, appended)
+    assert journal.seen(Keys(keys.key, b"other content...")) == (False, appended)
+    assert journal.seen(Keys(b"unknown.........", b"c" * 16)) is None
+    clock.now += 1001
+    assert journal.seen(keys) is None, "the window is over"
+
+
+class FullDisk(LocalDisk):
+    """The real disk, which refuses to write or to sync when it is told so."""
+
+    def __init__(self):
+        self.refuse = ""
+
+    def open(self, path, *, new):
+        file = super().open(path, new=new)
+        disk = self
+
+        class File:
+            def write(self, buffers):
+                if disk.refuse == "write":
+                    file.write([b"".join(buffers)[:10]])  # part of it got through
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                file.write(buffers)
+
+            def sync(self):
+                if disk.refuse == "sync":
+                    disk.refuse = "once"
+                    raise OSError(errno.EIO, "Input/output error")
+                file.sync()
+
+            truncate = file.truncate
+            close = file.close
+
+        return File()
+
+
+@pytest.mark.parametrize("refuse", ["write", "sync"])
+def test_a_disk_that_refuses_loses_nothing_and_takes_more_later(opened, refuse):
+    disk = FullDisk()
+    journal = opened(disk=disk)
+    journal.append(entry_of([b"before"]))
+    disk.refuse = refuse
+    with pytest.raises(OSError):
+        journal.append(entry_of([b"refused"]))
+    assert journal.next_record == 1
+    disk.refuse = ""
+    assert journal.append(entry_of([b"after"])).first_record == 1
+    assert records_after(journal) == [b"before", b"after"]
+    journal.close()
+    assert records_after(opened()) == [b"before", b"after"]
+
+
+def test_a_stream_goes_on_where_the_catalog_says(opened):
+    journal = opened(Start(5000, 70, 1_795_000_000_001))
+    assert journal.append(entry_of([b"a"])).first_record == 70
+    assert records_after(journal, 5000, 70) == [b"a"]
+
+
+def test_a_journal_that_was_moved_away_goes_on_behind_what_was_converted(opened):
+    journal = opened()
+    journal.append(entry_of([b"a" * 100]))
+    position, record = journal.synced, journal.next_record
+    journal.close()
+    path = next(journal.folder.iterdir())
+    path.write_bytes(path.read_bytes()[: HEADER_BYTES + 28])  # all but its first block is gone
+    again = opened(Start(position, record))
+    again.append(entry_of([b"b"]))
+    assert again.spans(position, 1)[0].start == position
+    assert records_after(again, position, record) == [b"b"]
+    again.close()
+    assert records_after(opened(Start(position, record)), position, record) == [b"b"]
+
+
+def test_when_the_oldest_record_arrived(opened, clock):
+    journal = opened()
+    assert journal.arrival_after(0) is None
+    clock.now = 2_000_000_000_000
+    journal.append(entry_of([b"a"]))
+    position = journal.synced
+    clock.now = 2_000_000_000_500
+    journal.append(entry_of([b"b"]))
+    assert journal.arrival_after(0) == 2_000_000_000_000
+    assert journal.arrival_after(position) == 2_000_000_000_500
