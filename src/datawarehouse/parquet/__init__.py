@@ -1,0 +1,1 @@
+"""Data files: their schema, their names and footers, publishing and merging them."""

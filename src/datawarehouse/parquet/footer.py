@@ -1,0 +1,55 @@
+"""What a data file is called and what its footer says; nothing here opens one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from datawarehouse.definition.partition import folder_of
+
+ROWS, REJECTS = "rows", "rejects"
+"""What a data file holds."""
+
+REJECTS_FOLDER = "errors"
+
+
+class Footer(msgspec.Struct, frozen=True):
+    """What a data file tells of itself, kept in its Parquet metadata as JSON.
+
+    spans: the first and last numbers of the records that were converted together, rejects included: a file of
+    rows and a file of rejects with the same span share its records. records: how many of them this file holds.
+    """
+
+    table: str
+    kind: str
+    partition: str
+    spans: list[tuple[int, int]]
+    records: int
+    rows: int
+    schema_version: int
+
+
+class DataFile(msgspec.Struct, frozen=True, tag=True):
+    """A published file; `path` is relative to the root of the lake."""
+
+    path: str
+    bytes: int
+    footer: Footer
+
+
+def folder_for(table: str, kind: str, partition: str) -> str:
+    """The folder of a partition's files, relative to the root of the lake."""
+    folder = folder_of(table, partition)
+    return folder if kind == ROWS else f"{REJECTS_FOLDER}/{folder}"
+
+
+def joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans in order; those that follow each other without a gap become one, equal ones are kept once."""
+    result: list[tuple[int, int]] = []
+    for first, last in sorted(spans):
+        if result and first <= result[-1][1] + 1:
+            result[-1] = (result[-1][0], max(last, result[-1][1]))
+        else:
+            result.append((first, last))
+    return result
