@@ -1,0 +1,1 @@
+"""Records become typed rows or rejects, and those become published files."""

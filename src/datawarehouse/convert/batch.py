@@ -1,0 +1,224 @@
+"""A batch: a part of the journal -> published data files, hour by hour.
+
+  1. Read blocks from where the table was converted to, until about `bytes_max` bytes.
+  2. Convert their records in groups; a change of the arrival hour closes the files of the hour before.
+  3. Write each hour's rows, and its rejects, aside and publish them. They exist; nobody sees them yet.
+  4. Report the files and the position that was reached. The catalog's commit makes them visible.
+
+A batch can run in another process, and can be killed at any point: until the commit nothing refers to its files.
+Files of a batch that was not committed are removed when the folder is opened next.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate
+from operator import itemgetter
+from pathlib import Path
+
+import pyarrow as pa
+
+from datawarehouse.convert.orders import BatchOrder, BatchResult, HourCount, MergeOrder
+from datawarehouse.convert.reject import Reason
+from datawarehouse.convert.rows import GROUP_RECORDS, RowConverter
+from datawarehouse.definition.partition import partition_of
+from datawarehouse.definition.tables import QUARANTINE_COLUMNS, Column
+from datawarehouse.definition.types import parse_type
+from datawarehouse.durable import LOCAL_DISK
+from datawarehouse.journal.block import Block
+from datawarehouse.journal.journal import Damage, read_spans
+from datawarehouse.journal.sequence import sequence_number, shard_id
+from datawarehouse.parquet.files import Lake
+from datawarehouse.parquet.footer import REJECTS, ROWS, DataFile, Footer
+from datawarehouse.parquet.schema import arrow_schema
+
+DAMAGED = "DataWarehouse.DamagedJournal"
+CRASHED = "DataWarehouse.ConversionCrashed"
+REJECTS_SCHEMA = arrow_schema(QUARANTINE_COLUMNS)
+
+
+def use_one_thread() -> None:
+    """Keep Arrow to one thread, for a process that shares the machine with intake and queries."""
+    pa.set_cpu_count(1)
+
+
+class BatchConverter:
+    """Runs orders; keeps the row converters of the tables it has seen."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, int], RowConverter] = {}
+
+    def run(self, order: BatchOrder | MergeOrder) -> BatchResult | DataFile:
+        if isinstance(order, MergeOrder):
+            schema = arrow_schema(_columns(order.columns))
+            return Lake(Path(order.lake)).merge(order.name, order.files, schema, order.schema_version)
+        key = (order.table, order.schema_version)
+        if key not in self._rows:
+            self._rows[key] = RowConverter(_columns(order.columns))
+        return _Batch(order, self._rows[key]).run()
+
+
+def _columns(pairs: list[tuple[str, str]]) -> list[Column]:
+    return [Column(name, parse_type(kind)) for name, kind in pairs]
+
+
+class _Batch:
+    def __init__(self, order: BatchOrder, rows: RowConverter) -> None:
+        self.order = order
+        self.converter = rows
+        self.lake = Lake(Path(order.lake))
+        self.files: list[DataFile] = []
+        self.hours: list[HourCount] = []
+        self.first = self.next_record = order.first_record
+        self.waiting: list[Block] = []
+        self.waiting_records = 0
+        self.rows: list[pa.RecordBatch] = []
+        self.rejects: list[tuple[int, int, int, Reason, bytes]] = []
+
+    def run(self) -> BatchResult:
+        position = self.order.spans[0].start
+        arrival = self.order.arrival_ms
+        for block in read_spans(self.order.spans, LOCAL_DISK, self.order.first_record, self.order.bytes_max):
+            position = block.end
+            if isinstance(block, Damage):
+                self.damaged(block, arrival)
+                continue
+            if not block.count:
+                continue
+            self.turn_to(block.arrival_ms)
+            arrival = block.arrival_ms
+            self.waiting.append(block)
+            self.waiting_records += block.count
+            self.next_record = block.first_record + block.count
+            if self.waiting_records >= GROUP_RECORDS:
+                self.convert_waiting()
+        self.close_hour()
+        return BatchResult(self.files, self.hours, position, self.next_record, arrival)
+
+    def turn_to(self, arrival_ms: int) -> None:
+        """Close the open hour if a record that arrived at this time is not in it."""
+        partition = partition_of(arrival_ms)
+        if not self.hours or self.hours[-1].partition != partition:
+            self.close_hour()
+            self.hours.append(HourCount(partition))
+            self.first = self.next_record
+
+    def convert_waiting(self) -> None:
+        blocks, self.waiting, self.waiting_records = self.waiting, [], 0
+        for group, joined, owners in _groups(blocks):
+            if self.order.progress:
+                self.convert_carefully(group, owners)
+                continue
+            result = self.converter.convert(group, joined)
+            self.rows += result.batches
+            for place, reason in result.rejects:
+                self.reject(owners, place, reason, group[place])
+
+    def convert_carefully(self, group: list[bytes], owners: list[tuple[int, Block, int]]) -> None:
+        """Convert a group record by record, saying before each which one it is."""
+        for place, record in enumerate(group):
+            block, offset = _owner(owners, place)
+            number = block.first_record + offset
+            if number in self.order.poison:
+                self.reject(owners, place, Reason(CRASHED, "a record", "one that ended the process"), record)
+                continue
+            Path(self.order.progress).write_text(str(number))
+            result = self.converter.convert([record])
+            self.rows += result.batches
+            for _, reason in result.rejects:
+                self.reject(owners, place, reason, record)
+
+    def reject(self, owners: list[tuple[int, Block, int]], place: int, reason: Reason, record: bytes) -> None:
+        block, offset = _owner(owners, place)
+        self.rejects.append((block.arrival_ms, block.shard_of(offset), block.first_record + offset, reason, record))
+
+    def damaged(self, damage: Damage, arrival_ms: int) -> None:
+        """Keep the bytes that were found in the place of some records, one reject for each record."""
+        self.convert_waiting()
+        self.turn_to(arrival_ms)
+        for index in range(damage.count):
+            reason = Reason(DAMAGED, "the bytes that were acknowledged", "a damaged part of the journal")
+            found = damage.found if index == 0 else b""
+            self.rejects.append((arrival_ms, 0, damage.first_record + index, reason, found))
+        self.next_record = damage.first_record + damage.count
+
+    def close_hour(self) -> None:
+        self.convert_waiting()
+        if not self.hours:
+            return
+        hour, last = self.hours[-1], self.next_record - 1
+        hour.received = self.next_record - self.first
+        hour.rejected = len(self.rejects)
+        hour.stored = hour.received - hour.rejected
+        hour.rows = sum(batch.num_rows for batch in self.rows)
+        span = [(self.first, last)]
+        if hour.rows:
+            table = pa.Table.from_batches(self.rows, self.converter.schema)
+            self.publish(
+                ROWS,
+                table,
+                Footer(self.order.table, ROWS, hour.partition, span, hour.stored, hour.rows, self.order.schema_version),
+            )
+        if self.rejects:
+            table = self.reject_table()
+            self.publish(
+                REJECTS, table, Footer(self.order.table, REJECTS, hour.partition, span, hour.rejected, hour.rejected, 0)
+            )
+        self.rows, self.rejects = [], []
+
+    def publish(self, kind: str, table: pa.Table, footer: Footer) -> None:
+        name = f"{self.first:016d}-{self.order.name}"
+        self.files.append(self.lake.write(name, table.schema, [table], footer, merged=False))
+
+    def reject_table(self) -> pa.Table:
+        created = self.order.stream_created_ms
+        columns = zip(
+            *(
+                (
+                    arrival,
+                    shard_id(shard),
+                    str(sequence_number(created, shard, record, arrival)),
+                    reason.code,
+                    reason.message,
+                    reason.column or None,
+                    reason.expected,
+                    reason.received,
+                    raw,
+                )
+                for arrival, shard, record, reason, raw in self.rejects
+            ),
+            strict=True,
+        )
+        arrays = [pa.array(values, kind) for values, kind in zip(columns, REJECTS_SCHEMA.types, strict=True)]
+        return pa.Table.from_arrays(arrays, schema=REJECTS_SCHEMA)
+
+
+def _groups(blocks: list[Block]) -> Iterator[tuple[list[bytes], bytes, list[tuple[int, Block, int]]]]:
+    """Groups of about GROUP_RECORDS records: (records, their bytes in one piece, whose they are).
+
+    The last tells, in order, from which place in the group on the records are a block's, and from which of its
+    records on.
+    """
+    records: list[bytes] = []
+    pieces: list[bytes] = []
+    owners: list[tuple[int, Block, int]] = []
+    for block in blocks:
+        ends = list(accumulate(block.lengths, initial=0))
+        for start in range(0, block.count, GROUP_RECORDS):
+            stop = min(start + GROUP_RECORDS, block.count)
+            owners.append((len(records), block, start))
+            payload = block.payload
+            records += [payload[a:b] for a, b in zip(ends[start:stop], ends[start + 1 : stop + 1], strict=True)]
+            pieces.append(payload[ends[start] : ends[stop]] if stop - start < block.count else payload)
+            if len(records) >= GROUP_RECORDS:
+                yield records, b"".join(pieces) if len(pieces) > 1 else pieces[0], owners
+                records, pieces, owners = [], [], []
+    if records:
+        yield records, b"".join(pieces) if len(pieces) > 1 else pieces[0], owners
+
+
+def _owner(owners: list[tuple[int, Block, int]], place: int) -> tuple[Block, int]:
+    """The block that a record of a group is in, and which of its records it is."""
+    first, block, start = owners[bisect_right(owners, place, key=itemgetter(0)) - 1]
+    return block, start + place - first

@@ -1,0 +1,218 @@
+"""Keeps the tables of a warehouse converted: one step at a time, for whoever calls.
+
+  1. `convert`: the next batch of a table: an order, run here or in another process; the commit; the trim.
+  2. `merge`: the merges that are due; the commit retires the sources.
+  3. `delete_retired`: files that were retired longer ago than the longest query takes.
+
+A batch that ends its process twice is converted carefully, record by record, so that the record at fault can be
+rejected and its neighbours stored.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from datawarehouse.catalog.catalog import Catalog, Converted, File, HourEntry
+from datawarehouse.clock import Clock
+from datawarehouse.convert.merge import Merge, due_merges
+from datawarehouse.convert.orders import BatchOrder, BatchResult, MergeOrder
+from datawarehouse.definition.partition import partition_of
+from datawarehouse.definition.tables import QUARANTINE_COLUMNS, Column
+from datawarehouse.durable import LOCAL_DISK, remove
+from datawarehouse.errors import WorkerDied
+from datawarehouse.journal.journal import Journal
+from datawarehouse.parquet.footer import REJECTS, DataFile, Footer
+
+log = logging.getLogger("datawarehouse.convert")
+
+Execute = Callable[[BatchOrder | MergeOrder], BatchResult | DataFile]
+"""Runs an order, here or in another process. Raises WorkerDied if that process ended."""
+
+
+@dataclass
+class Table:
+    """A streaming input table as the converter sees it; `on_converted` is told each position that was reached."""
+
+    name: str
+    columns: tuple[Column, ...]
+    schema_version: int
+    flush_interval_s: int
+    journal: Journal
+    on_converted: Callable[[int], None]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    deaths: int = 0
+    poison: tuple[int, ...] = ()
+
+
+class Converter:
+    """Converts and merges for the tables of one data folder."""
+
+    def __init__(
+        self,
+        tables: Mapping[str, Table],
+        catalog: Catalog,
+        lake: Path,
+        clock: Clock,
+        *,
+        batch_bytes_max: int,
+        merge_bytes: int,
+        grace_ms: int,
+    ) -> None:
+        """grace_ms: how long a retired file stays; longer than the longest query."""
+        self.tables = tables
+        self._catalog = catalog
+        self._lake = lake
+        self._clock = clock
+        self._batch_bytes_max = batch_bytes_max
+        self._merge_bytes = merge_bytes
+        self._grace_ms = grace_ms
+
+    def converted(self, name: str) -> int:
+        """The number of the first record of a table that is not converted yet."""
+        return self._catalog.converted(name).next_record
+
+    def pending(self, name: str) -> int:
+        """How many records of a table are not converted yet."""
+        return self.tables[name].journal.next_record - self.converted(name)
+
+    def convert(self, name: str, execute: Execute) -> bool:
+        """Convert the next batch of a table. False if there is none, or another thread is at this table."""
+        table = self.tables[name]
+        with _turn(table) as has_turn:
+            if not has_turn:
+                return False
+            done = self._catalog.converted(name)
+            if table.journal.next_record == done.next_record:
+                return False
+            order = self._order(table, done)
+            try:
+                result = execute(order)
+            except WorkerDied:
+                self._died(table, order)
+                raise
+            assert isinstance(result, BatchResult)
+            self._commit(table, result)
+            table.deaths, table.poison = 0, ()
+        return True
+
+    def _order(self, table: Table, done: Converted) -> BatchOrder:
+        careful = table.deaths >= 2
+        return BatchOrder(
+            table=table.name,
+            columns=[(column.name, str(column.type)) for column in table.columns],
+            schema_version=table.schema_version,
+            spans=table.journal.spans(done.position, self._batch_bytes_max),
+            first_record=done.next_record,
+            arrival_ms=done.arrival_ms or table.journal.created_ms,
+            bytes_max=1 if careful else self._batch_bytes_max,
+            stream_created_ms=table.journal.created_ms,
+            lake=str(self._lake),
+            name=secrets.token_hex(4),
+            poison=table.poison,
+            progress=str(self._progress(table)) if careful else "",
+        )
+
+    def _died(self, table: Table, order: BatchOrder) -> None:
+        """Note a death; after the second, one more tells which record was at fault."""
+        table.deaths += 1
+        progress = self._progress(table)
+        if order.progress and progress.exists():
+            table.poison = (*table.poison, int(progress.read_text()))
+        log.error("conversion of table %s ended its process (%d times in a row)", table.name, table.deaths)
+
+    def _progress(self, table: Table) -> Path:
+        return self._lake / f"_{table.name}.progress"
+
+    def _commit(self, table: Table, result: BatchResult) -> None:
+        self._catalog.commit_batch(
+            table.name,
+            [_file(file) for file in result.files],
+            [HourEntry(hour.partition, hour.received, hour.stored, hour.rows, hour.rejected) for hour in result.hours],
+            Converted(result.position, result.next_record, result.arrival_ms),
+            self._clock.now_ms(),
+        )
+        table.on_converted(result.position)
+        table.journal.trim(result.position)
+
+    def merge(self, name: str, execute: Execute, *, stopping: bool = False) -> int:
+        """Do the merges of a table that are due; how many files were merged."""
+        table = self.tables[name]
+        merged = 0
+        with _turn(table) as has_turn:
+            if not has_turn:
+                return 0
+            done, now = self._catalog.converted(name), self._clock.now_ms()
+            # Records that arrived in an earlier hour may still wait for conversion.
+            behind = done.next_record < table.journal.next_record
+            oldest_open = partition_of(min(now, done.arrival_ms) if behind else now)
+            interval_ms = table.flush_interval_s * 1000
+            for merge in due_merges(
+                self._catalog.fresh_files(name), now, oldest_open, interval_ms, self._merge_bytes, stopping=stopping
+            ):
+                self._merge(table, merge, execute)
+                merged += len(merge.files)
+        return merged
+
+    def _merge(self, table: Table, merge: Merge, execute: Execute) -> None:
+        if len(merge.files) == 1:
+            self._catalog.mark_merged(merge.files)
+            return
+        is_rejects = merge.files[0].kind == REJECTS
+        columns = QUARANTINE_COLUMNS if is_rejects else table.columns
+        order = MergeOrder(
+            files=[_data_file(file) for file in merge.files],
+            columns=[(column.name, str(column.type)) for column in columns],
+            schema_version=0 if is_rejects else table.schema_version,
+            lake=str(self._lake),
+            name=f"{merge.files[0].spans[0][0]:016d}-{secrets.token_hex(4)}",
+        )
+        result = execute(order)
+        assert isinstance(result, DataFile)
+        self._catalog.commit_merge(merge.files, _file(result), self._clock.now_ms(), fresh=merge.fresh)
+        log.info(
+            "merged %d files of %s %s for %s", len(merge.files), table.name, merge.files[0].partition, merge.reason
+        )
+
+    def delete_retired(self) -> int:
+        """Delete the files that no query can be reading any more; how many."""
+        files = self._catalog.retired_before(self._clock.now_ms() - self._grace_ms)
+        remove(LOCAL_DISK, [self._lake / file.path for file in files])
+        self._catalog.forget(files)
+        return len(files)
+
+
+@contextmanager
+def _turn(table: Table) -> Iterator[bool]:
+    """Whether this thread has the table for itself now."""
+    has_turn = table.lock.acquire(blocking=False)
+    try:
+        yield has_turn
+    finally:
+        if has_turn:
+            table.lock.release()
+
+
+def _file(file: DataFile) -> File:
+    footer = file.footer
+    return File(
+        footer.table,
+        footer.kind,
+        footer.partition,
+        file.path,
+        footer.schema_version,
+        footer.spans,
+        footer.records,
+        footer.rows,
+        file.bytes,
+    )
+
+
+def _data_file(file: File) -> DataFile:
+    footer = Footer(file.table, file.kind, file.partition, file.spans, file.records, file.rows, file.schema_version)
+    return DataFile(file.path, file.bytes, footer)

@@ -1,0 +1,167 @@
+"""A record's bytes -> JSON documents, exactly (RFC 8259), with nothing lost on the way.
+
+What a usual parser forgets is kept here: number literals stay text, objects keep every member in order, so that
+duplicate keys can be seen and `1.50` can become the string "1.50". Text is valid Unicode: a lone surrogate is
+malformed wherever it stands.
+
+Two ways lead to the same values. `documents` reads any record; `literals` reads most records that are one object,
+faster, and leaves each member as it was written, for `value_of` to read when it is needed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+import msgspec
+
+from datawarehouse.convert.keys import Keys
+from datawarehouse.convert.reject import MALFORMED_DATA, PARSE_ERROR, Reject, excerpt
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Number(str):
+    """A JSON number as it was written."""
+
+    __slots__ = ()
+
+
+class Object(list[tuple[str, Any]]):
+    """A JSON object: its members in order, duplicates included."""
+
+    __slots__ = ()
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise Reject(PARSE_ERROR, "JSON, which has no such number", text)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=Object, parse_int=Number, parse_float=Number, parse_constant=_no_constant, strict=True
+)
+_BLANKS = re.compile(r"[ \t\n\r]*")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_STRING = msgspec.json.Decoder(str)
+_CONSTANTS = {b"true": True, b"false": False, b"null": None}
+
+
+def documents(record: bytes) -> list[Object]:
+    """The objects in a record: one, or several one after the other. Raises Reject.
+
+    A byte order mark before the first one is skipped, as RFC 8259 section 8.1 allows.
+    """
+    text = _text(record.removeprefix(BYTE_ORDER_MARK))
+    at = _BLANKS.match(text, 0).end()  # type: ignore[union-attr]  # the pattern matches the empty text
+    if at == len(text):
+        raise Reject(MALFORMED_DATA, "a JSON object", "an empty record" if not text else "a record of blanks")
+    objects: list[Object] = []
+    while at < len(text):
+        value, at = _value_at(text, at)
+        if not isinstance(value, Object):
+            raise Reject(MALFORMED_DATA, "an object at the top level", describe(value))
+        objects.append(value)
+        at = _BLANKS.match(text, at).end()  # type: ignore[union-attr]
+    return objects
+
+
+def literals(record: bytes) -> dict[str, msgspec.Raw] | None:
+    """The members of a record that is one object, each as it is written; None if it needs `documents`.
+
+    Of several members with one name the last is given: see `keys_are_single`.
+    """
+    try:
+        return _MEMBERS.decode(record)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def keys_are_single(record: bytes, found: dict[str, msgspec.Raw]) -> bool:
+    """Whether it is certain that no key came twice, at any depth, in a record that `literals` read."""
+    keys = Keys.of(record)
+    if keys.blank or keys.backslash or not record.isascii():
+        return False
+    count = keys.count - len(found)
+    if count > 0:
+        nested = [raw for raw in map(bytes, found.values()) if raw[:1] in b"{["]
+        try:
+            count -= sum(_keys_in(msgspec.json.decode(raw)) for raw in nested)
+        except msgspec.DecodeError:  # a number that no double holds
+            return False
+    return count == 0
+
+
+def twice(names: list[str]) -> Reject:
+    """The reject of an object with these lower-cased names, one of them a second time."""
+    repeated = next(name for name in names if names.count(name) > 1)
+    return Reject(MALFORMED_DATA, "each key once, in whatever case", f"the key {repeated!r} twice")
+
+
+def _keys_in(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(_keys_in, value.values()))
+    return sum(map(_keys_in, value)) if isinstance(value, list) else 0
+
+
+def value_of(literal: msgspec.Raw | None) -> Any:
+    """The value of a member that `literals` found, as `documents` gives it."""
+    if literal is None:
+        return None
+    raw = bytes(literal)
+    first = raw[:1]
+    if first == b'"':
+        return _STRING.decode(raw)
+    if first in b"{[":
+        return _value_at(_text(raw), 0)[0]
+    return _CONSTANTS[raw] if first in b"tfn" else Number(raw, "ascii")
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        found = f"byte 0x{data[error.start]:02x} at byte {error.start}"
+        raise Reject(PARSE_ERROR, "UTF-8 text", found) from None
+
+
+def _value_at(text: str, at: int) -> tuple[Any, int]:
+    """The value that begins at a place, and where it ends."""
+    try:
+        value, end = _DECODER.raw_decode(text, at)
+        if _SURROGATE.search(text, at, end):
+            json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        raise Reject(PARSE_ERROR, "JSON", f"{_fault(error)} at character {error.pos}") from None
+    except UnicodeEncodeError:
+        raise Reject(PARSE_ERROR, "Unicode text", "a lone surrogate") from None
+    except RecursionError:
+        raise Reject(PARSE_ERROR, "values nested at most about 1,000 levels", "a deeper value") from None
+    return value, end
+
+
+def _fault(error: json.JSONDecodeError) -> str:
+    rest = error.doc[error.pos : error.pos + 20]
+    return f"{error.msg.lower()}: {rest!r}" if rest else f"{error.msg.lower()}: the end of the record"
+
+
+def describe(value: Any) -> str:
+    """A value in words, for a message."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "the boolean true" if value else "the boolean false"
+    if isinstance(value, Number):
+        return f"the number {excerpt(value)}"
+    if isinstance(value, str):
+        return f"the string {excerpt(quoted(value))}"
+    return "an object" if isinstance(value, Object) else "an array"
+
+
+def quoted(text: str) -> str:
+    """Text as a JSON string."""
+    return _QUOTED(text)
+
+
+_QUOTED = json.JSONEncoder(ensure_ascii=False).encode

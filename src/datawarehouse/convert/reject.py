@@ -1,0 +1,51 @@
+"""Why a record was not converted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PARSE_ERROR = "DataFormatConversion.ParseError"
+MALFORMED_DATA = "DataFormatConversion.MalformedData"
+"""Firehose's two error codes for a record (Firehose developer guide, "Error handling for data format conversion")."""
+
+EXCERPT_CHARACTERS = 100
+
+
+@dataclass(slots=True)
+class Reason:
+    """Why a record cannot be converted.
+
+    code: PARSE_ERROR or MALFORMED_DATA; expected, received: what the column takes and what came; column: the path
+    of the value at fault, e.g. "device.width" or "tags[]", empty if it is the record as a whole.
+    """
+
+    code: str
+    expected: str
+    received: str
+    column: str = ""
+
+    @property
+    def message(self) -> str:
+        """One sentence, beginning as Firehose's messages do."""
+        if self.code == PARSE_ERROR:
+            return f"Encountered malformed JSON. Expected {self.expected}, got {self.received}."
+        place = f"Column '{self.column}': expected" if self.column else "Expected"
+        return f"Data does not match the schema. {place} {self.expected}, got {self.received}."
+
+
+class Reject(Exception):
+    """Raised where the reason is found, caught for each record. What is kept is the reason, without a traceback."""
+
+    def __init__(self, code: str, expected: str, received: str) -> None:
+        self.reason = Reason(code, expected, received)
+
+    def within(self, name: str) -> Reject:
+        """This reject, its path extended by the value that encloses it."""
+        inner = self.reason.column
+        self.reason.column = f"{name}{'.' if inner and not inner.startswith('[') else ''}{inner}"
+        return self
+
+
+def excerpt(text: str) -> str:
+    """`text`, cut to a length that is good to read."""
+    return text if len(text) <= EXCERPT_CHARACTERS else f"{text[:EXCERPT_CHARACTERS]}... ({len(text)} characters)"

@@ -1,0 +1,127 @@
+"""Records -> rows and rejects: the fast path for what is plain, the exact rules for the rest. Pure.
+
+A record converts whole or is rejected whole. Rows stand in the order of their records, save that the rows of
+records that took the exact way stand behind those of their group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from datawarehouse.convert.coerce import by_name, members, rule_for
+from datawarehouse.convert.document import documents, keys_are_single, literals, twice, value_of
+from datawarehouse.convert.fast import FastPath
+from datawarehouse.convert.reject import Reason, Reject
+from datawarehouse.definition.tables import Column
+from datawarehouse.parquet.schema import arrow_schema
+
+GROUP_RECORDS = 700  # enough to spread the cost of a call, few enough to stay in the processor's cache
+
+
+@dataclass
+class Rows:
+    """What a group of records became. `rejects` are (place in the group, why)."""
+
+    batches: list[pa.RecordBatch] = field(default_factory=list)
+    rejects: list[tuple[int, Reason]] = field(default_factory=list)
+
+    @property
+    def row_count(self) -> int:
+        return sum(batch.num_rows for batch in self.batches)
+
+
+class RowConverter:
+    """Converts records to rows of these columns."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self.schema = arrow_schema(columns)
+        self._names = [column.name for column in columns]
+        self._rules = [rule_for(column.type) for column in columns]
+        self._rule_of = dict(zip(self._names, self._rules, strict=True))
+        self._only = {name: _decoder_of(name) for name in self._names}
+        self._fast = FastPath(columns)
+
+    def convert(self, records: Sequence[bytes], joined: bytes | None = None) -> Rows:
+        """Convert a group of records, best about GROUP_RECORDS of them.
+
+        joined: the same bytes in one piece, where the caller has them so.
+        """
+        batch, others = self._fast.convert(records, b"".join(records) if joined is None else joined)
+        rows = Rows([batch] if batch.num_rows else [])
+        exact: list[tuple[Any, ...]] = []
+        for place, finding in others.items():
+            if isinstance(finding, Reason):
+                rows.rejects.append((place, finding))
+                continue
+            try:
+                packed = self._packed(records[place])
+                if packed:
+                    rows.batches.append(packed)
+                else:
+                    exact += self._exact(records[place], finding)
+            except Reject as reject:
+                rows.rejects.append((place, reject.reason))
+        if exact:
+            rows.batches.append(self._batch(exact))
+        return rows
+
+    def _exact(self, record: bytes, suspect: str | None) -> list[tuple[Any, ...]]:
+        """As `exact`, faster for most records; begins with the column at which the fast path stumbled."""
+        if suspect in self._rule_of:
+            self._check(record, suspect)
+        found = literals(record)
+        if found is None:
+            return self.exact(record)
+        if not keys_are_single(record, found):
+            return self.exact(record)
+        lowered = {name.lower(): literal for name, literal in found.items()}
+        if len(lowered) != len(found):
+            raise twice([name.lower() for name in found])
+        return [by_name(self._names, self._rules, [value_of(lowered.get(name)) for name in self._names])]
+
+    def _check(self, record: bytes, column: str) -> None:
+        """Raise Reject if the value of this one column cannot be converted."""
+        try:
+            value = value_of(self._only[column].decode(record).value)
+            self._rule_of[column](value)
+        except Reject as reject:
+            raise reject.within(column) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return  # the exact way will tell
+
+    def exact(self, record: bytes) -> list[tuple[Any, ...]]:
+        """The rows of a record by the exact rules. Raises Reject."""
+        rows = []
+        for document in documents(record):
+            found = members(document)
+            rows.append(by_name(self._names, self._rules, [found.get(name) for name in self._names]))
+        return rows
+
+    def _packed(self, record: bytes) -> pa.RecordBatch | None:
+        """The rows of a record that is lines of plain documents; None if it is not.
+
+        No JSON string holds a raw line feed, so that lines which are whole documents are the documents.
+        """
+        if b"\n" not in record:
+            return None
+        lines = [line for line in record.split(b"\n") if line.strip(b" \t\r")]
+        if len(lines) < 2:
+            return None
+        batch, others = self._fast.convert(lines, record)
+        return None if others else batch
+
+    def _batch(self, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+        columns = zip(*rows, strict=True)
+        arrays = [pa.array(values, kind) for values, kind in zip(columns, self.schema.types, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+
+def _decoder_of(member: str) -> msgspec.json.Decoder[Any]:
+    """Reads one member of an object as it is written, and skips the others."""
+    fields = [("value", msgspec.Raw, msgspec.Raw(b"null"))]
+    return msgspec.json.Decoder(msgspec.defstruct("Only", fields, rename={"value": member}))

@@ -1,0 +1,1 @@
+"""Rejected records: by cause, and as the error documents that Firehose writes."""
