@@ -1,0 +1,1 @@
+"""Athena SQL, purely: text in, plan out. Parsed, checked, pruned and translated to DuckDB; nothing is executed here."""

@@ -1,0 +1,118 @@
+"""Aggregates of decimals and of text, numbers of decimals, and TRY around aggregates."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from datawarehouse.errors import QueryRefused
+from datawarehouse.sql import types
+from datawarehouse.sql.arithmetic import calculated, scaled, whole
+from datawarehouse.sql.calls import (
+    Call,
+    arguments,
+    by_signature,
+    is_aggregate,
+    ordering,
+    special,
+    suffix,
+    template,
+    varchar,
+)
+from datawarehouse.sql.compiler import Compiler, mismatch
+from datawarehouse.sql.grammar import place
+from datawarehouse.sql.operators import row_of
+from datawarehouse.sql.scope import Scope
+from datawarehouse.sql.typed import NULL, Typed, quoted_text
+
+
+@special("mod")
+def mod(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    left, right = arguments(compiler, call, scope, 2)
+    return calculated(call.node, left, "%", right)
+
+
+@special("round", "ceil", "ceiling", "floor", "truncate")
+def rounded(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    """Of a decimal; of other numbers as in `functions`. Trino documentation, "Mathematical functions and operators"."""
+    values = arguments(compiler, call, scope, 1, 2)
+    source = values[0].type
+    if source.name != "decimal":
+        return by_signature(compiler, call, scope)
+    name = {"ceiling": "ceil", "truncate": "trunc"}.get(call.name, call.name)
+    if len(values) == 1:
+        grows = call.name != "truncate" and source.scale > 0
+        type = types.decimal(min(max(source.precision - source.scale, 0) + grows, types.DECIMAL_DIGITS_MAX) or 1, 0)
+        return Typed(f"CAST({name}({values[0].sql}) AS {types.duckdb(type)})", type)
+    digits = compiler.constant(call.arguments[1])
+    if not isinstance(digits, int) or call.name not in ("round", "truncate"):
+        raise QueryRefused(f"{place(call.node)}{call.name} of a decimal takes a literal number of digits.")
+    grown = min(source.precision + (call.name == "round"), types.DECIMAL_DIGITS_MAX)
+    type = types.decimal(grown, source.scale)
+    return Typed(f"CAST({name}({values[0].sql}, {digits}) AS {types.duckdb(type)})", type)
+
+
+@special("sum", "avg")
+def of_decimals(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    """Of decimals exactly: DuckDB's avg is a double. Of other numbers as in `functions`."""
+    value = compiler.expression(call.arguments[0], scope) if len(call.arguments) == 1 else NULL
+    if value.type.name != "decimal":
+        return by_signature(compiler, call, scope)
+    if not call.over:
+        compiler.facts.aggregates = True
+    total = template(compiler, call, "sum($d$1)$w", [value.sql], scope, {})
+    if call.name == "sum":
+        type = types.decimal(types.DECIMAL_DIGITS_MAX, value.type.scale)
+        return Typed(f"CAST({total} AS {types.duckdb(type)})", type)
+    count = template(compiler, call, "count($d$1)$w", [value.sql], scope, {})
+    digits = whole(Typed(total, value.type))
+    return scaled(f"trino_rounded_quotient({digits}, CAST({count} AS HUGEINT))", value.type)
+
+
+@special("listagg")
+def listagg(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    value = compiler.expression(call.arguments[0], scope) if call.arguments else None
+    separator = (
+        compiler.constant_text(call.arguments[1], "The separator of listagg") if len(call.arguments) == 2 else ""
+    )
+    if not value or len(call.arguments) > 2 or not call.order or call.over:
+        raise mismatch(call.node, "listagg is written listagg(value, 'separator') WITHIN GROUP (ORDER BY ...).")
+    compiler.facts.aggregates = True
+    distinct = "DISTINCT " if call.distinct else ""
+    inside = f"{distinct}{varchar(call, value)}, {quoted_text(separator)}{ordering(compiler, call.order, scope)}"
+    return Typed(f"string_agg({inside}){suffix(compiler, call, scope)}", types.VARCHAR)
+
+
+@special("grouping")
+def grouping(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    keys = arguments(compiler, call, scope, 1, 30)
+    compiler.facts.aggregates = True
+    return Typed(f"CAST(GROUPING({', '.join(key.sql for key in keys)}) AS BIGINT)", types.BIGINT)
+
+
+@special("try")
+def try_(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    """DuckDB's TRY takes no aggregate and no query. They are computed before it and handed in through a lambda."""
+    if len(call.arguments) != 1:
+        raise mismatch(call.node, "try takes one expression.")
+    tree = exp.Paren(this=call.arguments[0].copy())
+    outside = [node for node in tree.walk(prune=_before_try) if _before_try(node)]
+    if not outside:
+        value = compiler.expression(call.arguments[0], scope)
+        return Typed(f"TRY({value.sql})", value.type)
+    values = [compiler.expression(node, scope) for node in outside]
+    variables = {}
+    for position, (node, value) in enumerate(zip(outside, values, strict=True), 1):
+        variables[f"try#{position}"] = Typed(f'struct_extract("t#", {position})', value.type)
+        node.replace(exp.to_identifier(f"try#{position}", quoted=True))
+    body = compiler.expression(tree, scope.with_variables(variables))
+    return Typed(f'list_extract(list_transform([{row_of(values).sql}], lambda "t#": TRY({body.sql})), 1)', body.type)
+
+
+def _before_try(node: exp.Expr) -> bool:
+    if isinstance(node, exp.Anonymous):
+        return is_aggregate(node.name)
+    if isinstance(node, exp.Binary):
+        return isinstance(node.expression, exp.Any | exp.All)
+    if isinstance(node, exp.In):
+        return bool(node.args.get("query"))
+    return isinstance(node, exp.Window | exp.Filter | exp.WithinGroup | exp.Subquery | exp.Exists)

@@ -1,0 +1,145 @@
+"""Arithmetic and concatenation: of numbers, of times and intervals, of text and arrays.
+
+Types decide what an operator means, by Trino's rules; what DuckDB would take more loosely is an error, as in Athena.
+Division: of integers it cuts off (`//`), of doubles it is IEEE (`/`), of decimals it has Trino's digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from datawarehouse.sql import types
+from datawarehouse.sql.compiler import Compiler, Rule, mismatch, rule
+from datawarehouse.sql.scope import Scope
+from datawarehouse.sql.typed import NULL, Typed, coerced, failing
+from datawarehouse.sql.types import DECIMAL_DIGITS_MAX, Type
+
+_ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
+
+
+def arithmetic(compiler: Compiler, node: exp.Binary, scope: Scope) -> Typed:
+    left, right = compiler.expression(node.this, scope), compiler.expression(node.expression, scope)
+    return calculated(node, left, _ARITHMETIC[type(node)], right)
+
+
+def calculated(node: exp.Expr, left: Typed, sign: str, right: Typed) -> Typed:
+    if types.UNKNOWN in (left.type, right.type):
+        known = left.type if right.type == types.UNKNOWN else right.type
+        return Typed(coerced(NULL, known), known)
+    if types.is_numeric(left.type) and types.is_numeric(right.type):
+        return _of_numbers(left, sign, right)
+    result = _of_times(left, sign, right)
+    if result is None:
+        raise mismatch(node, f"Cannot apply operator: {left.type} {sign} {right.type}.")
+    return result
+
+
+def _of_numbers(left: Typed, sign: str, right: Typed) -> Typed:
+    type = types.common(left.type, right.type)
+    assert type is not None
+    if type.name == "decimal":
+        return _of_decimals(left, sign, right)
+    duck_sign = "//" if sign == "/" and type in types.INTEGERS else sign
+    return Typed(f"({coerced(left, type)} {duck_sign} {coerced(right, type)})", type)
+
+
+def _of_decimals(left: Typed, sign: str, right: Typed) -> Typed:
+    """Trino documentation, "Decimal functions and operators": precision and scale of the result."""
+    a, b = types.as_decimal(left.type), types.as_decimal(right.type)
+    scale = max(a.scale, b.scale)
+    if sign in "+-":
+        digits = max(a.precision - a.scale, b.precision - b.scale) + scale + 1
+    elif sign == "*":
+        digits, scale = a.precision + b.precision, a.scale + b.scale
+    elif sign == "/":
+        digits = a.precision + b.scale + max(0, b.scale - a.scale)
+    else:
+        digits = min(a.precision - a.scale, b.precision - b.scale) + scale
+    type = types.decimal(min(digits, DECIMAL_DIGITS_MAX), scale)
+    x, y = coerced(left, a), coerced(right, b)
+    if sign == "/":
+        return _divided(Typed(x, a), Typed(y, b), type)
+    return Typed(f"CAST(({x} {sign} {y}) AS {types.duckdb(type)})", type)
+
+
+def _divided(left: Typed, right: Typed, type: Type) -> Typed:
+    """Exact: both sides as whole numbers, the dividend with as many zeros more as the result has digits."""
+    zeros = type.scale + right.type.scale - left.type.scale
+    return scaled(f"trino_rounded_quotient({whole(left)} * 1{'0' * zeros}, {whole(right)})", type)
+
+
+def whole(value: Typed) -> str:
+    """The digits of a decimal, as a number of 128 bits."""
+    return f"CAST({value.sql} * 1{'0' * value.type.scale} AS HUGEINT)"
+
+
+def scaled(digits: str, type: Type) -> Typed:
+    """The decimal of `type` that has the digits of a whole number."""
+    unit = f"CAST('{10**-type.scale:.{type.scale}f}' AS DECIMAL({max(type.scale, 1)}, {type.scale}))"
+    return Typed(f"CAST(CAST({digits} AS DECIMAL({DECIMAL_DIGITS_MAX}, 0)) * {unit} AS {types.duckdb(type)})", type)
+
+
+def _of_times(left: Typed, sign: str, right: Typed) -> Typed | None:
+    """Dates, timestamps and intervals. DuckDB makes a timestamp of `date + interval`, and a number of `date - date`."""
+    if left.type in types.TIMES and right.type in types.TIMES and sign == "-":
+        type = types.common(left.type, right.type) or left.type
+        return Typed(
+            f"CAST({_as_timestamp(left, type)} - {_as_timestamp(right, type)} AS INTERVAL)", types.DAY_TO_SECOND
+        )
+    if left.type in types.INTERVALS and right.type in types.TIMES and sign == "+":
+        left, right = right, left
+    if left.type in types.TIMES and right.type in types.INTERVALS and sign in "+-":
+        moved = f"({left.sql} {sign} {right.sql})"
+        if left.type == types.DATE and right.type == types.DAY_TO_SECOND:
+            partial = failing("Cannot add hours, minutes or seconds to a date", types.DATE)
+            whole = f"CASE WHEN {moved} <> date_trunc('day', {moved}) THEN {partial} ELSE CAST({moved} AS DATE) END"
+            return Typed(f"({whole})", types.DATE)
+        return Typed(f"CAST({moved} AS {types.duckdb(left.type)})", left.type)
+    if left.type in types.INTERVALS and right.type == left.type and sign in "+-":
+        return Typed(f"({left.sql} {sign} {right.sql})", left.type)
+    if left.type in types.INTEGERS and right.type in types.INTERVALS and sign == "*":
+        left, right = right, left
+    if left.type in types.INTERVALS and right.type in types.INTEGERS and sign == "*":
+        return Typed(f"({left.sql} * {coerced(right, types.BIGINT)})", left.type)
+    return None
+
+
+def _as_timestamp(value: Typed, type: Type) -> str:
+    return coerced(value, types.INSTANT if type == types.INSTANT else types.TIMESTAMP)
+
+
+def concatenation(compiler: Compiler, node: exp.DPipe, scope: Scope) -> Typed:
+    return concatenated(node, [compiler.expression(part, scope) for part in (node.this, node.expression)])
+
+
+def concatenated(node: exp.Expr, parts: Sequence[Typed]) -> Typed:
+    """Of texts, of bytes, or of arrays and elements; NULL if any part is."""
+    element = next((part.type.args[0] for part in parts if part.type.name == "array"), None)
+    if element is None:
+        type = common_type(node, parts, "concat")
+        if type not in (types.VARCHAR, types.VARBINARY, types.UNKNOWN):
+            raise mismatch(node, f"{type} cannot be concatenated; use cast(... as varchar).")
+        return Typed(f"({' || '.join(coerced(part, type) for part in parts)})", type)
+    lists = [part if part.type.name == "array" else Typed(f"[{part.sql}]", types.array(part.type)) for part in parts]
+    type = common_type(node, lists, "concat")
+    return Typed(f"({' || '.join(coerced(part, type) for part in lists)})", type)
+
+
+def common_type(node: exp.Expr, values: Sequence[Typed], what: str) -> Type:
+    type = types.UNKNOWN
+    for value in values:
+        wider = types.common(type, value.type)
+        if wider is None:
+            raise mismatch(
+                node, f"{what} must be of one type; got {', '.join(str(v.type) for v in values)}. Cast them."
+            )
+        type = wider
+    return type
+
+
+RULES: dict[type[exp.Expr], Rule] = {
+    exp.DPipe: rule(concatenation, "this expression safe"),
+    **{kind: rule(arithmetic, "this expression typed safe") for kind in _ARITHMETIC},
+}

@@ -1,0 +1,333 @@
+"""Calls: functions, aggregates and windows, with DISTINCT, ORDER BY, FILTER, IGNORE NULLS and OVER.
+
+1. Read the nodes around a call into a `Call`.
+2. A name in `SPECIALS` has a function of its own; others are looked up in `functions`.
+3. Fill the template of the signature that fits. A call to anything else is refused by its name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from datawarehouse.errors import QueryFailed, QueryRefused
+from datawarehouse.sql import signatures, types
+from datawarehouse.sql.compiler import Compiler, Rule, mismatch, rule
+from datawarehouse.sql.functions import AGGREGATES, SCALARS, WINDOWS
+from datawarehouse.sql.grammar import place
+from datawarehouse.sql.operators import check_comparable, condition
+from datawarehouse.sql.scope import Scope
+from datawarehouse.sql.typed import Typed, coerced, quoted_name
+from datawarehouse.sql.types import Type, duckdb
+
+_LINES = {
+    kind: signatures.signatures(table)
+    for kind, table in (("scalar", SCALARS), ("aggregate", AGGREGATES), ("window", WINDOWS))
+}
+_NO_CLAUSES = "it takes no DISTINCT, FILTER, OVER or ORDER BY."
+_FRAME_UNITS = ("ROWS", "RANGE", "GROUPS")
+# Functions that compare their arguments, beside those with DISTINCT.
+_COMPARING = frozenset(
+    "min max greatest least array_sort array_max array_min array_distinct contains nullif histogram".split()
+)
+_WITHOUT_SIGNATURE = ("grouping", "listagg")
+"""Aggregates that have no line in `functions`."""
+
+
+@dataclass
+class Call:
+    name: str
+    node: exp.Expr
+    arguments: list[exp.Expr]
+    distinct: bool = False
+    order: exp.Expr | None = None
+    filter: exp.Expr | None = None
+    ignore_nulls: bool = False
+    over: exp.Window | None = None
+
+    @property
+    def plain(self) -> bool:
+        return not (self.distinct or self.order or self.filter or self.ignore_nulls or self.over)
+
+
+Special = Callable[[Compiler, Call, Scope], Typed]
+SPECIALS: dict[str, Special] = {}
+"""Functions that are more than a line of `functions`; the modules that import this one add theirs."""
+
+
+def special(*names: str) -> Callable[[Special], Special]:
+    def add(function: Special) -> Special:
+        SPECIALS.update(dict.fromkeys(names, function))
+        return function
+
+    return add
+
+
+def names() -> dict[str, list[str]]:
+    """The names of all functions, sorted, by kind."""
+    scalars = {*_LINES["scalar"], *(name for name in SPECIALS if not is_aggregate(name))}
+    aggregates = (*_LINES["aggregate"], *_WITHOUT_SIGNATURE)
+    return {"scalar": sorted(scalars), "aggregate": sorted(aggregates), "window": sorted(_LINES["window"])}
+
+
+def is_aggregate(name: str) -> bool:
+    return name.lower() in _LINES["aggregate"] or name.lower() in _WITHOUT_SIGNATURE
+
+
+def call(compiler: Compiler, node: exp.Expr, scope: Scope) -> Typed:
+    found = _read(compiler, node)
+    if found.name in SPECIALS:
+        return SPECIALS[found.name](compiler, found, scope)
+    return by_signature(compiler, found, scope)
+
+
+def by_signature(compiler: Compiler, found: Call, scope: Scope) -> Typed:
+    """By the lines of `functions`."""
+    kind = next((kind for kind, lines in _LINES.items() if found.name in lines), None)
+    if kind is None:
+        raise QueryRefused(_unknown(found))
+    _check_clauses(compiler, kind, found)
+    return _filled(compiler, found, _LINES[kind][found.name], scope)
+
+
+def arguments(compiler: Compiler, found: Call, scope: Scope, fewest: int, most: int | None = None) -> list[Typed]:
+    """The translated arguments of a scalar function, if there are as many as it takes."""
+    if not found.plain:
+        raise QueryRefused(f"{place(found.node)}{found.name} is not an aggregate; {_NO_CLAUSES}")
+    if not fewest <= len(found.arguments) <= (most or fewest):
+        raise mismatch(
+            found.node,
+            f"{found.name} takes {fewest}{f' to {most}' if most else ''} arguments; got {len(found.arguments)}.",
+        )
+    return [compiler.expression(argument, scope) for argument in found.arguments]
+
+
+def varchar(found: Call, value: Typed) -> str:
+    """The text of an argument that must be a varchar."""
+    if value.type not in (types.VARCHAR, types.UNKNOWN):
+        raise mismatch(found.node, f"{found.name} takes varchar; this is {value.type}. Use cast(... as varchar).")
+    return coerced(value, types.VARCHAR)
+
+
+def suffix(compiler: Compiler, found: Call, scope: Scope) -> str:
+    """FILTER and OVER as they follow a call."""
+    text = f" FILTER (WHERE {condition(compiler, found.filter, scope)})" if found.filter else ""
+    if found.over:
+        text += " OVER " + _window(compiler, found.over, scope)
+    return text
+
+
+def ordering(compiler: Compiler, order: exp.Expr, scope: Scope) -> str:
+    return " ORDER BY " + ", ".join(ordered(compiler, item, scope) for item in order.expressions)
+
+
+def ordered(compiler: Compiler, node: exp.Expr, scope: Scope, sql: str | None = None) -> str:
+    """One item of an ORDER BY; `sql` in place of its expression if the caller has translated that."""
+    compiler.check(node, frozenset(("this", "desc", "nulls_first")))
+    if sql is None:
+        value = compiler.expression(node.this, scope)
+        check_comparable(node.this, value.type)
+        sql = value.sql
+    direction = "DESC" if node.args.get("desc") else "ASC"
+    return f"{sql} {direction} NULLS {'FIRST' if node.args.get('nulls_first') else 'LAST'}"
+
+
+def window_definition(compiler: Compiler, node: exp.Window, scope: Scope) -> str:
+    """What stands in the parentheses after OVER or in a WINDOW clause."""
+    compiler.check(node, frozenset(("this", "partition_by", "order", "spec", "over", "alias")))
+    keys = node.args.get("partition_by") or []
+    columns = (compiler.column_of(key, scope) for key in keys)
+    compiler.facts.windows.append(frozenset(column[0] for column in columns if column))
+    parts = [quoted_name(node.args["alias"].name)] if node.args.get("alias") and node.args.get("over") else []
+    if keys:
+        values = [compiler.expression(key, scope) for key in keys]
+        for key, value in zip(keys, values, strict=True):
+            check_comparable(key, value.type)
+        parts.append("PARTITION BY " + ", ".join(value.sql for value in values))
+    if node.args.get("order"):
+        parts.append(ordering(compiler, node.args["order"], scope).strip())
+    if node.args.get("spec"):
+        parts.append(_frame(compiler, node.args["spec"], scope))
+    return f"({' '.join(parts)})"
+
+
+def _read(compiler: Compiler, node: exp.Expr) -> Call:
+    """Unwrap, from outside in, OVER, IGNORE NULLS, FILTER and WITHIN GROUP down to the name and its arguments."""
+    over = order = filter = None
+    ignore_nulls = False
+    outer = node
+    if isinstance(node, exp.Window):
+        over, node = node, node.this
+    if isinstance(node, exp.IgnoreNulls | exp.RespectNulls):
+        ignore_nulls, node = isinstance(node, exp.IgnoreNulls), node.this
+    if isinstance(node, exp.Filter):
+        filter, node = node.expression.this, node.this
+    if isinstance(node, exp.WithinGroup):
+        order, node = node.expression, node.this
+    if not isinstance(node, exp.Anonymous):
+        raise QueryRefused(f"{place(outer)}OVER, FILTER and WITHIN GROUP follow an aggregate or a window function.")
+    inner, distinct = list(node.expressions), False
+    if inner and isinstance(inner[-1], exp.IgnoreNulls | exp.RespectNulls):
+        ignore_nulls, inner[-1] = isinstance(inner[-1], exp.IgnoreNulls), inner[-1].this
+    if inner and isinstance(inner[-1], exp.Order):
+        order, inner[-1] = inner[-1], inner[-1].this
+    if inner and isinstance(inner[0], exp.Distinct):
+        compiler.check(inner[0], frozenset(("expressions",)))
+        distinct, inner[:1] = True, inner[0].expressions
+    return Call(node.name.lower(), node, inner, distinct, order, filter, ignore_nulls, over)
+
+
+def _check_clauses(compiler: Compiler, kind: str, found: Call) -> None:
+    name = found.name
+    if kind == "scalar" and not found.plain:
+        raise QueryRefused(f"{place(found.node)}{name} is not an aggregate; {_NO_CLAUSES}")
+    if kind == "window" and not found.over:
+        raise QueryFailed(f"{place(found.node)}Window function {name} needs OVER (...).")
+    if kind == "window" and (found.distinct or found.order or found.filter):
+        raise QueryRefused(f"{place(found.node)}{name} takes no DISTINCT, FILTER or ORDER BY of its own.")
+    if kind == "aggregate" and (found.ignore_nulls or (found.distinct and found.over)):
+        raise QueryRefused(f"{place(found.node)}{name} takes no IGNORE NULLS, and no DISTINCT together with OVER.")
+    if kind == "aggregate" and not found.over:
+        compiler.facts.aggregates = True
+
+
+def _filled(compiler: Compiler, found: Call, lines: Sequence[str], scope: Scope) -> Typed:
+    star = found.name == "count" and len(found.arguments) == 1 and isinstance(found.arguments[0], exp.Star)
+    nodes = [] if star else found.arguments
+    values = [None if isinstance(node, exp.Lambda) else compiler.expression(node, scope) for node in nodes]
+    signature, bound = _chosen(found, lines, [value.type if value else None for value in values])
+    texts = []
+    for position, (node, value) in enumerate(zip(nodes, values, strict=True)):
+        parameter = signature.parameter(position)
+        if value is None:
+            texts.append(_lambda_of(compiler, node, parameter, bound, scope))
+        else:
+            texts.append(coerced(value, signatures.filled(parameter, bound)))
+    if found.distinct or found.name in _COMPARING:
+        for node, value in zip(nodes, values, strict=True):
+            if value:
+                check_comparable(node, value.type)
+    if (found.distinct and "$d" not in signature.template) or (found.order and "$o" not in signature.template):
+        raise QueryRefused(f"{place(found.node)}{found.name} takes no DISTINCT or ORDER BY here.")
+    text = template(compiler, found, signature.template, texts, scope, bound)
+    return Typed(text, signatures.filled(signature.result, bound))
+
+
+def template(
+    compiler: Compiler, found: Call, template: str, texts: Sequence[str], scope: Scope, bound: Mapping[str, Type]
+) -> str:
+    """An expression of `functions` with the arguments `texts` and the clauses of the call in their places."""
+    clauses = {
+        "d": "DISTINCT " if found.distinct else "",
+        "o": ordering(compiler, found.order, scope) if found.order else "",
+        "i": " IGNORE NULLS" if found.ignore_nulls else "",
+        "w": suffix(compiler, found, scope),
+    }
+
+    def part(match: re.Match[str]) -> str:
+        key = match[1] or match[2]
+        if match[2]:
+            return duckdb(bound[key])
+        if key == "*":
+            return ", ".join(texts)
+        return texts[int(key) - 1] if key.isdigit() else clauses[key]
+
+    text = re.sub(r"\$([1-9*diow])|\{([A-Z])\}", part, template)
+    return f"({text})" if text.startswith("CASE") else text
+
+
+def _chosen(
+    found: Call, lines: Sequence[str], arguments: Sequence[Type | None]
+) -> tuple[signatures.Signature, dict[str, Type]]:
+    fitting = None
+    for line in lines:
+        signature = signatures.read(line)
+        fit = signatures.bind(signature, arguments)
+        if fit and fit[0]:
+            return signature, fit[1]
+        fitting = fitting or (fit and (signature, fit[1]))
+    if fitting:
+        return fitting
+    given = ", ".join("a lambda" if type is None else str(type) for type in arguments)
+    expected = "; ".join(signatures.read(line).text for line in lines)
+    raise mismatch(found.node, f"Unexpected parameters ({given}) for function {found.name}. Expected: {expected}.")
+
+
+def _lambda_of(compiler: Compiler, node: exp.Expr, parameter: Type, bound: dict[str, Type], scope: Scope) -> str:
+    """A lambda in DuckDB's syntax; a type variable that it returns is bound."""
+    *inputs, result = parameter.args
+    filled = [signatures.filled(each, bound) for each in inputs]
+    body, names = lambda_body(compiler, node, [None] * len(inputs), filled, scope)
+    if signatures.is_variable(result):
+        bound.setdefault(result.name, body.type)
+    elif not types.coerces(body.type, result):
+        raise mismatch(node, f"the lambda must return {result}; it returns {body.type}.")
+    return f"lambda {', '.join(names)}: {body.sql}"
+
+
+def lambda_body(
+    compiler: Compiler, node: exp.Expr, texts: Sequence[str | None], inputs: Sequence[Type], scope: Scope
+) -> tuple[Typed, list[str]]:
+    """The body of a lambda whose parameters are `texts` (a name of their own where None) of the types `inputs`.
+
+    `$` in the names keeps them apart from those of relations.
+    """
+    if not isinstance(node, exp.Lambda):
+        raise mismatch(node, "a lambda such as x -> x + 1 is needed here.")
+    parameters = [part.name.lower() for part in node.expressions]
+    if len(parameters) != len(inputs):
+        raise mismatch(node, f"the lambda takes {len(inputs)} parameters; it has {len(parameters)}.")
+    names = [text or quoted_name(name + "$") for name, text in zip(parameters, texts, strict=True)]
+    variables = {name: Typed(text, type) for name, text, type in zip(parameters, names, inputs, strict=True)}
+    return compiler.expression(node.this, scope.with_variables(variables)), names
+
+
+def _window(compiler: Compiler, node: exp.Window, scope: Scope) -> str:
+    only_name = node.args.get("alias") and not any(node.args.get(key) for key in ("partition_by", "order", "spec"))
+    if only_name:
+        return quoted_name(node.args["alias"].name)
+    return window_definition(compiler, node, scope)
+
+
+def _frame(compiler: Compiler, node: exp.Expr, scope: Scope) -> str:
+    compiler.check(node, frozenset(("kind", "start", "start_side", "end", "end_side")))
+    kind = node.args["kind"].upper()
+    if kind not in _FRAME_UNITS:
+        raise QueryRefused(f"{place(node)}A frame counts {', '.join(_FRAME_UNITS)}; got {kind}.")
+    bounds = [
+        _bound(compiler, node.args[side], node.args.get(f"{side}_side"), scope)
+        for side in ("start", "end")
+        if node.args.get(side)
+    ]
+    return f"{kind} BETWEEN {bounds[0]} AND {bounds[1]}" if len(bounds) == 2 else f"{kind} {bounds[0]}"
+
+
+def _bound(compiler: Compiler, value: str | exp.Expr, side: str | None, scope: Scope) -> str:
+    if value == "CURRENT ROW":
+        return "CURRENT ROW"
+    direction = (side or "").upper()
+    if direction not in ("PRECEDING", "FOLLOWING"):
+        raise QueryRefused("A frame bound is UNBOUNDED or a value, and PRECEDING or FOLLOWING; or CURRENT ROW.")
+    amount = "UNBOUNDED" if isinstance(value, str) else compiler.expression(value, scope).sql
+    return f"{amount} {direction}"
+
+
+def _unknown(found: Call) -> str:
+    known = [name for lines in names().values() for name in lines]
+    near = difflib.get_close_matches(found.name, known, n=3, cutoff=0.7)
+    hint = f"Did you mean {' or '.join(near)}?" if near else "docs/reference/sql.md lists the functions there are."
+    return f"{place(found.node)}Function {found.name} is not supported here. {hint}"
+
+
+RULES: dict[type[exp.Expr], Rule] = {
+    exp.Anonymous: rule(call, "this expressions"),
+    exp.Window: rule(call, "this partition_by order spec alias over"),
+    exp.Filter: rule(call, "this expression"),
+    exp.WithinGroup: rule(call, "this expression"),
+    exp.IgnoreNulls: rule(call, "this"),
+    exp.RespectNulls: rule(call, "this"),
+}

@@ -1,0 +1,220 @@
+"""The state of one translation, and its one rule: a node that no rule reads, or reads in part, is refused.
+
+`rules` maps each kind of node to the function that translates it and to the arguments that this function reads.
+What is not in `rules`, in Athena's grammar or only in sqlglot's, does not reach DuckDB.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlglot import exp
+
+from datawarehouse.errors import QueryFailed, QueryRefused
+from datawarehouse.sql import types
+from datawarehouse.sql.conditions import Constant
+from datawarehouse.sql.grammar import place
+from datawarehouse.sql.schema import TableSchema
+from datawarehouse.sql.scope import Scope
+from datawarehouse.sql.shape import Column, Cte, Relation, Select, SetOperation
+from datawarehouse.sql.typed import Typed, coerced, quoted_name
+from datawarehouse.sql.types import Type
+
+
+class Output(NamedTuple):
+    """A column of a query: its name in Athena (None if it has none), its name in DuckDB, its type."""
+
+    name: str | None
+    sql_name: str
+    type: Type
+
+
+@dataclass(frozen=True)
+class Query:
+    """A translated query: DuckDB text, its columns, and what pruning needs to know."""
+
+    sql: str
+    outputs: tuple[Output, ...]
+    shape: Select | SetOperation
+
+
+@dataclass
+class ScanUse:
+    """A table in a FROM. `hidden` is set when "$path" or the like is named."""
+
+    id: str
+    table: TableSchema
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class NamedQuery:
+    """A CTE that can be referred to."""
+
+    sql_name: str
+    outputs: tuple[Output, ...]
+    cte: Cte
+
+
+@dataclass
+class Facts:
+    """What the expressions of one SELECT contain."""
+
+    aggregates: bool = False
+    windows: list[frozenset[Column]] = field(default_factory=list)
+    """For each window, the columns that its PARTITION BY has as they are."""
+    nested: list[Select | SetOperation] = field(default_factory=list)
+
+
+Translate = Callable[["Compiler", Any, Scope], Typed]
+
+
+class Rule(NamedTuple):
+    translate: Translate
+    reads: frozenset[str]
+
+
+def rule(translate: Translate, reads: str = "this") -> Rule:
+    return Rule(translate, frozenset(reads.split()))
+
+
+class Compiler:
+    def __init__(
+        self,
+        sql: str,
+        tables: Mapping[str, TableSchema],
+        database: str,
+        parameters: Sequence[object],
+        rules: Mapping[type[exp.Expr], Rule],
+        query: Callable[[Compiler, exp.Expr, Scope | None], Query],
+        constant: Callable[[Compiler, exp.Expr], Constant],
+    ) -> None:
+        self.sql = sql
+        self.tables = {name.lower(): table for name, table in tables.items()}
+        self.database = database.lower()
+        self.parameters = parameters
+        self.parameters_used: dict[str, object] = {}
+        self.scans: list[ScanUse] = []
+        self.scan_of: dict[Relation, ScanUse] = {}
+        self.ctes: list[Cte] = []
+        self.visible: dict[str, NamedQuery] = {}
+        self.facts = Facts()
+        self._rules = rules
+        self._query = query
+        self._constant = constant
+        self._names: set[tuple[str, str]] = set()
+
+    def expression(self, node: exp.Expr, scope: Scope) -> Typed:
+        found = self._rules.get(type(node))
+        if found is None:
+            raise QueryRefused(f"{place(node)}{_called(node)} is not supported; docs/reference/sql.md lists what is.")
+        self.check(node, found.reads)
+        return found.translate(self, node, scope)
+
+    def check(self, node: exp.Expr, reads: frozenset[str]) -> None:
+        """Refuse a node with a clause that is not read, so that nothing is left out in silence."""
+        for name, value in node.args.items():
+            if value and name not in reads:
+                raise QueryRefused(
+                    f"{place(node)}{_called(node)} with {name.strip('_').replace('_', ' ').upper()} is not supported; "
+                    "docs/reference/sql.md lists what is."
+                )
+
+    def query(self, node: exp.Expr, scope: Scope | None) -> Query:
+        """A query in a FROM, a WITH or an expression; `scope` has the names it may take from outside."""
+        facts, visible = self.facts, self.visible
+        self.facts = Facts()
+        try:
+            return self._query(self, node, scope)
+        finally:
+            self.facts, self.visible = facts, visible
+
+    def subquery(self, node: exp.Expr, scope: Scope) -> Query:
+        """A query inside an expression of the present SELECT."""
+        query = self.query(node, scope)
+        self.facts.nested.append(query.shape)
+        return query
+
+    def of_types(self, query: Query, kinds: Sequence[Type]) -> str:
+        """The text of a query, its columns cast to `kinds` where DuckDB has another type for them."""
+        have = [output.type for output in query.outputs]
+        if types.UNKNOWN not in have and list(map(types.duckdb, have)) == list(map(types.duckdb, kinds)):
+            return query.sql
+        alias = quoted_name(self.unique("query"))
+        columns = []
+        for output, type in zip(query.outputs, kinds, strict=True):
+            name = quoted_name(output.sql_name)
+            columns.append(f"{coerced(Typed(f'{alias}.{name}', output.type), type)} AS {name}")
+        return f"SELECT {', '.join(columns)} FROM ({query.sql}) AS {alias}"
+
+    def constant(self, node: exp.Expr) -> Constant:
+        """The value of a literal, of a parameter, or of what is plainly made of them; None for anything else."""
+        return self._constant(self, node)
+
+    def constant_text(self, node: exp.Expr, what: str) -> str:
+        value = self.constant(node)
+        if not isinstance(value, str):
+            raise QueryRefused(f"{place(node)}{what} must be a literal such as '...', not an expression over rows.")
+        return value
+
+    def column_of(self, node: exp.Expr, scope: Scope) -> tuple[Column, type] | None:
+        """The column that `node` is, with the Python type of what it compares with; None if pruning cannot use it."""
+        while isinstance(node, exp.Paren):
+            node = node.this
+        if not isinstance(node, exp.Column) or isinstance(node.this, exp.Star):
+            return None
+        found = scope.resolve(self.parts(node, scope), place(node))
+        if not found.field or not found.field.origin:
+            return None
+        kind = _KINDS.get(found.value.type)
+        return (found.field.origin, kind) if kind else None
+
+    def parts(self, node: exp.Column, scope: Scope) -> list[str]:
+        """The names of a column reference, without the catalog and the database in front of a table's name."""
+        parts = [part.name for part in node.parts]
+        for owner in (CATALOG_OF_TABLES, self.database):
+            if len(parts) > 2 and parts[0].lower() == owner and (len(parts) > 3 or scope.has_relation(parts[1])):
+                parts = parts[1:]
+        return parts
+
+    def unique(self, name: str, kind: str = "relation") -> str:
+        """A name for DuckDB that no other relation (or CTE) of the statement has, like `name` if possible."""
+        plain = re.sub(r"[^a-z0-9_]", "_", name.lower()) or "_"
+        candidate, count = plain, 1
+        while (kind, candidate) in self._names:
+            count += 1
+            candidate = f"{plain}_{count}"
+        self._names.add((kind, candidate))
+        return candidate
+
+    @contextmanager
+    def within(self, facts: Facts) -> Iterator[None]:
+        """Collect what the expressions of the block contain in `facts`."""
+        before, self.facts = self.facts, facts
+        try:
+            yield
+        finally:
+            self.facts = before
+
+
+def mismatch(node: exp.Expr, message: str) -> QueryFailed:
+    """The error that Athena gives when types do not fit."""
+    return QueryFailed(f"TYPE_MISMATCH: {place(node)}{message}")
+
+
+def _called(node: exp.Expr) -> str:
+    name = node.name if isinstance(node, exp.Anonymous) else re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__)
+    return name.upper()
+
+
+CATALOG_OF_TABLES = "awsdatacatalog"
+_KINDS: dict[Type, type] = {
+    types.VARCHAR: str,
+    types.DATE: datetime.date,
+    **dict.fromkeys(types.INTEGERS, int),
+}

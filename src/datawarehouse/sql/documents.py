@@ -1,0 +1,84 @@
+"""Functions of JSON. A path is a literal; text that is no JSON gives NULL, as in Trino."""
+
+from __future__ import annotations
+
+from datawarehouse.errors import QueryRefused
+from datawarehouse.sql import formats, types
+from datawarehouse.sql.calls import Call, arguments, special, varchar
+from datawarehouse.sql.compiler import Compiler, mismatch
+from datawarehouse.sql.grammar import place
+from datawarehouse.sql.scope import Scope
+from datawarehouse.sql.typed import Typed, coerced, quoted_text
+
+
+@special("json_extract", "json_query")
+def json_extract(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    value, path = _json_and_path(compiler, call, scope)
+    if call.name == "json_extract":
+        return Typed(f"json_extract({value}, {path})", types.JSON)
+    return Typed(f"CAST(json_extract({value}, {path}) AS VARCHAR)", types.VARCHAR)
+
+
+@special("json_extract_scalar", "json_value")
+def json_extract_scalar(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    """NULL for objects and arrays, which DuckDB would give as text."""
+    value, path = _json_and_path(compiler, call, scope)
+    scalar = (
+        f"CASE WHEN json_type({value}, {path}) NOT IN ('OBJECT', 'ARRAY') THEN json_extract_string({value}, {path}) END"
+    )
+    return Typed(f"({scalar})", types.VARCHAR)
+
+
+@special("json_exists")
+def json_exists(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    value, path = _json_and_path(compiler, call, scope)
+    return Typed(f"json_exists({value}, {path})", types.BOOLEAN)
+
+
+@special("json_size")
+def json_size(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    value, path = _json_and_path(compiler, call, scope)
+    part = f"json_extract({value}, {path})"
+    sizes = f"WHEN 'ARRAY' THEN json_array_length({part}) WHEN 'OBJECT' THEN len(json_keys({part}))"
+    return Typed(f"CAST(CASE json_type({part}) {sizes} ELSE if({part} IS NULL, NULL, 0) END AS BIGINT)", types.BIGINT)
+
+
+@special("json_array_get")
+def json_array_get(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    value, index = arguments(compiler, call, scope, 2)
+    items = f"CAST(json_extract({_json(call, value)}, '$[*]') AS JSON[])"
+    at = coerced(index, types.BIGINT)
+    return Typed(f"list_extract({items}, if({at} < 0, {at}, {at} + 1))", types.JSON)
+
+
+@special("json_array_contains")
+def json_array_contains(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    value, wanted = arguments(compiler, call, scope, 2)
+    if wanted.type not in (types.BOOLEAN, types.VARCHAR, *types.INTEGERS, types.DOUBLE):
+        raise mismatch(
+            call.node, f"json_array_contains looks for a boolean, a number or a varchar; this is {wanted.type}."
+        )
+    array = f"CASE WHEN json_type({_json(call, value)}) = 'ARRAY' THEN {value.sql} END"
+    items = f"CAST(json_extract({array}, '$[*]') AS JSON[])"
+    return Typed(f"list_contains({items}, to_json({wanted.sql}))", types.BOOLEAN)
+
+
+def _json_and_path(compiler: Compiler, call: Call, scope: Scope) -> tuple[str, str]:
+    value, _ = arguments(compiler, call, scope, 2)
+    path = compiler.constant_text(call.arguments[1], f"The path of {call.name}")
+    if call.name in ("json_value", "json_query", "json_exists"):
+        if not path.startswith("strict "):
+            raise QueryRefused(
+                f"{place(call.node)}{call.name} takes 'strict $...' here, for a lax path looks into arrays by itself; "
+                "or use json_extract_scalar."
+            )
+        path = path.removeprefix("strict ")
+    return _json(call, value), quoted_text(formats.json_path(path))
+
+
+def _json(call: Call, value: Typed) -> str:
+    """A JSON value; of text that is no JSON, NULL."""
+    if value.type == types.JSON:
+        return value.sql
+    text = varchar(call, value)
+    return f"(CASE WHEN json_valid({text}) THEN {text} END)"

@@ -1,0 +1,162 @@
+"""Format strings: MySQL's and Joda's of dates, Java's of `format`, and JSON paths, each as DuckDB writes it.
+
+Sources: Trino documentation, "MySQL date functions" and "Java date functions"; Joda-Time, `DateTimeFormat`;
+java.util.Formatter; Trino documentation, "JSON functions" (the path of `json_extract`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from datawarehouse.errors import QueryFailed, QueryRefused
+
+_MYSQL = {
+    "a": "%a",
+    "b": "%b",
+    "c": "%-m",
+    "d": "%d",
+    "e": "%-d",
+    "f": "%f",
+    "H": "%H",
+    "h": "%I",
+    "I": "%I",
+    "i": "%M",
+    "j": "%j",
+    "k": "%-H",
+    "l": "%-I",
+    "M": "%B",
+    "m": "%m",
+    "p": "%p",
+    "r": "%I:%M:%S %p",
+    "S": "%S",
+    "s": "%S",
+    "T": "%H:%M:%S",
+    "v": "%V",
+    "W": "%A",
+    "x": "%G",
+    "Y": "%Y",
+    "y": "%y",
+    "%": "%%",
+}
+_JODA = {
+    "y": {2: "%y", 4: "%Y"},
+    "Y": {2: "%y", 4: "%Y"},
+    "x": {4: "%G"},
+    "M": {1: "%-m", 2: "%m", 3: "%b", 4: "%B"},
+    "d": {1: "%-d", 2: "%d"},
+    "D": {1: "%-j", 3: "%j"},
+    "w": {2: "%V"},
+    "e": {1: "%u"},
+    "E": {1: "%a", 2: "%a", 3: "%a", 4: "%A"},
+    "a": {1: "%p", 2: "%p"},
+    "h": {1: "%-I", 2: "%I"},
+    "H": {1: "%-H", 2: "%H"},
+    "m": {1: "%-M", 2: "%M"},
+    "s": {1: "%-S", 2: "%S"},
+    "S": {3: "%g"},
+}
+_UTC_NAMES = {"Z": {1: "+0000", 2: "+00:00", 3: "UTC"}, "z": {1: "UTC", 2: "UTC", 3: "UTC"}}
+# What DuckDB cannot read back, although it can write it.
+_ONLY_WRITTEN = ("%V", "%G", "%u", "%a", "%A")
+_JSON_STEP = r"(?:\.([A-Za-z_][\w-]*)|\.\"([^\"]+)\"|\[[\"']([^\"']+)[\"']\]|\[([0-9]+)\])"
+
+
+def mysql(pattern: str, reading: bool) -> str:
+    """A format of `date_format` (`reading` false) or `date_parse` for strftime or strptime."""
+    found = re.sub(r"%(.?)|([^%]+)", lambda part: _of_mysql(pattern, part), pattern, flags=re.DOTALL)
+    return _checked(pattern, found, reading)
+
+
+def joda(pattern: str, reading: bool) -> str:
+    """A format of `format_datetime` (`reading` false) or `parse_datetime` for strftime or strptime."""
+    found = re.sub(r"([a-zA-Z])\1*|'([^']*)'|([^a-zA-Z]+)", lambda part: _of_joda(pattern, part, reading), pattern)
+    return _checked(pattern, found, reading)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A conversion of `format`: `kind` is s, d or f; `flags` of "-", "0", ","; `digits` after the point, for f."""
+
+    kind: str
+    flags: str
+    width: int
+    digits: int
+
+
+def java(pattern: str) -> list[str | Slot]:
+    """The parts of a format string in order: texts, and places for arguments."""
+    parts: list[str | Slot] = []
+    for found in re.finditer(r"%([-0,]*)([0-9]*)(?:\.([0-9]+))?([sdfn%])|([^%]+)|.", pattern, re.DOTALL):
+        flags, width, digits, kind, text = found.groups()
+        allowed = {"s": "-", "d": "-0,", "f": "-", "n": "", "%": "", None: ""}[kind]
+        if not (kind or text) or set(flags or "") - set(allowed) or (digits and kind != "f"):
+            raise QueryRefused(
+                f"format: {pattern[found.start() :][:20]!r} is not supported; supported are %s, %d, %,d, %.2f, %% and "
+                "a width."
+            )
+        if kind in ("n", "%", None):
+            parts.append({"n": "\n", "%": "%"}.get(kind, text))
+        else:
+            parts.append(Slot(kind, flags, int(width or 0), int(digits or 6)))
+    return parts
+
+
+def json_path(path: str) -> str:
+    """A path of `json_extract`, e.g. $.store.book[0]["a b"], with each name quoted."""
+    text = path.strip()
+    if not re.fullmatch(rf"\$(?:{_JSON_STEP})*", text) or re.search(r"[*\\]", text):
+        raise QueryRefused(
+            f'The JSON path {path!r} is not supported; supported are names and positions, e.g. $.a.b[0] or $["a b"][0].'
+        )
+    steps = re.findall(_JSON_STEP, text)
+    return "$" + "".join(f"[{position}]" if position else f'."{"".join(names)}"' for *names, position in steps)
+
+
+def regular_replacement(text: str) -> str:
+    """The replacement of `regexp_replace`: `$1` is a group, a backslash takes the meaning from what follows."""
+    found = []
+    for part in re.finditer(r"\\(.)|\$(\d)(?!\d)|(\$)|\\|([^\\$]+)", text, re.DOTALL):
+        escaped, group, lone, plain = part.groups()
+        if lone or part[0] == "\\":
+            raise QueryRefused(
+                f"The replacement {text!r} is not supported: a group is $ and one digit; a plain $ or backslash is "
+                r"written \$ or \\."
+            )
+        found.append(f"\\{group}" if group else (escaped or plain).replace("\\", "\\\\"))
+    return "".join(found)
+
+
+def _of_mysql(pattern: str, part: re.Match[str]) -> str:
+    if part[2]:
+        return part[2]
+    if part[1] not in _MYSQL:
+        raise QueryRefused(
+            f"The date format {pattern!r} has %{part[1]}; supported are {' '.join('%' + key for key in _MYSQL)}."
+        )
+    return _MYSQL[part[1]]
+
+
+def _of_joda(pattern: str, part: re.Match[str], reading: bool) -> str:
+    """A run of one letter is a field; what stands in quotes is itself, and two quotes are one."""
+    letter, quoted, other = part.groups()
+    if not letter:
+        return ("'" if part[0] == "''" else quoted or other or "").replace("%", "%%")
+    widths = _JODA.get(letter) or ({} if reading else _UTC_NAMES.get(letter, {}))
+    if letter in "yY" and len(part[0]) not in widths:
+        return "%Y"
+    if len(part[0]) not in widths:
+        supported = ", ".join(letter * width for letter, each in _JODA.items() for width in each)
+        raise QueryRefused(f"The date format {pattern!r} has {part[0]!r}; supported are {supported}.")
+    return widths[len(part[0])]
+
+
+def _checked(pattern: str, found: str, reading: bool) -> str:
+    if not found:
+        raise QueryFailed("A date format cannot be empty.")
+    unreadable = [each for each in _ONLY_WRITTEN if reading and each in found.replace("%%", "")]
+    if unreadable:
+        raise QueryRefused(
+            f"The date format {pattern!r} cannot be read here: weeks and names of days do not make a date."
+        )
+    return found

@@ -1,0 +1,355 @@
+"""The functions that a statement may call: for each Trino's signature and, after two blanks, DuckDB's expression.
+
+Signatures are Trino's. `fn(A):B` is a lambda, `A...` one argument or more. A capital letter is a type variable:
+I an integer type, F real or double, N any number, D a date or a timestamp, M a timestamp, Y an interval, others any
+type. Of several lines for a name the first that fits without a coercion is taken, else the first that fits with one.
+
+In the expression `$1` is the first argument, `$*` all of them with commas, `{A}` DuckDB's name for the type A; for
+aggregates and windows `$d` is DISTINCT, `$o` ORDER BY, `$i` IGNORE NULLS, and `$w` FILTER and OVER. A line that begins
+with a blank goes on with the one before it.
+
+Functions that need more than an expression (units, formats, paths, several lambda parameters) are in `calls.SPECIALS`.
+Source: Trino documentation, "Functions and operators"; Amazon Athena user guide, "Functions in Amazon Athena".
+"""
+
+from __future__ import annotations
+
+# Character.isWhitespace of Java, which Trino's trim removes; DuckDB's trim removes blanks only.
+_SPACES = (*range(9, 14), *range(28, 33), 0x1680, *range(0x2000, 0x2007), *range(0x2008, 0x200B), 0x2028, 0x2029)
+_SPACE = f"concat({', '.join(f'chr({code})' for code in (*_SPACES, 0x205F, 0x3000))})"
+# A part of a URL, '' if it is not there, NULL if java.net.URI would not take the text.
+_URI = r"""CASE WHEN regexp_full_match($1, '[^\s"<>\\^`{|}]*') THEN coalesce(regexp_extract($1, '%s', 1), '') END"""
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_AUTHORITY = r"^(?:[^:/?#]+:)?(?://(?:[^/?#@]*@)?%s)"
+
+SCALARS = rf"""
+# Comparison and conditions
+if(boolean, T) -> T                                 CASE WHEN $1 THEN $2 END
+if(boolean, T, T) -> T                              CASE WHEN $1 THEN $2 ELSE $3 END
+coalesce(T...) -> T                                 coalesce($*)
+nullif(T, T) -> T                                   nullif($1, $2)
+greatest(T...) -> T                                 list_max(trino_whole([$*]))
+least(T...) -> T                                    list_min(trino_whole([$*]))
+
+# Mathematics
+abs(N) -> N                                         abs($1)
+cbrt(double) -> double                              cbrt($1)
+ceil(I) -> I                                        $1
+ceil(F) -> F                                        ceil($1)
+ceiling(I) -> I                                     $1
+ceiling(F) -> F                                     ceil($1)
+floor(I) -> I                                       $1
+floor(F) -> F                                       floor($1)
+round(I) -> I                                       $1
+round(F) -> F                                       round($1)
+round(I, integer) -> I                              CAST(round($1, $2) AS {{I}})
+round(F, integer) -> F                              round($1, $2)
+truncate(F) -> F                                    trunc($1)
+truncate(F, integer) -> F                           trunc($1, $2)
+degrees(double) -> double                           degrees($1)
+radians(double) -> double                           radians($1)
+e() -> double                                       exp(1e0)
+pi() -> double                                      pi()
+exp(double) -> double                               exp($1)
+ln(double) -> double                                ln($1)
+log(double, double) -> double                       log($1, $2)
+log2(double) -> double                              log2($1)
+log10(double) -> double                             log10($1)
+pow(double, double) -> double                       pow($1, $2)
+power(double, double) -> double                     pow($1, $2)
+sqrt(double) -> double                              sqrt($1)
+sign(I) -> I                                        CAST(sign($1) AS {{I}})
+sign(F) -> F                                        CAST(sign($1) AS {{F}})
+sin(double) -> double                               sin($1)
+cos(double) -> double                               cos($1)
+tan(double) -> double                               tan($1)
+asin(double) -> double                              asin($1)
+acos(double) -> double                              acos($1)
+atan(double) -> double                              atan($1)
+atan2(double, double) -> double                     atan2($1, $2)
+sinh(double) -> double                              sinh($1)
+cosh(double) -> double                              cosh($1)
+tanh(double) -> double                              tanh($1)
+is_nan(F) -> boolean                                isnan($1)
+is_finite(F) -> boolean                             isfinite($1)
+is_infinite(F) -> boolean                           isinf($1)
+nan() -> double                                     CAST('nan' AS DOUBLE)
+infinity() -> double                                CAST('inf' AS DOUBLE)
+rand() -> double                                    random()
+rand(I) -> I                                        CAST(floor(random() * $1) AS {{I}})
+random() -> double                                  random()
+random(I) -> I                                      CAST(floor(random() * $1) AS {{I}})
+random(I, I) -> I                                   CAST($1 + floor(random() * ($2 - $1)) AS {{I}})
+to_base(bigint, bigint) -> varchar
+    (if($1 < 0, '-', '') || lower(to_base(abs($1), CAST($2 AS INTEGER))))
+from_base(varchar, bigint) -> bigint
+    CAST(list_reduce(list_transform(string_split(lower(ltrim($1, '-')), ''), lambda "e#":
+    if(strpos('{_DIGITS}', "e#") BETWEEN 1 AND $2, CAST(strpos('{_DIGITS}', "e#") - 1 AS HUGEINT),
+    CAST('Not a digit of this base: ' || "e#" AS HUGEINT))), lambda "f#", "g#": "f#" * $2 + "g#")
+    * if(starts_with($1, '-'), -1, 1) AS BIGINT)
+width_bucket(double, array(double)) -> bigint       len(list_filter($2, lambda "e#": "e#" <= $1))
+width_bucket(double, double, double, bigint) -> bigint
+    CASE WHEN $2 = $3 THEN CAST('The bounds of width_bucket cannot be equal' AS BIGINT)
+    WHEN ($2 < $3 AND $1 < $2) OR ($2 > $3 AND $1 > $2) THEN 0
+    WHEN ($2 < $3 AND $1 >= $3) OR ($2 > $3 AND $1 <= $3) THEN $4 + 1
+    ELSE CAST(floor($4 * ($1 - $2) / ($3 - $2)) AS BIGINT) + 1 END
+bitwise_and(bigint, bigint) -> bigint               ($1 & $2)
+bitwise_or(bigint, bigint) -> bigint                ($1 | $2)
+bitwise_xor(bigint, bigint) -> bigint               xor($1, $2)
+bitwise_not(bigint) -> bigint                       (~$1)
+bitwise_left_shift(bigint, bigint) -> bigint        ($1 << $2)
+bitwise_right_shift_arithmetic(bigint, bigint) -> bigint  ($1 >> $2)
+
+# Text
+lower(varchar) -> varchar                           lower($1)
+upper(varchar) -> varchar
+    CASE WHEN contains($1, 'ß') THEN array_to_string(list_transform(string_split($1, ''),
+    lambda "e#": if("e#" = 'ß', 'ß', upper("e#"))), '') ELSE upper($1) END
+length(varchar) -> bigint                           length($1)
+length(varbinary) -> bigint                         octet_length($1)
+trim(varchar) -> varchar                            trim($1, {_SPACE})
+trim(varchar, varchar) -> varchar                   trim($1, $2)
+ltrim(varchar) -> varchar                           ltrim($1, {_SPACE})
+ltrim(varchar, varchar) -> varchar                  ltrim($1, $2)
+rtrim(varchar) -> varchar                           rtrim($1, {_SPACE})
+rtrim(varchar, varchar) -> varchar                  rtrim($1, $2)
+lpad(varchar, bigint, varchar) -> varchar           lpad($1, CAST($2 AS INTEGER), $3)
+rpad(varchar, bigint, varchar) -> varchar           rpad($1, CAST($2 AS INTEGER), $3)
+reverse(varchar) -> varchar                         array_to_string(list_reverse(string_split($1, '')), '')
+strpos(varchar, varchar) -> bigint                  strpos($1, $2)
+starts_with(varchar, varchar) -> boolean            starts_with($1, $2)
+substr(varchar, bigint) -> varchar                  trino_substr($1, $2)
+substr(varchar, bigint, bigint) -> varchar          substr(trino_substr($1, $2), 1, if($3 < 0, 0, $3))
+substring(varchar, bigint) -> varchar               trino_substr($1, $2)
+substring(varchar, bigint, bigint) -> varchar       substr(trino_substr($1, $2), 1, if($3 < 0, 0, $3))
+split_part(varchar, varchar, bigint) -> varchar
+    list_extract(trino_split($1, $2), if($3 <= 0, CAST('The index must be greater than zero' AS BIGINT), $3))
+chr(bigint) -> varchar                              chr(CAST($1 AS INTEGER))
+codepoint(varchar) -> integer                       unicode($1)
+concat_ws(varchar, array(varchar)) -> varchar       array_to_string($2, $1)
+concat_ws(varchar, varchar...) -> varchar           concat_ws($*)
+levenshtein_distance(varchar, varchar) -> bigint
+    CASE WHEN length($1 || $2) = strlen($1 || $2) THEN levenshtein($1, $2)
+    WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN CAST('levenshtein_distance takes only ASCII here' AS BIGINT) END
+hamming_distance(varchar, varchar) -> bigint
+    CASE WHEN length($1 || $2) = strlen($1 || $2) THEN hamming($1, $2)
+    WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN CAST('hamming_distance takes only ASCII here' AS BIGINT) END
+translate(varchar, varchar, varchar) -> varchar     translate($1, $2, $3)
+normalize(varchar) -> varchar                       nfc_normalize($1)
+uuid() -> varchar                                   CAST(uuid() AS VARCHAR)
+
+# Bytes
+to_utf8(varchar) -> varbinary                       encode($1)
+from_utf8(varbinary) -> varchar                     decode($1)
+to_hex(varbinary) -> varchar                        hex($1)
+from_hex(varchar) -> varbinary                      unhex($1)
+to_base64(varbinary) -> varchar                     to_base64($1)
+from_base64(varchar) -> varbinary                   from_base64($1)
+md5(varbinary) -> varbinary                         unhex(md5($1))
+sha1(varbinary) -> varbinary                        unhex(sha1($1))
+sha256(varbinary) -> varbinary                      unhex(sha256($1))
+
+# Regular expressions
+regexp_like(varchar, varchar) -> boolean            regexp_matches($1, $2)
+regexp_count(varchar, varchar) -> bigint            len(regexp_extract_all($1, $2))
+regexp_extract(varchar, varchar) -> varchar         list_extract(regexp_extract_all($1, $2), 1)
+regexp_extract(varchar, varchar, bigint) -> varchar  list_extract(regexp_extract_all($1, $2, CAST($3 AS INTEGER)), 1)
+regexp_extract_all(varchar, varchar) -> array(varchar)  regexp_extract_all($1, $2)
+regexp_extract_all(varchar, varchar, bigint) -> array(varchar)  regexp_extract_all($1, $2, CAST($3 AS INTEGER))
+regexp_split(varchar, varchar) -> array(varchar)    string_split_regex($1, $2)
+
+# URLs
+url_encode(varchar) -> varchar
+    replace(replace(replace(url_encode($1), '%20', '+'), '%2A', '*'), '~', '%7E')
+url_decode(varchar) -> varchar                      url_decode(replace($1, '+', ' '))
+url_extract_protocol(varchar) -> varchar            {_URI % "^([A-Za-z][A-Za-z0-9+.-]*):"}
+url_extract_host(varchar) -> varchar                {_URI % (_AUTHORITY % "([^/?#:]*)")}
+url_extract_port(varchar) -> bigint                 TRY_CAST({_URI % (_AUTHORITY % "[^/?#:]*:([0-9]+)")} AS BIGINT)
+url_extract_path(varchar) -> varchar                url_decode({_URI % "^(?:[^:/?#]+:)?(?://[^/?#]*)?([^?#]*)"})
+url_extract_query(varchar) -> varchar               url_decode({_URI % "^[^?#]*[?]([^#]*)"})
+url_extract_fragment(varchar) -> varchar            url_decode({_URI % "#(.*)$"})
+
+# Dates and times
+year(D) -> bigint                                   year($1)
+year(interval year to month) -> bigint              datepart('year', $1)
+quarter(D) -> bigint                                quarter($1)
+month(D) -> bigint                                  month($1)
+month(interval year to month) -> bigint             datepart('month', $1)
+week(D) -> bigint                                   week($1)
+week_of_year(D) -> bigint                           week($1)
+year_of_week(D) -> bigint                           isoyear($1)
+yow(D) -> bigint                                    isoyear($1)
+day(D) -> bigint                                    day($1)
+day(interval day to second) -> bigint               (epoch_ms($1) // 86400000)
+day_of_month(D) -> bigint                           day($1)
+day_of_week(D) -> bigint                            isodow($1)
+dow(D) -> bigint                                    isodow($1)
+day_of_year(D) -> bigint                            dayofyear($1)
+doy(D) -> bigint                                    dayofyear($1)
+hour(M) -> bigint                                   hour($1)
+hour(interval day to second) -> bigint              (epoch_ms($1) // 3600000 % 24)
+minute(M) -> bigint                                 minute($1)
+minute(interval day to second) -> bigint            (epoch_ms($1) // 60000 % 60)
+second(M) -> bigint                                 second($1)
+second(interval day to second) -> bigint            (epoch_ms($1) // 1000 % 60)
+millisecond(M) -> bigint                            (millisecond($1) % 1000)
+millisecond(interval day to second) -> bigint       (epoch_ms($1) % 1000)
+to_milliseconds(interval day to second) -> bigint   epoch_ms($1)
+last_day_of_month(D) -> date                        last_day(CAST($1 AS DATE))
+now() -> timestamp(3) with time zone                date_trunc('milliseconds', now())
+current_timezone() -> varchar                       'UTC'
+to_unixtime(timestamp(3)) -> double                 epoch($1)
+to_unixtime(timestamp(3) with time zone) -> double  epoch($1)
+from_iso8601_timestamp(varchar) -> timestamp(3) with time zone  trino_iso_utc($1)
+from_iso8601_date(varchar) -> date                  CAST(trino_date_text($1) AS DATE)
+to_iso8601(date) -> varchar                         strftime($1, '%Y-%m-%d')
+to_iso8601(timestamp(3)) -> varchar                 strftime($1, '%Y-%m-%dT%H:%M:%S.%g')
+to_iso8601(timestamp(3) with time zone) -> varchar  strftime($1, '%Y-%m-%dT%H:%M:%S.%gZ')
+
+# JSON
+json_parse(varchar) -> json                         json($1)
+json_format(json) -> varchar                        CAST(json($1) AS VARCHAR)
+json_array_length(json) -> bigint
+    CASE WHEN json_type($1) = 'ARRAY' THEN CAST(json_array_length($1) AS BIGINT) END
+json_array_length(varchar) -> bigint
+    CASE WHEN json_type(CASE WHEN json_valid($1) THEN $1 END) = 'ARRAY' THEN CAST(json_array_length($1) AS BIGINT)
+    END
+is_json_scalar(json) -> boolean                     (json_type($1) NOT IN ('OBJECT', 'ARRAY'))
+is_json_scalar(varchar) -> boolean                  (json_type($1) NOT IN ('OBJECT', 'ARRAY'))
+
+# Arrays
+cardinality(array(E)) -> bigint                     len($1)
+cardinality(map(K, V)) -> bigint                    CAST(cardinality($1) AS BIGINT)
+contains(array(E), E) -> boolean                    trino_contains($1, $2)
+element_at(array(E), bigint) -> E
+    list_extract($1, if($2 = 0, CAST('SQL array indices start at 1' AS BIGINT), $2))
+element_at(map(K, V), K) -> V                       map_extract_value($1, $2)
+array_distinct(array(E)) -> array(E)                trino_distinct($1)
+array_intersect(array(E), array(E)) -> array(E)
+    CASE WHEN $2 IS NOT NULL THEN list_filter(trino_distinct($1), lambda "e#": list_position($2, "e#") IS NOT NULL)
+    END
+array_except(array(E), array(E)) -> array(E)
+    CASE WHEN $2 IS NOT NULL THEN list_filter(trino_distinct($1), lambda "e#": list_position($2, "e#") IS NULL) END
+array_union(array(E), array(E)) -> array(E)         trino_distinct($1 || $2)
+arrays_overlap(array(E), array(E)) -> boolean
+    CASE WHEN list_has_any($1, $2) THEN TRUE WHEN len($1) = 0 OR len($2) = 0 THEN FALSE WHEN list_count($1) <
+    len($1) OR list_count($2) < len($2) THEN NULL WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN FALSE END
+array_max(array(E)) -> E                            list_max(trino_whole($1))
+array_min(array(E)) -> E                            list_min(trino_whole($1))
+array_position(array(E), E) -> bigint
+    CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN coalesce(CAST(list_position($1, $2) AS BIGINT), 0) END
+array_remove(array(E), E) -> array(E)
+    CASE WHEN $2 IS NOT NULL THEN list_filter($1, lambda "e#": "e#" IS DISTINCT FROM $2) END
+array_sort(array(E)) -> array(E)                    list_sort($1, 'ASC', 'NULLS LAST')
+any_match(array(E), fn(E):boolean) -> boolean
+    (NOT trino_all(list_transform(list_transform($1, $2), lambda "e#": NOT "e#")))
+all_match(array(E), fn(E):boolean) -> boolean       trino_all(list_transform($1, $2))
+none_match(array(E), fn(E):boolean) -> boolean
+    trino_all(list_transform(list_transform($1, $2), lambda "e#": NOT "e#"))
+filter(array(E), fn(E):boolean) -> array(E)         list_filter($1, $2)
+transform(array(E), fn(E):U) -> array(U)            list_transform($1, $2)
+flatten(array(array(E))) -> array(E)                flatten($1)
+repeat(E, bigint) -> array(E)                       list_transform(range($2), lambda "e#": $1)
+reverse(array(E)) -> array(E)                       list_reverse($1)
+sequence(bigint, bigint) -> array(bigint)           generate_series($1, $2, if($1 <= $2, 1, -1))
+sequence(bigint, bigint, bigint) -> array(bigint)   generate_series($1, $2, $3)
+sequence(date, date) -> array(date)
+    list_transform(generate_series($1, $2, if($1 <= $2, to_days(1), to_days(-1))), lambda "e#": CAST("e#" AS DATE))
+sequence(date, date, Y) -> array(date)
+    list_transform(generate_series($1, $2, $3), lambda "e#": CAST("e#" AS DATE))
+sequence(timestamp(3), timestamp(3), Y) -> array(timestamp(3))  generate_series($1, $2, $3)
+slice(array(E), bigint, bigint) -> array(E)
+    trino_slice($1, if($2 = 0, CAST('SQL array indices start at 1' AS BIGINT), $2), if($3 < 0, CAST('The length of
+    slice must not be negative' AS BIGINT), $3))
+trim_array(array(E), bigint) -> array(E)            list_slice($1, 1, len($1) - $2)
+zip(array(A), array(B)) -> array(row(A, B))         list_zip($1, $2)
+zip(array(A), array(B), array(C)) -> array(row(A, B, C))  list_zip($1, $2, $3)
+
+# Maps
+map() -> map(unknown, unknown)                      MAP {{}}
+map(array(K), array(V)) -> map(K, V)                map($1, $2)
+map_keys(map(K, V)) -> array(K)                     map_keys($1)
+map_values(map(K, V)) -> array(V)                   map_values($1)
+map_entries(map(K, V)) -> array(row(K, V))
+    list_transform(map_entries($1), lambda "e#": row("e#".key, "e#".value))
+map_from_entries(array(row(K, V))) -> map(K, V)     map_from_entries($1)
+map_concat(map(K, V)...) -> map(K, V)               map_concat($*)
+split_to_map(varchar, varchar, varchar) -> map(varchar, varchar)
+    map_from_entries(list_transform(trino_split($1, $2), lambda "e#": row(string_split("e#", $3)[1],
+    string_split("e#", $3)[if(len(string_split("e#", $3)) = 2, 2, CAST('Each entry of split_to_map must have the
+    delimiter once' AS INTEGER))])))
+"""
+
+AGGREGATES = r"""
+count() -> bigint                                   count(*)$w
+count(T) -> bigint                                  count($d$1)$w
+count_if(boolean) -> bigint                         count(CASE WHEN $1 THEN 1 END)$w
+sum(I) -> bigint                                    CAST(sum($d$1)$w AS BIGINT)
+sum(real) -> real                                   CAST(sum($d$1)$w AS FLOAT)
+sum(double) -> double                               sum($d$1)$w
+avg(I) -> double                                    avg($d$1)$w
+avg(real) -> real                                   CAST(avg($d$1)$w AS FLOAT)
+avg(double) -> double                               avg($d$1)$w
+min(T) -> T                                         min($1)$w
+max(T) -> T                                         max($1)$w
+min(T, bigint) -> array(T)                          min($1, $2)$w
+max(T, bigint) -> array(T)                          max($1, $2)$w
+min_by(T, U) -> T                                   arg_min_null($1, $2)$w
+max_by(T, U) -> T                                   arg_max_null($1, $2)$w
+min_by(T, U, bigint) -> array(T)
+    list_transform(arg_min(row($1), $2, $3)$w, lambda "e#": struct_extract("e#", 1))
+max_by(T, U, bigint) -> array(T)
+    list_transform(arg_max(row($1), $2, $3)$w, lambda "e#": struct_extract("e#", 1))
+arbitrary(T) -> T                                   any_value($1)$w
+any_value(T) -> T                                   any_value($1)$w
+bool_and(boolean) -> boolean                        bool_and($1)$w
+every(boolean) -> boolean                           bool_and($1)$w
+bool_or(boolean) -> boolean                         bool_or($1)$w
+array_agg(T) -> array(T)                            list($d$1$o)$w
+map_agg(K, V) -> map(K, V)                          trino_map(list({'k': $1, 'v': $2})$w)
+multimap_agg(K, V) -> map(K, array(V))
+    map_from_entries(nullif(list_transform(trino_distinct(list($1)$w), lambda "e#": {'k': "e#", 'v':
+    list_transform(list_filter(list({'k': $1, 'v': $2})$w, lambda "f#": "f#".k = "e#"), lambda "g#": "g#".v)}), []))
+histogram(K) -> map(K, bigint)
+    map_from_entries(list_transform(map_entries(histogram($1)$w), lambda "e#": {'k': "e#".key, 'v': CAST("e#".value
+    AS BIGINT)}))
+approx_distinct(T) -> bigint                        approx_count_distinct($1)$w
+approx_distinct(T, double) -> bigint                approx_count_distinct($1)$w
+approx_percentile(I, double) -> I                   CAST(approx_quantile($1, CAST($2 AS FLOAT))$w AS {I})
+approx_percentile(F, double) -> F                   CAST(approx_quantile($1, CAST($2 AS FLOAT))$w AS {F})
+approx_percentile(I, array(double)) -> array(I)     CAST(approx_quantile($1, CAST($2 AS FLOAT[]))$w AS {I}[])
+approx_percentile(F, array(double)) -> array(F)     CAST(approx_quantile($1, CAST($2 AS FLOAT[]))$w AS {F}[])
+stddev(double) -> double                            stddev_samp($d$1)$w
+stddev_samp(double) -> double                       stddev_samp($d$1)$w
+stddev_pop(double) -> double                        stddev_pop($d$1)$w
+variance(double) -> double                          var_samp($d$1)$w
+var_samp(double) -> double                          var_samp($d$1)$w
+var_pop(double) -> double                           var_pop($d$1)$w
+corr(double, double) -> double                      corr($1, $2)$w
+covar_pop(double, double) -> double                 covar_pop($1, $2)$w
+covar_samp(double, double) -> double                covar_samp($1, $2)$w
+regr_slope(double, double) -> double                regr_slope($1, $2)$w
+regr_intercept(double, double) -> double            regr_intercept($1, $2)$w
+kurtosis(double) -> double                          kurtosis($1)$w
+geometric_mean(double) -> double                    geomean($1)$w
+bitwise_and_agg(bigint) -> bigint                   bit_and($1)$w
+bitwise_or_agg(bigint) -> bigint                    bit_or($1)$w
+"""
+
+WINDOWS = r"""
+row_number() -> bigint                              row_number()$w
+rank() -> bigint                                    rank()$w
+dense_rank() -> bigint                              dense_rank()$w
+percent_rank() -> double                            percent_rank()$w
+cume_dist() -> double                               cume_dist()$w
+ntile(bigint) -> bigint                             ntile($1)$w
+lag(T) -> T                                         lag($1$i)$w
+lag(T, bigint) -> T                                 lag($1, $2$i)$w
+lag(T, bigint, T) -> T                              lag($1, $2, $3$i)$w
+lead(T) -> T                                        lead($1$i)$w
+lead(T, bigint) -> T                                lead($1, $2$i)$w
+lead(T, bigint, T) -> T                             lead($1, $2, $3$i)$w
+first_value(T) -> T                                 first_value($1$i)$w
+last_value(T) -> T                                  last_value($1$i)$w
+nth_value(T, bigint) -> T                           nth_value($1, $2$i)$w
+"""

@@ -1,0 +1,131 @@
+"""Athena's SELECT grammar, as a dialect of sqlglot that knows no function.
+
+sqlglot rewrites the functions it knows into its own nodes and prints them for another dialect as well as it can.
+Here every call stays what the user wrote, a name and arguments, so that `functions` alone decides what it means.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlglot import exp, parser, tokens
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import ParseError, TokenError
+from sqlglot.tokenizer_core import TokenType
+
+from datawarehouse.errors import QueryRefused, SqlSyntaxError
+
+QUERY_BYTES_MAX = 262_144
+"""Amazon Athena user guide, "Service Quotas": the longest query string."""
+
+NODES_MAX = 200_000
+"""Twice what the longest list of literals needs; ends a text that makes the parser backtrack without end."""
+
+# Calls whose arguments are not a plain list, e.g. `extract(day from x)`.
+_CALLS_WITH_GRAMMAR = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING")
+# Spellings of other dialects.
+_NOT_KEYWORDS = ("/*+", "QUALIFY", "==", "<=>", "~~", "~~~", "~~*", "!~~", "!~~*")
+_CLAUSES = (
+    TokenType.WHERE,
+    TokenType.GROUP_BY,
+    TokenType.HAVING,
+    TokenType.WINDOW,
+    TokenType.ORDER_BY,
+    TokenType.LIMIT,
+    TokenType.FETCH,
+    TokenType.OFFSET,
+)
+
+
+COMMA = "COMMA"
+"""The kind of a join that is written as a comma."""
+
+
+class AthenaQuery(Dialect):
+    NULL_ORDERING = "nulls_are_last"
+    TABLESAMPLE_SIZE_IS_PERCENT = True
+
+    class Tokenizer(tokens.Tokenizer):
+        HEX_STRINGS: ClassVar = [("x'", "'"), ("X'", "'")]
+        NESTED_COMMENTS = False
+        SINGLE_TOKENS: ClassVar = {sign: kind for sign, kind in tokens.Tokenizer.SINGLE_TOKENS.items() if sign != "!"}
+        KEYWORDS: ClassVar = {
+            **{word: kind for word, kind in tokens.Tokenizer.KEYWORDS.items() if word not in _NOT_KEYWORDS},
+            "ROW": TokenType.STRUCT,
+        }
+
+    class Parser(parser.Parser):
+        VALUES_FOLLOWED_BY_PAREN = False
+        SUPPORTS_TABLE_QUERY = True
+        COLUMN_OPERATORS: ClassVar = {TokenType.DOT: None}
+        PLACEHOLDER_PARSERS: ClassVar = {
+            TokenType.PLACEHOLDER: lambda self: self.expression(exp.Placeholder(), self._prev),
+        }
+        QUERY_MODIFIER_PARSERS: ClassVar = {
+            token: parse for token, parse in parser.Parser.QUERY_MODIFIER_PARSERS.items() if token in _CLAUSES
+        }
+        SUBQUERY_TOKENS: ClassVar = {*parser.Parser.SUBQUERY_TOKENS, TokenType.VALUES}
+        FUNCTIONS: ClassVar = {}
+        FUNCTION_PARSERS: ClassVar = {name: parser.Parser.FUNCTION_PARSERS[name] for name in _CALLS_WITH_GRAMMAR}
+        NO_PAREN_FUNCTION_PARSERS: ClassVar = {"CASE": parser.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
+        NO_PAREN_FUNCTIONS: ClassVar = {
+            **parser.Parser.NO_PAREN_FUNCTIONS,
+            TokenType.LOCALTIMESTAMP: exp.Localtimestamp,
+        }
+
+        def _parse_types(self, *args: Any, **options: Any) -> exp.Expr | None:
+            # `array[...]` is a value. Reading it as a type first costs three times the work at each level of nesting.
+            if self._curr.token_type == TokenType.ARRAY and self._next.token_type == TokenType.L_BRACKET:
+                return None
+            return super()._parse_types(*args, **options)
+
+        def _parse_select_query(self, *args: Any, **options: Any) -> exp.Expr | None:
+            # DuckDB begins a query with FROM, Athena does not.
+            if self._curr.token_type == TokenType.FROM:
+                return None
+            return super()._parse_select_query(*args, **options)
+
+        def _parse_join(self, *args: Any, **options: Any) -> exp.Join | None:
+            # A comma binds less than JOIN, which makes a difference before a RIGHT or FULL JOIN.
+            comma = self._curr.token_type == TokenType.COMMA
+            join = super()._parse_join(*args, **options)
+            if join and comma:
+                join.set("kind", COMMA)
+            return join
+
+
+def parse(sql: str) -> list[exp.Expr]:
+    """The statements of `sql`, without empty ones. Raises SqlSyntaxError with the place and what was found there."""
+    try:
+        return [
+            tree for tree in _DIALECT.parse(sql, max_nodes=NODES_MAX) if tree and not isinstance(tree, exp.Semicolon)
+        ]
+    except ParseError as error:
+        raise SqlSyntaxError(_described(error)) from None
+    except TokenError:
+        raise SqlSyntaxError("The text cannot be split into words; a quote or a comment is left open.") from None
+    except RecursionError:
+        raise QueryRefused(
+            "The statement nests too deeply to be read; flatten it or name its parts with WITH."
+        ) from None
+
+
+def place(node: exp.Expr) -> str:
+    """`line 3:14: `, as Athena writes it, for a node that the parser located, else nothing."""
+    located = [part.meta for part in node.walk() if "line" in part.meta]
+    if not located:
+        return ""
+    first = min(located, key=lambda meta: int(meta["start"]))
+    return f"line {first['line']}:{first['col'] - first['end'] + first['start']}: "
+
+
+def _described(error: ParseError) -> str:
+    first = error.errors[0]
+    found = repr(first["highlight"]) if first.get("highlight") else "the end"
+    return (
+        f"line {first['line']}:{first['col']}: not a statement of Athena SQL at {found}: {first['description']} "
+        "Write SELECT, WITH, VALUES, SHOW, DESCRIBE or EXPLAIN as in Athena (Trino) SQL."
+    )
+
+
+_DIALECT = AthenaQuery()

@@ -1,0 +1,262 @@
+"""Literals, parameters and intervals; and which expressions are constants when a statement is planned."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import math
+import re
+from typing import Any
+
+from sqlglot import exp
+
+from datawarehouse.errors import BadRequest, QueryFailed, QueryRefused
+from datawarehouse.sql import types
+from datawarehouse.sql.compiler import Compiler, Rule, rule
+from datawarehouse.sql.conditions import Constant
+from datawarehouse.sql.grammar import place
+from datawarehouse.sql.scope import Scope
+from datawarehouse.sql.typed import NULL, Typed, quoted_text
+
+UNITS = ("millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year")
+_INTERVAL_UNITS = {
+    "second": types.DAY_TO_SECOND,
+    "minute": types.DAY_TO_SECOND,
+    "hour": types.DAY_TO_SECOND,
+    "day": types.DAY_TO_SECOND,
+    "month": types.YEAR_TO_MONTH,
+    "year": types.YEAR_TO_MONTH,
+}
+_TIMESTAMP = re.compile(
+    r"\s*(\d{4})-(\d{1,2})-(\d{1,2})(?: (?:(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d+))?)?)?)?"
+    r"\s*([+-]\d\d?(?::?\d\d)?|[A-Za-z][A-Za-z_/]*)?"
+)
+_UTC = ("UTC", "Z", "+00:00", "-00:00", "GMT", "Etc/UTC")
+
+
+def literal(_: Compiler, node: exp.Literal, __: Scope) -> Typed:
+    if node.is_string:
+        return Typed(quoted_text(node.this), types.VARCHAR)
+    return number(node.this, node)
+
+
+def number(text: str, node: exp.Expr) -> Typed:
+    """A number without a point is an integer or a bigint; with a point or an exponent it is double in Athena."""
+    if re.fullmatch(r"[0-9]+", text):
+        value = int(text)
+        if value >= 2**63:
+            raise QueryFailed(f"{place(node)}The number {text} does not fit a bigint; write DECIMAL '{text}'.")
+        return Typed(str(value), types.INTEGER if value < 2**31 else types.BIGINT)
+    if re.fullmatch(r"[0-9]*\.?[0-9]*([eE][+-]?[0-9]+)?", text):
+        return double(float(text))
+    raise QueryFailed(f"{place(node)}Not a number: {text!r}.")
+
+
+def double(value: float) -> Typed:
+    text = repr(value)
+    if not math.isfinite(value):
+        text = f"CAST('{text}' AS DOUBLE)"
+    elif "e" not in text:
+        text += "e0"
+    return Typed(text, types.DOUBLE)
+
+
+def negated(compiler: Compiler, node: exp.Neg, scope: Scope) -> Typed:
+    if isinstance(node.this, exp.Literal) and node.this.this == str(2**63):
+        return Typed(f"CAST('-{2**63}' AS BIGINT)", types.BIGINT)
+    value = compiler.expression(node.this, scope)
+    if value.type == types.UNKNOWN:
+        return value
+    if not types.is_numeric(value.type) and value.type not in types.INTERVALS:
+        raise QueryFailed(f"TYPE_MISMATCH: {place(node)}There is no negative of {value.type}; write it of a number.")
+    return Typed(f"(-{value.sql})", value.type)
+
+
+def boolean(_: Compiler, node: exp.Boolean, __: Scope) -> Typed:
+    return Typed("TRUE" if node.this else "FALSE", types.BOOLEAN)
+
+
+def null(_: Compiler, __: exp.Null, ___: Scope) -> Typed:
+    return NULL
+
+
+def binary(_: Compiler, node: exp.HexString, __: Scope) -> Typed:
+    digits = node.this.replace(" ", "")
+    if node.meta["end"] - node.meta["start"] + 1 == len(node.this) + 2:
+        raise QueryRefused(f"{place(node)}0x{digits} is not supported; write the number in decimal, or X'{digits}'.")
+    return Typed(f"unhex({quoted_text(digits)})", types.VARBINARY)
+
+
+def interval(_: Compiler, node: exp.Interval, __: Scope) -> Typed:
+    sign, value = 1, node.this
+    while isinstance(value, exp.Neg | exp.Paren):
+        sign, value = (-sign if isinstance(value, exp.Neg) else sign), value.this
+    unit = node.args.get("unit")
+    name = unit.name.lower().removesuffix("s") if isinstance(unit, exp.Var) else ""
+    if name not in _INTERVAL_UNITS or not isinstance(value, exp.Literal) or not re.fullmatch(r"-?[0-9]+", value.this):
+        raise QueryRefused(
+            f"{place(node)}An interval is written INTERVAL '<whole number>' and one of "
+            f"{', '.join(_INTERVAL_UNITS).upper()}; for others add several, e.g. INTERVAL '1' DAY + INTERVAL '2' HOUR."
+        )
+    amount = sign * int(value.this)
+    if abs(amount) >= 2**31:
+        raise QueryFailed(f"{place(node)}An interval of {amount} {name}s is longer than any calendar.")
+    return Typed(f"to_{name}s({amount})", _INTERVAL_UNITS[name])
+
+
+def date_text(value: datetime.date) -> Typed:
+    return Typed(f"DATE {quoted_text(value.isoformat())}", types.DATE)
+
+
+def parsed_date(text: str, node: exp.Expr) -> datetime.date:
+    """The date of `YYYY-MM-DD`, or QueryFailed."""
+    found = re.fullmatch(r"\s*(\d{4})-(\d{1,2})-(\d{1,2})\s*", text)
+    try:
+        if found:
+            return datetime.date(*map(int, found.groups()))
+    except ValueError:
+        pass
+    raise QueryFailed(
+        f"INVALID_CAST_ARGUMENT: {place(node)}Value cannot be cast to date: {text!r}; valid is 'YYYY-MM-DD'."
+    )
+
+
+def parsed_timestamp(text: str, node: exp.Expr) -> tuple[datetime.datetime, bool]:
+    """The timestamp of `YYYY-MM-DD HH:MM:SS.mmm` and whether its text has a zone, which must be UTC."""
+    found = _TIMESTAMP.fullmatch(text)
+    try:
+        if found:
+            year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+            fraction, zone = found[7] or "", found[8]
+            if len(fraction.rstrip("0")) > 3:
+                raise QueryRefused(
+                    f"{place(node)}{text!r} has more than milliseconds; a timestamp here has three digits, as in "
+                    "Athena's tables."
+                )
+            if zone and zone not in _UTC:
+                raise QueryRefused(
+                    f"{place(node)}{text!r} is in the zone {zone!r}; here a timestamp keeps no zone but UTC. Write it "
+                    "in UTC."
+                )
+            milliseconds = int(fraction[:3].ljust(3, "0"))
+            return datetime.datetime(year, month, day, hour, minute, second, milliseconds * 1000), bool(zone)  # noqa: DTZ001
+    except ValueError:
+        pass
+    raise QueryFailed(
+        f"INVALID_CAST_ARGUMENT: {place(node)}Value cannot be cast to timestamp: {text!r}; "
+        "valid is 'YYYY-MM-DD HH:MM:SS.mmm' with a blank, not a T, before the time."
+    )
+
+
+def timestamp_text(value: datetime.datetime, zoned: bool) -> Typed:
+    text = quoted_text(value.isoformat(" ", "milliseconds") + ("+00" if zoned else ""))
+    return Typed(f"TIMESTAMPTZ {text}", types.INSTANT) if zoned else Typed(f"TIMESTAMP {text}", types.TIMESTAMP)
+
+
+def parameter(compiler: Compiler, node: exp.Placeholder, _: Scope) -> Typed:
+    """A named parameter of DuckDB. Its type is that of the value, which a cast makes known before it is bound."""
+    position = node.args["position"]
+    value = compiler.parameters[position]
+    type, bound = _parameter(value, position)
+    if value is None:
+        return NULL
+    name = f"p{position + 1}"
+    compiler.parameters_used[name] = bound
+    return Typed(f"CAST(${name} AS {types.duckdb(type)})", type)
+
+
+def numbered(tree: exp.Expr, parameters: int) -> None:
+    """Give each `?` its position in the text. Raises BadRequest if there are not as many as values."""
+    marks = sorted(tree.find_all(exp.Placeholder), key=lambda mark: mark.meta["start"])
+    if len(marks) != parameters:
+        raise BadRequest(
+            f"The statement has {len(marks)} parameter(s) '?' and {parameters} value(s) came; give one value for each."
+        )
+    for position, mark in enumerate(marks):
+        mark.set("position", position)
+
+
+def _parameter(value: Any, position: int) -> tuple[types.Type, object]:
+    match value:
+        case None:
+            return types.UNKNOWN, None
+        case bool():
+            return types.BOOLEAN, value
+        case int() if -(2**63) <= value < 2**63:
+            return (types.INTEGER if -(2**31) <= value < 2**31 else types.BIGINT), value
+        case float():
+            return types.DOUBLE, value
+        case str():
+            return types.VARCHAR, value
+        case bytes():
+            return types.VARBINARY, value
+        case datetime.datetime():
+            return (types.INSTANT if value.tzinfo else types.TIMESTAMP), value
+        case datetime.date():
+            return types.DATE, value
+        case decimal.Decimal() if value.is_finite():
+            _, digits, exponent = value.as_tuple()
+            scale = max(0, -int(exponent))
+            precision = max(len(digits) + max(0, int(exponent)), scale)
+            if precision <= types.DECIMAL_DIGITS_MAX:
+                return types.decimal(precision, scale), value
+    raise BadRequest(
+        f"Parameter {position + 1} is {value!r} ({type(value).__name__}); valid are None, bool, int of 64 bits, float, "
+        "Decimal of 38 digits, str, bytes, date and datetime."
+    )
+
+
+def constant(compiler: Compiler, node: exp.Expr) -> Constant:
+    """See `Compiler.constant`."""
+    match node:
+        case exp.Paren():
+            return constant(compiler, node.this)
+        case exp.Literal():
+            if node.is_string:
+                return str(node.this)
+            return int(node.this) if re.fullmatch(r"[0-9]{1,19}", node.this) else None
+        case exp.Boolean():
+            return bool(node.this)
+        case exp.Neg():
+            value = constant(compiler, node.this)
+            return -value if type(value) is int else None
+        case exp.Placeholder():
+            bound = compiler.parameters[node.args["position"]]
+            return bound if isinstance(bound, str | int | float | datetime.date) else None
+        case exp.DPipe():
+            return _joined(compiler, [node.this, node.expression])
+        case exp.Anonymous() if node.name.lower() == "concat":
+            return _joined(compiler, node.expressions)
+        case exp.Cast():
+            return _cast(compiler, node)
+    return None
+
+
+def _joined(compiler: Compiler, nodes: list[exp.Expr]) -> str | None:
+    texts = [text for node in nodes if isinstance(text := constant(compiler, node), str)]
+    return "".join(texts) if len(texts) == len(nodes) else None
+
+
+def _cast(compiler: Compiler, node: exp.Cast) -> Constant:
+    value, target = constant(compiler, node.this), node.args["to"]
+    if target.this == exp.DType.VARCHAR and not target.expressions and type(value) in (str, int):
+        return str(value)
+    if target.this == exp.DType.DATE and isinstance(value, str):
+        try:
+            return parsed_date(value, node)
+        except QueryFailed:
+            return None
+    if target.this in (exp.DType.INT, exp.DType.BIGINT) and type(value) is int:
+        return value
+    return None
+
+
+RULES: dict[type[exp.Expr], Rule] = {
+    exp.Literal: rule(literal, "this is_string"),
+    exp.Neg: rule(negated),
+    exp.Boolean: rule(boolean),
+    exp.Null: rule(null),
+    exp.HexString: rule(binary),
+    exp.Interval: rule(interval, "this unit"),
+    exp.Placeholder: rule(parameter, "position"),
+}

@@ -1,0 +1,100 @@
+"""What a DuckDB database needs before it can run a translated statement, executed once, in order.
+
+A macro is here because it uses an argument more than once and is used often; the rest stands in `functions`.
+The parameters of lambdas in macros are named `"m#"` and on, as no other name is, for a macro's arguments are inserted
+as they are.
+
+To raise an error a macro casts a text that says what is wrong, see `typed.failing`.
+"""
+
+from __future__ import annotations
+
+_MACROS = (
+    # Text as CAST reads it, or a text that CAST refuses. Trino documentation, "Conversion functions".
+    r"""trino_integer_text(x) AS
+        CASE WHEN regexp_full_match(x, '[+-]?[0-9]+') THEN x ELSE 'Cannot cast to an integer: ' || x END""",
+    r"""trino_number_text(x) AS
+        CASE WHEN regexp_full_match(x, '\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?\s*')
+                  OR x IN ('NaN', 'Infinity', '-Infinity', '+Infinity')
+             THEN x ELSE 'Cannot cast to a number: ' || x END""",
+    r"""trino_date_text(x) AS
+        CASE WHEN regexp_full_match(x, '\s*[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}\s*') THEN x
+             ELSE 'Cannot cast to date: ' || x END""",
+    # More than three digits after the second are rounded.
+    r"""trino_timestamp_text(x) AS
+        CASE WHEN NOT regexp_full_match(
+                x, '[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}([.][0-9]+)?)?)?')
+             THEN 'Cannot cast to timestamp: ' || x
+             WHEN NOT regexp_matches(x, '[.][0-9]{4}') THEN x
+             ELSE coalesce(CAST(date_trunc('milliseconds', TRY_CAST(x AS TIMESTAMP) + to_microseconds(500)) AS VARCHAR),
+                           'Cannot cast to timestamp: ' || x) END""",
+    # JSON as CAST reads it.
+    r"""trino_json_text(j) AS
+        CASE WHEN json_type(j) IN ('OBJECT', 'ARRAY')
+             THEN CAST(CAST('Cannot cast JSON objects and arrays to a scalar' AS INTEGER) AS VARCHAR)
+             ELSE j ->> '$' END""",
+    r"""trino_json_number(j) AS
+        CASE WHEN json_type(j) = 'BOOLEAN' THEN if(j ->> '$' = 'true', '1', '0')
+             ELSE trino_number_text(trino_json_text(j)) END""",
+    r"""trino_json_integer(j) AS
+        CASE WHEN json_type(j) = 'DOUBLE' THEN CAST(CAST(round(CAST(j ->> '$' AS DOUBLE)) AS HUGEINT) AS VARCHAR)
+             WHEN json_type(j) = 'BOOLEAN' THEN if(j ->> '$' = 'true', '1', '0')
+             ELSE trino_integer_text(trino_json_text(j)) END""",
+    # Java's Double.toString: from 0.001 up to 10^7 plain, everything else d.dddE±d; `d` is made of i.f and exponent e.
+    r"""trino_java_digits(d) AS
+        substr(ltrim(d.i || d.f, '0'), 1, 1) || '.'
+        || coalesce(nullif(rtrim(substr(ltrim(d.i || d.f, '0'), 2), '0'), ''), '0') || 'E'
+        || CAST(length(d.i) - 1 - length(d.i || d.f) + length(ltrim(d.i || d.f, '0'))
+                + CAST(coalesce(nullif(d.e, ''), '0') AS INTEGER) AS VARCHAR)""",
+    r"""trino_double_as_text(x) AS
+        CASE WHEN isnan(x) THEN 'NaN'
+             WHEN isinf(x) THEN if(x > 0, 'Infinity', '-Infinity')
+             WHEN x = 0 OR (abs(x) >= 0.001 AND abs(x) < 1e7) THEN CAST(x AS VARCHAR)
+             ELSE if(x < 0, '-', '') || trino_java_digits(regexp_extract(
+                CAST(x AS VARCHAR), '^-?([0-9]+)[.]?([0-9]*)(?:e([+-][0-9]+))?$', ['i', 'f', 'e'])) END""",
+    # Half away from zero, as Trino divides decimals.
+    r"""trino_rounded_quotient(n, d) AS
+        if((n < 0) = (d < 0), 1, -1) * ((abs(n) * 2 + abs(d)) // (abs(d) * 2))""",
+    # Position 0 and positions outside give ''.
+    r"""trino_substr(s, i) AS
+        CASE WHEN i > 0 OR (i < 0 AND -i <= length(s)) THEN substr(s, i) ELSE substr(s, 1, i * 0) END""",
+    r"""trino_split(s, d) AS
+        CASE WHEN d = '' THEN [CAST(CAST('The delimiter may not be empty' AS INTEGER) AS VARCHAR)]
+             WHEN d IS NOT NULL THEN string_split(s, d) END""",
+    r"""trino_array_index(a, i) AS
+        CASE WHEN a IS NULL OR i IS NULL THEN NULL WHEN i BETWEEN 1 AND len(a) THEN i
+             ELSE CAST('Array subscript is out of bounds: ' || CAST(i AS VARCHAR) AS BIGINT) END""",
+    # NULL elements make the greatest, and whether something is contained, unknown.
+    r"""trino_whole(a) AS CASE WHEN list_count(a) = len(a) THEN a END""",
+    r"""trino_contains(a, x) AS
+        CASE WHEN list_contains(a, x) THEN TRUE WHEN x IS NULL OR len(a) > list_count(a) THEN NULL
+             WHEN a IS NOT NULL THEN FALSE END""",
+    r"""trino_all(a) AS
+        CASE WHEN list_contains(a, FALSE) THEN FALSE WHEN len(a) > list_count(a) THEN NULL
+             WHEN a IS NOT NULL THEN TRUE END""",
+    r"""trino_distinct(a) AS list_filter(a, lambda "m#", "n#": list_position(a, "m#") = "n#")""",
+    r"""trino_slice(a, i, n) AS
+        list_slice(a, if(i < 0, len(a) + i + 1, i), if(i < 0, len(a) + i, i - 1) + n)""",
+    # Entries without a key are left out, and of two with the same key the first one stays; no entry at all gives NULL.
+    r"""trino_map(entries) AS
+        map_from_entries(nullif(list_filter(entries, lambda "m#", "n#":
+            list_position(list_transform(entries, lambda "o#": "o#".k), "m#".k) = "n#" AND "m#".k IS NOT NULL), []))""",
+    # ISO 8601: an instant is right in any zone; what is shown is UTC, so a text in another zone is not taken as it is.
+    r"""trino_iso_instant(x) AS
+        date_trunc('milliseconds', CAST(
+            CASE WHEN regexp_full_match(
+                        x, '\d{4}-\d\d-\d\d(T(\d\d(:\d\d(:\d\d([.,]\d{1,9})?)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?')
+                 THEN regexp_replace(regexp_replace(replace(replace(x, ',', '.'), 'T', ' '),
+                        ' (\d\d)(Z|[+-].*)?$', ' \1:00\2'), '([.]\d{6})\d+', '\1')
+                 ELSE 'Not an ISO 8601 timestamp: ' || x END AS TIMESTAMPTZ))""",
+    r"""trino_iso_utc(x) AS
+        CASE WHEN regexp_matches(x, 'T.*[+-][0-9:]+$') AND NOT regexp_matches(x, '[+-]00(:?00)?$')
+             THEN CAST('Not in UTC, write ... AT TIME ZONE ''UTC'': ' || x AS TIMESTAMPTZ)
+             ELSE trino_iso_instant(x) END""",
+)
+
+SETUP_STATEMENTS: tuple[str, ...] = (
+    "SET GLOBAL TimeZone = 'UTC'",
+    *(f"CREATE MACRO {macro}" for macro in _MACROS),
+)
+"""For an in-memory database, before its configuration is locked; then for all of its connections."""

@@ -1,0 +1,94 @@
+"""Functions of arrays, maps and rows whose lambdas DuckDB does not take as they are."""
+
+from __future__ import annotations
+
+from datawarehouse.sql import types
+from datawarehouse.sql.arithmetic import common_type
+from datawarehouse.sql.calls import Call, arguments, lambda_body, special, varchar
+from datawarehouse.sql.casts import text
+from datawarehouse.sql.compiler import Compiler, mismatch
+from datawarehouse.sql.operators import row_of
+from datawarehouse.sql.scope import Scope
+from datawarehouse.sql.typed import Typed, coerced
+
+
+@special("row")
+def row(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    return row_of(arguments(compiler, call, scope, 1, 1024))
+
+
+@special("array_join")
+def array_join(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    array, delimiter, *replacement = arguments(compiler, call, scope, 2, 3)
+    element = text(Typed('"e#"', array.type.args[0])) if array.type.name == "array" else None
+    if not element:
+        raise mismatch(call.node, f"array_join takes an array of scalars; this is {array.type}.")
+    if replacement:
+        element = f"coalesce({element}, {varchar(call, replacement[0])})"
+    return Typed(
+        f'array_to_string(list_transform({array.sql}, lambda "e#": {element}), {varchar(call, delimiter)})',
+        types.VARCHAR,
+    )
+
+
+@special("reduce")
+def reduce(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    """The state has the common type of the first state and of what the second lambda returns."""
+    if len(call.arguments) != 4:
+        raise mismatch(
+            call.node, "reduce takes an array, a first state, (state, element) -> state and state -> result."
+        )
+    array, first = (compiler.expression(node, scope) for node in call.arguments[:2])
+    if array.type.name != "array":
+        raise mismatch(call.node, f"reduce takes an array; this is {array.type}.")
+    element, state = array.type.args[0], first.type
+    body, names = lambda_body(compiler, call.arguments[2], [None, None], [state, element], scope)
+    if body.type != state:
+        state = common_type(call.node, [first, body], "The states of reduce")
+        body, names = lambda_body(compiler, call.arguments[2], [None, None], [state, element], scope)
+    step = f"lambda {', '.join(names)}: {coerced(body, state)}"
+    reduced = f"list_reduce({array.sql}, {step}, {coerced(first, state)})"
+    result, names = lambda_body(compiler, call.arguments[3], [None], [state], scope)
+    if result.sql == names[0]:
+        return Typed(reduced, state)
+    return Typed(f"list_extract(list_transform([{reduced}], lambda {names[0]}: {result.sql}), 1)", result.type)
+
+
+@special("zip_with")
+def zip_with(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    if len(call.arguments) != 3:
+        raise mismatch(call.node, "zip_with takes two arrays and (a, b) -> c.")
+    left, right = (compiler.expression(node, scope) for node in call.arguments[:2])
+    if left.type.name != "array" or right.type.name != "array":
+        raise mismatch(call.node, f"zip_with takes two arrays; these are {left.type} and {right.type}.")
+    pair = [f'struct_extract("p{len(scope.variables)}#", {position})' for position in (1, 2)]
+    body, _ = lambda_body(compiler, call.arguments[2], pair, [left.type.args[0], right.type.args[0]], scope)
+    return Typed(
+        f'list_transform(list_zip({left.sql}, {right.sql}), lambda "p{len(scope.variables)}#": {body.sql})',
+        types.array(body.type),
+    )
+
+
+@special("map_filter", "transform_keys", "transform_values")
+def map_lambda(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    if len(call.arguments) != 2:
+        raise mismatch(call.node, f"{call.name} takes a map and (key, value) -> result.")
+    value = compiler.expression(call.arguments[0], scope)
+    if value.type.name != "map":
+        raise mismatch(call.node, f"{call.name} takes a map; this is {value.type}.")
+    entry = f'"p{len(scope.variables)}#"'
+    parts = [f"struct_extract({entry}, 'key')", f"struct_extract({entry}, 'value')"]
+    body, _ = lambda_body(compiler, call.arguments[1], parts, value.type.args, scope)
+    entries = f"map_entries({value.sql})"
+    if call.name == "map_filter":
+        return Typed(
+            f"map_from_entries(list_filter({entries}, lambda {entry}: {coerced(body, types.BOOLEAN)}))", value.type
+        )
+    key, result = (body.sql, parts[1]) if call.name == "transform_keys" else (parts[0], body.sql)
+    type = (
+        types.map_of(body.type, value.type.args[1])
+        if call.name == "transform_keys"
+        else types.map_of(value.type.args[0], body.type)
+    )
+    pair = f"{{'key': {key}, 'value': {result}}}"
+    return Typed(f"map_from_entries(list_transform({entries}, lambda {entry}: {pair}))", type)

@@ -1,0 +1,272 @@
+"""Comparisons and the other syntax of expressions: names, conditions, CASE, subscripts, queries as values.
+
+Values are compared in their common type by Trino's rules; what has none is an error, as in Athena.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+
+from sqlglot import exp
+
+from datawarehouse.errors import QueryFailed, QueryRefused
+from datawarehouse.sql import types
+from datawarehouse.sql.arithmetic import common_type
+from datawarehouse.sql.compiler import Compiler, Rule, mismatch, rule
+from datawarehouse.sql.conditions import flat
+from datawarehouse.sql.grammar import place
+from datawarehouse.sql.scope import Scope, dereferenced, row_field
+from datawarehouse.sql.typed import Typed, coerced, failing
+from datawarehouse.sql.types import Type
+
+_COMPARISONS: dict[type[exp.Expr], str] = {
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.GT: ">",
+    exp.GTE: ">=",
+    exp.NullSafeEQ: "IS NOT DISTINCT FROM",
+    exp.NullSafeNEQ: "IS DISTINCT FROM",
+}
+
+
+def column(compiler: Compiler, node: exp.Column, scope: Scope) -> Typed:
+    if isinstance(node.this, exp.Star):
+        raise QueryRefused(f"{place(node)}A star stands in a SELECT list or in count(*), not inside an expression.")
+    found = scope.resolve(compiler.parts(node, scope), place(node))
+    if found.field and found.field.hidden and found.field.origin:
+        compiler.scan_of[found.field.origin[0]].hidden = True
+    return found.value
+
+
+def variable(_: Compiler, node: exp.Identifier, scope: Scope) -> Typed:
+    """A lambda's parameter; the parser has made names of columns into something else."""
+    return scope.resolve([node.name], place(node)).value
+
+
+def dot(compiler: Compiler, node: exp.Dot, scope: Scope) -> Typed:
+    if not isinstance(node.expression, exp.Identifier):
+        raise QueryRefused(f"{place(node)}A function is not called with a dot; write function(value).")
+    return dereferenced(compiler.expression(node.this, scope), node.expression.name, place(node))
+
+
+def paren(compiler: Compiler, node: exp.Paren, scope: Scope) -> Typed:
+    return compiler.expression(node.this, scope)
+
+
+def row(compiler: Compiler, node: exp.Tuple, scope: Scope) -> Typed:
+    fields = [compiler.expression(part, scope) for part in node.expressions]
+    return row_of(fields)
+
+
+def row_of(fields: Sequence[Typed]) -> Typed:
+    return Typed(f"row({', '.join(f.sql for f in fields)})", types.row(tuple(f.type for f in fields)))
+
+
+def array(compiler: Compiler, node: exp.Array, scope: Scope) -> Typed:
+    items = [compiler.expression(item, scope) for item in node.expressions]
+    element = common_type(node, items, "ARRAY elements")
+    return Typed(f"[{', '.join(coerced(item, element) for item in items)}]", types.array(element))
+
+
+def connector(compiler: Compiler, node: exp.And | exp.Or, scope: Scope) -> Typed:
+    parts = [condition(compiler, part, scope) for part in flat(node, type(node))]
+    return Typed(f"({(' AND ' if isinstance(node, exp.And) else ' OR ').join(parts)})", types.BOOLEAN)
+
+
+def condition(compiler: Compiler, node: exp.Expr, scope: Scope) -> str:
+    value = compiler.expression(node, scope)
+    if value.type not in (types.BOOLEAN, types.UNKNOWN):
+        raise mismatch(node, f"a condition must be a boolean; this is {value.type}.")
+    return coerced(value, types.BOOLEAN)
+
+
+def negation(compiler: Compiler, node: exp.Not, scope: Scope) -> Typed:
+    return Typed(f"(NOT {condition(compiler, node.this, scope)})", types.BOOLEAN)
+
+
+def comparison(compiler: Compiler, node: exp.Binary, scope: Scope) -> Typed:
+    sign = _COMPARISONS[type(node)]
+    left = compiler.expression(node.this, scope)
+    if isinstance(node.expression, exp.Any | exp.All):
+        return _quantified(compiler, node, left, sign, scope)
+    return compared(node, left, sign, compiler.expression(node.expression, scope))
+
+
+def compared(node: exp.Expr, left: Typed, sign: str, right: Typed) -> Typed:
+    type = comparable(node, left.type, right.type, sign)
+    return Typed(f"({_for_comparison(left, type)} {sign} {_for_comparison(right, type)})", types.BOOLEAN)
+
+
+def comparable(node: exp.Expr, left: Type, right: Type, sign: str = "=") -> Type:
+    """The type in which two values are compared, or the error that Athena gives."""
+    type = types.common(left, right)
+    if type is None:
+        raise mismatch(node, f"Cannot apply operator: {left} {sign} {right}. Cast one side to the type of the other.")
+    check_comparable(node, type)
+    return type
+
+
+def check_comparable(node: exp.Expr, type: Type) -> None:
+    if type == types.JSON:
+        raise QueryRefused(
+            f"{place(node)}JSON values are not compared here, for the order of keys is kept. Compare "
+            "json_extract_scalar(...) or json_format(...)."
+        )
+    if type == types.ZONED:
+        raise QueryRefused(
+            f"{place(node)}A time in another zone than UTC is not compared, grouped or sorted here. Do it with the UTC "
+            "time, or with date_format(...) or cast(... as date) of the local time."
+        )
+    for part in type.args:
+        check_comparable(node, part)
+
+
+def between(compiler: Compiler, node: exp.Between, scope: Scope) -> Typed:
+    value, low, high = (compiler.expression(node.args[name], scope) for name in ("this", "low", "high"))
+    type = comparable(node, comparable(node, value.type, low.type, "BETWEEN"), high.type, "BETWEEN")
+    texts = [_for_comparison(each, type) for each in (value, low, high)]
+    return Typed(f"({texts[0]} BETWEEN {texts[1]} AND {texts[2]})", types.BOOLEAN)
+
+
+def is_null(compiler: Compiler, node: exp.Is, scope: Scope) -> Typed:
+    if not isinstance(node.expression, exp.Null):
+        raise QueryRefused(f"{place(node)}IS takes NULL or DISTINCT FROM; compare with = for others.")
+    return Typed(f"({compiler.expression(node.this, scope).sql} IS NULL)", types.BOOLEAN)
+
+
+def membership(compiler: Compiler, node: exp.In, scope: Scope) -> Typed:
+    value = compiler.expression(node.this, scope)
+    listed = node.expressions
+    source = listed[0] if len(listed) == 1 and isinstance(listed[0], exp.Values) else node.args.get("query")
+    if source:
+        query = compiler.subquery(source, scope)
+        if len(query.outputs) != 1:
+            raise mismatch(node, f"the query of IN has {len(query.outputs)} columns; it must have one.")
+        type = comparable(node, value.type, query.outputs[0].type, "IN")
+        return Typed(f"({coerced(value, type)} IN ({compiler.of_types(query, [type])}))", types.BOOLEAN)
+    items = [compiler.expression(item, scope) for item in listed]
+    if not items:
+        raise QueryRefused(
+            f"{place(node)}IN takes a list or a query in parentheses; for an array write contains(array, value)."
+        )
+    type = reduce(lambda so_far, item: comparable(node, so_far, item.type, "IN"), items, value.type)
+    texts = ", ".join(_for_comparison(item, type) for item in items)
+    return Typed(f"({_for_comparison(value, type)} IN ({texts}))", types.BOOLEAN)
+
+
+def like(compiler: Compiler, node: exp.Like, scope: Scope) -> Typed:
+    return _like(compiler, node, "", scope)
+
+
+def like_with_escape(compiler: Compiler, node: exp.Escape, scope: Scope) -> Typed:
+    if not isinstance(node.this, exp.Like):
+        raise QueryRefused(f"{place(node)}ESCAPE belongs to LIKE.")
+    compiler.check(node.this, frozenset(("this", "expression", "negate")))
+    escape = compiler.constant_text(node.expression, "The character of ESCAPE")
+    if len(escape) != 1:
+        raise QueryFailed(f"{place(node)}ESCAPE takes one character; got {escape!r}.")
+    return _like(compiler, node.this, f" ESCAPE {compiler.expression(node.expression, scope).sql}", scope)
+
+
+def case(compiler: Compiler, node: exp.Case, scope: Scope) -> Typed:
+    results = [compiler.expression(branch.args["true"], scope) for branch in node.args["ifs"]]
+    default = compiler.expression(node.args["default"], scope) if node.args.get("default") else None
+    type = common_type(node, [*results, default] if default else results, "CASE branches")
+    conditions = [_case_condition(compiler, node, branch.this, scope) for branch in node.args["ifs"]]
+    branches = (f"WHEN {when} THEN {coerced(then, type)}" for when, then in zip(conditions, results, strict=True))
+    otherwise = f" ELSE {coerced(default, type)}" if default else ""
+    return Typed(f"(CASE {' '.join(branches)}{otherwise} END)", type)
+
+
+def _case_condition(compiler: Compiler, node: exp.Case, when: exp.Expr, scope: Scope) -> str:
+    if not node.this:
+        return condition(compiler, when, scope)
+    return compared(when, compiler.expression(node.this, scope), "=", compiler.expression(when, scope)).sql
+
+
+def subscript(compiler: Compiler, node: exp.Bracket, scope: Scope) -> Typed:
+    """Of an array from 1, of a map by key, of a row by a literal position. What is not there is an error."""
+    value = compiler.expression(node.this, scope)
+    if len(node.expressions) != 1:
+        raise QueryRefused(
+            f"{place(node)}A subscript is one value; for a part of an array write slice(array, start, length)."
+        )
+    index = compiler.expression(node.expressions[0], scope)
+    if value.type.name == "array" and types.coerces(index.type, types.BIGINT):
+        return Typed(f"{value.sql}[trino_array_index({value.sql}, {coerced(index, types.BIGINT)})]", value.type.args[0])
+    if value.type.name == "map" and types.coerces(index.type, value.type.args[0]):
+        key = coerced(index, value.type.args[0])
+        missing = failing("Key not present in map", value.type.args[0])
+        present = f"{value.sql} IS NULL OR map_contains({value.sql}, {key})"
+        return Typed(f"{value.sql}[CASE WHEN {present} THEN {key} ELSE {missing} END]", value.type.args[1])
+    if value.type.name == "row":
+        position = compiler.constant(node.expressions[0])
+        if type(position) is int and 0 < position <= len(value.type.args):
+            return row_field(value, position - 1)
+        raise QueryFailed(
+            f"{place(node)}The row has {len(value.type.args)} fields; its subscript is a literal from 1 to that."
+        )
+    raise mismatch(node, f"Cannot use {index.type} for a subscript of {value.type}.")
+
+
+def scalar_subquery(compiler: Compiler, node: exp.Subquery, scope: Scope) -> Typed:
+    query = compiler.subquery(node, scope)
+    if len(query.outputs) != 1:
+        raise mismatch(node, f"a query used as a value has {len(query.outputs)} columns; it must have one.")
+    return Typed(f"({query.sql})", query.outputs[0].type)
+
+
+def exists(compiler: Compiler, node: exp.Exists, scope: Scope) -> Typed:
+    return Typed(f"EXISTS ({compiler.subquery(node.this, scope).sql})", types.BOOLEAN)
+
+
+def _quantified(compiler: Compiler, node: exp.Binary, left: Typed, sign: str, scope: Scope) -> Typed:
+    """`value = ANY (query)` and the like."""
+    query = compiler.subquery(node.expression.this, scope)
+    if sign not in ("=", "<>", "<", "<=", ">", ">=") or len(query.outputs) != 1:
+        raise mismatch(node, "ANY and ALL follow a comparison and take a query of one column.")
+    type = comparable(node, left.type, query.outputs[0].type, sign)
+    kind = "ANY" if isinstance(node.expression, exp.Any) else "ALL"
+    return Typed(f"({coerced(left, type)} {sign} {kind} ({compiler.of_types(query, [type])}))", types.BOOLEAN)
+
+
+def _like(compiler: Compiler, node: exp.Like, escape: str, scope: Scope) -> Typed:
+    value, pattern = compiler.expression(node.this, scope), compiler.expression(node.expression, scope)
+    for part in (value, pattern):
+        if part.type not in (types.VARCHAR, types.UNKNOWN):
+            raise mismatch(node, f"LIKE takes varchar; this is {part.type}. Use cast(... as varchar).")
+    sign = "NOT LIKE" if node.args.get("negate") else "LIKE"
+    texts = [coerced(part, types.VARCHAR) for part in (value, pattern)]
+    return Typed(f"({texts[0]} {sign} {texts[1]}{escape})", types.BOOLEAN)
+
+
+def _for_comparison(value: Typed, type: Type) -> str:
+    """Numbers and times stay as they are: DuckDB compares them as Trino does, and reads less of a file that way."""
+    plain = types.is_numeric(type) or type in types.TIMES
+    return value.sql if plain and value.type != types.UNKNOWN else coerced(value, type)
+
+
+RULES: dict[type[exp.Expr], Rule] = {
+    exp.Column: rule(column, "this table db catalog"),
+    exp.Identifier: rule(variable, "this quoted"),
+    exp.Dot: rule(dot, "this expression"),
+    exp.Paren: rule(paren),
+    exp.Tuple: rule(row, "expressions"),
+    exp.Array: rule(array, "expressions"),
+    exp.And: rule(connector, "this expression"),
+    exp.Or: rule(connector, "this expression"),
+    exp.Not: rule(negation),
+    exp.Between: rule(between, "this low high"),
+    exp.Is: rule(is_null, "this expression"),
+    exp.In: rule(membership, "this expressions query"),
+    exp.Like: rule(like, "this expression negate"),
+    exp.Escape: rule(like_with_escape, "this expression"),
+    exp.Case: rule(case, "this ifs default"),
+    exp.Bracket: rule(subscript, "this expressions"),
+    exp.Subquery: rule(scalar_subquery),
+    exp.Exists: rule(exists),
+    **{kind: rule(comparison, "this expression") for kind in _COMPARISONS},
+}

@@ -1,0 +1,123 @@
+"""From a statement of Athena SQL to a plan: which partitions each scan needs, and the DuckDB SQL over them.
+
+Pure: text and schemas in, plan out. The caller reads the catalog, makes a sub-select for each scan, executes
+`macros.SETUP_STATEMENTS` once for a connection and `Plan.render` in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from datawarehouse.errors import BadRequest, QueryFailed, QueryRefused
+from datawarehouse.sql import types
+from datawarehouse.sql.compiler import Compiler, Query
+from datawarehouse.sql.literals import numbered
+from datawarehouse.sql.macros import SETUP_STATEMENTS
+from datawarehouse.sql.predicate import EVERYTHING, Predicate
+from datawarehouse.sql.prune import prune
+from datawarehouse.sql.relations import SCAN_MARK
+from datawarehouse.sql.schema import TableSchema
+from datawarehouse.sql.statement import Statement, read
+from datawarehouse.sql.translate import compiler_for
+
+__all__ = ["SETUP_STATEMENTS", "Plan", "Scan", "TableSchema", "plan"]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A use of a table. `hidden_columns`: the statement names "$path" or another of `schema.HIDDEN_COLUMNS`."""
+
+    id: str
+    table: str
+    predicate: Predicate
+    hidden_columns: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a statement does.
+
+    kind: "select", "explain" (of a select), "show_tables", "show_partitions" or "describe" (also SHOW COLUMNS).
+    table: of describe and show_partitions. pattern: of show_tables, a regular expression for whole names.
+    column_names, column_types: of the result, as Athena names them; `_col0` and so on where a column has no name.
+    parameters: for DuckDB, by name.
+    """
+
+    kind: str
+    table: str | None = None
+    pattern: str | None = None
+    scans: tuple[Scan, ...] = ()
+    column_names: tuple[str, ...] = ()
+    column_types: tuple[str, ...] = ()
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    sql: str = ""
+    """DuckDB SQL with a mark in the place of each scan, for `render`."""
+
+    def render(self, sources: Mapping[str, str]) -> str:
+        """The DuckDB SQL; `sources` has for each scan's id a sub-select in parentheses."""
+        parts = self.sql.split(SCAN_MARK)
+        parts[1::2] = [sources[id] for id in parts[1::2]]
+        return "".join(parts)
+
+
+def plan(sql: str, tables: Mapping[str, TableSchema], database: str, parameters: Sequence[object] = ()) -> Plan:
+    """Plan one statement over `tables` (by name) of `database`; `parameters` are the values of its `?`.
+
+    Raises SqlSyntaxError, QueryRefused (not allowed, or not supported here), QueryFailed (no such table or column,
+    types that do not fit) and BadRequest (not as many parameters as `?`).
+    """
+    statement = read(sql)
+    if statement.query is None:
+        return _of_metadata(statement, tables, database, parameters)
+    numbered(statement.query, len(parameters))
+    compiler = compiler_for(statement.text, tables, database, parameters)
+    try:
+        query = compiler.query(statement.query, None)
+        scans = prune(query.shape, compiler.ctes)
+    except RecursionError:
+        raise QueryRefused("The statement nests too deeply; flatten it or name its parts with WITH.") from None
+    return _of_query(statement.kind, compiler, query, scans)
+
+
+def _of_query(kind: str, compiler: Compiler, query: Query, predicates: Mapping[str, Predicate]) -> Plan:
+    if types.ZONED in (output.type for output in query.outputs):
+        raise QueryRefused(
+            "A result column is a time in another zone than UTC, which a result cannot hold here; write "
+            "date_format(...) or cast(... as date) around it."
+        )
+    used = set(query.sql.split(SCAN_MARK)[1::2])
+    named = set(re.findall(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(p[0-9]+)""", query.sql))
+    return Plan(
+        kind,
+        scans=tuple(
+            Scan(use.id, use.table.name, predicates.get(use.id, EVERYTHING), use.hidden)
+            for use in compiler.scans
+            if use.id in used
+        ),
+        column_names=tuple(output.name or f"_col{position}" for position, output in enumerate(query.outputs)),
+        column_types=tuple(str(output.type) for output in query.outputs),
+        parameters={name: value for name, value in compiler.parameters_used.items() if name in named},
+        sql=query.sql,
+    )
+
+
+def _of_metadata(
+    statement: Statement, tables: Mapping[str, TableSchema], database: str, parameters: Sequence[object]
+) -> Plan:
+    if parameters:
+        raise BadRequest(f"The statement has no parameter '?' and {len(parameters)} value(s) came; give none.")
+    *owners, name = statement.table or ("",)
+    owner = statement.database or (owners[-1] if owners else database)
+    if owner.lower() != database.lower():
+        raise QueryFailed(f"SCHEMA_NOT_FOUND: Database {owner!r} does not exist; there is {database!r}.")
+    if statement.kind == "show_tables":
+        return Plan(statement.kind, pattern=statement.pattern)
+    found = next((table.name for key, table in tables.items() if key.lower() == name.lower()), None)
+    if found is None:
+        there_are = ", ".join(sorted(tables)) or "none"
+        raise QueryFailed(
+            f"TABLE_NOT_FOUND: Table {name!r} does not exist. The tables of database {database!r} are {there_are}."
+        )
+    return Plan(statement.kind, table=found)

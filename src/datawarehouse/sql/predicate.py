@@ -1,0 +1,268 @@
+"""What a table scan needs of its partition keys: an immutable tree that one partition's values can be put to.
+
+A predicate may let too much pass, never too little: `matches` is False only if no row of the partition can count.
+Text compares as in SQL, by code points of UTF-8. `EVERYTHING` stands for whatever cannot be said in a predicate.
+
+The leaves reject NULL, which is what lets `prune` carry them below an outer join.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+import sys
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Value = str | int
+Test = Callable[[Mapping[Any, Any]], bool]
+Bounds = tuple[str | None, str | None]
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+MIRRORED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+NEGATED = {"=": "<>", "<>": "=", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+
+
+class Predicate:
+    """Base of the tree below."""
+
+    def matches(self, values: Mapping[Any, Any]) -> bool:
+        """Whether a partition with these key values may hold matching rows. A missing or None value may."""
+        return self.test(values)
+
+    def bounds(self, key: Hashable) -> Bounds:
+        """The least and the greatest text of `key` that can match, both inclusive; None is open."""
+        return None, None
+
+    def rekeyed(self, change: Callable[[Any], Hashable | None]) -> Predicate:
+        """The same over other keys. A leaf whose key has no counterpart asks for nothing."""
+        return self
+
+    test: Test
+    """`matches` as a plain function, built once."""
+
+
+@dataclass(frozen=True)
+class Everything(Predicate):
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "test", lambda values: True)
+
+    def __str__(self) -> str:
+        return "everything"
+
+
+@dataclass(frozen=True)
+class Nothing(Predicate):
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "test", lambda values: False)
+
+    def __str__(self) -> str:
+        return "nothing"
+
+
+EVERYTHING: Predicate = Everything()
+NOTHING: Predicate = Nothing()
+
+
+@dataclass(frozen=True)
+class Compare(Predicate):
+    key: Any
+    operator: str
+    value: Value
+
+    def __post_init__(self) -> None:
+        holds, value = _OPERATORS[self.operator], self.value
+        object.__setattr__(self, "test", _of_value(self.key, value, lambda found: holds(found, value)))
+
+    def bounds(self, key: Hashable) -> Bounds:
+        if key != self.key or not isinstance(self.value, str):
+            return None, None
+        low = self.value if self.operator in ("=", ">", ">=") else None
+        high = self.value if self.operator in ("=", "<", "<=") else None
+        return low, high
+
+    def rekeyed(self, change: Callable[[Any], Hashable | None]) -> Predicate:
+        key = change(self.key)
+        return EVERYTHING if key is None else Compare(key, self.operator, self.value)
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.operator} {_shown(self.value)}"
+
+
+@dataclass(frozen=True)
+class Among(Predicate):
+    key: Any
+    values: frozenset[Value]
+    """All text or all numbers, and not empty."""
+
+    def __post_init__(self) -> None:
+        values = self.values
+        object.__setattr__(self, "test", _of_value(self.key, next(iter(values)), lambda found: found in values))
+
+    def bounds(self, key: Hashable) -> Bounds:
+        texts = [value for value in self.values if isinstance(value, str)]
+        return (min(texts), max(texts)) if key == self.key and texts else (None, None)
+
+    def rekeyed(self, change: Callable[[Any], Hashable | None]) -> Predicate:
+        key = change(self.key)
+        return EVERYTHING if key is None else Among(key, self.values)
+
+    def __str__(self) -> str:
+        return f"{self.key} in ({', '.join(map(_shown, sorted(self.values)))})"
+
+
+@dataclass(frozen=True)
+class Like(Predicate):
+    key: Any
+    pattern: str
+    escape: str | None = None
+    negated: bool = False
+
+    def __post_init__(self) -> None:
+        whole = re.compile("".join(_regular(part) for part in self._parts()), re.DOTALL).fullmatch
+        wanted = not self.negated
+        object.__setattr__(self, "test", _of_value(self.key, "", lambda found: (whole(found) is not None) is wanted))
+
+    def _parts(self) -> Iterable[tuple[bool, str]]:
+        """The pattern's characters, each with whether it is a wildcard."""
+        characters = iter(self.pattern)
+        for character in characters:
+            if character == self.escape:
+                yield False, next(characters, "")
+            else:
+                yield character in "%_", character
+
+    def bounds(self, key: Hashable) -> Bounds:
+        if key != self.key or self.negated:
+            return None, None
+        prefix = ""
+        for wild, character in self._parts():
+            if wild:
+                return (prefix, _after(prefix)) if prefix else (None, None)
+            prefix += character
+        return prefix, prefix
+
+    def rekeyed(self, change: Callable[[Any], Hashable | None]) -> Predicate:
+        key = change(self.key)
+        return EVERYTHING if key is None else Like(key, self.pattern, self.escape, self.negated)
+
+    def __str__(self) -> str:
+        escape = f" escape {_shown(self.escape)}" if self.escape else ""
+        return f"{self.key} {'not ' if self.negated else ''}like {_shown(self.pattern)}{escape}"
+
+
+@dataclass(frozen=True)
+class AllOf(Predicate):
+    parts: tuple[Predicate, ...]
+
+    def __post_init__(self) -> None:
+        tests = tuple(part.test for part in self.parts)
+        first, second = tests[0], tests[1]
+        pair: Test = lambda values: first(values) and second(values)  # noqa: E731
+        object.__setattr__(self, "test", pair if len(tests) == 2 else lambda values: all(t(values) for t in tests))
+
+    def bounds(self, key: Hashable) -> Bounds:
+        lows, highs = zip(*(part.bounds(key) for part in self.parts), strict=True)
+        return (
+            max((low for low in lows if low is not None), default=None),
+            min((high for high in highs if high is not None), default=None),
+        )
+
+    def rekeyed(self, change: Callable[[Any], Hashable | None]) -> Predicate:
+        return all_of(part.rekeyed(change) for part in self.parts)
+
+    def __str__(self) -> str:
+        return " and ".join(f"({part})" if isinstance(part, AnyOf) else str(part) for part in self.parts)
+
+
+@dataclass(frozen=True)
+class AnyOf(Predicate):
+    parts: tuple[Predicate, ...]
+
+    def __post_init__(self) -> None:
+        tests = tuple(part.test for part in self.parts)
+        object.__setattr__(self, "test", lambda values: any(test(values) for test in tests))
+
+    def bounds(self, key: Hashable) -> Bounds:
+        lows, highs = zip(*(part.bounds(key) for part in self.parts), strict=True)
+        return (None if None in lows else min(lows), None if None in highs else max(highs))
+
+    def rekeyed(self, change: Callable[[Any], Hashable | None]) -> Predicate:
+        return any_of(part.rekeyed(change) for part in self.parts)
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.parts))
+
+
+def all_of(parts: Iterable[Predicate]) -> Predicate:
+    """The conjunction, flat and without what says nothing."""
+    found: dict[Predicate, None] = {}
+    for part in parts:
+        if part == NOTHING:
+            return NOTHING
+        if part != EVERYTHING:
+            found.update(dict.fromkeys(part.parts if isinstance(part, AllOf) else (part,)))
+    if len(found) < 2:
+        return next(iter(found), EVERYTHING)
+    return AllOf(tuple(found))
+
+
+def any_of(parts: Iterable[Predicate]) -> Predicate:
+    """The disjunction, flat and without what never holds."""
+    found: dict[Predicate, None] = {}
+    for part in parts:
+        if part == EVERYTHING:
+            return EVERYTHING
+        if part != NOTHING:
+            found.update(dict.fromkeys(part.parts if isinstance(part, AnyOf) else (part,)))
+    if len(found) < 2:
+        return next(iter(found), NOTHING)
+    return AnyOf(tuple(found))
+
+
+def _of_value(key: Any, example: Value, holds: Callable[[Any], bool]) -> Test:
+    """A test of one key's value; a value that cannot be compared with `example` passes."""
+    if isinstance(example, int):
+
+        def test_number(values: Mapping[Any, Any]) -> bool:
+            found = values.get(key)
+            try:
+                return found is None or holds(int(found))
+            except ValueError:
+                return True
+
+        return test_number
+
+    def test_text(values: Mapping[Any, Any]) -> bool:
+        found = values.get(key)
+        return not isinstance(found, str) or holds(found)
+
+    return test_text
+
+
+def _regular(part: tuple[bool, str]) -> str:
+    wild, character = part
+    if not wild:
+        return re.escape(character)
+    return ".*" if character == "%" else "."
+
+
+def _after(prefix: str) -> str | None:
+    """The least text that follows every text that begins with `prefix`, None if there is none."""
+    while prefix:
+        last, prefix = ord(prefix[-1]), prefix[:-1]
+        if last < sys.maxunicode:
+            return prefix + chr(0xE000 if last == 0xD7FF else last + 1)
+    return None
+
+
+def _shown(value: Value | None) -> str:
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)

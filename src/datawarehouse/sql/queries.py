@@ -1,0 +1,167 @@
+"""Queries: SELECT, set operations, VALUES, and WITH before any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from datawarehouse.errors import QueryRefused
+from datawarehouse.sql import types
+from datawarehouse.sql.arithmetic import common_type
+from datawarehouse.sql.compiler import Compiler, NamedQuery, Output, Query, mismatch
+from datawarehouse.sql.grammar import place
+from datawarehouse.sql.operators import check_comparable
+from datawarehouse.sql.scope import Scope
+from datawarehouse.sql.selects import Item, limit_and_offset, order_by, outputs_of, select
+from datawarehouse.sql.shape import Condition, Cte, Relation, Select, SetOperation
+from datawarehouse.sql.typed import Typed, coerced, quoted_name
+
+_SET_OPERATION = frozenset("with_ this expression distinct order limit offset".split())
+_WITHIN = frozenset("this with_ order limit offset".split())
+
+
+def query(compiler: Compiler, node: exp.Expr, outer: Scope | None) -> Query:
+    """Translate a query. `outer` has the names that it may take from around it."""
+    if isinstance(node, exp.Subquery):
+        compiler.check(node, _WITHIN)
+        if not any(node.args.get(clause) for clause in ("with_", "order", "limit", "offset")):
+            return compiler.query(node.this, outer)
+    elif not isinstance(node, exp.Select | exp.SetOperation | exp.Values):
+        raise QueryRefused(f"{place(node)}{node.key.upper()} cannot stand where a query is needed; write SELECT.")
+    ctes = _ctes(compiler, node, outer)
+    if isinstance(node, exp.Select):
+        found = select(compiler, node, outer)
+    elif isinstance(node, exp.SetOperation):
+        found = _set_operation(compiler, node, outer)
+    elif isinstance(node, exp.Subquery):
+        found = _limited(compiler, node, compiler.query(node.this, outer))
+    else:
+        found = values(compiler, node, outer)
+    return Query(ctes + found.sql, found.outputs, found.shape)
+
+
+def _set_operation(compiler: Compiler, node: exp.SetOperation, outer: Scope | None) -> Query:
+    compiler.check(node, _SET_OPERATION)
+    branches = [compiler.query(branch, outer) for branch in (node.this, node.expression)]
+    left, right = branches
+    if len(left.outputs) != len(right.outputs):
+        raise mismatch(
+            node,
+            f"{node.key} has queries of {len(left.outputs)} and of {len(right.outputs)} columns; they must be as many.",
+        )
+    kinds = []
+    for position, (a, b) in enumerate(zip(left.outputs, right.outputs, strict=True), 1):
+        type = types.common(a.type, b.type)
+        if type is None:
+            raise mismatch(
+                node, f"column {position} of {node.key} is {a.type} in one query and {b.type} in the other. Cast one."
+            )
+        if node.args.get("distinct") or not isinstance(node, exp.Union):
+            check_comparable(node, type)
+        kinds.append(type)
+    outputs = tuple(Output(a.name, a.sql_name, type) for a, type in zip(left.outputs, kinds, strict=True))
+    word = f"{node.key.upper()}{'' if node.args.get('distinct') else ' ALL'}"
+    sql = f" {word} ".join(f"({compiler.of_types(branch, kinds)})" for branch in branches)
+    items: list[Item] = [(output.name, Typed(quoted_name(output.sql_name), output.type), None) for output in outputs]
+    limited = bool(node.args.get("limit") or node.args.get("offset"))
+    nested = compiler.facts.nested
+    sql += order_by(compiler, node, Scope(parent=outer), items) + limit_and_offset(compiler, node)
+    return Query(sql, outputs, SetOperation((left.shape, right.shape), limited, tuple(nested)))
+
+
+def _limited(compiler: Compiler, node: exp.Subquery, inner: Query) -> Query:
+    """A query in parentheses with ORDER BY or LIMIT after them."""
+    items: list[Item] = [
+        (output.name, Typed(quoted_name(output.sql_name), output.type), None) for output in inner.outputs
+    ]
+    sql = f"({inner.sql})" + order_by(compiler, node, Scope(), items) + limit_and_offset(compiler, node)
+    return Query(sql, inner.outputs, SetOperation((inner.shape,), True, tuple(compiler.facts.nested)))
+
+
+def values(compiler: Compiler, node: exp.Values, outer: Scope | None) -> Query:
+    """VALUES (1, 'a'), (2, 'b'): columns without names, each of the common type of its values."""
+    compiler.check(node, frozenset(("expressions", "alias", "with_")))
+    scope = Scope(parent=outer)
+    rows = [
+        [compiler.expression(value, scope) for value in (row.expressions if isinstance(row, exp.Tuple) else [row])]
+        for row in node.expressions
+    ]
+    if len({len(row) for row in rows}) != 1:
+        raise mismatch(node, "the rows of VALUES must have as many columns each.")
+    kinds = [common_type(node, column, "a column of VALUES") for column in zip(*rows, strict=True)]
+    texts = (f"({', '.join(coerced(value, type) for value, type in zip(row, kinds, strict=True))})" for row in rows)
+    outputs = outputs_of([None] * len(kinds), kinds)
+    names = ", ".join(quoted_name(output.sql_name) for output in outputs)
+    alias = quoted_name(compiler.unique("rows"))
+    sql = f"SELECT * FROM (VALUES {', '.join(texts)}) AS {alias}({names})"
+    shape = Select(Relation(), Condition(), (None,) * len(outputs), frozenset(), tuple(compiler.facts.nested))
+    return Query(sql, outputs, shape)
+
+
+def _ctes(compiler: Compiler, node: exp.Expr, outer: Scope | None) -> str:
+    """WITH: each query sees the ones before it, and itself if it is recursive."""
+    clause = node.args.get("with_")
+    if not clause:
+        return ""
+    compiler.check(clause, frozenset(("expressions", "recursive")))
+    recursive = bool(clause.args.get("recursive"))
+    compiler.visible = dict(compiler.visible)
+    texts = [_cte(compiler, item, recursive, outer) for item in clause.expressions]
+    return f"WITH {'RECURSIVE ' if recursive else ''}{', '.join(texts)} "
+
+
+def _cte(compiler: Compiler, node: exp.CTE, recursive: bool, outer: Scope | None) -> str:
+    compiler.check(node, frozenset(("this", "alias")))
+    alias = node.args["alias"]
+    renamed = [column.name for column in alias.args.get("columns") or []]
+    sql_name = compiler.unique(alias.name, "cte")
+    if recursive and isinstance(node.this, exp.Union) and _mentions(node.this.expression, alias.name):
+        return _recursive_cte(compiler, node, alias.name, sql_name, renamed, outer)
+    found = compiler.query(node.this, outer)
+    cte = Cte(recursive=False, query=found.shape)
+    outputs = renamed_outputs(node, found.outputs, renamed)
+    compiler.ctes.append(cte)
+    compiler.visible[alias.name.lower()] = NamedQuery(sql_name, outputs, cte)
+    return f"{_cte_head(sql_name, outputs)} AS ({found.sql})"
+
+
+def _recursive_cte(
+    compiler: Compiler, node: exp.CTE, name: str, sql_name: str, renamed: Sequence[str], outer: Scope | None
+) -> str:
+    """`first UNION [ALL] next`, where next refers to the CTE with the types of first."""
+    compiler.check(node.this, frozenset(("this", "expression", "distinct")))
+    first = compiler.query(node.this.this, outer)
+    cte = Cte(recursive=True)
+    outputs = renamed_outputs(node, first.outputs, renamed)
+    compiler.visible[name.lower()] = NamedQuery(sql_name, outputs, cte)
+    following = compiler.query(node.this.expression, outer)
+    if len(following.outputs) != len(outputs) or not all(
+        types.coerces(b.type, a.type) for a, b in zip(outputs, following.outputs, strict=True)
+    ):
+        raise mismatch(
+            node, f"the recursive part of {name} must have the columns and types of its first part; cast them."
+        )
+    cte.query = SetOperation((first.shape, following.shape), limited=True)
+    compiler.ctes.append(cte)
+    kinds = [output.type for output in outputs]
+    word = "UNION" if node.this.args.get("distinct") else "UNION ALL"
+    texts = [compiler.of_types(branch, kinds) for branch in (first, following)]
+    return f"{_cte_head(sql_name, outputs)} AS ({f' {word} '.join(f'({text})' for text in texts)})"
+
+
+def _cte_head(sql_name: str, outputs: Sequence[Output]) -> str:
+    return f"{quoted_name(sql_name)}({', '.join(quoted_name(output.sql_name) for output in outputs)})"
+
+
+def _mentions(node: exp.Expr, name: str) -> bool:
+    return any(table.name.lower() == name.lower() and not table.db for table in node.find_all(exp.Table))
+
+
+def renamed_outputs(node: exp.Expr, outputs: Sequence[Output], names: Sequence[str]) -> tuple[Output, ...]:
+    """The outputs under the names of an alias with a list of columns, if it has one."""
+    if not names:
+        return tuple(outputs)
+    if len(names) != len(outputs):
+        raise mismatch(node, f"the alias names {len(names)} columns; the query has {len(outputs)}.")
+    return outputs_of(names, [output.type for output in outputs])

@@ -1,0 +1,284 @@
+"""SELECT, translated in the order in which its parts see each other:
+
+1. FROM gives the columns there are.
+2. WHERE, GROUP BY and HAVING see those columns; names that the SELECT list gives are not known to them, as in Athena.
+3. The SELECT list, with each star written out, gives the output columns.
+4. ORDER BY sees the output columns first. One that is an output column becomes its number.
+5. What pruning needs is collected on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from datawarehouse.errors import QueryFailed, SqlSyntaxError
+from datawarehouse.sql import types
+from datawarehouse.sql.calls import ordered, window_definition
+from datawarehouse.sql.compiler import Compiler, Facts, Output, Query, mismatch
+from datawarehouse.sql.conditions import Reader
+from datawarehouse.sql.grammar import place
+from datawarehouse.sql.operators import check_comparable, condition
+from datawarehouse.sql.relations import from_clause
+from datawarehouse.sql.scope import Field, Scope, row_field
+from datawarehouse.sql.shape import Column, Condition, Select
+from datawarehouse.sql.typed import Typed, quoted_name
+from datawarehouse.sql.types import Type
+
+_SELECT = frozenset("with_ expressions distinct from_ joins where group having windows order limit offset".split())
+
+
+def select(compiler: Compiler, node: exp.Select, outer: Scope | None) -> Query:
+    compiler.check(node, _SELECT)
+    facts = compiler.facts
+    text, scope, source = from_clause(compiler, node, outer)
+    where = node.args.get("where")
+    sql = f" WHERE {_condition(compiler, where, scope, 'WHERE')}" if where else ""
+    sql += (group := _group(compiler, node, scope))
+    having = node.args.get("having")
+    sql += f" HAVING {condition(compiler, having.this, scope)}" if having else ""
+    windows = [_named_window(compiler, window, scope) for window in node.args.get("windows") or []]
+    sql += f" WINDOW {', '.join(windows)}" if windows else ""
+    items = _items(compiler, node.expressions, scope)
+    outputs = outputs_of([name for name, _, _ in items], [value.type for _, value, _ in items])
+    listed = ", ".join(
+        f"{value.sql} AS {quoted_name(output.sql_name)}" for (_, value, _), output in zip(items, outputs, strict=True)
+    )
+    distinct = node.args.get("distinct")
+    if distinct:
+        compiler.check(distinct, frozenset())
+        for output in outputs:
+            check_comparable(node, output.type)
+    sql += order_by(compiler, node, scope, items) + limit_and_offset(compiler, node)
+    keys = _plain_keys(compiler, node, scope, items)
+    shape = Select(
+        source,
+        _known(compiler, scope, [clause.this for clause in (where, having if keys else None) if clause]),
+        tuple(column for _, _, column in items),
+        _filterable(node, facts, [column for _, _, column in items], keys if group else None),
+        tuple(facts.nested),
+    )
+    return Query(f"SELECT {'DISTINCT ' if distinct else ''}{listed}{text}{sql}", outputs, shape)
+
+
+Item = tuple[str | None, Typed, Column | None]
+"""An item of a SELECT list: its name, its value, and the input column that it is a copy of."""
+
+
+def _items(compiler: Compiler, nodes: Sequence[exp.Expr], scope: Scope) -> list[Item]:
+    items: list[Item] = []
+    for node in nodes:
+        if isinstance(node, exp.Star):
+            compiler.check(node, frozenset())
+            items += _starred(node, scope.starred())
+        elif isinstance(node, exp.Column | exp.Dot) and isinstance(_last(node), exp.Star):
+            items += _qualified_star(compiler, node, scope)
+        else:
+            items.append(_item(compiler, node, scope))
+    return items
+
+
+def _item(compiler: Compiler, node: exp.Expr, scope: Scope) -> Item:
+    name = None
+    inner = node
+    if isinstance(node, exp.Alias):
+        inner, name = node.this, node.alias
+        if inner.meta.get("end", -2) + 1 == node.args["alias"].meta.get("start"):
+            raise SqlSyntaxError(f"{place(inner)}A blank is missing before the name {name!r}.")
+    elif isinstance(node, exp.Column | exp.Dot):
+        name = _last(node).name
+    return name, compiler.expression(inner, scope), _copied(compiler, inner, scope)
+
+
+def _starred(node: exp.Expr, fields: Sequence[Field]) -> list[Item]:
+    if not fields:
+        raise QueryFailed(f"{place(node)}There are no columns for the star; add a FROM or name a table of it.")
+    return [(field.name, field.value, field.origin) for field in fields]
+
+
+def _qualified_star(compiler: Compiler, node: exp.Column | exp.Dot, scope: Scope) -> list[Item]:
+    """`relation.*`, or `column.*` of a row."""
+    compiler.check(_last(node), frozenset())
+    if isinstance(node, exp.Column) and (fields := scope.starred(node.table)):
+        return _starred(node, fields)
+    if isinstance(node, exp.Column):
+        value = scope.resolve([part.name for part in node.parts[:-1]], place(node)).value
+    else:
+        value = compiler.expression(node.this, scope)
+    if value.type.name != "row":
+        raise mismatch(node, f"a star needs a table or a row; this is {value.type}.")
+    return [(name, row_field(value, position), None) for position, name in enumerate(value.type.names)]
+
+
+def _last(node: exp.Expr) -> exp.Expr:
+    last: exp.Expr = node.expression if isinstance(node, exp.Dot) else node.this
+    return last
+
+
+def outputs_of(names: Sequence[str | None], kinds: Sequence[Type]) -> tuple[Output, ...]:
+    """Outputs with names that differ in DuckDB: a column without a name is _col and its position, as in Athena."""
+    outputs: list[Output] = []
+    taken: set[str] = set()
+    for position, (name, type) in enumerate(zip(names, kinds, strict=True)):
+        wanted = candidate = name or f"_col{position}"
+        count = 1
+        while candidate.lower() in taken:
+            count += 1
+            candidate = f"{wanted}_{count}"
+        taken.add(candidate.lower())
+        outputs.append(Output(name, candidate, type))
+    return tuple(outputs)
+
+
+def _condition(compiler: Compiler, node: exp.Expr, scope: Scope, clause: str) -> str:
+    facts = Facts(nested=compiler.facts.nested)
+    with compiler.within(facts):
+        text = condition(compiler, node.this, scope)
+    if facts.aggregates or facts.windows:
+        raise QueryFailed(
+            f"{place(node)}{clause} cannot contain aggregates or window functions; use HAVING or a sub-query."
+        )
+    return text
+
+
+def _group(compiler: Compiler, node: exp.Select, scope: Scope) -> str:
+    group = node.args.get("group")
+    if not group:
+        return ""
+    compiler.check(group, frozenset(("expressions",)))
+    return " GROUP BY " + ", ".join(_group_item(compiler, node, item, scope) for item in group.expressions)
+
+
+def _group_item(compiler: Compiler, select: exp.Select, node: exp.Expr, scope: Scope) -> str:
+    for kind, word in ((exp.GroupingSets, "GROUPING SETS"), (exp.Rollup, "ROLLUP"), (exp.Cube, "CUBE")):
+        if isinstance(node, kind):
+            compiler.check(node, frozenset(("expressions",)))
+            return f"{word} ({', '.join(_group_item(compiler, select, item, scope) for item in node.expressions)})"
+    if isinstance(node, exp.Tuple):
+        return f"({', '.join(_group_item(compiler, select, item, scope) for item in node.expressions)})"
+    if isinstance(node, exp.Literal) and not node.is_string:
+        return str(_ordinal(compiler, node))
+    value = compiler.expression(node, scope)
+    if value.type == types.ZONED and isinstance(node, exp.Anonymous) and node.name.lower() == "date_trunc":
+        return value.sql
+    check_comparable(node, value.type)
+    return value.sql
+
+
+def _ordinal(compiler: Compiler, node: exp.Expr) -> int:
+    position = compiler.constant(node)
+    if type(position) is not int or position < 1:
+        raise QueryFailed(f"{place(node)}The number of a column is a whole number from 1; got {node.name}.")
+    return position
+
+
+def _plain_keys(compiler: Compiler, node: exp.Select, scope: Scope, items: Sequence[Item]) -> frozenset[Column]:
+    """The columns that GROUP BY has as they are; none if it has grouping sets, which leave some of them out."""
+    group = node.args.get("group")
+    if not group or any(isinstance(item, exp.GroupingSets | exp.Rollup | exp.Cube) for item in group.expressions):
+        return frozenset()
+    columns = []
+    for item in group.expressions:
+        position = compiler.constant(item) if isinstance(item, exp.Literal) else None
+        if type(position) is int:
+            columns.append(items[position - 1][2] if position <= len(items) else None)
+        else:
+            columns.append(_copied(compiler, item, scope))
+    return frozenset(column for column in columns if column)
+
+
+def _filterable(
+    node: exp.Select, facts: Facts, columns: Sequence[Column | None], keys: frozenset[Column] | None
+) -> frozenset[int]:
+    if node.args.get("limit") or node.args.get("offset"):
+        return frozenset()
+    if keys is None and (facts.aggregates or node.args.get("having")):
+        return frozenset()
+    return frozenset(
+        position
+        for position, column in enumerate(columns)
+        if column and (keys is None or column in keys) and all(column in window for window in facts.windows)
+    )
+
+
+def _known(compiler: Compiler, scope: Scope, nodes: Sequence[exp.Expr]) -> Condition:
+    return Reader(lambda node: compiler.column_of(node, scope), compiler.constant).read(nodes)
+
+
+def _copied(compiler: Compiler, node: exp.Expr, scope: Scope) -> Column | None:
+    """The column of this query that `node` is, whatever its type."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    if not isinstance(node, exp.Column):
+        return None
+    found = scope.resolve(compiler.parts(node, scope), place(node))
+    return found.field.origin if found.field and found.field in scope.fields else None
+
+
+def _named_window(compiler: Compiler, node: exp.Window, scope: Scope) -> str:
+    return f"{quoted_name(node.name)} AS {window_definition(compiler, node, scope)}"
+
+
+def order_by(compiler: Compiler, node: exp.Expr, scope: Scope, items: Sequence[Item]) -> str:
+    order = node.args.get("order")
+    if not order:
+        return ""
+    compiler.check(order, frozenset(("expressions",)))
+    seen = Scope(tuple(Field(name, value, origin=column) for name, value, column in items if name), scope)
+    texts = []
+    for item in order.expressions:
+        position = _output_position(compiler, item.this, items)
+        if position:
+            check_comparable(item.this, items[position - 1][1].type)
+        texts.append(ordered(compiler, item, _unambiguous(seen), str(position) if position else None))
+    return " ORDER BY " + ", ".join(texts)
+
+
+def _unambiguous(scope: Scope) -> Scope:
+    """Output columns of the same name that are the same value count once."""
+    fields = {(field.name or "").lower() + "\0" + field.value.sql: field for field in scope.fields}
+    return Scope(tuple(fields.values()), scope.parent)
+
+
+def _output_position(compiler: Compiler, node: exp.Expr, items: Sequence[Item]) -> int | None:
+    """The number of the output column that an item of ORDER BY is, None if it is another expression."""
+    if isinstance(node, exp.Literal) and not node.is_string:
+        position = _ordinal(compiler, node)
+        if position > len(items):
+            raise QueryFailed(
+                f"{place(node)}ORDER BY position {position} is not in the SELECT list of {len(items)} columns."
+            )
+        return position
+    if not isinstance(node, exp.Column) or node.table:
+        return None
+    named = [position for position, (name, _, _) in enumerate(items, 1) if name and name.lower() == node.name.lower()]
+    if len({items[position - 1][1].sql for position in named}) > 1:
+        raise QueryFailed(
+            f"COLUMN_AMBIGUOUS: {place(node)}Column '{node.name}' is ambiguous: two output columns have this name."
+        )
+    return named[0] if named else None
+
+
+def limit_and_offset(compiler: Compiler, node: exp.Expr) -> str:
+    text = ""
+    limit, offset = node.args.get("limit"), node.args.get("offset")
+    if isinstance(limit, exp.Fetch):
+        compiler.check(limit, frozenset(("direction", "count", "limit_options")))
+        compiler.check(limit.args["limit_options"], frozenset(("rows",)))
+        text += f" LIMIT {_count(compiler, limit.args['count'], 'FETCH') if limit.args.get('count') else 1}"
+    elif limit:
+        compiler.check(limit, frozenset(("expression",)))
+        everything = isinstance(limit.expression, exp.Column) and limit.expression.name.lower() == "all"
+        text += "" if everything else f" LIMIT {_count(compiler, limit.expression, 'LIMIT')}"
+    if offset:
+        compiler.check(offset, frozenset(("expression",)))
+        text += f" OFFSET {_count(compiler, offset.expression, 'OFFSET')}"
+    return text
+
+
+def _count(compiler: Compiler, node: exp.Expr, clause: str) -> int:
+    count = compiler.constant(node)
+    if type(count) is not int or not 0 <= count < 2**63:
+        raise QueryFailed(f"{place(node)}{clause} takes a whole number from 0; got {node.name or node.key!r}.")
+    return count

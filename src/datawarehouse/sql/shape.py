@@ -1,0 +1,72 @@
+"""What pruning needs to know of a statement: which rows meet which, and what is asked of them.
+
+Translation builds these facts while it resolves names; `prune` reads them. A column is the pair of a relation and a
+position. Predicates here are over columns; `prune` turns them into predicates over partition keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from datawarehouse.sql.predicate import EVERYTHING, Predicate
+
+
+@dataclass(eq=False)
+class Relation:
+    """One item of a FROM: a scan, a query in parentheses, a reference to a CTE, or none of these (UNNEST, VALUES)."""
+
+    scan: str | None = None
+    keys: tuple[str | None, ...] = ()
+    """Of a scan, for each column: the name of the partition key that it is, or None."""
+    query: Select | SetOperation | None = None
+    cte: Cte | None = None
+
+
+Column = tuple[Relation, int]
+Equality = tuple[Column, Column]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is true of every row that a WHERE or an ON lets pass: a predicate, and columns that are equal."""
+
+    predicate: Predicate = EVERYTHING
+    equalities: tuple[Equality, ...] = ()
+
+
+@dataclass(eq=False)
+class Join:
+    left: Relation | Join
+    right: Relation | Join
+    side: str
+    """"inner", "left", "right" or "full"."""
+    on: Condition
+
+
+@dataclass(eq=False)
+class Select:
+    """`outputs` has, for each output column, the input column that it is a copy of, if it is one."""
+
+    source: Relation | Join | None
+    where: Condition
+    outputs: tuple[Column | None, ...]
+    filterable: frozenset[int]
+    """Positions of outputs for which "filter the result" and "filter the rows first" give the same rows."""
+    nested: tuple[Select | SetOperation, ...] = ()
+    """Queries inside expressions; nothing is asked of their rows from outside."""
+
+
+@dataclass(eq=False)
+class SetOperation:
+    branches: tuple[Select | SetOperation, ...]
+    limited: bool
+    nested: tuple[Select | SetOperation, ...] = ()
+
+
+@dataclass(eq=False)
+class Cte:
+    recursive: bool
+    query: Select | SetOperation | None = None
+    references: int = 0
+    asked: list[Predicate] = field(default_factory=list)
+    """What each reference asks of the rows, over positions of the query's outputs."""

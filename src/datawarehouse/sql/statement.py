@@ -1,0 +1,138 @@
+"""Which kind of statement a text is. One statement, of the kinds that read.
+
+1. Leave out leading comments and the final semicolon.
+2. SHOW and DESCRIBE are Hive's language in Athena, with its back-ticks and patterns: they are matched here.
+3. EXPLAIN is taken off, and what follows is read as a query.
+4. A query goes through the grammar; the tree must be one SELECT, VALUES, TABLE or set operation.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from datawarehouse.errors import QueryRefused, SqlSyntaxError
+from datawarehouse.sql import grammar
+
+ALLOWED = (
+    "SELECT, WITH ... SELECT, VALUES, TABLE, UNION, INTERSECT, EXCEPT, EXPLAIN SELECT, SHOW TABLES, SHOW COLUMNS, "
+    "SHOW PARTITIONS and DESCRIBE"
+)
+_FIRST_WORDS = ("SELECT", "WITH", "VALUES", "TABLE")
+_TWO_WORDS = ("CREATE", "DROP", "ALTER", "MSCK")
+QUERIES = (exp.Select, exp.SetOperation, exp.Values, exp.Subquery)
+
+_COMMENT = re.compile(r"\s*(?:--[^\n]*(?:\n|$)|/\*.*?\*/)", re.DOTALL)
+_NAME = r"(?:\"[^\"]+\"|`[^`]+`|[A-Za-z_][A-Za-z0-9_$]*)"
+_TABLE = rf"(?P<table>{_NAME}(?:\s*\.\s*{_NAME}){{0,2}})"
+_FORMS = {
+    "show_tables": rf"SHOW\s+TABLES(?:\s+(?:IN|FROM)\s+(?P<database>{_NAME}))?"
+    r"(?:\s+LIKE\s+'(?P<like>(?:[^']|'')*)'|\s+'(?P<wildcard>[^']*)')?",
+    "describe": rf"(?:DESCRIBE|DESC)(?:\s+(?:EXTENDED|FORMATTED))?\s+{_TABLE}"
+    rf"|SHOW\s+COLUMNS\s+(?:IN|FROM)\s+{_TABLE.replace('table', 'of')}"
+    rf"(?:\s+(?:IN|FROM)\s+(?P<database>{_NAME}))?",
+    "show_partitions": rf"SHOW\s+PARTITIONS\s+{_TABLE}",
+}
+_FORM = {kind: re.compile(rf"(?:{form})\s*;?", re.IGNORECASE) for kind, form in _FORMS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`kind` as in `plan.Plan`; `text` is what `query` was read from; names are as written, without their quotes."""
+
+    kind: str
+    query: exp.Expr | None = None
+    text: str = ""
+    table: tuple[str, ...] = ()
+    database: str | None = None
+    pattern: str | None = None
+
+
+def read(sql: str) -> Statement:
+    """The one statement of `sql`. Raises SqlSyntaxError, or QueryRefused with the kinds that are allowed."""
+    size = len(sql.encode("utf-8", "surrogatepass"))
+    if size > grammar.QUERY_BYTES_MAX:
+        raise QueryRefused(f"The statement has {size} bytes; Athena takes at most {grammar.QUERY_BYTES_MAX}.")
+    if "\0" in sql:
+        raise SqlSyntaxError("The statement has a NUL character; remove it.")
+    text = _without_leading_comments(sql)
+    if not text.strip(" \t\r\n;"):
+        raise SqlSyntaxError(f"The statement is empty. Allowed are {ALLOWED}.")
+    word = re.split(r"\W", text.lstrip(), maxsplit=1)[0].upper()
+    if word in ("SHOW", "DESCRIBE", "DESC"):
+        return _metadata(text.strip())
+    if word == "EXPLAIN":
+        return _explain(sql, text)
+    return Statement("select", _query(sql), sql)
+
+
+def _explain(sql: str, text: str) -> Statement:
+    if re.match(r"\s*EXPLAIN\s*(ANALYZE\b|\((?!\s*(SELECT|WITH|VALUES|TABLE|\()))", text, re.IGNORECASE):
+        raise QueryRefused("EXPLAIN with options or ANALYZE is not supported; write EXPLAIN SELECT ...")
+    # Blanks in its place keep the places of what follows, for messages.
+    start = len(sql) - len(text.lstrip())
+    query = sql[:start] + " " * len("EXPLAIN") + sql[start + len("EXPLAIN") :]
+    return Statement("explain", _query(query), query)
+
+
+def _query(sql: str) -> exp.Expr:
+    _check_kind(_without_leading_comments(sql))
+    trees = grammar.parse(sql)
+    if len(trees) != 1:
+        raise QueryRefused(f"The text has {len(trees)} statements; send one at a time.")
+    if not isinstance(trees[0], QUERIES):
+        raise QueryRefused(f"{trees[0].key.upper()} statements are not allowed. Allowed are {ALLOWED}.")
+    return trees[0]
+
+
+def _check_kind(text: str) -> None:
+    """Refuse by its first words what is not a query, whether or not the grammar knows the rest of it."""
+    words = re.match(r"\s*([A-Za-z_]+)(?:\s+([A-Za-z_]+))?", text)
+    if words and words[1].upper() not in _FIRST_WORDS:
+        if near := difflib.get_close_matches(words[1].upper(), _FIRST_WORDS, cutoff=0.8):
+            raise SqlSyntaxError(f"line 1:1: not a statement of Athena SQL: {words[1]!r}. Did you mean {near[0]}?")
+        kind = " ".join(word for word in words.groups() if word) if words[1].upper() in _TWO_WORDS else words[1]
+        raise QueryRefused(f"{kind.upper()} statements are not allowed. Allowed are {ALLOWED}.")
+
+
+def _metadata(text: str) -> Statement:
+    for kind, form in _FORM.items():
+        match = form.fullmatch(text)
+        if not match:
+            continue
+        found = match.groupdict()
+        table = found.get("table") or found.get("of") or ""
+        database = found.get("database")
+        return Statement(
+            kind,
+            table=tuple(_unquoted(part) for part in re.findall(_NAME, table)),
+            database=_unquoted(database) if database else None,
+            pattern=_pattern(found.get("like"), found.get("wildcard")),
+        )
+    raise QueryRefused(
+        f"Not understood: {text[:100]!r}. Allowed are SHOW TABLES [IN database] [LIKE '...' | '...*'], "
+        "SHOW COLUMNS IN table, SHOW PARTITIONS table and DESCRIBE table."
+    )
+
+
+def _pattern(like: str | None, wildcard: str | None) -> str | None:
+    """A regular expression for the whole name: of LIKE with % and _, or of Hive's wildcards with * and |."""
+    if like is not None:
+        return re.escape(like.replace("''", "'")).replace("%", ".*").replace("_", ".")
+    if wildcard is not None:
+        return re.escape(wildcard).replace(r"\*", ".*").replace(r"\|", "|")
+    return None
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1] if name[0] in '"`' else name
+
+
+def _without_leading_comments(sql: str) -> str:
+    at = 0
+    while comment := _COMMENT.match(sql, at):
+        at = comment.end()
+    return sql[at:]

@@ -1,0 +1,40 @@
+"""The whole language: every kind of node that reaches DuckDB, with the module that translates it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlglot import exp
+
+from datawarehouse.sql import (
+    aggregates,
+    arithmetic,
+    calls,
+    casts,
+    documents,
+    literals,
+    nested,
+    operators,
+    queries,
+    strings,
+    times,
+)
+from datawarehouse.sql.compiler import Compiler, Rule
+from datawarehouse.sql.schema import TableSchema
+
+RULES: dict[type[exp.Expr], Rule] = {
+    **literals.RULES,
+    **operators.RULES,
+    **arithmetic.RULES,
+    **casts.RULES,
+    **calls.RULES,
+    **strings.RULES,
+    **times.RULES,
+}
+
+WITH_SPECIALS = (aggregates, documents, nested, strings, times)
+"""Modules that give functions of their own to `calls.SPECIALS` when they are imported."""
+
+
+def compiler_for(sql: str, tables: Mapping[str, TableSchema], database: str, parameters: Sequence[object]) -> Compiler:
+    return Compiler(sql, tables, database, parameters, RULES, queries.query, literals.constant)

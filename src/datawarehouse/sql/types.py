@@ -1,0 +1,179 @@
+"""Trino's types, how they coerce, and what DuckDB calls them.
+
+Source: Trino documentation, "Data types" and "Conversion functions"; Amazon Athena user guide, "Data types".
+
+Two simplifications, both from the data: a timestamp has milliseconds, as Athena's tables have, and a varchar has
+no length. `ZONED` is a local time in a zone other than UTC; it is not Trino's name for a type, but keeping it
+apart from an instant means that no function takes one for the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from datawarehouse.definition.types import Array, ColumnType, Decimal, Map, Primitive, Struct, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """`args`: the element of an array, key and value of a map, the fields of a row. `names`: a row's field names."""
+
+    name: str
+    args: tuple[Type, ...] = ()
+    names: tuple[str | None, ...] = ()
+    precision: int = 0
+    scale: int = 0
+
+    def __str__(self) -> str:
+        if self.name == "decimal":
+            return f"decimal({self.precision},{self.scale})"
+        if self.name == "row":
+            fields = (f"{name} {arg}" if name else str(arg) for name, arg in zip(self.names, self.args, strict=True))
+            return f"row({', '.join(fields)})"
+        if self.args:
+            return f"{self.name}({', '.join(map(str, self.args))})"
+        return self.name
+
+
+UNKNOWN = Type("unknown")
+BOOLEAN = Type("boolean")
+TINYINT, SMALLINT, INTEGER, BIGINT = Type("tinyint"), Type("smallint"), Type("integer"), Type("bigint")
+REAL, DOUBLE = Type("real"), Type("double")
+VARCHAR, VARBINARY, JSON = Type("varchar"), Type("varbinary"), Type("json")
+DATE, TIMESTAMP, INSTANT = Type("date"), Type("timestamp(3)"), Type("timestamp(3) with time zone")
+ZONED = Type("timestamp(3) with a time zone other than UTC")
+DAY_TO_SECOND, YEAR_TO_MONTH = Type("interval day to second"), Type("interval year to month")
+
+INTEGERS = (TINYINT, SMALLINT, INTEGER, BIGINT)
+FLOATS = (REAL, DOUBLE)
+TIMES = (DATE, TIMESTAMP, INSTANT)
+INTERVALS = (DAY_TO_SECOND, YEAR_TO_MONTH)
+_DIGITS = {TINYINT: 3, SMALLINT: 5, INTEGER: 10, BIGINT: 19}
+DECIMAL_DIGITS_MAX = 38
+
+_DUCKDB = {
+    UNKNOWN: "INTEGER",
+    BOOLEAN: "BOOLEAN",
+    TINYINT: "TINYINT",
+    SMALLINT: "SMALLINT",
+    INTEGER: "INTEGER",
+    BIGINT: "BIGINT",
+    REAL: "FLOAT",
+    DOUBLE: "DOUBLE",
+    VARCHAR: "VARCHAR",
+    VARBINARY: "BLOB",
+    JSON: "JSON",
+    DATE: "DATE",
+    TIMESTAMP: "TIMESTAMP",
+    INSTANT: "TIMESTAMPTZ",
+    ZONED: "TIMESTAMP",
+    DAY_TO_SECOND: "INTERVAL",
+    YEAR_TO_MONTH: "INTERVAL",
+}
+_GLUE = {
+    "boolean": BOOLEAN,
+    "tinyint": TINYINT,
+    "smallint": SMALLINT,
+    "int": INTEGER,
+    "bigint": BIGINT,
+    "float": REAL,
+    "double": DOUBLE,
+    "string": VARCHAR,
+    "binary": VARBINARY,
+    "date": DATE,
+    "timestamp": TIMESTAMP,
+}
+
+
+def array(element: Type) -> Type:
+    return Type("array", (element,))
+
+
+def map_of(key: Type, value: Type) -> Type:
+    return Type("map", (key, value))
+
+
+def row(fields: tuple[Type, ...], names: tuple[str | None, ...] | None = None) -> Type:
+    return Type("row", fields, names or (None,) * len(fields))
+
+
+def decimal(precision: int, scale: int) -> Type:
+    return Type("decimal", precision=precision, scale=scale)
+
+
+def is_numeric(type: Type) -> bool:
+    return type in INTEGERS or type in FLOATS or type.name == "decimal"
+
+
+def as_decimal(type: Type) -> Type:
+    """An integer type as the decimal that holds all of it; a decimal as it is."""
+    return decimal(_DIGITS[type], 0) if type in INTEGERS else type
+
+
+def of_column(type: ColumnType) -> Type:
+    """The type under which SQL sees a declared column."""
+    match type:
+        case Primitive(name):
+            return _GLUE[name]
+        case Text():
+            return VARCHAR
+        case Decimal(precision, scale):
+            return decimal(precision, scale)
+        case Array(element):
+            return array(of_column(element))
+        case Map(key, value):
+            return map_of(of_column(key), of_column(value))
+        case Struct(fields):
+            return row(tuple(of_column(field) for _, field in fields), tuple(name for name, _ in fields))
+
+
+def duckdb(type: Type) -> str:
+    """The DuckDB type that holds values of `type`."""
+    if type in _DUCKDB:
+        return _DUCKDB[type]
+    if type.name == "decimal":
+        return f"DECIMAL({type.precision}, {type.scale})"
+    if type.name == "array":
+        return duckdb(type.args[0]) + "[]"
+    if type.name == "map":
+        return f"MAP({duckdb(type.args[0])}, {duckdb(type.args[1])})"
+    fields = zip(type.names, type.args, strict=True)
+    if None in type.names:
+        return f"TUPLE({', '.join(duckdb(arg) for _, arg in fields)})"
+    quoted = ('"' + str(name).replace('"', '""') + '" ' + duckdb(arg) for name, arg in fields)
+    return f"STRUCT({', '.join(quoted)})"
+
+
+def common(a: Type, b: Type) -> Type | None:
+    """The type both coerce to without a cast being written, or None."""
+    if a == b or b == UNKNOWN:
+        return a
+    if a == UNKNOWN:
+        return b
+    if is_numeric(a) and is_numeric(b):
+        return _common_number(a, b)
+    if a in TIMES and b in TIMES:
+        return max(a, b, key=TIMES.index)
+    if a.name == b.name and len(a.args) == len(b.args) and a.args:
+        args = [common(x, y) for x, y in zip(a.args, b.args, strict=True)]
+        if None in args:
+            return None
+        names = tuple(x if x == y else None for x, y in zip(a.names, b.names, strict=True))
+        return Type(a.name, tuple(arg for arg in args if arg), names)
+    return None
+
+
+def coerces(source: Type, target: Type) -> bool:
+    return common(source, target) == target
+
+
+def _common_number(a: Type, b: Type) -> Type:
+    if a in INTEGERS and b in INTEGERS:
+        return max(a, b, key=INTEGERS.index)
+    if DOUBLE in (a, b):
+        return DOUBLE
+    if REAL in (a, b):
+        return REAL
+    a, b = as_decimal(a), as_decimal(b)
+    scale = max(a.scale, b.scale)
+    return decimal(min(DECIMAL_DIGITS_MAX, max(a.precision - a.scale, b.precision - b.scale) + scale), scale)

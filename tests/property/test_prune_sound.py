@@ -1,0 +1,239 @@
+"""Pruning never changes a result: random statements over random rows give the same rows with and without it.
+
+A partition is one pair of values of the keys k (text) and h (number). For each scan, the rows of partitions that its
+predicate does not match are left out; the statement is run over what is left, and over everything.
+
+Hypothesis draws seeds, not statements: a statement has a hundred choices, and drawing each takes longer than running
+it.
+A failure prints the statement, its predicates and the rows.
+"""
+
+import random
+from collections import Counter
+
+import duckdb
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from datawarehouse.definition.tables import Column
+from datawarehouse.definition.types import parse_type
+from datawarehouse.sql.plan import SETUP_STATEMENTS, TableSchema, plan
+
+TEXTS = ("a", "ab", "b", "c%")
+COLUMNS = {"k": "text", "h": "number", "t": "text", "v": "number"}
+TYPES = {"text": "string", "number": "int"}
+
+
+def table(name):
+    columns = {name: Column(name, parse_type(TYPES[kind])) for name, kind in COLUMNS.items()}
+    return TableSchema(name, (columns["t"], columns["v"]), (columns["k"], columns["h"]))
+
+
+TABLES = {name: table(name) for name in ("a", "b")}
+
+
+class Statements:
+    """Makes statements. A relation or a query is its text and its columns, each a name and a kind.
+
+    Keys, and what is made of them, are drawn more often than other columns, and simple conditions more often than
+    others: a condition that says nothing of a key tests nothing.
+    """
+
+    def __init__(self, chance):
+        self.chance = chance
+        self.ctes = []
+        self.aliases = 0
+
+    def pick(self, *choices):
+        return self.chance.choice(choices)
+
+    def alias(self):
+        self.aliases += 1
+        return f"r{self.aliases}"
+
+    def statement(self):
+        for _ in range(self.pick(0, 0, 0, 1, 2)):
+            text, columns = self.query(1)
+            self.ctes.append((self.alias(), text, columns))
+        text, columns = self.query(2)
+        heads = ", ".join(f"{name} as ({body})" for name, body, _ in self.ctes)
+        return f"with {heads} {text}" if heads else text
+
+    def query(self, depth):
+        kind = self.pick("plain", "plain", "joined", "joined", "set", "group", "window", "distinct", "limit", "exists")
+        if kind == "set" and depth:
+            return self.set_operation(depth)
+        source, columns = self.relation(depth, joins=self.pick(1, 1, 2) if kind == "joined" else 0)
+        where = f" where {self.condition(columns)}" if self.pick(True, True, True, False) else ""
+        if kind == "group":
+            return self.grouped(source, columns, where)
+        chosen = [self.pick(*columns) for _ in range(self.pick(2, 3))]
+        listed = [f"{name} as c{n}" for n, (name, _) in enumerate(chosen)]
+        outputs = [(f"c{n}", kind) for n, (_, kind) in enumerate(chosen)]
+        if kind == "window":
+            keys = ", ".join(self.pick(*columns)[0] for _ in range(self.pick(1, 2)))
+            listed.append(f"count(*) over (partition by {keys}) as w")
+            outputs.append(("w", "number"))
+        if kind == "exists" and depth:
+            inner, names = self.query(0)
+            within = [
+                f"{name} in (select x.{n} from ({inner}) x)" for name, k in columns for n, kind in names if k == kind
+            ]
+            where += f"{' and' if where else ' where'} {self.pick(*within, f'exists ({inner})')}"
+        text = f"select {'distinct ' if kind == 'distinct' else ''}{', '.join(listed)} from {source}{where}"
+        if kind == "limit":
+            text += f" order by {', '.join(str(n + 1) for n in range(len(listed)))} limit {self.pick(1, 2)}"
+        return text, outputs
+
+    def grouped(self, source, columns, where):
+        keys = list(dict.fromkeys(self.pick(*columns) for _ in range(self.pick(1, 2))))
+        names = ", ".join(name for name, _ in keys)
+        grouping = self.pick(names, names, f"rollup({names})", f"grouping sets (({names}), ())")
+        listed = ", ".join(f"{name} as c{n}" for n, (name, _) in enumerate(keys))
+        having = f" having {self.condition(keys)}" if self.pick(True, False) else ""
+        outputs = [*((f"c{n}", kind) for n, (_, kind) in enumerate(keys)), ("w", "number")]
+        return f"select {listed}, count(*) as w from {source}{where} group by {grouping}{having}", outputs
+
+    def set_operation(self, depth):
+        kinds = ("text", "text", "number")
+        branches = []
+        for _ in range(2):
+            text, columns = self.query(depth - 1)
+            by_kind = {kind: [name for name, k in columns if k == kind] or ["null"] for kind in TYPES}
+            listed = ", ".join(f"{self.pick(*by_kind[kind])} as c{n}" for n, kind in enumerate(kinds))
+            branches.append(f"select {listed} from ({text}) {self.alias()}")
+        text = f" {self.pick('union all', 'union', 'intersect', 'except')} ".join(branches)
+        text += self.pick("", "", f" order by 1, 2, 3 limit {self.pick(1, 2)}")
+        return text, [(f"c{n}", kind) for n, kind in enumerate(kinds)]
+
+    def relation(self, depth, joins):
+        left, columns = self.item(depth)
+        for _ in range(joins):
+            right, more = self.item(depth)
+            word = self.pick("join", "left join", "left join", "right join", "full join", "cross join")
+            left = f"{left} {word} {right}"
+            if word != "cross join":
+                left += f" on {self.on(columns, more)}"
+            columns = columns + more
+        return left, columns
+
+    def on(self, left, right):
+        pairs = [f"{a} = {b}" for a, kind in left for b, other in right if kind == other]
+        parts = [self.pick(*pairs) for _ in range(self.pick(1, 1, 2))] if pairs else []
+        if not parts or self.pick(True, False):
+            parts.append(self.condition(left + right))
+        return " and ".join(parts)
+
+    def item(self, depth):
+        alias = self.alias()
+        if self.ctes and self.pick(True, False):
+            name, _, columns = self.pick(*self.ctes)
+            return f"{name} as {alias}", [(f"{alias}.{column}", kind) for column, kind in columns]
+        if depth and self.pick(True, False):
+            text, columns = self.query(depth - 1)
+            return f"({text}) as {alias}", [(f"{alias}.{column}", kind) for column, kind in columns]
+        columns = [(f"{alias}.{column}", COLUMNS[column]) for column in ("k", "k", "k", "k", "h", "h", "t", "v")]
+        return f"{self.pick(*TABLES)} as {alias}", columns
+
+    def condition(self, columns):
+        shape = self.pick("leaf", "leaf", "leaf", "and", "and", "or", "not", "not and", "not or")
+        leaves = [self.leaf(columns) for _ in range(2)]
+        word = shape.split()[-1]
+        text = leaves[0] if word in ("leaf", "not") else f"({leaves[0]} {word} {leaves[1]})"
+        return f"not {text}" if shape.startswith("not") else text
+
+    def leaf(self, columns):
+        name, kind = self.pick(*columns)
+        others = [other for other, k in columns if k == kind]
+        return self.of_text(name, others) if kind == "text" else self.of_number(name, others)
+
+    def of_text(self, name, others):
+        x, y = (f"'{self.pick(*TEXTS)}'" for _ in range(2))
+        return self.pick(
+            f"{name} {self.pick('=', '=', '<>', '<', '<=', '>', '>=')} {x}",
+            f"{name} {self.pick('=', '=', '<>', '<', '<=', '>', '>=')} {x}",
+            f"{x} {self.pick('=', '<', '>=')} {name}",
+            f"{name} in ({x}, {y})",
+            f"{name} not in ({x}, {y})",
+            f"{name} between {x} and {y}",
+            f"{name} like '{self.pick('a%', 'b_', '%a', 'ab', '%', 'c%')}'",
+            f"{name} not like '{self.pick('a%', 'b_', '%a', 'ab', 'c%')}'",
+            f"{name} like 'c!%' escape '!'",
+            f"substr({name}, 1, 1) = '{self.pick('a', 'b')}'",
+            f"starts_with({name}, 'b')",
+            f"{name} is null",
+            f"{name} is not distinct from {x}",
+            f"not {name} is not distinct from {x}",
+            f"{name} is distinct from {x}",
+            f"coalesce({name}, {x}) = {y}",
+            f"{name} = {self.pick(*others)}",
+        )
+
+    def of_number(self, name, others):
+        return self.pick(
+            f"{name} {self.pick('=', '<>', '<', '<=', '>', '>=')} {self.pick(0, 1, 2)}",
+            f"{self.pick(0, 1)} < {name}",
+            f"{name} in (0, {self.pick(1, 2)})",
+            f"{name} between 1 and 2",
+            f"{name} is null",
+            f"{name} = {self.pick(*others)}",
+        )
+
+
+def rows(chance):
+    texts, numbers = (*TEXTS, None), (0, 1, 2, None)
+    return [
+        (chance.choice(texts), chance.choice(numbers), chance.choice(TEXTS), chance.randint(0, 2))
+        for _ in range(chance.randint(0, 10))
+    ]
+
+
+def values(rows):
+    if not rows:
+        return "(SELECT CAST(NULL AS VARCHAR) AS t, CAST(NULL AS INTEGER) AS v, '' AS k, 0 AS h WHERE FALSE)"
+
+    def text(value):
+        return "NULL" if value is None else f"'{value}'" if isinstance(value, str) else str(value)
+
+    listed = ", ".join(f"({', '.join(map(text, row))})" for row in rows)
+    types = "CAST(t AS VARCHAR) AS t, CAST(v AS INTEGER) AS v, CAST(k AS VARCHAR) AS k, CAST(h AS INTEGER) AS h"
+    return f"(SELECT {types} FROM (VALUES {listed}) AS x(t, v, k, h))"
+
+
+@pytest.fixture(scope="module")
+def connection():
+    connection = duckdb.connect(config={"threads": 1})
+    for statement in SETUP_STATEMENTS:
+        connection.execute(statement)
+    yield connection
+    connection.close()
+
+
+def check(connection, sql, data):
+    found = plan(sql, TABLES, "db")
+    everything = {scan.id: values(data[scan.table]) for scan in found.scans}
+    needed = {
+        scan.id: values([row for row in data[scan.table] if scan.predicate.matches({"k": row[2], "h": row[3]})])
+        for scan in found.scans
+    }
+    for scan in found.scans:
+        low, high = scan.predicate.bounds("k")
+        for row in data[scan.table]:
+            if scan.predicate.matches({"k": row[2], "h": row[3]}):
+                assert (low is None or low <= row[2]) and (high is None or row[2] <= high), (sql, scan.predicate)
+    try:
+        whole = Counter(connection.execute(found.render(everything)).fetchall())
+        pruned = Counter(connection.execute(found.render(needed)).fetchall())
+    except duckdb.InternalException:
+        return  # a defect of DuckDB's own planner, one statement in a few thousand; there is nothing to compare
+    assert pruned == whole, "\n".join(
+        [sql, *(f"{scan.id} {scan.table}: {scan.predicate}" for scan in found.scans), str(data)]
+    )
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+@given(seed=st.integers(0, 2**32))
+def test_pruned_partitions_hold_no_row_that_counts(connection, seed):
+    chance = random.Random(seed)
+    check(connection, Statements(chance).statement(), {"a": rows(chance), "b": rows(chance)})
