@@ -1,0 +1,1 @@
+"""SQL answered from live files by DuckDB."""

@@ -1,0 +1,235 @@
+"""A statement of Athena SQL -> an answer from DuckDB, inside limits.
+
+1. Plan: parse, guard, find what each scan needs of its partitions, translate (`sql`; pure).
+2. Sources: the live files of those partitions, seen at one moment (`sources`).
+3. Run in a DuckDB connection whose configuration is locked: no file but ours, no setting, no extension.
+4. Give the rows in batches, counted against the limit of rows and the limit of time.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.definition.tables import Table
+from datawarehouse.errors import QueryFailed, QueryLimitExceeded
+from datawarehouse.query.result import Result, Statistics
+from datawarehouse.query.sources import JsonReader, Readable, Sources, open_sources, readables
+from datawarehouse.sql.plan import SETUP_STATEMENTS, Plan, TableSchema, plan
+
+_BATCH_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """See the settings query_..."""
+
+    time_max_s: float
+    memory_bytes_max: int
+    threads: int
+    result_rows_max: int
+
+
+@dataclass(slots=True)
+class Answer:
+    """A result on its way: read `batches` to the end; `rows` counts those that were read."""
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+    files: int
+    bytes: int
+    rows: int = 0
+
+
+class Engine:
+    """Answers statements over the files that a catalog lists. Can be used from several threads."""
+
+    def __init__(self, database: str, catalog: Catalog, lake: Path, limits: Limits, read_json: JsonReader) -> None:
+        """database: the name by which SQL may qualify tables."""
+        self._database = database
+        self._catalog = catalog
+        self._lake = lake
+        self._limits = limits
+        self._read_json = read_json
+        self._folders: frozenset[Path] = frozenset()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._lock = threading.Lock()
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> Result:
+        """The whole result. Raises SqlSyntaxError, QueryRefused, QueryFailed, QueryLimitExceeded or BadLine."""
+        started = time.perf_counter()
+        with self.answer(sql, parameters) as answer:
+            table = pa.Table.from_batches(list(answer.batches), answer.schema)
+        elapsed = (time.perf_counter() - started) * 1000
+        return Result(table, Statistics(elapsed, table.num_rows, answer.files, answer.bytes))
+
+    @contextmanager
+    def answer(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Answer]:
+        """The result in batches, to be read inside the context."""
+        tables = readables(self._catalog)
+        schemas = {name: table.schema for name, table in tables.items()}
+        planned = plan(sql, schemas, self._database, parameters)
+        if planned.kind != "select":
+            table = _listing(planned, tables, schemas, self._catalog, self._explained)
+            yield Answer(table.schema, iter(table.to_batches()), 0, 0, table.num_rows)
+            return
+        sources = open_sources(self._catalog, self._lake, tables, planned.scans, self._read_json)
+        cursor = self._cursor(sources)
+        with self._time_limit(cursor):
+            try:
+                bound = {**planned.parameters, **sources.parameters}
+                relation = cursor.sql(planned.render(sources.selects), params=bound)
+                reader = relation.to_arrow_reader(_BATCH_ROWS)
+            except duckdb.Error as error:
+                raise self._failure(error) from None
+            names = list(planned.column_names)
+            schema = pa.schema(zip(names, reader.schema.types, strict=True))
+            answer = Answer(schema, iter(()), sources.files, sources.bytes)
+            answer.batches = (batch.rename_columns(names) for batch in self._counted(reader, answer))
+            yield answer
+
+    def warm_up(self) -> None:
+        """Do now what the first query would otherwise wait for."""
+        with self._lock:
+            self._connection = self._connection or self._connect()
+
+    def close(self) -> None:
+        if self._connection:
+            self._connection.close()
+
+    def _counted(self, reader: pa.RecordBatchReader, answer: Answer) -> Iterator[pa.RecordBatch]:
+        while True:
+            try:
+                batch = reader.read_next_batch()
+            except StopIteration:
+                return
+            except (duckdb.Error, pa.ArrowException) as error:
+                raise self._failure(error) from None
+            answer.rows += batch.num_rows
+            if answer.rows > self._limits.result_rows_max:
+                raise QueryLimitExceeded(
+                    f"The result has more than {self._limits.result_rows_max} rows (query_result_rows_max). Aggregate, "
+                    "or add LIMIT.",
+                    "query_result_rows_max",
+                )
+            yield batch
+
+    # -- DuckDB
+
+    def _cursor(self, sources: Sources) -> duckdb.DuckDBPyConnection:
+        with self._lock:
+            if self._connection is None or not sources.folders <= self._folders:
+                self._folders |= sources.folders
+                self._connection = self._connect()
+            cursor = self._connection.cursor()
+        for name, table in sources.tables.items():
+            cursor.register(name, table)
+        return cursor
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(
+            ":memory:",
+            config={
+                "threads": self._limits.threads,
+                "memory_limit": f"{self._limits.memory_bytes_max}B",
+                "temp_directory": "",
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "allow_community_extensions": False,
+                "python_enable_replacements": False,
+            },
+        )
+        for statement in SETUP_STATEMENTS:
+            connection.execute(statement)
+        folders = [str(folder) for folder in (self._lake, *self._folders)]
+        connection.execute("set allowed_directories = $folders", {"folders": folders})
+        connection.execute("set enable_external_access = false")
+        connection.execute("set lock_configuration = true")
+        return connection
+
+    @contextmanager
+    def _time_limit(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            cursor.interrupt()
+
+        timer = threading.Timer(self._limits.time_max_s, expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except QueryFailed:
+            if expired.is_set():
+                raise QueryLimitExceeded(
+                    f"The query took longer than {self._limits.time_max_s:g} s (query_time_max_s) and was ended. Read "
+                    "fewer partitions, or raise the limit.",
+                    "query_time_max_s",
+                ) from None
+            raise
+        finally:
+            timer.cancel()
+            cursor.close()
+
+    def _failure(self, error: Exception) -> QueryFailed | QueryLimitExceeded:
+        text = str(error)
+        if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory Error" in text:
+            return QueryLimitExceeded(
+                f"The query needs more than {self._limits.memory_bytes_max} bytes of memory (query_memory_bytes_max) "
+                "and was ended. Read fewer partitions or columns, or raise the limit.",
+                "query_memory_bytes_max",
+            )
+        return QueryFailed(text)
+
+    def _explained(self, planned: Plan, tables: Mapping[str, Readable]) -> list[str]:
+        sources = open_sources(self._catalog, self._lake, tables, planned.scans, self._read_json)
+        lines = [f"{scan.table}: partitions where {scan.predicate}" for scan in planned.scans]
+        return [*lines, f"{sources.files} files, {sources.bytes} bytes"]
+
+
+# -- statements that list
+
+
+def _listing(
+    planned: Plan,
+    tables: Mapping[str, Readable],
+    schemas: Mapping[str, TableSchema],
+    catalog: Catalog,
+    explained: Callable[[Plan, Mapping[str, Readable]], list[str]],
+) -> pa.Table:
+    match planned.kind:
+        case "show_tables":
+            names = [name for name in sorted(tables) if re.fullmatch(planned.pattern or ".*", name)]
+            return pa.table({"tab_name": pa.array(names, pa.string())})
+        case "describe":
+            schema = schemas[str(planned.table)]
+            rows = [(column.name, str(column.type), "") for column in schema.columns]
+            rows += [(key.name, str(key.type), "partition key") for key in schema.partition_keys]
+            columns, types, comments = zip(*rows, strict=True)
+            return pa.table({"col_name": columns, "data_type": types, "comment": comments})
+        case "show_partitions":
+            table = tables[str(planned.table)]
+            return pa.table({"partition": pa.array(_partitions(catalog, table), pa.string())})
+        case _:
+            return pa.table({"plan": pa.array(explained(planned, tables), pa.string())})
+
+
+def _partitions(catalog: Catalog, table: Readable) -> list[str]:
+    keys = [key.name for key in table.stored.partition_keys]
+    found: list[tuple[str, ...]]
+    if table.stored.kind == Table.kind:
+        found = [partition.values for partition in catalog.registered_partitions(table.stored.name)]
+    else:
+        found = [(value,) for value in catalog.partitions_between(table.stored.name, table.kind, None, None)]
+    return ["/".join(f"{key}={value}" for key, value in zip(keys, values, strict=True)) for values in found]

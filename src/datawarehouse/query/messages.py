@@ -1,0 +1,63 @@
+"""A query and its answer as messages, for when they cross to another process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from datawarehouse import errors
+from datawarehouse.errors import DataWarehouseError
+
+CONTENT_TYPES = {
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "csv": "text/csv; charset=utf-8",
+    "arrow": "application/vnd.apache.arrow.stream",
+}
+"""The formats of an answer, and what HTTP calls them."""
+
+
+class QueryOrder(msgspec.Struct, frozen=True, tag=True):
+    """A query. format: one of CONTENT_TYPES."""
+
+    sql: str
+    parameters: list[Any]
+    format: str
+
+
+class Head(msgspec.Struct, frozen=True, tag=True):
+    """The first message of an answer: which files are read."""
+
+    files: int
+    bytes: int
+
+
+class Piece(msgspec.Struct, frozen=True, tag=True):
+    data: bytes
+
+
+class End(msgspec.Struct, frozen=True, tag=True):
+    rows: int
+
+
+class Failure(msgspec.Struct, frozen=True, tag=True):
+    """An error of this package, by the name of its class; with an empty name, a fault of the program's own."""
+
+    error: str
+    message: str
+    limit: str = ""
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        if isinstance(error, DataWarehouseError):
+            return cls(type(error).__name__, str(error), getattr(error, "limit", ""))
+        return cls("", f"{type(error).__name__}: {error}")
+
+    def as_error(self) -> Exception:
+        kind = getattr(errors, self.error) if self.error else RuntimeError
+        error: Exception = kind(self.message, self.limit) if self.limit else kind(self.message)
+        return error
+
+
+Message = Head | Piece | End | Failure

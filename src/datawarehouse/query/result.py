@@ -1,0 +1,151 @@
+"""The result of a query: iterates tuples, and gives itself as dicts, Arrow, pandas or text."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pyarrow as pa
+
+from datawarehouse.errors import MissingExtra
+
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped]
+
+_SAFE_INTEGER = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """files, bytes: of the data files that were read; a lower number than the table's shows pruning at work."""
+
+    elapsed_ms: float
+    rows: int
+    files: int
+    bytes: int
+
+
+class Result:
+    """Rows of a query. Iterate it for tuples; all of it is in memory, within the limits of queries.
+
+    Values are Python's: timestamps are naive datetimes in UTC, maps and structs dicts, arrays lists, decimals Decimal.
+    """
+
+    def __init__(self, table: pa.Table, statistics: Statistics) -> None:
+        self._table = table
+        self.statistics = statistics
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns, in order; two can be equal."""
+        return list(self._table.column_names)
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return tuples(self._table)
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """One dict for each row, by column name; a name that comes again gets _1, _2, ... behind it."""
+        names = distinct(self.columns)
+        return [dict(zip(names, row, strict=True)) for row in self]
+
+    def arrow(self) -> pa.Table:
+        """The result as a pyarrow Table."""
+        return self._table
+
+    def df(self) -> pd.DataFrame:
+        """The result as a pandas DataFrame. Raises MissingExtra if pandas is not installed."""
+        try:
+            return self._table.to_pandas()
+        except ModuleNotFoundError:
+            raise MissingExtra(
+                "A DataFrame needs pandas, which is not installed: pip install 'serverless-datawarehouse[pandas]'."
+            ) from None
+
+    def __repr__(self) -> str:
+        return f"Result({len(self)} rows, columns={self.columns})"
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Names that can be keys: the second `a` becomes `a_1`."""
+    found: list[str] = []
+    for name in names:
+        number, candidate = 0, name
+        while candidate in found:
+            number += 1
+            candidate = f"{name}_{number}"
+        found.append(candidate)
+    return found
+
+
+def tuples(table: pa.Table | pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
+    """The rows of an Arrow table as Python values."""
+    batches = table.to_batches() if isinstance(table, pa.Table) else [table]
+    for batch in batches:
+        columns = [column.to_pylist(maps_as_pydicts="strict") for column in batch.columns]
+        yield from zip(*columns, strict=True) if columns else ()
+
+
+# -- as text
+
+
+def jsonable(value: Any) -> Any:
+    """A value as JSON says it: timestamps as ISO 8601 in UTC, bytes as base64, decimals as numbers."""
+    match value:
+        case None | bool() | str():
+            return value
+        case int():
+            return value if -_SAFE_INTEGER <= value < _SAFE_INTEGER else msgspec.Raw(str(value).encode())
+        case float():
+            return value if math.isfinite(value) else str(value).replace("inf", "Infinity").replace("nan", "NaN")
+        case datetime():
+            return iso(value)
+        case date() | time():
+            return value.isoformat()
+        case Decimal():
+            return msgspec.Raw(format(value, "f").encode())
+        case bytes():
+            return base64.b64encode(value).decode()
+        case dict():
+            return {str(jsonable(key)): jsonable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [jsonable(item) for item in value]
+        case timedelta():
+            return str(value)
+        case _:
+            return str(value)
+
+
+def iso(instant: datetime) -> str:
+    """2026-11-23T07:00:00.000Z"""
+    digits = "milliseconds" if instant.microsecond % 1000 == 0 else "microseconds"
+    return instant.replace(tzinfo=None).isoformat(timespec=digits) + "Z"
+
+
+def json_rows(table: pa.Table | pa.RecordBatch) -> Iterator[bytes]:
+    """Each row as a JSON object."""
+    names = distinct(table.schema.names)
+    encode = msgspec.json.Encoder().encode
+    for row in tuples(table):
+        yield encode(dict(zip(names, map(jsonable, row), strict=True)))
+
+
+def csv_row(row: Iterable[Any]) -> str:
+    """A row as a line of CSV, as Athena writes it: every value quoted, NULL nothing at all."""
+    return ",".join("" if value is None else '"' + cell(value).replace('"', '""') + '"' for value in row) + "\n"
+
+
+def cell(value: Any) -> str:
+    """A value as the text of one cell."""
+    plain = jsonable(value)
+    if isinstance(plain, str):
+        return plain
+    return bytes(plain).decode() if isinstance(plain, msgspec.Raw) else msgspec.json.encode(plain).decode()

@@ -1,0 +1,281 @@
+"""A table's files -> the sub-select that a scan of it becomes.
+
+Files of one schema are read together; what an older schema has narrower is cast, what it does not have is NULL. The
+partition key is not in the files: of a table that the warehouse fills it is read off their path, of a user's table
+it is what the user registered.
+
+Lists of files and values are bound as parameters: no file name is ever part of the SQL text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from datawarehouse.catalog.catalog import Catalog, Partition, StoredTable
+from datawarehouse.definition.tables import QUARANTINE_COLUMNS, QUARANTINE_SUFFIX, Column, StreamingInputTable, Table
+from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Decimal, Map, Primitive, Struct, Text
+from datawarehouse.durable import ASIDE_SUFFIX
+from datawarehouse.errors import QueryFailed
+from datawarehouse.parquet.footer import REJECTS, ROWS, folder_for
+from datawarehouse.sql.plan import Scan, TableSchema
+
+JsonReader = Callable[[Path, Sequence[Column]], pa.Table]
+"""Reads a file of JSON lines as rows of these columns. Raises BadLine."""
+
+_PARTITION_CHARACTERS = len("YYYY/MM/DD/HH")
+_TYPES = {"int": "integer", "string": "varchar", "binary": "blob"}
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """Something that SQL can name: a table, or the quarantine of one."""
+
+    stored: StoredTable
+    kind: str
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> TableSchema:
+        suffix = QUARANTINE_SUFFIX if self.kind == REJECTS else ""
+        return TableSchema(self.stored.name + suffix, self.columns, self.stored.partition_keys)
+
+
+def readables(catalog: Catalog) -> dict[str, Readable]:
+    """What SQL can name, by name."""
+    found = {}
+    for stored in catalog.tables():
+        found[stored.name] = Readable(stored, ROWS, stored.columns[stored.schema_version])
+        if stored.kind == StreamingInputTable.kind:
+            found[stored.name + QUARANTINE_SUFFIX] = Readable(stored, REJECTS, QUARANTINE_COLUMNS)
+    return found
+
+
+@dataclass
+class Sources:
+    """What the scans of a plan read. selects: scan id -> sub-select; tables: those in memory, by name."""
+
+    selects: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, pa.Table] = field(default_factory=dict)
+    folders: set[Path] = field(default_factory=set)
+    files: int = 0
+    bytes: int = 0
+
+    def bind(self, value: Any) -> str:
+        name = f"s{len(self.parameters)}"
+        self.parameters[name] = value
+        return f"${name}"
+
+
+def open_sources(
+    catalog: Catalog, lake: Path, tables: Mapping[str, Readable], scans: Iterable[Scan], read_json: JsonReader
+) -> Sources:
+    """Find what the scans read, as it is at one moment."""
+    sources = Sources()
+    with catalog.moment():
+        for scan in scans:
+            table = tables[scan.table]
+            if table.stored.kind == Table.kind:
+                selects = _users(sources, catalog, table.stored, lake, scan, read_json)
+            else:
+                selects = _managed(sources, catalog, table, lake, scan)
+            sources.selects[scan.id] = f"({' union all '.join(selects or [_nothing(table, scan)])})"
+    return sources
+
+
+# -- tables that the warehouse fills
+
+
+def _managed(sources: Sources, catalog: Catalog, table: Readable, lake: Path, scan: Scan) -> list[str]:
+    name, keys = table.stored.name, [key.name for key in table.stored.partition_keys]
+    low, high = scan.predicate.bounds(keys[0]) if keys else (None, None)
+    partitions = [
+        partition
+        for partition in catalog.partitions_between(name, table.kind, low, high)
+        if not keys or scan.predicate.matches({keys[0]: partition})
+    ]
+    by_version: dict[int, list[str]] = {}
+    sizes: dict[str, int] = {}
+    for relative, version, size in catalog.live_paths(name, table.kind, partitions):
+        path = f"{lake}/{relative}"
+        by_version.setdefault(version, []).append(path)
+        sizes[path] = size
+    sources.files += len(sizes)
+    sources.bytes += sum(sizes.values())
+    start = len(str(lake / folder_for(name, table.kind, ""))) + 2  # substr counts from 1, and a slash stands between
+    key_text = dict.fromkeys(keys, f"substr(filename, {start}, {_PARTITION_CHARACTERS})")
+    selects = []
+    for version, paths in by_version.items():
+        stored = QUARANTINE_COLUMNS if table.kind == REJECTS else table.stored.columns[version]
+        had = {column.name: column.type for column in stored}
+        outputs = [_output(column, had.get(column.name)) for column in table.columns]
+        outputs += [f"{text} as {_quoted(key)}" for key, text in key_text.items()]
+        files = sources.bind(paths)
+        if scan.hidden_columns:
+            outputs += _hidden(sources, files, paths, sizes)
+        selects.append(f"select {', '.join(outputs)} from read_parquet({files})")
+    return selects
+
+
+def _output(column: Column, stored: ColumnType | None) -> str:
+    name = _quoted(column.name)
+    if stored == column.type:
+        return name
+    return f"cast({'null' if stored is None else name} as {duckdb_type(column.type)}) as {name}"
+
+
+# -- tables that the user fills
+
+
+def _users(
+    sources: Sources, catalog: Catalog, stored: StoredTable, lake: Path, scan: Scan, read_json: JsonReader
+) -> list[str]:
+    home = lake / stored.name
+    whole = [Partition((), str(home))]
+    partitions = catalog.registered_partitions(stored.name) if stored.partition_keys else whole
+    selects = []
+    for partition in partitions:
+        values = {
+            key.name: _key_value(stored.name, key, text)
+            for key, text in zip(stored.partition_keys, partition.values, strict=True)
+        }
+        if not scan.predicate.matches(values):
+            continue
+        folder = Path(partition.location) if partition.location else home.joinpath(*partition.values)
+        files = _files_in(folder)
+        if not files:
+            continue
+        sources.folders.add(folder)
+        sources.files += len(files)
+        sources.bytes += sum(file.stat().st_size for file in files)
+        keys = [
+            f"cast({sources.bind(values[key.name])} as {duckdb_type(key.type)}) as {_quoted(key.name)}"
+            for key in stored.partition_keys
+        ]
+        read = _users_json if stored.data_format == "JSON" else _users_parquet
+        selects += read(sources, stored, files, keys, scan.hidden_columns, read_json)
+    return selects
+
+
+def _users_parquet(
+    sources: Sources, stored: StoredTable, files: list[Path], keys: list[str], hidden: bool, _: JsonReader
+) -> list[str]:
+    groups: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for file in files:
+        try:
+            schema = pq.read_schema(file)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise QueryFailed(
+                f"Table {stored.name!r}: {file} cannot be read as Parquet ({error}). Remove it from the table's "
+                "folder, or begin its name with '_' or '.', which hides it."
+            ) from None
+        groups.setdefault(tuple((field.name, str(field.type)) for field in schema), []).append(str(file))
+    selects = []
+    for fields, paths in groups.items():
+        names = {name.lower(): name for name, _ in fields}
+        outputs = [
+            f"cast({_quoted(names[column.name]) if column.name in names else 'null'} as {duckdb_type(column.type)})"
+            f" as {_quoted(column.name)}"
+            for column in stored.columns[stored.schema_version]
+        ]
+        bound = sources.bind(paths)
+        outputs += keys
+        if hidden:
+            outputs += _hidden(sources, bound, paths, {path: Path(path).stat().st_size for path in paths})
+        selects.append(f"select {', '.join(outputs)} from read_parquet({bound})")
+    return selects
+
+
+def _users_json(
+    sources: Sources, stored: StoredTable, files: list[Path], keys: list[str], hidden: bool, read_json: JsonReader
+) -> list[str]:
+    selects = []
+    for file in files:
+        name = f"json_{len(sources.tables)}"
+        columns = stored.columns[stored.schema_version]
+        sources.tables[name] = read_json(file, columns)
+        outputs = [_quoted(column.name) for column in columns] + keys
+        if hidden:
+            at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+            values = (str(file), file.stat().st_size, at)
+            outputs += [
+                f"cast({sources.bind(value)} as {kind}) as {_quoted(column)}"
+                for value, (column, kind) in zip(values, _HIDDEN_TYPES.items(), strict=True)
+            ]
+        selects.append(f"select {', '.join(outputs)} from {name}")
+    return selects
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """The files below a folder that Athena would read: no name on the way begins with '_' or '.'."""
+    found: list[Path] = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.name.startswith(("_", ".")) or path.name.endswith(ASIDE_SUFFIX):
+            continue
+        found += _files_in(path) if path.is_dir() else [path]
+    return found
+
+
+def _key_value(table: str, key: Column, text: str) -> str | int:
+    if isinstance(key.type, Primitive) and key.type.name in INTEGER_BITS:
+        try:
+            return int(text)
+        except ValueError:
+            raise QueryFailed(
+                f"Table {table!r} has a partition registered with {key.name} = {text!r}; the key is {key.type}."
+            ) from None
+    return text
+
+
+# -- the parts of SQL text
+
+_HIDDEN_TYPES = {"$path": "varchar", "$file_size": "bigint", "$file_modified_time": "timestamptz"}
+
+
+def _hidden(sources: Sources, files: str, paths: list[str], sizes: Mapping[str, int]) -> list[str]:
+    times = [datetime.fromtimestamp(Path(path).stat().st_mtime, UTC) for path in paths]
+    place = f"list_position({files}, filename)"
+    return [
+        'filename as "$path"',
+        f'cast({sources.bind([sizes[path] for path in paths])}[{place}] as bigint) as "$file_size"',
+        f'cast({sources.bind(times)}[{place}] as timestamptz) as "$file_modified_time"',
+    ]
+
+
+def _nothing(table: Readable, scan: Scan) -> str:
+    """A select of no rows, with the types of the table."""
+    outputs = [
+        f"cast(null as {duckdb_type(column.type)}) as {_quoted(column.name)}"
+        for column in (*table.columns, *table.stored.partition_keys)
+    ]
+    if scan.hidden_columns:
+        outputs += [f"cast(null as {kind}) as {_quoted(name)}" for name, kind in _HIDDEN_TYPES.items()]
+    return f"select {', '.join(outputs)} where false"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def duckdb_type(kind: ColumnType) -> str:
+    """The DuckDB type that a Parquet column of this type is read as."""
+    match kind:
+        case Primitive(name):
+            return _TYPES.get(name, name)
+        case Decimal(precision, scale):
+            return f"decimal({precision},{scale})"
+        case Text():
+            return "varchar"
+        case Array(element):
+            return f"{duckdb_type(element)}[]"
+        case Map(key, value):
+            return f"map({duckdb_type(key)}, {duckdb_type(value)})"
+        case Struct(fields):
+            return f"struct({', '.join(f'{_quoted(name)} {duckdb_type(field)}' for name, field in fields)})"
