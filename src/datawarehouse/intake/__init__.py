@@ -1,0 +1,1 @@
+"""Accepted events become durable records in the journal."""

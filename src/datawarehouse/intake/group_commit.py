@@ -1,0 +1,49 @@
+"""Group commit for an event loop: requests wait, one thread writes and syncs for all that wait."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Executor
+
+from datawarehouse.intake.intake import Intake, Stream, outcome
+from datawarehouse.journal.block import Entry
+from datawarehouse.journal.journal import Appended
+
+
+class GroupCommit:
+    """Appends entries for the coroutines of one event loop. While a group is synced, the next one gathers."""
+
+    def __init__(self, intake: Intake, executor: Executor) -> None:
+        """executor: where the blocking work is done; one thread for each stream that is busy."""
+        self._intake = intake
+        self._executor = executor
+        self._flushing: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def append(self, stream: Stream, entry: Entry) -> tuple[Appended, bool]:
+        """Return when the entry is durable: (where it went, whether it was sent before). Raises Throttled."""
+        loop = asyncio.get_running_loop()
+        durable = loop.create_future()
+
+        def resolve() -> None:
+            if not durable.done():
+                durable.set_result(None)
+
+        def done() -> None:
+            loop.call_soon_threadsafe(resolve)
+
+        pending = self._intake.begin(stream, entry, done)
+        if stream.name not in self._flushing:
+            self._flushing.add(stream.name)
+            task = loop.create_task(self._flush(loop, stream))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        await durable
+        return outcome(pending.ticket), pending.again
+
+    async def _flush(self, loop: asyncio.AbstractEventLoop, stream: Stream) -> None:
+        try:
+            while stream.journal.has_queued:
+                await loop.run_in_executor(self._executor, stream.journal.flush)
+        finally:
+            self._flushing.discard(stream.name)

@@ -1,0 +1,212 @@
+"""Accepting records: limits first, then the journal. What is acknowledged is durable.
+
+1. A record that can never be taken (too large) is the caller's fault: BadRequest.
+2. A record that cannot be taken now is refused before anything is written: Throttled, with the limit that was
+   reached. The limits are each table's own, so that a stuck table does not throttle others; only free disk and
+   the bytes waiting for a sync are shared.
+3. An entry with an idempotency key that was seen within the window is not written again; its answer is the
+   first one's. A second request with the key of one that is under way waits for that one.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from datawarehouse.clock import Clock
+from datawarehouse.errors import BadRequest, Throttled, UnknownName
+from datawarehouse.intake.shard_rate import ShardRate
+from datawarehouse.journal.block import Entry, Keys
+from datawarehouse.journal.journal import Appended, Journal, Ticket
+from datawarehouse.journal.sequence import hash_key, shard_of
+
+IDEMPOTENCY_KEY_CHARACTERS_MAX = 256
+_DISK_CHECK_MS = 500
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """See the settings of the same names."""
+
+    record_bytes_max: int
+    queue_bytes_max: int
+    journal_bytes_max: int
+    disk_free_bytes_min: int
+    shard_rate_limited: bool
+
+
+class Stream:
+    """The intake of one streaming input table."""
+
+    def __init__(self, journal: Journal, shard_count: int, clock: Clock, converted: int) -> None:
+        self.name = journal.stream
+        self.journal = journal
+        self.shard_count = shard_count
+        self.rate = ShardRate(shard_count, clock)
+        self.converted = converted  # the position; whoever converts moves it on
+        self.queued_bytes = 0
+        self.received_records = 0
+        self.under_way: dict[bytes, tuple[Ticket, list[Callable[[], None]]]] = {}
+
+    @property
+    def unconverted_bytes(self) -> int:
+        return self.journal.synced - self.converted
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An entry on its way: `ticket` is resolved by the next flush of the stream's journal.
+
+    `again` is set if the entry was sent before and `ticket` is the first one's.
+    """
+
+    stream: Stream
+    ticket: Ticket
+    again: bool
+
+
+class Intake:
+    """Takes records for the streams of one warehouse. All methods can be called from any thread."""
+
+    def __init__(
+        self, streams: Mapping[str, Stream], limits: Limits, clock: Clock, disk_free: Callable[[], int]
+    ) -> None:
+        """disk_free: the bytes that are free where the journals are."""
+        self.streams = streams
+        self.limits = limits
+        self._clock = clock
+        self._disk_free = disk_free
+        self._disk_checked_ms = 0
+        self._disk_is_full = False
+        self._queued_bytes = 0
+        self._lock = threading.Lock()
+        self.throttled_records = 0
+
+    def stream(self, name: str) -> Stream:
+        if name not in self.streams:
+            known = ", ".join(map(repr, self.streams)) or "none"
+            raise UnknownName(f"There is no input stream {name!r}; there are {known}.")
+        return self.streams[name]
+
+    def begin(self, stream: Stream, entry: Entry, done: Callable[[], None] | None = None) -> Pending:
+        """Check the limits and queue an entry. `done` is called, from another thread, when the ticket is resolved.
+
+        Raises Throttled, or BadRequest if the idempotency key was used for something else.
+        """
+        with self._lock:
+            if entry.keys:
+                known = self._known(stream, entry.keys, done)
+                if known:
+                    return known
+            self._check_room(stream, entry)
+            stream.queued_bytes += entry.size
+            self._queued_bytes += entry.size
+
+            waiting = [done] if done else []
+
+            def finished() -> None:
+                with self._lock:
+                    stream.queued_bytes -= entry.size
+                    self._queued_bytes -= entry.size
+                    if ticket.result:
+                        stream.received_records += entry.count
+                    if entry.keys:
+                        del stream.under_way[entry.keys.key]
+                for waiter in waiting:
+                    waiter()
+
+            ticket = stream.journal.enqueue(entry, finished)
+            if entry.keys:
+                stream.under_way[entry.keys.key] = (ticket, waiting)
+            return Pending(stream, ticket, again=False)
+
+    def append(self, stream: Stream, entry: Entry) -> tuple[Appended, bool]:
+        """Append an entry and return when it is durable: (where it went, whether it was sent before)."""
+        pending = self.begin(stream, entry)
+        stream.journal.flush()
+        return outcome(pending.ticket), pending.again
+
+    def _known(self, stream: Stream, keys: Keys, done: Callable[[], None] | None) -> Pending | None:
+        if keys.key in stream.under_way:
+            ticket, waiting = stream.under_way[keys.key]
+            _check_same(ticket.entry.keys == keys)
+            if done:
+                waiting.append(done)
+            return Pending(stream, ticket, again=True)
+        seen = stream.journal.seen(keys)
+        if seen is None:
+            return None
+        _check_same(seen[0])
+        ticket = Ticket(Entry(b"", array("I")), None)
+        ticket.result = seen[1]
+        if done:
+            done()
+        return Pending(stream, ticket, again=True)
+
+    def _check_room(self, stream: Stream, entry: Entry) -> None:
+        limits = self.limits
+        size = entry.size
+        full = None
+        if stream.unconverted_bytes + stream.queued_bytes + size > limits.journal_bytes_max:
+            full = f"{limits.journal_bytes_max} bytes of {stream.name!r} wait for conversion", "journal_bytes_max"
+        elif self._queued_bytes + size > limits.queue_bytes_max:
+            full = f"{limits.queue_bytes_max} bytes wait to be written", "queue_bytes_max"
+        elif self.disk_below_minimum():
+            full = f"less than {limits.disk_free_bytes_min} bytes of disk are free", "disk_free_bytes_min"
+        if full:
+            self.throttled_records += entry.count
+            what, limit = full
+            raise Throttled(f"{entry.count} records were not taken: {what} ({limit}). Send them again later.", limit)
+
+    def disk_below_minimum(self) -> bool:
+        """Whether less disk is free than `disk_free_bytes_min`; looked up twice a second at most."""
+        now = self._clock.now_ms()
+        if not 0 <= now - self._disk_checked_ms < _DISK_CHECK_MS:
+            self._disk_checked_ms = now
+            self._disk_is_full = self._disk_free() < self.limits.disk_free_bytes_min
+        return self._disk_is_full
+
+
+def outcome(ticket: Ticket) -> Appended:
+    """The result of a resolved ticket. A full disk is Throttled; another OSError is raised as it is."""
+    try:
+        return ticket.outcome()
+    except OSError as error:
+        if error.errno in _DISK_ERRORS:
+            raise Throttled("The records were not taken: the disk is full.", "disk_free_bytes_min") from error
+        raise
+
+
+def keys_for(idempotency_key: str, body: bytes) -> Keys:
+    """The digests of an Idempotency-Key and of the request that it came with. Raises BadRequest."""
+    if not 1 <= len(idempotency_key) <= IDEMPOTENCY_KEY_CHARACTERS_MAX:
+        raise BadRequest(
+            f"The Idempotency-Key has {len(idempotency_key)} characters; valid are 1 to "
+            f"{IDEMPOTENCY_KEY_CHARACTERS_MAX}."
+        )
+    return Keys(blake2b(idempotency_key.encode(), digest_size=16).digest(), blake2b(body, digest_size=16).digest())
+
+
+def shards_for(
+    partition_keys: Sequence[str], explicit_hash_keys: Sequence[str | None], shard_count: int
+) -> array[int] | None:
+    """The shard of each record; None if there is only one."""
+    if shard_count == 1:
+        return None
+    hashed = (
+        int(explicit) if explicit is not None else hash_key(key)
+        for key, explicit in zip(partition_keys, explicit_hash_keys, strict=True)
+    )
+    return array("H", (shard_of(key, shard_count) for key in hashed))
+
+
+def _check_same(same: bool) -> None:
+    if not same:
+        raise BadRequest(
+            "This Idempotency-Key was used for a request with another body; a key names one batch. Nothing was taken."
+        )

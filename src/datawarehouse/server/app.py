@@ -1,0 +1,172 @@
+"""The ASGI application: checks that hold for every request, then one route.
+
+1. The Host header must name this machine, and a browser's Origin as well: a web page must not reach a warehouse on
+   the reader's own machine, by DNS rebinding or by a form.
+2. A call of Kinesis is known by its X-Amz-Target header, whatever its path.
+3. Other routes go by method and path. Routes under /v1/admin need the token of the lock file.
+4. One place turns errors into answers.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from datawarehouse import errors
+from datawarehouse.errors import BadRequest, DataWarehouseError, Throttled
+from datawarehouse.server import metrics
+from datawarehouse.server.events import Events
+from datawarehouse.server.http import (
+    BodyTooLarge,
+    ClientGone,
+    Receive,
+    Request,
+    Response,
+    Send,
+    error_response,
+    json_response,
+)
+from datawarehouse.server.kinesis import Kinesis
+from datawarehouse.server.query import Queries
+
+log = logging.getLogger("datawarehouse.server")
+
+_LOCAL_HOST = re.compile(r"(?:localhost|[a-z0-9.-]+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?", re.IGNORECASE)
+_EVENTS = re.compile(r"/v1/tables/([^/]+)/events")
+
+_STATUS_OF: Mapping[type[DataWarehouseError], int] = {
+    BodyTooLarge: 413,
+    errors.UnknownName: 404,
+    errors.Throttled: 429,
+    errors.QueryFailed: 422,
+    errors.BadLine: 422,
+    errors.QueryLimitExceeded: 422,
+    errors.WorkerDied: 503,
+    errors.SchemaChangeRefused: 409,
+}
+"""Those not named here are the caller's fault: 400."""
+
+
+@dataclass(slots=True)
+class Admin:
+    """What the owner of the folder does for other commands; runtime supplies it."""
+
+    token: str
+    status: Callable[[], dict[str, Any]]
+    flush: Callable[[], Awaitable[None]]
+    register_partition: Callable[[str, list[str], str | None], None]
+    not_ready: Callable[[], str]
+
+
+@dataclass(slots=True)
+class App:
+    kinesis: Kinesis
+    events: Events
+    queries: Queries
+    admin: Admin
+    request_bytes_max: int
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = Request.of(scope, receive)
+        try:
+            response = await self._answer(request)
+        except ClientGone:
+            return
+        except DataWarehouseError as error:
+            response = _error_answer(error)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            message = "The server met an error of its own; its log has the details. It is safe to try again."
+            response = error_response(500, "InternalFailure", message)
+        await response.send(send)
+
+    async def _answer(self, request: Request) -> Response:
+        refusal = _foreign(request)
+        if refusal:
+            return refusal
+        if b"x-amz-target" in request.headers:
+            body = await request.body(self.request_bytes_max)
+            return await self.kinesis.handle(request, body)
+        match request.method, request.path:
+            case "GET", "/health":
+                return json_response(200, {"status": "ok"})
+            case "GET", "/ready":
+                reason = self.admin.not_ready()
+                return json_response(503 if reason else 200, {"ready": not reason, "reason": reason or None})
+            case "GET", "/metrics":
+                text = metrics.exposition(self.admin.status(), self.kinesis.intake.throttled_records)
+                return Response(200, text, metrics.CONTENT_TYPE)
+            case "POST", "/v1/query":
+                return await self.queries.handle(request, await request.body(self.request_bytes_max))
+            case _, path if path.startswith("/v1/admin/"):
+                return await self._administrate(request)
+            case method, path if found := _EVENTS.fullmatch(path):
+                if method != "POST":
+                    return error_response(405, "MethodNotAllowed", "Send events with POST.", [(b"allow", b"POST")])
+                return await self.events.handle(found[1], request, await request.body(self.request_bytes_max))
+            case _:
+                return error_response(
+                    404,
+                    "NotFound",
+                    f"There is no {request.method} {request.path}; there are POST /v1/tables/<table>/events, "
+                    "POST /v1/query, GET /health, /ready and /metrics, and the Kinesis API.",
+                )
+
+    async def _administrate(self, request: Request) -> Response:
+        if not hmac.compare_digest(request.header(b"authorization"), f"Bearer {self.admin.token}"):
+            return error_response(
+                401, "Unauthorized", "This needs the token of the data folder's lock file, which the dw command reads."
+            )
+        match request.method, request.path:
+            case "GET", "/v1/admin/status":
+                return json_response(200, self.admin.status())
+            case "POST", "/v1/admin/flush":
+                await self.admin.flush()
+                return json_response(200, {"flushed": True})
+            case "POST", "/v1/admin/partitions":
+                asked = _partition(await request.body(self.request_bytes_max))
+                self.admin.register_partition(asked.table, asked.values, asked.location)
+                return json_response(200, {"registered": True})
+            case _:
+                return error_response(404, "NotFound", f"There is no {request.method} {request.path}.")
+
+
+class _Partition(msgspec.Struct):
+    table: str
+    values: list[str]
+    location: str | None = None
+
+
+def _partition(body: bytes) -> _Partition:
+    try:
+        return msgspec.json.decode(body, type=_Partition)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"The body is not a partition: {error}.") from None
+
+
+def _foreign(request: Request) -> Response | None:
+    host = request.header(b"host")
+    origin = request.header(b"origin")
+    if not _LOCAL_HOST.fullmatch(host):
+        return error_response(
+            421, "MisdirectedRequest", f"The Host header is {host!r}; this server answers to localhost and 127.0.0.1."
+        )
+    if origin and not _LOCAL_HOST.fullmatch(origin.partition("://")[2]):
+        return error_response(403, "ForeignOrigin", f"Requests of web pages from {origin} are not taken.")
+    return None
+
+
+def _error_answer(error: DataWarehouseError) -> Response:
+    status = next((code for kind, code in _STATUS_OF.items() if isinstance(error, kind)), 400)
+    headers = []
+    if isinstance(error, Throttled):
+        headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))
+    return error_response(status, type(error).__name__, str(error), headers)

@@ -1,0 +1,77 @@
+"""POST /v1/tables/<table>/events: events by plain HTTP.
+
+Body: newline-delimited JSON, a JSON array, or one object; `Content-Encoding: gzip` is unpacked. A malformed event is
+taken and kept with its reason; an event that is larger than a record may be is refused by itself. The answer is
+{"accepted": n, "refused": [{"event": number from 1, "message": ...}]}, and "again": true if the same Idempotency-Key
+was taken before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from datawarehouse.errors import BadRequest
+from datawarehouse.intake.bodies import records_in, unpacked
+from datawarehouse.intake.group_commit import GroupCommit
+from datawarehouse.intake.intake import Intake, keys_for, shards_for
+from datawarehouse.journal.block import Entry
+from datawarehouse.journal.journal import entry_of
+from datawarehouse.server.http import Request, Response, json_response
+
+_INLINE_BYTES = 256 * 1024  # a larger body is cut into events in a thread, so that others need not wait
+_REFUSALS_SHOWN_MAX = 100
+
+
+@dataclass(slots=True)
+class Events:
+    intake: Intake
+    commit: GroupCommit
+    request_bytes_max: int
+
+    async def handle(self, table: str, request: Request, body: bytes) -> Response:
+        """Raises BadRequest, UnknownName or Throttled."""
+        stream = self.intake.stream(table)
+        encoding = request.header(b"content-encoding").strip().lower()
+        if encoding not in ("", "identity", "gzip"):
+            raise BadRequest(f"The Content-Encoding is {encoding!r}; valid are gzip and none.")
+        key = request.header(b"idempotency-key")
+        cut = (body, encoding == "gzip", key, stream.shard_count)
+        if len(body) > _INLINE_BYTES or encoding == "gzip":
+            entry, refused = await asyncio.to_thread(self._cut, *cut)
+        else:
+            entry, refused = self._cut(*cut)
+        answer: dict[str, Any] = {"accepted": entry.count}
+        if entry.count:
+            appended, again = await self.commit.append(stream, entry)
+            answer["accepted"] = appended.count
+            if again:
+                answer["again"] = True
+        if refused:
+            answer["refused"] = refused
+        return json_response(200 if entry.count else 413, answer)
+
+    def _cut(self, body: bytes, packed: bool, key: str, shard_count: int) -> tuple[Entry, list[dict[str, Any]]]:
+        """The entry for a body, and the events that are too large for it."""
+        if packed:
+            body = unpacked(body, self.request_bytes_max)
+        keys = keys_for(key, body) if key else None
+        largest = self.intake.limits.record_bytes_max
+        events = records_in(body)
+        refused: list[dict[str, Any]] = []
+        if max(map(len, events)) > largest:
+            refused = [
+                {
+                    "event": number,
+                    "message": f"The event has {len(event)} bytes; the largest record is {largest} (record_bytes_max).",
+                }
+                for number, event in enumerate(events, 1)
+                if len(event) > largest
+            ][:_REFUSALS_SHOWN_MAX]
+            events = [event for event in events if len(event) <= largest]
+        # As a producer without a natural key would do, so that events spread over the shards.
+        partition_keys = [uuid4().hex for _ in events] if shard_count > 1 else []
+        shards = shards_for(partition_keys, [None] * len(partition_keys), shard_count)
+        return entry_of(events, shards, keys), refused

@@ -1,0 +1,110 @@
+"""A request and a response, as the routes see them; ASGI underneath (asgi.readthedocs.io, HTTP)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from datawarehouse.errors import BadRequest
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+JSON = "application/json"
+
+
+class BodyTooLarge(BadRequest):
+    """The body of a request is larger than `request_bytes_max`."""
+
+
+class ClientGone(Exception):
+    """The client closed the connection before the request was complete."""
+
+
+@dataclass(slots=True)
+class Request:
+    method: str
+    path: str
+    query_string: str
+    headers: Mapping[bytes, bytes]
+    receive: Receive
+
+    @classmethod
+    def of(cls, scope: Mapping[str, Any], receive: Receive) -> Request:
+        query = scope["query_string"].decode("latin-1")
+        return cls(scope["method"], scope["path"], query, dict(scope["headers"]), receive)
+
+    def header(self, name: bytes) -> str:
+        return self.headers.get(name, b"").decode("latin-1")
+
+    @property
+    def content_type(self) -> str:
+        return self.header(b"content-type").split(";")[0].strip().lower()
+
+    def option(self, name: str) -> str:
+        """A parameter of the query string, or an empty text."""
+        return parse_qs(self.query_string).get(name, [""])[-1]
+
+    async def body(self, bytes_max: int) -> bytes:
+        """The whole body. Raises BodyTooLarge as soon as that is known, or ClientGone."""
+        announced = self.header(b"content-length")
+        if announced.isdigit() and int(announced) > bytes_max:
+            raise _too_large(bytes_max)
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            if size > bytes_max:
+                raise _too_large(bytes_max)
+            if not message.get("more_body"):
+                return b"".join(pieces) if len(pieces) > 1 else pieces[0]
+
+    async def gone(self) -> None:
+        """Return when the client has closed the connection. To be called after `body`."""
+        while (await self.receive())["type"] != "http.disconnect":
+            continue
+
+
+def _too_large(bytes_max: int) -> BodyTooLarge:
+    return BodyTooLarge(
+        f"The body is larger than {bytes_max} bytes (request_bytes_max); nothing was taken. Send it in smaller parts."
+    )
+
+
+@dataclass(slots=True)
+class Response:
+    """body: all of it, or its pieces as they come."""
+
+    status: int
+    body: bytes | AsyncIterator[bytes]
+    content_type: str = JSON
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    async def send(self, send: Send) -> None:
+        headers = [(b"content-type", self.content_type.encode()), *self.headers]
+        if isinstance(self.body, bytes):
+            headers.append((b"content-length", b"%d" % len(self.body)))
+            await send({"type": "http.response.start", "status": self.status, "headers": headers})
+            await send({"type": "http.response.body", "body": self.body})
+            return
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        async for piece in self.body:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def json_response(status: int, value: Any, headers: list[tuple[bytes, bytes]] | None = None) -> Response:
+    return Response(status, msgspec.json.encode(value) + b"\n", headers=headers or [])
+
+
+def error_response(status: int, code: str, message: str, headers: list[tuple[bytes, bytes]] | None = None) -> Response:
+    """{"error": {"code": ..., "message": ...}}; the message says what to do next."""
+    return json_response(status, {"error": {"code": code, "message": message}}, headers)

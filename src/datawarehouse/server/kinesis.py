@@ -1,0 +1,394 @@
+"""Kinesis Data Streams, JSON 1.1: what producers call, with the shapes, limits and texts of AWS.
+
+Source: Amazon Kinesis Data Streams API reference, 2013-12-02. Where AWS documents no text, the texts are those that
+kinesalite recorded from AWS. A stream is named as its table; any account, Region and credentials are accepted.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import compress
+from operator import attrgetter
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from datawarehouse.clock import Clock
+from datawarehouse.errors import Throttled
+from datawarehouse.intake.group_commit import GroupCommit
+from datawarehouse.intake.intake import Intake, Stream, shards_for
+from datawarehouse.journal.journal import Appended, entry_of
+from datawarehouse.journal.sequence import HASH_KEYS, hash_range, sequence_number, sequence_numbers, shard_id
+from datawarehouse.server.http import Request, Response
+from datawarehouse.server.kinesis_shapes import OPERATIONS, KinesisError, checked, type_checked
+
+TARGET_PREFIX = "Kinesis_20131202"
+AMZ_JSON = "application/x-amz-json-1.1"
+ACCOUNT, REGION = "000000000000", "us-east-1"
+RECORDS_MAX = 500
+REQUEST_BYTES_MAX = 10 * 1024 * 1024
+_KEY_CHARACTERS_MAX = 256
+_RETENTION_HOURS = 24
+
+
+class _Record(msgspec.Struct, gc=False):
+    Data: bytes
+    PartitionKey: str
+    ExplicitHashKey: str | None = None
+
+
+class _PutRecords(msgspec.Struct):
+    Records: list[_Record]
+    StreamName: str | None = None
+    StreamARN: str | None = None
+
+
+_PUT_RECORDS = msgspec.json.Decoder(_PutRecords)
+_DATA, _KEY, _HASH_KEY = attrgetter("Data"), attrgetter("PartitionKey"), attrgetter("ExplicitHashKey")
+
+
+@dataclass(slots=True)
+class Kinesis:
+    """The routes of the protocol."""
+
+    intake: Intake
+    commit: GroupCommit
+    clock: Clock
+
+    async def handle(self, request: Request, body: bytes) -> Response:
+        """Answer one call; every fault of the caller is an error document with status 400."""
+        try:
+            operation = _operation(request, body)
+            _check_signed(request)
+            answer = await self._call(operation, body)
+        except KinesisError as error:
+            return _response(error.status, error.document(), error.code)
+        return _response(200, answer)
+
+    async def _call(self, operation: str, body: bytes) -> bytes:
+        if operation == "PutRecords":
+            return await self._put_records(_put_records_request(body))
+        arguments = type_checked(operation, _parsed(body))
+        checked(operation, arguments)
+        match operation:
+            case "PutRecord":
+                return await self._put_record(arguments)
+            case "DescribeStream":
+                return self._describe_stream(arguments)
+            case "DescribeStreamSummary":
+                return self._describe_stream_summary(arguments)
+            case "ListShards":
+                return self._list_shards(arguments)
+            case _:
+                return self._list_streams(arguments)
+
+    # -- writing
+
+    async def _put_records(self, put: _PutRecords) -> bytes:
+        stream = self._stream(put.StreamName, put.StreamARN)
+        data, keys = list(map(_DATA, put.Records)), list(map(_KEY, put.Records))
+        self._check_sizes(data, keys)
+        shards = shards_for(keys, list(map(_HASH_KEY, put.Records)), stream.shard_count)
+        taken = self._within_rate(stream, data, keys, shards)
+        if taken is None:
+            entry = entry_of(data, shards)
+        else:
+            chosen_shards = None if shards is None else array("H", compress(shards, taken))
+            entry = entry_of(list(compress(data, taken)), chosen_shards)
+        if not entry.count:
+            return _put_records_answer(stream, [False] * len(data), shards, None)
+        try:
+            appended, _ = await self.commit.append(stream, entry)
+        except Throttled:
+            return _put_records_answer(stream, [False] * len(data), shards, None)
+        if taken is None and shards is None:
+            return _all_in_one_shard(stream, appended)
+        return _put_records_answer(stream, taken or [True] * len(data), shards, appended)
+
+    async def _put_record(self, arguments: dict[str, Any]) -> bytes:
+        stream = self._stream(arguments.get("StreamName"), arguments.get("StreamARN"))
+        data, key = arguments["Data"], arguments["PartitionKey"]
+        hash_key = arguments.get("ExplicitHashKey")
+        _check_hash_keys([hash_key])
+        self._check_sizes([data], [key])
+        shards = shards_for([key], [hash_key], stream.shard_count)
+        shard = shards[0] if shards else 0
+        throttled = KinesisError("ProvisionedThroughputExceededException", _rate_exceeded(stream, shard))
+        if self.intake.limits.shard_rate_limited and not stream.rate.take(shard, _size(data, key)):
+            raise throttled
+        try:
+            appended, _ = await self.commit.append(stream, entry_of([data], shards))
+        except Throttled:
+            raise throttled from None
+        number = sequence_number(stream.journal.created_ms, shard, appended.first_record, appended.arrival_ms)
+        return msgspec.json.encode({"ShardId": shard_id(shard), "SequenceNumber": str(number)})
+
+    def _within_rate(
+        self, stream: Stream, data: Sequence[bytes], keys: Sequence[str], shards: Sequence[int] | None
+    ) -> Sequence[bool] | None:
+        """Which records their shards take now; None if the rate is not limited."""
+        if not self.intake.limits.shard_rate_limited:
+            return None
+        return [
+            stream.rate.take(shards[place] if shards else 0, _size(datum, key))
+            for place, (datum, key) in enumerate(zip(data, keys, strict=True))
+        ]
+
+    def _check_sizes(self, data: Sequence[bytes], keys: Sequence[str]) -> None:
+        largest, total = max(map(len, data)), sum(map(len, data))
+        key_bytes_max = 4 * _KEY_CHARACTERS_MAX
+        limit = self.intake.limits.record_bytes_max
+        if largest + key_bytes_max <= limit and total + len(data) * key_bytes_max <= REQUEST_BYTES_MAX:
+            return
+        sizes = [_size(datum, key) for datum, key in zip(data, keys, strict=True)]
+        if max(sizes) > limit:
+            place = next(place for place, size in enumerate(sizes) if size > limit)
+            where = f"Record {place + 1} of {len(sizes)}" if len(sizes) > 1 else "The record"
+            raise KinesisError(
+                "InvalidArgumentException",
+                f"{where} has {sizes[place]} bytes with its partition key; the stream takes records of up to {limit} "
+                "bytes (record_bytes_max). Nothing was written.",
+            )
+        if sum(sizes) > REQUEST_BYTES_MAX:
+            raise KinesisError(
+                "InvalidArgumentException",
+                f"The records have {sum(sizes)} bytes together; a request takes up to {REQUEST_BYTES_MAX}.",
+            )
+
+    # -- describing
+
+    def _describe_stream(self, arguments: dict[str, Any]) -> bytes:
+        stream = self._stream(arguments.get("StreamName"), arguments.get("StreamARN"))
+        after = arguments.get("ExclusiveStartShardId", "")
+        shards = [shard for shard in _shards(stream) if shard["ShardId"] > after]
+        limit = min(arguments.get("Limit", 100), 100)
+        described = {
+            **_summary(stream),
+            "Shards": shards[:limit],
+            "HasMoreShards": len(shards) > limit,
+        }
+        return msgspec.json.encode({"StreamDescription": described})
+
+    def _describe_stream_summary(self, arguments: dict[str, Any]) -> bytes:
+        stream = self._stream(arguments.get("StreamName"), arguments.get("StreamARN"))
+        described = {
+            **_summary(stream),
+            "OpenShardCount": stream.shard_count,
+            "ConsumerCount": 0,
+            "MaxRecordSizeInKiB": self.intake.limits.record_bytes_max // 1024,
+        }
+        return msgspec.json.encode({"StreamDescriptionSummary": described})
+
+    def _list_shards(self, arguments: dict[str, Any]) -> bytes:
+        named = arguments.get("StreamName"), arguments.get("StreamARN")
+        token = arguments.get("NextToken")
+        if token and any(named):
+            raise KinesisError("InvalidArgumentException", "NextToken and StreamName cannot be provided together.")
+        if not token and not any(named):
+            raise KinesisError("InvalidArgumentException", "Either NextToken or StreamName should be provided.")
+        after = arguments.get("ExclusiveStartShardId", "")
+        if token:
+            name, after = _read_token(token)
+            named = name, None
+        stream = self._stream(*named)
+        shards = [shard for shard in _shards(stream) if shard["ShardId"] > after]
+        limit = arguments.get("MaxResults", 1000)
+        answer: dict[str, Any] = {"Shards": shards[:limit]}
+        if len(shards) > limit:
+            answer["NextToken"] = _token(stream.name, shards[limit - 1]["ShardId"])
+        return msgspec.json.encode(answer)
+
+    def _list_streams(self, arguments: dict[str, Any]) -> bytes:
+        after = arguments.get("ExclusiveStartStreamName", "")
+        if arguments.get("NextToken"):
+            after, _ = _read_token(arguments["NextToken"])
+        names = [name for name in sorted(self.intake.streams) if name > after]
+        limit = arguments.get("Limit", 100)
+        listed = [_summary(self.intake.streams[name]) for name in names[:limit]]
+        keep = ("StreamName", "StreamARN", "StreamStatus", "StreamModeDetails", "StreamCreationTimestamp")
+        answer: dict[str, Any] = {
+            "StreamNames": names[:limit],
+            "HasMoreStreams": len(names) > limit,
+            "StreamSummaries": [{name: stream[name] for name in keep} for stream in listed],
+        }
+        if len(names) > limit:
+            answer["NextToken"] = _token(names[limit - 1], "")
+        return msgspec.json.encode(answer)
+
+    def _stream(self, name: str | None, arn: str | None) -> Stream:
+        if arn:
+            named = arn.rpartition(":stream/")[2]
+            if name and name != named:
+                raise KinesisError(
+                    "InvalidArgumentException", f"StreamARN {arn} and StreamName {name} name different streams."
+                )
+            name = named
+        if not name:
+            raise KinesisError("InvalidArgumentException", "Either StreamName or StreamARN should be provided.")
+        if name not in self.intake.streams:
+            raise KinesisError("ResourceNotFoundException", f"Stream {name} under account {ACCOUNT} not found.")
+        return self.intake.streams[name]
+
+
+# -- the request
+
+
+def _operation(request: Request, body: bytes) -> str:
+    service, _, operation = request.header(b"x-amz-target").partition(".")
+    known = service == TARGET_PREFIX and operation in OPERATIONS
+    if request.content_type != AMZ_JSON:
+        message = f"The content type is {request.content_type!r}; this endpoint speaks {AMZ_JSON}."
+        if "cbor" in request.content_type:
+            message += " Switch CBOR off in the client: AWS_CBOR_DISABLE=true, or -Daws.cborEnabled=false."
+        raise KinesisError("UnknownOperationException", message, 404)
+    if not body:
+        raise KinesisError("SerializationException" if known else "UnknownOperationException", "")
+    if not known:
+        _parsed(body)
+        raise KinesisError(
+            "UnknownOperationException", f"Unknown operation {service}.{operation}; known are {', '.join(OPERATIONS)}."
+        )
+    return operation
+
+
+def _check_signed(request: Request) -> None:
+    in_query = "X-Amz-Algorithm" in request.query_string
+    authorization = request.header(b"authorization")
+    if authorization and in_query:
+        raise KinesisError(
+            "InvalidSignatureException",
+            "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.",
+        )
+    if not authorization and not in_query:
+        raise KinesisError("MissingAuthenticationTokenException", "Missing Authentication Token")
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        parsed = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise KinesisError("SerializationException", "")
+    return parsed
+
+
+def _put_records_request(body: bytes) -> _PutRecords:
+    """The request, fast if it is in order; else by the checks that give AWS's texts."""
+    try:
+        put = _PUT_RECORDS.decode(body)
+        sizes = list(map(len, map(_KEY, put.Records)))
+        if (
+            1 <= len(sizes) <= RECORDS_MAX
+            and min(sizes) >= 1
+            and max(sizes) <= _KEY_CHARACTERS_MAX
+            and b'"ExplicitHashKey"' not in body
+        ):
+            return put
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    arguments = type_checked("PutRecords", _parsed(body))
+    checked("PutRecords", arguments)
+    _check_hash_keys(entry.get("ExplicitHashKey") for entry in arguments["Records"])
+    records = [
+        _Record(entry["Data"], entry["PartitionKey"], entry.get("ExplicitHashKey")) for entry in arguments["Records"]
+    ]
+    return _PutRecords(records, arguments.get("StreamName"), arguments.get("StreamARN"))
+
+
+def _check_hash_keys(texts: Iterable[str | None]) -> None:
+    for text in texts:
+        if text is not None and int(text) >= HASH_KEYS:
+            raise KinesisError(
+                "InvalidArgumentException",
+                "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. "
+                f"Specified value was {text}",
+            )
+
+
+def _size(data: bytes, key: str) -> int:
+    """The size of a record as limits count it (Kinesis API reference, PutRecords)."""
+    return len(data) + len(key.encode())
+
+
+# -- the answer
+
+
+def _all_in_one_shard(stream: Stream, appended: Appended) -> bytes:
+    """The answer for records that were all taken by shard 0: the usual one, so built by joining."""
+    numbers = sequence_numbers(stream.journal.created_ms, 0, appended.first_record, appended.count, appended.arrival_ms)
+    behind = f'","ShardId":"{shard_id(0)}"}}'
+    entries = f'{behind},{{"SequenceNumber":"'.join(map(str, numbers))
+    return f'{{"FailedRecordCount":0,"Records":[{{"SequenceNumber":"{entries}{behind}]}}'.encode()
+
+
+def _put_records_answer(
+    stream: Stream, taken: Sequence[bool], shards: Sequence[int] | None, appended: Appended | None
+) -> bytes:
+    number = appended.first_record if appended else 0
+    results: list[dict[str, str]] = []
+    for place, take in enumerate(taken):
+        shard = shards[place] if shards is not None else 0
+        if take and appended:
+            sequence = sequence_number(stream.journal.created_ms, shard, number, appended.arrival_ms)
+            results.append({"SequenceNumber": str(sequence), "ShardId": shard_id(shard)})
+            number += 1
+        else:
+            code = "ProvisionedThroughputExceededException"
+            results.append({"ErrorCode": code, "ErrorMessage": _rate_exceeded(stream, shard)})
+    return msgspec.json.encode({"FailedRecordCount": len(taken) - sum(taken), "Records": results})
+
+
+def _rate_exceeded(stream: Stream, shard: int) -> str:
+    return f"Rate exceeded for shard {shard_id(shard)} in stream {stream.name} under account {ACCOUNT}."
+
+
+def _summary(stream: Stream) -> dict[str, Any]:
+    return {
+        "StreamName": stream.name,
+        "StreamARN": f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{stream.name}",
+        "StreamStatus": "ACTIVE",
+        "StreamModeDetails": {"StreamMode": "PROVISIONED"},
+        "RetentionPeriodHours": _RETENTION_HOURS,
+        "StreamCreationTimestamp": stream.journal.created_ms / 1000,
+        "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
+        "EncryptionType": "NONE",
+    }
+
+
+def _shards(stream: Stream) -> list[dict[str, Any]]:
+    shards = []
+    created = stream.journal.created_ms
+    for shard in range(stream.shard_count):
+        first, last = hash_range(shard, stream.shard_count)
+        shards.append(
+            {
+                "ShardId": shard_id(shard),
+                "HashKeyRange": {"StartingHashKey": str(first), "EndingHashKey": str(last)},
+                "SequenceNumberRange": {"StartingSequenceNumber": str(sequence_number(created, shard, 0, created))},
+            }
+        )
+    return shards
+
+
+def _token(*parts: str) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(parts)).decode()
+
+
+def _read_token(token: str) -> tuple[str, str]:
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(token), type=tuple[str, str])
+    except (ValueError, msgspec.DecodeError):
+        raise KinesisError("ExpiredNextTokenException", f"The NextToken {token} is not one of this endpoint.") from None
+
+
+def _response(status: int, body: bytes, error: str = "") -> Response:
+    headers = [(b"x-amzn-requestid", str(uuid4()).encode()), (b"x-amz-id-2", secrets.token_urlsafe(54).encode())]
+    if error:
+        headers.append((b"x-amzn-errortype", error.encode()))
+    return Response(status, body, AMZ_JSON, headers)
