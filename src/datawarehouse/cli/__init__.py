@@ -1,0 +1,1 @@
+"""The `dw` command: one file for each verb, no logic."""

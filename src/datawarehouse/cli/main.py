@@ -1,0 +1,67 @@
+"""`dw VERB ...`: reads the arguments, imports the verb's module alone, and turns errors into exit codes.
+
+Exit codes: 0 done, 1 failed, 2 wrong use or configuration, 4 a resource could not be had (a folder in use, a limit
+reached, a server that does not answer), 10 a query was refused by the guard rails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from datawarehouse import __version__, errors
+from datawarehouse.errors import DataWarehouseError
+
+VERBS = {
+    "init": "write a first declaration",
+    "up": "start the warehouse and take events",
+    "send": "send a file of events to a table",
+    "flush": "return when everything acknowledged is visible",
+    "query": "answer one SQL statement",
+    "tables": "list tables and columns",
+    "status": "show what was received, stored, rejected and pending, and the settings",
+    "quarantine": "show rejected records, by cause or one by one",
+    "partition": "register a partition of a table that you fill",
+}
+
+_EXIT_CODES = (
+    (errors.QueryRefused, 10),
+    ((errors.DeclarationError, errors.BadRequest, errors.SqlSyntaxError, errors.SchemaChangeRefused), 2),
+    ((errors.FolderError, errors.Throttled, errors.QueryLimitExceeded), 4),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb. The `dw` script exits with the number returned."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog="dw",
+        description="A warehouse for events: JSON in, hourly Parquet, SQL out.",
+        epilog="verbs:\n" + "\n".join(f"  {verb:11} {text}" for verb, text in VERBS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"dw {__version__}")
+    parser.add_argument("verb", choices=VERBS, metavar="verb")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    verb = parser.parse_args(given[:1] or ["--help"]).verb
+    module = importlib.import_module(f"datawarehouse.cli.{verb}")
+    verb_parser = argparse.ArgumentParser(prog=f"dw {verb}", description=VERBS[verb])
+    module.add_arguments(verb_parser)
+    try:
+        code: int | None = module.run(verb_parser.parse_args(given[1:]))
+    except DataWarehouseError as error:
+        print(f"dw {verb}: {error}", file=sys.stderr)
+        return next((code for kinds, code in _EXIT_CODES if isinstance(error, kinds)), 1)
+    except BrokenPipeError:  # the reader of our output went away: `dw query ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

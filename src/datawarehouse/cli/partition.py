@@ -1,0 +1,30 @@
+"""dw partition"""
+
+from __future__ import annotations
+
+import argparse
+
+import msgspec
+
+from datawarehouse.cli.options import add_settings, add_warehouse, settings_of, warehouse_of
+from datawarehouse.runtime.client import client_of
+from datawarehouse.runtime.embedded import open_warehouse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table", help="a table declared with with_table and partition keys")
+    parser.add_argument("values", nargs="+", help="one value for each partition key, in order")
+    parser.add_argument("--location", help="the folder of the files (default: below the table's folder)")
+    add_warehouse(parser)
+    add_settings(parser, "data")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    settings = settings_of(arguments)
+    client = client_of(settings.folder)
+    if client:
+        asked = {"table": arguments.table, "values": arguments.values, "location": arguments.location}
+        client.call("POST", "/v1/admin/partitions", msgspec.json.encode(asked))
+        return
+    with open_warehouse(warehouse_of(arguments), settings.folder) as opened:
+        opened.register_partition(arguments.table, arguments.values, arguments.location)

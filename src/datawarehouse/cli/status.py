@@ -1,0 +1,47 @@
+"""dw status"""
+
+from __future__ import annotations
+
+import argparse
+
+from datawarehouse.cli.options import add_output, add_settings, settings_of
+from datawarehouse.cli.output import print_json, print_table, remark, size
+from datawarehouse.runtime.client import client_of
+from datawarehouse.runtime.reader import Reader
+
+_COLUMNS = ("table", "received", "stored", "rejected", "pending", "lag_s", "files", "bytes")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_output(parser, "table", "json")
+    add_settings(parser, "data")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    settings = settings_of(arguments)
+    client = client_of(settings.folder)
+    if client:
+        status = client.call("GET", "/v1/admin/status")
+    else:
+        with Reader(settings.folder, settings) as reader:
+            status = reader.status()
+    status["running"] = client is not None
+    if arguments.output == "json":
+        print_json(status)
+        return
+    print(f"{status['warehouse']} in {status['folder']}, {'running' if client else 'not running'}\n")
+    streaming = [table for table in status["tables"] if "received" in table]
+    for table in streaming:
+        table["bytes"] = size(table["bytes"])
+    print_table(_COLUMNS, ([_shown(table.get(name)) for name in _COLUMNS] for table in streaming))
+    print()
+    print_table(
+        ("setting", "value", "unit", "source"),
+        [(each["name"], str(each["value"]), each["unit"], each["source"]) for each in status["settings"]],
+    )
+    for name in status["undeclared_tables"]:
+        remark(f"Table {name} has data and is not declared any more.")
+
+
+def _shown(value: float | str | None) -> str | None:
+    return None if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)

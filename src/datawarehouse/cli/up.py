@@ -1,0 +1,32 @@
+"""dw up"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from datawarehouse.cli.options import add_output, add_settings, add_warehouse, settings_of, warehouse_of
+from datawarehouse.cli.output import print_json
+from datawarehouse.runtime.logs import log_to_stderr
+from datawarehouse.runtime.serve import serve
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_warehouse(parser)
+    add_settings(parser)
+    add_output(parser, "table", "json")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    settings = settings_of(arguments)
+    warehouse = warehouse_of(arguments)
+    log_to_stderr(settings.text("log_format"))
+
+    def ready(url: str) -> None:
+        if arguments.output == "json":
+            print_json({"event": "ready", "url": url})
+        else:
+            print(f"{warehouse.name} takes events at {url} (AWS_ENDPOINT_URL={url}); stop with Ctrl-C")
+        sys.stdout.flush()
+
+    serve(warehouse, settings, ready)

@@ -1,0 +1,152 @@
+"""Talking to a running owner over its loopback address."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from datawarehouse import errors
+from datawarehouse.errors import DataWarehouseError, FolderError, Throttled
+from datawarehouse.folder import Holder, holder_of
+
+_BATCH_BYTES = 1024 * 1024
+_PAUSE_FIRST_S, _PAUSE_MAX_S = 0.2, 5.0
+
+
+class Unreachable(FolderError):
+    """The owner does not answer, or there is none."""
+
+    retryable = True
+
+
+class Client:
+    """Calls one owner; keeps its connection."""
+
+    def __init__(self, holder: Holder) -> None:
+        self._token = holder.token
+        self._address = urlsplit(holder.url)
+        self._connection: http.client.HTTPConnection | None = None
+
+    def call(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
+        """The JSON answer. Raises the error that the owner answered, or Unreachable."""
+        assert self._address.hostname
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection(self._address.hostname, self._address.port or 80, timeout=60)
+        try:
+            sent = {"Authorization": f"Bearer {self._token}", **(headers or {})}
+            self._connection.request(method, path, body, sent)
+            response = self._connection.getresponse()
+            answer = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise Unreachable(f"{self._address.geturl()} does not answer ({error}). Is `dw up` running?") from None
+        if response.status >= 400 and response.status != 413:
+            raise _error(answer, response)
+        decoded = msgspec.json.decode(answer)
+        if response.status == 413 and "error" in decoded:
+            raise _error(answer, response)
+        return decoded
+
+    def close(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+
+def _error(answer: bytes, response: http.client.HTTPResponse) -> DataWarehouseError:
+    try:
+        told = msgspec.json.decode(answer)["error"]
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return DataWarehouseError(f"The answer was {response.status} {response.reason}: {answer[:200]!r}")
+    if told["code"] == "Throttled":
+        return Throttled(told["message"], "", float(response.headers.get("Retry-After", 1)))
+    kind = getattr(errors, told["code"], DataWarehouseError)
+    return kind(told["message"]) if kind is not errors.QueryLimitExceeded else kind(told["message"], "")
+
+
+def client_of(folder: Path) -> Client | None:
+    """A client of the folder's owner, or None if there is no owner that serves."""
+    holder = holder_of(folder)
+    return Client(holder) if holder and holder.url else None
+
+
+@dataclass
+class Sent:
+    """What became of the events of a file. again: those that were taken by an earlier try already."""
+
+    accepted: int = 0
+    again: int = 0
+    refused: int = 0
+    first_refusal: str = ""
+
+
+def send(
+    connect: Callable[[], Client | None],
+    table: str,
+    source: IO[bytes],
+    run: str,
+    patience_s: float,
+    on_progress: Callable[[int], object],
+) -> Sent:
+    """Send a file's events, a batch at a time; wait when throttled, go on when the connection broke.
+
+    A batch is named by `run`, its place and its content, so that the same file sent again counts once. connect: gives
+    the owner as it is now; it may have moved. patience_s: how long to try without success. on_progress: is called
+    with the bytes of each batch.
+    """
+    sent = Sent()
+    client = connect()
+    for number, batch in enumerate(_batches(source)):
+        key = blake2b(b"%s %d %s" % (run.encode(), number, batch), digest_size=16).hexdigest()
+        headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip", "Idempotency-Key": key}
+        body = gzip.compress(batch, 1, mtime=0)
+        give_up, pause = time.monotonic() + patience_s, _PAUSE_FIRST_S
+        while True:
+            try:
+                if client is None:
+                    raise Unreachable("There is no running warehouse to send to. Start one with `dw up`.")
+                answer = client.call("POST", f"/v1/tables/{table}/events", body, headers)
+                break
+            except (Throttled, Unreachable) as error:
+                if time.monotonic() >= give_up:
+                    raise
+                wait = error.retry_after_s if isinstance(error, Throttled) else pause
+                time.sleep(min(wait, _PAUSE_MAX_S))
+                pause = min(pause * 2, _PAUSE_MAX_S)
+                client = connect() or client
+        if answer.get("again"):
+            sent.again += answer["accepted"]
+        else:
+            sent.accepted += answer["accepted"]
+        refused = answer.get("refused", [])
+        sent.refused += len(refused)
+        sent.first_refusal = sent.first_refusal or (refused[0]["message"] if refused else "")
+        on_progress(len(batch))
+    if client:
+        client.close()
+    return sent
+
+
+def _batches(source: IO[bytes]) -> Iterator[bytes]:
+    """Whole lines, about _BATCH_BYTES at a time, without blank ones."""
+    batch: list[bytes] = []
+    size = 0
+    for line in source:
+        if line.isspace():
+            continue
+        batch.append(line if line.endswith(b"\n") else line + b"\n")
+        size += len(line)
+        if size >= _BATCH_BYTES:
+            yield b"".join(batch)
+            batch, size = [], 0
+    if batch:
+        yield b"".join(batch)

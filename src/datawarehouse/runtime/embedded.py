@@ -1,0 +1,76 @@
+"""`open_warehouse`: an owner in the caller's process, that answers queries as well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.clock import Clock, WallClock
+from datawarehouse.convert.batch import BatchConverter
+from datawarehouse.convert.orders import BatchOrder, BatchResult, MergeOrder
+from datawarehouse.definition.warehouse import Warehouse
+from datawarehouse.folder import catalog_path
+from datawarehouse.parquet.footer import DataFile
+from datawarehouse.query.engine import Engine
+from datawarehouse.query.result import Result
+from datawarehouse.runtime.owner import Owner
+from datawarehouse.runtime.reader import query_limits, read_json
+from datawarehouse.settings import Settings, resolve
+
+
+def open_warehouse(
+    warehouse: Warehouse, path: str | Path, settings: Mapping[str, object] | None = None, clock: Clock | None = None
+) -> OpenWarehouse:
+    """Open a warehouse in this process, in the folder `path`, which is made if it is missing.
+
+        with open_warehouse(warehouse, "data") as w:
+            w.put("clicks", [{"id": "1"}])
+            w.flush()
+            w.query("select * from clicks").dicts()
+
+    settings: values by name, as in docs/reference/settings.md. Raises FolderInUse if another process owns the folder,
+    SchemaChangeRefused if the declaration no longer fits its data, FormatTooNew, JournalDamaged.
+    """
+    opened = OpenWarehouse(warehouse, Path(path), resolve(settings), clock or WallClock())
+    opened.start(LocalExecutor)
+    return opened
+
+
+class OpenWarehouse(Owner):
+    """A warehouse that this process owns and queries. Methods can be called from any thread."""
+
+    def __init__(self, warehouse: Warehouse, folder: Path, settings: Settings, clock: Clock) -> None:
+        super().__init__(warehouse, folder, settings, clock)
+        self._reading = Catalog(catalog_path(self.folder), writable=False)
+        self._engine = Engine(warehouse.name, self._reading, self.folder, query_limits(settings), read_json)
+
+    def query(self, sql: str, params: Sequence[Any] | None = None) -> Result:
+        """The result of one statement of Athena SQL; `?` in it stand for `params` in order.
+
+        Raises SqlSyntaxError, QueryRefused, QueryFailed or QueryLimitExceeded.
+        """
+        self.check_open()
+        return self._engine.query(sql, params or ())
+
+    def close(self) -> None:
+        super().close()
+        self._engine.close()
+        self._reading.close()
+
+
+class LocalExecutor:
+    """Runs orders in the thread that asks."""
+
+    def __init__(self) -> None:
+        self._converter = BatchConverter()
+
+    def run(self, order: BatchOrder | MergeOrder) -> BatchResult | DataFile:
+        return self._converter.run(order)
+
+    def stop(self) -> None:
+        """Nothing to stop."""
+
+    def kill(self) -> None:
+        """A thread cannot be killed; it ends with the batch at hand."""

@@ -1,0 +1,109 @@
+"""Queries in child processes, a few at a time: one query can end alone, whatever it does.
+
+1. A query takes a free child, or starts one, or waits; when too many wait it is refused.
+2. Its messages are read in a thread, one at a time, as fast as the client takes them.
+3. A query that is not over in time, or that nobody reads any more, ends with its child. The next one gets another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from datawarehouse.errors import QueryLimitExceeded, Throttled, WorkerDied
+from datawarehouse.query.messages import End, Failure, Head, Piece, QueryOrder
+from datawarehouse.runtime.workers import Answer, Worker
+
+_GRACE_S = 5.0  # the child ends a query in time by itself; this is for a child that cannot
+
+
+class QueryPool:
+    def __init__(
+        self, new_worker: Callable[[], Worker], executor: Executor, size: int, waiting_max: int, time_max_s: float
+    ) -> None:
+        self._new_worker = new_worker
+        self._executor = executor
+        self._places = asyncio.Semaphore(size)
+        self._waiting = 0
+        self._waiting_max = waiting_max
+        self._time_max_s = time_max_s
+        self._idle: list[Worker] = []
+        self._busy: set[Worker] = set()
+
+    def warm_up(self) -> None:
+        """Start one child now, so that the first query finds it ready."""
+        worker = self._new_worker()
+        worker.start()
+        self._idle.append(worker)
+
+    async def ask(self, order: QueryOrder) -> AsyncGenerator[Head | Piece | End]:
+        """The messages of an answer, up to its End. Raises the errors of queries, and Throttled."""
+        if self._places.locked() and self._waiting >= self._waiting_max:
+            raise Throttled(
+                f"{self._waiting} queries wait already (query_waiting_max); try again later.", "query_waiting_max"
+            )
+        self._waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self._waiting -= 1
+        deadline = time.monotonic() + self._time_max_s + _GRACE_S
+        worker, message = await self._begin(order, deadline)
+        try:
+            while not isinstance(message, End | Failure):
+                assert isinstance(message, Head | Piece)
+                yield message
+                message = await self._step(worker.next_answer, deadline=deadline)
+            if isinstance(message, Failure):
+                raise message.as_error()
+            yield message
+        finally:
+            self._end(worker, reusable=isinstance(message, End | Failure))
+
+    async def _begin(self, order: QueryOrder, deadline: float) -> tuple[Worker, Answer]:
+        """A child that answers, and its first message. A child that died while it was idle is replaced."""
+        while True:
+            was_idle = bool(self._idle)
+            worker = self._idle.pop() if was_idle else self._new_worker()
+            self._busy.add(worker)
+            try:
+                await self._step(worker.begin, order, deadline=deadline)
+                return worker, await self._step(worker.next_answer, deadline=deadline)
+            except WorkerDied:
+                self._busy.discard(worker)
+                if not was_idle:
+                    self._places.release()
+                    raise
+            except BaseException:
+                self._end(worker, reusable=False)
+                raise
+
+    def _end(self, worker: Worker, *, reusable: bool) -> None:
+        self._busy.discard(worker)
+        if reusable:
+            self._idle.append(worker)
+        else:
+            worker.kill()
+            self._executor.submit(worker.stop)
+        self._places.release()
+
+    async def _step(self, call: Callable[..., Any], *arguments: Any, deadline: float) -> Any:
+        """Make a blocking call in a thread, until the deadline."""
+        running = asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
+        try:
+            return await asyncio.wait_for(running, deadline - time.monotonic())
+        except TimeoutError:
+            raise QueryLimitExceeded(
+                f"The query took longer than {self._time_max_s:g} s (query_time_max_s) and was ended.",
+                "query_time_max_s",
+            ) from None
+
+    def stop(self) -> None:
+        """End all children, busy ones at once."""
+        for worker in self._busy:
+            worker.kill()
+        for worker in self._idle:
+            worker.stop()

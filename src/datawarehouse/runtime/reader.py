@@ -1,0 +1,64 @@
+"""Reading a data folder without owning it: beside a running owner, or when there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.clock import WallClock
+from datawarehouse.definition.tables import Column
+from datawarehouse.folder import catalog_path, check_format
+from datawarehouse.query.engine import Engine, Limits
+from datawarehouse.runtime.status import status_of
+from datawarehouse.settings import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Reader:
+    """Queries a data folder; sees what is committed. Raises FolderError if there is no data folder."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder = folder.absolute()
+        check_format(self.folder)
+        self.settings = settings
+        self.catalog = Catalog(catalog_path(self.folder), writable=False)
+        name = self.catalog.warehouse_name()
+        self.engine = Engine(name, self.catalog, self.folder, query_limits(settings), read_json)
+
+    def status(self) -> dict[str, Any]:
+        """As `OpenWarehouse.status`, without what only an owner knows: pending records and lag."""
+        return status_of(self.catalog, self.folder, self.settings, WallClock())
+
+    def close(self) -> None:
+        self.engine.close()
+        self.catalog.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_json(path: Path, columns: Sequence[Column]) -> pa.Table:
+    """The rows of a JSON table's file. What converts them is loaded now: most queries read none."""
+    from datawarehouse.convert.json_files import read_json_lines
+
+    return read_json_lines(path, columns)
+
+
+def query_limits(settings: Settings) -> Limits:
+    """The limits of queries that the settings say."""
+    return Limits(
+        time_max_s=settings.number("query_time_max_s"),
+        memory_bytes_max=settings.number("query_memory_bytes_max"),
+        threads=settings.number("query_threads"),
+        result_rows_max=settings.number("query_result_rows_max"),
+    )

@@ -1,0 +1,166 @@
+"""`dw up`: an owner that serves HTTP until it is told to stop.
+
+1. Refuse an address that is not loopback. Bind the port.
+2. Open the warehouse; converting and querying happen in children.
+3. Serve. Once requests are taken, say so in the lock file and to the caller.
+4. On SIGTERM or SIGINT: take no new connections, let answers finish, close the warehouse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import uvicorn
+import uvloop
+
+from datawarehouse.clock import WallClock
+from datawarehouse.definition.warehouse import Warehouse
+from datawarehouse.errors import BadRequest, FolderError
+from datawarehouse.folder import Holder
+from datawarehouse.intake.group_commit import GroupCommit
+from datawarehouse.runtime.owner import Owner
+from datawarehouse.runtime.query_pool import QueryPool
+from datawarehouse.runtime.workers import QuerySetup, Worker
+from datawarehouse.server.app import Admin, App
+from datawarehouse.server.events import Events
+from datawarehouse.server.kinesis import Kinesis
+from datawarehouse.server.query import Queries
+from datawarehouse.settings import Settings
+
+_FLUSH_THREADS = 8
+_GRACEFUL_STOP_S = 2
+
+
+def serve(warehouse: Warehouse, settings: Settings, on_ready: Callable[[str], None]) -> None:
+    """Serve a warehouse until SIGTERM or SIGINT. on_ready is called with the URL once events are taken.
+
+    Raises BadRequest for an address that is not loopback, FolderError if the port is taken, and whatever opening the
+    folder raises.
+    """
+    bound = _bind(settings.text("host"), settings.number("port"))
+    try:
+        opened = Owner(warehouse, settings.folder, settings, WallClock())
+    except BaseException:
+        bound.close()
+        raise
+    try:
+        opened.start(lambda: Worker("convert"))
+        uvloop.run(_serve(opened, bound, on_ready))
+    finally:
+        opened.close()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    address = "127.0.0.1" if host == "localhost" else host
+    try:
+        is_loopback = ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise BadRequest(
+            f"The address {host!r} is not a loopback address. Requests are not authenticated yet, so only this machine "
+            "may send them: use 127.0.0.1, ::1 or localhost, and a tunnel or a proxy of your own for others."
+        )
+    bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((address, port))
+    except OSError as error:
+        bound.close()
+        raise FolderError(
+            f"Port {port} of {address} cannot be used: {error.strerror}. Give another with --port; 0 picks a free one."
+        ) from None
+    return bound
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with signals left to us and a call once it takes connections."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_started()
+
+
+async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], None]) -> None:
+    settings = opened.settings
+    flushing = ThreadPoolExecutor(_FLUSH_THREADS, "flush")
+    asking = ThreadPoolExecutor(settings.number("query_processes") + 1, "query")
+    pool = _query_pool(opened, asking)
+    commit = GroupCommit(opened.intake, flushing)
+    token = secrets.token_urlsafe(32)
+    host, port = bound.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def flush() -> None:
+        await asyncio.to_thread(opened.flush)
+
+    largest = settings.number("request_bytes_max")
+    app = App(
+        kinesis=Kinesis(opened.intake, commit, opened.clock),
+        events=Events(opened.intake, commit, largest),
+        queries=Queries(pool.ask),
+        admin=Admin(token, opened.status, flush, opened.register_partition, opened.not_ready),
+        request_bytes_max=largest,
+    )
+
+    def started() -> None:
+        opened.ownership.announce(Holder(os.getpid(), url, token))
+        on_ready(url)
+
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        proxy_headers=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=settings.number("connections_max"),
+        timeout_graceful_shutdown=_GRACEFUL_STOP_S,
+    )
+    pool.warm_up()
+    try:
+        await _Server(config, started).serve([bound])
+    finally:
+        pool.stop()
+        flushing.shutdown()
+        asking.shutdown()
+
+
+def _query_pool(opened: Owner, executor: ThreadPoolExecutor) -> QueryPool:
+    settings = opened.settings
+    setup = QuerySetup(
+        folder=str(opened.folder),
+        database=opened.warehouse.name,
+        time_max_s=settings.number("query_time_max_s"),
+        memory_bytes_max=settings.number("query_memory_bytes_max"),
+        threads=settings.number("query_threads"),
+        result_rows_max=settings.number("query_result_rows_max"),
+    )
+    return QueryPool(
+        lambda: Worker("query", setup),
+        executor,
+        size=settings.number("query_processes"),
+        waiting_max=settings.number("query_waiting_max"),
+        time_max_s=settings.number("query_time_max_s"),
+    )

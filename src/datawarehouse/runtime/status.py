@@ -1,0 +1,62 @@
+"""What `dw status` shows, from the catalog and, if there is an owner, from its journals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from datawarehouse.catalog.catalog import Catalog, StoredTable
+from datawarehouse.clock import Clock
+from datawarehouse.definition.tables import StreamingInputTable
+from datawarehouse.journal.journal import Journal
+from datawarehouse.settings import Settings
+
+Streams = Mapping[str, tuple[Journal, int]]
+"""Of each stream: its journal, and how many of its bytes are not converted."""
+
+
+def status_of(
+    catalog: Catalog, folder: Path, settings: Settings, clock: Clock, streams: Streams | None = None
+) -> dict[str, Any]:
+    """The tables and the settings. Without `streams` nothing is known of records that are not converted."""
+    with catalog.moment():
+        tables = [_table(catalog, table, clock, (streams or {}).get(table.name)) for table in catalog.tables()]
+        undeclared = catalog.undeclared()
+    return {
+        "warehouse": catalog.warehouse_name(),
+        "folder": str(folder),
+        "tables": tables,
+        "undeclared_tables": undeclared,
+        "settings": [
+            {"name": name, "value": resolved.shown, "unit": resolved.setting.unit, "source": resolved.source}
+            for name, resolved in settings.resolved.items()
+        ],
+    }
+
+
+def _table(catalog: Catalog, table: StoredTable, clock: Clock, stream: tuple[Journal, int] | None) -> dict[str, Any]:
+    shown: dict[str, Any] = {"table": table.name, "kind": table.kind}
+    if table.kind != StreamingInputTable.kind:
+        return shown
+    totals = catalog.totals(table.name)
+    shown |= {
+        "received": totals.received,
+        "stored": totals.stored,
+        "rejected": totals.rejected,
+        "rows": totals.rows,
+        "files": totals.files,
+        "bytes": totals.bytes,
+    }
+    if stream:
+        journal, unconverted = stream
+        done = catalog.converted(table.name)
+        pending = journal.next_record - done.next_record
+        oldest = journal.arrival_after(done.position) if pending else None
+        shown |= {
+            "received": totals.received + pending,
+            "pending": pending,
+            "lag_s": max(0, clock.now_ms() - oldest) / 1000 if oldest is not None else 0.0,
+            "journal_bytes": unconverted if pending else 0,
+        }
+    return shown

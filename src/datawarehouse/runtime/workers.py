@@ -1,0 +1,232 @@
+"""Child processes: what they do, and how the owner talks to them.
+
+A child reads orders from its standard input and writes answers to its standard output, one message after the other:
+four bytes of length, then MessagePack. It ends when its input ends, so that no child outlives the owner for longer
+than the work at hand. Whoever waits for a child that died gets WorkerDied; the next order starts a new one.
+
+    python -m datawarehouse.runtime.workers convert
+    python -m datawarehouse.runtime.workers query
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from datawarehouse.convert.orders import BatchOrder, BatchResult, MergeOrder
+from datawarehouse.errors import WorkerDied
+from datawarehouse.parquet.footer import DataFile
+from datawarehouse.query.messages import End, Failure, Head, Message, Piece, QueryOrder
+
+
+class QuerySetup(msgspec.Struct, frozen=True, tag=True):
+    """The first message to a query child: where the data is, and the limits."""
+
+    folder: str
+    database: str
+    time_max_s: float
+    memory_bytes_max: int
+    threads: int
+    result_rows_max: int
+
+
+Order = BatchOrder | MergeOrder | QuerySetup | QueryOrder
+Answer = BatchResult | DataFile | Message
+
+_ENCODE = msgspec.msgpack.Encoder().encode
+_ORDER = msgspec.msgpack.Decoder(Order)
+_ANSWER = msgspec.msgpack.Decoder(Answer)
+_LENGTH_BYTES = 4
+
+
+class Worker:
+    """A child process of one kind, started with its first order. One order at a time."""
+
+    def __init__(self, kind: str, setup: Order | None = None) -> None:
+        self.kind = kind
+        self._setup = setup
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the child now, so that the first order does not wait for it."""
+        if self._process and self._process.poll() is None:
+            return
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "datawarehouse.runtime.workers", self.kind],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        if self._setup:
+            self._send(self._setup)
+
+    def run(self, order: BatchOrder | MergeOrder) -> BatchResult | DataFile:
+        """Have an order done. Raises WorkerDied, or the error that the child met."""
+        with self._lock:
+            self.start()
+            self._send(order)
+            answer = self._receive()
+        if isinstance(answer, BatchResult | DataFile):
+            return answer
+        raise answer.as_error() if isinstance(answer, Failure) else WorkerDied("An answer of another kind came.")
+
+    def begin(self, order: QueryOrder) -> None:
+        """Send a query; then call `next_answer` until an End or a Failure comes."""
+        self.start()
+        self._send(order)
+
+    def next_answer(self) -> Answer:
+        return self._receive()
+
+    def kill(self) -> None:
+        """End the child at once. Whoever waits for it gets WorkerDied."""
+        if self._process:
+            self._process.kill()
+
+    def stop(self, wait_s: float = 5.0) -> None:
+        """Let the child end; kill it if it does not."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin and process.stdout
+        process.stdin.close()
+        try:
+            process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+
+    def _send(self, message: Order) -> None:
+        assert self._process and self._process.stdin
+        try:
+            _write(self._process.stdin, message)
+        except OSError:
+            raise self._died() from None
+
+    def _receive(self) -> Answer:
+        process = self._process
+        if process is None:
+            raise self._died()
+        assert process.stdout
+        data = _read(process.stdout)
+        if data is None:
+            raise self._died()
+        answer: Answer = _ANSWER.decode(data)
+        return answer
+
+    def _died(self) -> WorkerDied:
+        code = None
+        if self._process:
+            self._process.kill()
+            code = self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe:
+                    pipe.close()
+            self._process = None
+        return WorkerDied(f"The {self.kind} process ended (status {code}). Its work was not done and can be repeated.")
+
+
+def _write(pipe: IO[bytes], message: Any) -> None:
+    data = _ENCODE(message)
+    pipe.write(len(data).to_bytes(_LENGTH_BYTES, "little") + data)
+    pipe.flush()
+
+
+def _read(pipe: IO[bytes]) -> bytes | None:
+    size = pipe.read(_LENGTH_BYTES)
+    if len(size) < _LENGTH_BYTES:
+        return None
+    data = pipe.read(int.from_bytes(size, "little"))
+    return data if len(data) == int.from_bytes(size, "little") else None
+
+
+# -- in the child
+
+
+def main(kind: str) -> None:
+    """Serve orders until the input ends."""
+    # The owner decides when to end; a Ctrl-C in its terminal goes to the children as well.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    orders, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a stray print must not end up between the messages
+    serve = _serve_convert if kind == "convert" else _serve_query
+    try:
+        for answer in serve(_orders(orders)):
+            _write(answers, answer)
+    except BrokenPipeError:
+        pass  # the owner died; nobody waits for the answer
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)  # nothing is left to do, and taking the engine down in order takes a while
+
+
+def _orders(pipe: IO[bytes]) -> Iterator[Order]:
+    while (data := _read(pipe)) is not None:
+        yield _ORDER.decode(data)
+
+
+# What a kind of child needs is imported by that kind alone: DuckDB is no part of conversion.
+
+
+def _serve_convert(orders: Iterator[Order]) -> Iterator[Answer]:
+    from datawarehouse.convert.batch import BatchConverter, use_one_thread
+
+    use_one_thread()
+    converter = BatchConverter()
+    # Converting makes millions of objects and hardly a cycle: collecting by count would cost a tenth of the time.
+    gc.freeze()
+    gc.disable()
+    for order in orders:
+        assert isinstance(order, BatchOrder | MergeOrder)
+        try:
+            yield converter.run(order)
+        except Exception as error:
+            yield Failure.of(error)
+        gc.collect()
+
+
+def _serve_query(orders: Iterator[Order]) -> Iterator[Answer]:
+    from datawarehouse.catalog.catalog import Catalog
+    from datawarehouse.folder import catalog_path
+    from datawarehouse.query.engine import Engine, Limits
+    from datawarehouse.query.formats import encoded
+    from datawarehouse.runtime.reader import read_json
+
+    setup = next(orders)
+    assert isinstance(setup, QuerySetup)
+    folder = Path(setup.folder)
+    limits = Limits(setup.time_max_s, setup.memory_bytes_max, setup.threads, setup.result_rows_max)
+    catalog = Catalog(catalog_path(folder), writable=False)
+    engine = Engine(setup.database, catalog, folder, limits, read_json)
+    engine.warm_up()
+    for order in orders:
+        assert isinstance(order, QueryOrder)
+        try:
+            with engine.answer(order.sql, order.parameters) as answer:
+                yield Head(answer.files, answer.bytes)
+                for piece in encoded(answer, order.format):
+                    yield Piece(piece)
+                yield End(answer.rows)
+        except Exception as error:
+            yield Failure.of(error)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
