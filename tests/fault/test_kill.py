@@ -1,0 +1,148 @@
+"""Kill -9 of the owner and of each child at random moments, with producers at work.
+
+After any kill every acknowledged record is there exactly once, none that was not acknowledged is there twice, every
+file can be read, and the next start is ready.
+"""
+
+import http.client
+import json
+import os
+import random
+import signal
+import threading
+import time
+from urllib.parse import urlsplit
+
+import pyarrow.parquet as pq
+import pytest
+from running import DECLARATION, start, until
+
+SERIES = 10
+KILLS_IN_A_SERIES = 10
+
+
+class Producer(threading.Thread):
+    """Sends records with ids of its own, and knows which were acknowledged."""
+
+    def __init__(self, name, seed, send):
+        super().__init__(daemon=True)
+        self.name = name
+        self.random = random.Random(seed)
+        self.send = send
+        self.url = None
+        self.connection = None
+        self.sent = 0
+        self.acknowledged = set()
+        self.stopping = False
+
+    def run(self):
+        while not self.stopping:
+            ids = []
+            for _ in range(self.random.choice((1, 3, 40))):
+                self.sent += 1
+                ids.append(f"{self.name}-{self.sent}")
+            try:
+                self.send(self, ids)
+            except (OSError, http.client.HTTPException):
+                self.connection = None  # nobody knows whether these were taken
+                time.sleep(0.01)
+            else:
+                self.acknowledged.update(ids)
+
+    def post(self, path, body, headers):
+        if self.connection is None:
+            address = urlsplit(self.url)
+            self.connection = http.client.HTTPConnection(address.hostname, address.port, timeout=10)
+        self.connection.request("POST", path, body, headers)
+        response = self.connection.getresponse()
+        answer = response.read()
+        if response.status != 200:
+            raise http.client.HTTPException(answer)
+        return json.loads(answer)
+
+
+def events(producer, ids):
+    producer.post("/v1/tables/clicks/events", "\n".join(json.dumps({"id": id}) for id in ids), {})
+
+
+def put_records(producer, ids):
+    import base64
+
+    records = [{"Data": base64.b64encode(json.dumps({"id": id}).encode()).decode(), "PartitionKey": id} for id in ids]
+    headers = {
+        "X-Amz-Target": "Kinesis_20131202.PutRecords",
+        "Content-Type": "application/x-amz-json-1.1",
+        "Authorization": "any",
+    }
+    answer = producer.post("/", json.dumps({"StreamName": "views", "Records": records}), headers)
+    assert answer["FailedRecordCount"] == 0
+
+
+def ids_of(warehouse, table):
+    rows = warehouse.query(f"select id, count(*) as c from {table} group by id")
+    return {row["id"]: row["c"] for row in rows}
+
+
+def check(warehouse, producers):
+    """What was acknowledged is there once; what was not is there once or not at all; every file can be read."""
+    warehouse.flush()
+    for table, name in (("clicks", "events"), ("views", "put")):
+        found = ids_of(warehouse, table)
+        acknowledged = set().union(*(producer.acknowledged for producer in producers if producer.name.startswith(name)))
+        assert acknowledged <= found.keys(), f"lost: {sorted(acknowledged - found.keys())[:5]}"
+        assert set(found.values()) <= {1}, f"doubled: {[id for id, c in found.items() if c > 1][:5]}"
+    for path in (warehouse.folder / "data").rglob("*.parquet"):
+        try:
+            pq.read_table(path)
+        except FileNotFoundError:
+            continue  # retired and deleted meanwhile
+
+
+def kill_once(warehouse, chance):
+    """Kill the owner or one of its children; the warehouse that goes on."""
+    time.sleep(chance.uniform(0, 0.6))
+    children = warehouse.children()
+    victims = [warehouse.process.pid] * 3 + list(children)
+    victim = chance.choice(victims)
+    os.kill(victim, signal.SIGKILL)
+    if victim != warehouse.process.pid:
+        until(lambda: "defunct" in warehouse.children().get(victim, "defunct"), "the child is gone")
+        assert warehouse.query("select 1 as one") == [{"one": 1}], "queries go on"
+        return warehouse
+    warehouse.process.wait()
+    warehouse.process.stdout.close()
+    return start(warehouse.folder, declaration=None)
+
+
+@pytest.mark.parametrize("seed", range(SERIES))
+def test_no_kill_loses_or_doubles_a_record(tmp_path, seed):
+    chance = random.Random(seed)
+    # Small batches and segments of time, so that a kill hits every step of the way.
+    settings = 'convert_interval_ms = 20\nbatch_bytes_max = "64KiB"\n'
+    (tmp_path / "dw.toml").write_text(settings)
+    warehouse = start(tmp_path, declaration=DECLARATION)
+    producers = [Producer(f"events{n}", seed * 10 + n, events) for n in range(2)]
+    producers += [Producer(f"put{n}", seed * 10 + n, put_records) for n in range(2)]
+    try:
+        for producer in producers:
+            producer.url = warehouse.url
+            producer.start()
+        for _ in range(KILLS_IN_A_SERIES):
+            warehouse = kill_once(warehouse, chance)
+            for producer in producers:
+                producer.url = warehouse.url
+        for producer in producers:
+            producer.stopping = True
+        for producer in producers:
+            producer.join(20)
+        check(warehouse, producers)
+        assert sum(len(producer.acknowledged) for producer in producers) > 100
+    except BaseException as error:
+        raise AssertionError(
+            f"seed {seed} replays the kills; log:\n{(tmp_path / 'errors.log').read_text()[-2000:]}"
+        ) from error
+    finally:
+        for producer in producers:
+            producer.stopping = True
+        if warehouse.process.poll() is None:
+            warehouse.stop()
