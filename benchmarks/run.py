@@ -1,0 +1,8 @@
+"""`make bench`: every question in its own process, one after the other. Takes about half an hour."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+for name in ("conversion", "intake", "end_to_end", "queries", "restart"):
+    subprocess.run([sys.executable, str(Path(__file__).with_name(f"{name}.py"))], check=True)

@@ -1,0 +1,123 @@
+"""`make demo`: the whole way of an event, from a Kinesis client to the answer of a query, in a folder of its own.
+
+It starts `dw up`, sends impressions and clicks with boto3, and asks with `dw query`, as a user would.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import boto3
+from traffic import traffic
+
+HERE = Path(__file__).parent
+DW = str(Path(sys.executable).parent / "dw")
+SEED, IMPRESSIONS, MALFORMED = 7, 20_000, 0.01
+RECORDS_IN_A_CALL = 500
+
+CLICK_THROUGH = """
+select a.advertiser, i.campaign, count(*) as impressions, count(c.id) as clicks,
+       round(100.0 * count(c.id) / count(*), 2) as ctr_percent, sum(c.price) as spent
+from impressions i
+join campaigns a on a.campaign = i.campaign
+left join clicks c on c.impression_id = i.id
+group by 1, 2
+order by ctr_percent desc
+"""
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        process, url = start(data)
+        try:
+            say(f"dw up takes events at {url}")
+            sent = send(url)
+            (data / "campaigns").mkdir()
+            (data / "campaigns" / "campaigns.json").write_text((HERE / "campaigns.json").read_text())
+            dw("flush", data)
+            show(data, sent)
+        finally:
+            process.terminate()
+            process.wait()
+    say("dw up was stopped, and the folder removed")
+
+
+def start(data: Path) -> tuple[subprocess.Popen, str]:
+    command = [
+        DW,
+        "up",
+        "--warehouse",
+        str(HERE / "warehouse.py"),
+        "--data",
+        str(data),
+        "--port",
+        "0",
+        "--output",
+        "json",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return process, json.loads(process.stdout.readline())["url"]
+
+
+def send(url: str) -> int:
+    """Send the events through the Kinesis API, as any producer on AWS does; how many."""
+    kinesis = boto3.client(
+        "kinesis", endpoint_url=url, region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any"
+    )
+    waiting = {"impressions": [], "clicks": []}
+    sent, started = 0, time.monotonic()
+
+    def put(stream: str) -> None:
+        nonlocal sent
+        answer = kinesis.put_records(StreamName=stream, Records=waiting[stream])
+        assert answer["FailedRecordCount"] == 0
+        sent += len(waiting[stream])
+        waiting[stream] = []
+
+    for stream, key, event in traffic(SEED, IMPRESSIONS, MALFORMED):
+        waiting[stream].append({"Data": event, "PartitionKey": key})
+        if len(waiting[stream]) == RECORDS_IN_A_CALL:
+            put(stream)
+    for stream, records in waiting.items():
+        if records:
+            put(stream)
+    say(f"boto3 put {sent} records in {time.monotonic() - started:.1f} s")
+    return sent
+
+
+def show(data: Path, sent: int) -> None:
+    say("\nThe click-through rate by campaign:")
+    dw("query", data, CLICK_THROUGH)
+    say("\nThe hour folders:")
+    for folder in sorted({path.parent for path in data.rglob("*.parquet")}):
+        say(f"  {folder.relative_to(data)}/")
+    say("\nThe quarantine, by cause:")
+    for table in ("impressions", "clicks"):
+        dw("quarantine", data, "ls", table)
+    status = json.loads(dw("status", data, "--output", "json", shown=False))
+    streaming = [table for table in status["tables"] if "received" in table]
+    stored, rejected = (sum(table[name] for table in streaming) for name in ("stored", "rejected"))
+    say(f"\nsent {sent} = stored {stored} + rejected {rejected}")
+    if sent != stored + rejected:
+        raise SystemExit("The numbers do not add up.")
+
+
+def dw(verb: str, data: Path, *arguments: str, shown: bool = True) -> str:
+    declaration = ["--warehouse", str(HERE / "warehouse.py")] if verb == "flush" else []
+    command = [DW, verb, *arguments, *declaration, "--data", str(data)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    if shown and done.stdout:
+        say(done.stdout.rstrip())
+    return done.stdout
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()
