@@ -23,11 +23,9 @@ import msgspec
 from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, make_folder, replace
 from datawarehouse.errors import FolderError, FolderInUse, FormatTooNew
 
-FORMAT = 1
+FORMAT = 2
 
 Upgrade = Callable[[Path], None]
-UPGRADES: Mapping[int, Upgrade] = {}
-"""Version -> what makes the next version of a folder of that version. Each can be repeated after a crash."""
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -49,13 +47,16 @@ def journal_root(folder: Path) -> Path:
 class Ownership:
     """The right to write in a data folder; given up by `release`, or when the process ends."""
 
-    def __init__(self, folder: Path) -> None:
-        """Take over `folder`, making it if it is missing. Raises FolderInUse, FormatTooNew or FolderError."""
+    def __init__(self, folder: Path, upgrades: Mapping[int, Upgrade]) -> None:
+        """Take over `folder`, making it if it is missing. Raises FolderInUse, FormatTooNew or FolderError.
+
+        `upgrades` maps a version to what makes the next one of it, and can be repeated after a crash.
+        """
         self.folder = folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = self._take_lock()
         try:
-            _bring_up_to_date(self.folder)
+            _bring_up_to_date(self.folder, upgrades)
             make_folder(LOCAL_DISK, self.folder, journal_root(self.folder))
             self.announce(Holder(os.getpid()))
         except BaseException:
@@ -129,7 +130,7 @@ def check_format(folder: Path) -> int:
     return int(version)
 
 
-def _bring_up_to_date(folder: Path) -> None:
+def _bring_up_to_date(folder: Path, upgrades: Mapping[int, Upgrade]) -> None:
     if not (folder / "FORMAT").exists():
         others = [path.name for path in folder.iterdir() if path.name not in ("_lock", "FORMAT" + ASIDE_SUFFIX)]
         if others:
@@ -140,7 +141,7 @@ def _bring_up_to_date(folder: Path) -> None:
         _write_format(folder, FORMAT)
     version = check_format(folder)
     while version < FORMAT:
-        UPGRADES[version](folder)
+        upgrades[version](folder)
         version += 1
         _write_format(folder, version)
 

@@ -20,69 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from datawarehouse.catalog.evolution import problems
+from datawarehouse.catalog.schema import SCHEMA
 from datawarehouse.definition.tables import Column, StreamingInputTable, Table
 from datawarehouse.definition.types import parse_type
 from datawarehouse.errors import SchemaChangeRefused
-
-_SCHEMA = """
-create table warehouse (
-    name text not null
-) strict;
-create table tables (
-    name text primary key,
-    kind text not null,
-    partition_keys text not null,
-    data_format text not null,
-    schema_version integer not null,
-    declared integer not null
-) strict;
-create table schemas (
-    table_name text not null,
-    version integer not null,
-    columns text not null,
-    primary key (table_name, version)
-) strict;
-create table streams (
-    table_name text primary key,
-    position integer not null,
-    next_record integer not null,
-    arrival_ms integer not null
-) strict;
-create table files (
-    id integer primary key,
-    table_name text not null,
-    kind text not null,
-    partition text not null,
-    path text not null unique,
-    schema_version integer not null,
-    spans text not null,
-    records integer not null,
-    row_count integer not null,
-    bytes integer not null,
-    fresh integer not null,
-    created_ms integer not null,
-    retired_ms integer
-) strict;
-create index files_live on files (table_name, kind, partition) where retired_ms is null;
-create index files_fresh on files (table_name, partition) where fresh and retired_ms is null;
-create index files_retired on files (retired_ms) where retired_ms is not null;
-create table partitions (
-    table_name text not null,
-    key text not null,
-    location text,
-    primary key (table_name, key)
-) strict;
-create table ledger (
-    table_name text not null,
-    partition text not null,
-    received_records integer not null,
-    stored_records integer not null,
-    stored_rows integer not null,
-    rejected_records integer not null,
-    primary key (table_name, partition)
-) strict;
-"""
-"""Partitions are those that a user registered; `key` is the JSON list of their values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +109,7 @@ class Catalog:
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = full")
             if not self._db.execute("select 1 from sqlite_schema where name = 'tables'").fetchone():
-                self._db.executescript(f"begin immediate; {_SCHEMA} commit;")
+                self._db.executescript(f"begin immediate; {SCHEMA} commit;")
 
     def close(self) -> None:
         with self._lock:
@@ -266,7 +207,8 @@ class Catalog:
                 (reached.position, reached.next_record, reached.arrival_ms, table),
             )
             self._db.executemany(
-                "insert into ledger values (?, ?, ?, ?, ?, ?) on conflict do update set"
+                "insert into ledger (table_name, partition, received_records, stored_records, stored_rows,"
+                " rejected_records) values (?, ?, ?, ?, ?, ?) on conflict do update set"
                 " received_records = received_records + excluded.received_records,"
                 " stored_records = stored_records + excluded.stored_records,"
                 " stored_rows = stored_rows + excluded.stored_rows,"

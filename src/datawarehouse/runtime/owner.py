@@ -18,6 +18,7 @@ import logging
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -41,12 +42,14 @@ from datawarehouse.intake.intake import Intake, Stream, keys_for, shards_for
 from datawarehouse.journal.journal import Journal, Start, entry_of
 from datawarehouse.parquet.footer import REJECTS_FOLDER, DataFile
 from datawarehouse.runtime.status import status_of
+from datawarehouse.runtime.upgrades import UPGRADES
 from datawarehouse.settings import Settings
 
 log = logging.getLogger("datawarehouse")
 
 _RETIRED_GRACE_S = 60  # beyond the longest query
 _PAUSE_AFTER_FAULT_S = 1.0
+_FAULTS_OF_A_FLUSH = 3
 _PUT_BYTES = 4 * 1024 * 1024
 
 Event = Mapping[str, Any] | str | bytes
@@ -67,13 +70,14 @@ class Owner:
         self.warehouse = warehouse
         self.settings = settings
         self.clock = clock
-        self.ownership = Ownership(folder)
+        self.ownership = Ownership(folder, UPGRADES)
         self.folder = self.ownership.folder
         self._converting: list[tuple[threading.Thread, Executor]] = []
         self._wake = threading.Event()
         self._progress = threading.Condition()
         self._stopping = threading.Event()
         self._deadline = 0.0
+        self._failed: Counter[str] = Counter()
         try:
             self._open()
         except BaseException:
@@ -170,14 +174,22 @@ class Owner:
         return taken
 
     def flush(self) -> None:
-        """Return when every event that was taken before is visible to queries."""
+        """Return when every event that was taken before is visible to queries.
+
+        Raises DataWarehouseError if a table's conversion fails again and again, or the warehouse is closed meanwhile.
+        """
         self.check_open()
         targets = {name: table.journal.next_record for name, table in self.converter.tables.items()}
+        failed = dict(self._failed)
         with self._progress:
-            while True:
-                behind = [name for name, record in targets.items() if self.converter.converted(name) < record]
-                if not behind or self._stopping.is_set():
-                    return
+            while behind := [name for name, record in targets.items() if self.converter.converted(name) < record]:
+                self.check_open()
+                for name in behind:
+                    if self._failed[name] - failed.get(name, 0) >= _FAULTS_OF_A_FLUSH:
+                        raise DataWarehouseError(
+                            f"Table {name!r} cannot be converted at the moment; the log says why. Its events are kept "
+                            "in the journal, and conversion is tried again every second."
+                        )
                 self._wake.set()
                 self._progress.wait(1.0)
 
@@ -267,6 +279,7 @@ class Owner:
                 log.error("%s", error)
                 more = True
             except Exception as error:  # the fault of one table must not keep the others waiting
+                self._failed[name] += 1
                 faults.append(error)
         self.converter.delete_retired()
         if faults:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.tables import Column
-from datawarehouse.folder import catalog_path, check_format
+from datawarehouse.folder import catalog_path
 from datawarehouse.query.engine import Engine, Limits
 from datawarehouse.runtime.status import status_of
+from datawarehouse.runtime.upgrades import ready_to_read
 from datawarehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Reader:
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder = folder.absolute()
-        check_format(self.folder)
+        ready_to_read(self.folder)
         self.settings = settings
         self.catalog = Catalog(catalog_path(self.folder), writable=False)
         name = self.catalog.warehouse_name()

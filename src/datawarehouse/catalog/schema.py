@@ -1,0 +1,125 @@
+"""The tables of the catalog, and how the catalog of an earlier release becomes one of this release.
+
+partitions   those that a user registered; `key` is the JSON list of their values
+ledger       per partition: stored_rows = live rows + deduplicated_rows + expired_rows, and
+             rejected_records = live rejects + expired_records
+runs         every attempt of every job; ended_ms is null while it runs
+schedules    up to which instant the schedule of a job has been attended to
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+VERSION = 2
+"""Of these tables; the format of the data folder that they first came with."""
+
+_JOBS = """
+create table runs (
+    id integer primary key,
+    job text not null,
+    scheduled_ms integer not null,
+    partition text not null,
+    attempt integer not null,
+    cause text not null,
+    started_ms integer not null,
+    ended_ms integer,
+    outcome text not null,
+    row_count integer,
+    error text
+) strict;
+create index runs_of_job on runs (job, scheduled_ms);
+create table schedules (
+    job text primary key,
+    reached_ms integer not null
+) strict;
+"""
+
+SCHEMA = f"""
+create table warehouse (
+    name text not null
+) strict;
+create table tables (
+    name text primary key,
+    kind text not null,
+    partition_keys text not null,
+    data_format text not null,
+    schema_version integer not null,
+    declared integer not null
+) strict;
+create table schemas (
+    table_name text not null,
+    version integer not null,
+    columns text not null,
+    primary key (table_name, version)
+) strict;
+create table streams (
+    table_name text primary key,
+    position integer not null,
+    next_record integer not null,
+    arrival_ms integer not null
+) strict;
+create table files (
+    id integer primary key,
+    table_name text not null,
+    kind text not null,
+    partition text not null,
+    path text not null unique,
+    schema_version integer not null,
+    spans text not null,
+    records integer not null,
+    row_count integer not null,
+    bytes integer not null,
+    fresh integer not null,
+    created_ms integer not null,
+    retired_ms integer
+) strict;
+create index files_live on files (table_name, kind, partition) where retired_ms is null;
+create index files_fresh on files (table_name, partition) where fresh and retired_ms is null;
+create index files_retired on files (retired_ms) where retired_ms is not null;
+create table partitions (
+    table_name text not null,
+    key text not null,
+    location text,
+    primary key (table_name, key)
+) strict;
+create table ledger (
+    table_name text not null,
+    partition text not null,
+    received_records integer not null,
+    stored_records integer not null,
+    stored_rows integer not null,
+    rejected_records integer not null,
+    deduplicated_rows integer not null default 0,
+    expired_rows integer not null default 0,
+    expired_records integer not null default 0,
+    primary key (table_name, partition)
+) strict;
+{_JOBS}
+pragma user_version = {VERSION};
+"""
+
+_UPGRADES = {
+    1: f"""
+alter table ledger add column deduplicated_rows integer not null default 0;
+alter table ledger add column expired_rows integer not null default 0;
+alter table ledger add column expired_records integer not null default 0;
+{_JOBS}
+""",
+}
+"""Version -> what makes the next one. The first had no number; SQLite reads that as 0."""
+
+
+def upgrade(path: Path, version: int) -> None:
+    """Bring the catalog in `path` from `version` to the next one, whole or not at all; may be repeated."""
+    if not path.exists():  # the owner died before it made one
+        return
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        db.execute("pragma synchronous = full")
+        made = db.execute("select 1 from sqlite_schema where name = 'tables'").fetchone()
+        if made and max(1, db.execute("pragma user_version").fetchone()[0]) == version:
+            db.executescript(f"begin immediate; {_UPGRADES[version]} pragma user_version = {version + 1}; commit;")
+    finally:
+        db.close()

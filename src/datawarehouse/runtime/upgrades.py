@@ -1,0 +1,26 @@
+"""How a data folder of an earlier release becomes one of this release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from datawarehouse.catalog import schema
+from datawarehouse.folder import FORMAT, Ownership, Upgrade, catalog_path, check_format
+
+
+def _upgrade_catalog(folder: Path) -> None:
+    schema.upgrade(catalog_path(folder), 1)
+
+
+UPGRADES: Mapping[int, Upgrade] = {1: _upgrade_catalog}
+"""Version -> what makes the next version of a folder of that version."""
+
+
+def ready_to_read(folder: Path) -> None:
+    """Upgrade an older folder that nobody owns, so that it can be read without owning it.
+
+    Raises FolderError if it is no data folder, FormatTooNew, or FolderInUse if an older release serves it.
+    """
+    if check_format(folder) < FORMAT:
+        Ownership(folder, UPGRADES).release()
