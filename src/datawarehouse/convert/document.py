@@ -81,7 +81,7 @@ def literals(record: bytes) -> dict[str, msgspec.Raw] | None:
 def keys_are_single(record: bytes, found: dict[str, msgspec.Raw]) -> bool:
     """Whether it is certain that no key came twice, at any depth, in a record that `literals` read."""
     keys = Keys.of(record)
-    if keys.blank or keys.backslash or not record.isascii():
+    if keys.backslash or not record.isascii():
         return False
     count = keys.count - len(found)
     if count > 0:

@@ -35,7 +35,6 @@ from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Map,
 
 _LEARNED_MAX = 256  # names learned for one object; records with yet other names go the exact way
 _UNLEARNABLE = re.compile(r'["\\\x00-\x1f]|[\ud800-\udfff]')  # msgspec takes no such name
-_KEY_BLANK_COLON = re.compile(rb'"[ \t\n\r]+:')
 
 
 _MEMBER = re.compile(r"at `\$\.([^.\[`]+)")
@@ -112,8 +111,6 @@ class FastPath:
             found.update(place for place in places if not _is_utf8(records[place]))
         if keys.backslash:
             found.update(place for place in places if Keys.of(records[place]).backslash)
-        if keys.blank:
-            found.update(place for place in places if _KEY_BLANK_COLON.search(records[place]))
         return found
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _SPACED = re.compile(r"(\d{4})-(\d\d?)-(\d\d?) (\d\d?):(\d\d?):(\d\d?)(?:\.(\d{1,9}))?", re.ASCII)
@@ -88,6 +89,8 @@ def date_days(text: str) -> int | None:
         return None
 
 
+_MOSTLY = 0.9  # from that share on, the few other forms are read one by one
+
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
 Bytes = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
@@ -100,8 +103,8 @@ def timestamps_ms(texts: pa.Array) -> tuple[Numbers, Flags]:
     are nulls.
     """
     usual = _usual_timestamps(texts)
-    if usual is not None:
-        return usual, np.ones(len(texts), np.bool_)
+    if usual is not None and np.count_nonzero(usual[1]) >= _MOSTLY * (len(texts) - texts.null_count):
+        return usual
     values: Numbers = np.zeros(len(texts), np.int64)
     read: Flags = np.zeros(len(texts), np.bool_)
     for size, rows, characters in _by_size(texts, 19, 30):
@@ -109,24 +112,30 @@ def timestamps_ms(texts: pa.Array) -> tuple[Numbers, Flags]:
     return values, read
 
 
-def _usual_timestamps(texts: pa.Array) -> Numbers | None:
-    """The milliseconds if all texts are yyyy-MM-ddTHH:mm:ss[.fff]Z of one size; None if not, or if one is no time.
+def _usual_timestamps(texts: pa.Array) -> tuple[Numbers, Flags] | None:
+    """As `timestamps_ms`, of those texts alone that are yyyy-MM-ddTHH:mm:ss[.fff]Z in the most frequent size.
 
-    Arrow reads these eight times faster, and reads more forms than it should: of this size, and with these
-    characters in these places, only the right one.
+    None if one of them is no time. Arrow reads these eight times faster, and reads more forms than it should: of
+    this size, and with these characters in these places, only the right one.
     """
-    groups = list(_by_size(texts, 20, 24))
-    if len(groups) != 1 or groups[0][0] not in _MARKS or not isinstance(groups[0][1], slice):
+    sizes, offsets, data = _layout(texts)
+    size = int(np.bincount(sizes[sizes > 0], minlength=1).argmax())
+    if size not in _MARKS:
         return None
-    size, _, characters = groups[0]
+    rows, characters = _of_size(size, sizes, offsets, data)
     marks = "".join(_USUAL[place] for place in _MARKS[size]).encode()
-    if (characters[:, _MARKS[size]] != np.frombuffer(marks, np.uint8)).any():
-        return None
+    has_marks = characters[:, _MARKS[size]] == np.frombuffer(marks, np.uint8)
+    if isinstance(rows, slice) and has_marks.all():
+        read: Flags = np.ones(len(texts), np.bool_)
+    else:
+        read = np.zeros(len(texts), np.bool_)
+        read[rows] = has_marks.all(axis=1)
+        texts = pc.if_else(pa.array(read), texts, None)
     try:
-        values: Numbers = texts.cast(_UTC).cast(pa.int64()).to_numpy()
+        values: Numbers = texts.cast(_UTC).cast(pa.int64()).fill_null(0).to_numpy()
     except pa.ArrowInvalid:
         return None
-    return values if len(values) == 0 or values.min() >= MIN_MS else None
+    return (values, read) if values.min() >= MIN_MS else None
 
 
 def dates_days(texts: pa.Array) -> tuple[Numbers, Flags]:
@@ -142,20 +151,26 @@ def dates_days(texts: pa.Array) -> tuple[Numbers, Flags]:
 
 def _by_size(texts: pa.Array, low: int, high: int) -> Iterator[tuple[int, Any, Bytes]]:
     """For each length of text in range: (length, which rows, their characters as a matrix of bytes)."""
+    sizes, offsets, data = _layout(texts)
+    for size in np.unique(sizes):
+        if low <= size <= high:
+            yield size, *_of_size(size, sizes, offsets, data)
+
+
+def _layout(texts: pa.Array) -> tuple[Any, Any, Any]:
+    """The lengths of texts in bytes, where each begins, and the bytes."""
     _, offsets_buffer, data_buffer = texts.buffers()
     offsets = np.frombuffer(offsets_buffer, np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    if data_buffer is None:
-        return
-    data = np.frombuffer(data_buffer, np.uint8)
-    sizes = np.diff(offsets)
-    for size in np.unique(sizes):
-        if not low <= size <= high:
-            continue
-        rows = np.flatnonzero(sizes == size)
-        if len(rows) == len(sizes):
-            yield size, slice(None), data[offsets[0] : offsets[-1]].reshape(len(sizes), size)
-        else:
-            yield size, rows, data[offsets[rows][:, None] + np.arange(size)]
+    data = np.frombuffer(data_buffer or b"", np.uint8)
+    return np.diff(offsets), offsets, data
+
+
+def _of_size(size: int, sizes: Any, offsets: Any, data: Any) -> tuple[Any, Bytes]:
+    """Which rows have texts of a length, and their characters as a matrix of bytes."""
+    rows = np.flatnonzero(sizes == size)
+    if len(rows) == len(sizes):
+        return slice(None), data[offsets[0] : offsets[-1]].reshape(len(sizes), size)
+    return rows, data[offsets[rows][:, None] + np.arange(size)]
 
 
 def _timestamps_of_size(size: int, characters: Bytes) -> tuple[Numbers, Flags]:
