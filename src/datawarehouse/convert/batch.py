@@ -28,7 +28,7 @@ from datawarehouse.definition.types import parse_type
 from datawarehouse.durable import LOCAL_DISK
 from datawarehouse.journal.block import Block
 from datawarehouse.journal.journal import Damage, read_spans
-from datawarehouse.journal.sequence import sequence_number, shard_id
+from datawarehouse.journal.sequence import COUNTER_STEP, sequence_number, shard_id
 from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import REJECTS, ROWS, DataFile, Footer
 from datawarehouse.parquet.schema import arrow_schema
@@ -112,8 +112,7 @@ class _Batch:
                 continue
             result = self.converter.convert(group, joined)
             self.rows += result.batches
-            for place, reason in result.rejects:
-                self.reject(owners, place, reason, group[place])
+            self.reject(group, owners, result.rejects)
 
     def convert_carefully(self, group: list[bytes], owners: list[tuple[int, Block, int]]) -> None:
         """Convert a group record by record, saying before each which one it is."""
@@ -121,17 +120,26 @@ class _Batch:
             block, offset = _owner(owners, place)
             number = block.first_record + offset
             if number in self.order.poison:
-                self.reject(owners, place, Reason(CRASHED, "a record", "one that ended the process"), record)
+                reason = Reason(CRASHED, "a record", "one that ended the process")
+                self.reject(group, owners, [(place, reason)])
                 continue
             Path(self.order.progress).write_text(str(number))
             result = self.converter.convert([record])
             self.rows += result.batches
-            for _, reason in result.rejects:
-                self.reject(owners, place, reason, record)
+            self.reject(group, owners, [(place, reason) for _, reason in result.rejects])
 
-    def reject(self, owners: list[tuple[int, Block, int]], place: int, reason: Reason, record: bytes) -> None:
-        block, offset = _owner(owners, place)
-        self.rejects.append((block.arrival_ms, block.shard_of(offset), block.first_record + offset, reason, record))
+    def reject(
+        self, group: list[bytes], owners: list[tuple[int, Block, int]], rejects: list[tuple[int, Reason]]
+    ) -> None:
+        """Keep records of a group: (place in the group, why)."""
+        block, begin, end = owners[0][1], 0, 0  # places from begin to end are the block's
+        for place, reason in rejects:
+            if not begin <= place < end:
+                block, offset = _owner(owners, place)
+                begin, end = place - offset, place - offset + block.count
+            offset = place - begin
+            shard = block.shards[offset] if block.shards else 0
+            self.rejects.append((block.arrival_ms, shard, block.first_record + offset, reason, group[place]))
 
     def damaged(self, damage: Damage, arrival_ms: int) -> None:
         """Keep the bytes that were found in the place of some records, one reject for each record."""
@@ -173,22 +181,20 @@ class _Batch:
 
     def reject_table(self) -> pa.Table:
         created = self.order.stream_created_ms
-        columns = zip(
-            *(
-                (
-                    arrival,
-                    shard_id(shard),
-                    str(sequence_number(created, shard, record, arrival)),
-                    reason.code,
-                    reason.message,
-                    reason.column or None,
-                    reason.expected,
-                    reason.received,
-                    raw,
-                )
-                for arrival, shard, record, reason, raw in self.rejects
-            ),
-            strict=True,
+        arrivals, shards, records, reasons, raw = zip(*self.rejects, strict=True)
+        places = list(zip(shards, arrivals, strict=True))
+        first = {of: sequence_number(created, of[0], 0, of[1]) for of in set(places)}
+        shard_ids = {shard: shard_id(shard) for shard in set(shards)}
+        columns = (
+            arrivals,
+            [shard_ids[shard] for shard in shards],
+            [str(first[of] + record * COUNTER_STEP) for of, record in zip(places, records, strict=True)],
+            [reason.code for reason in reasons],
+            [reason.message for reason in reasons],
+            [reason.column or None for reason in reasons],
+            [reason.expected for reason in reasons],
+            [reason.received for reason in reasons],
+            raw,
         )
         arrays = [pa.array(values, kind) for values, kind in zip(columns, REJECTS_SCHEMA.types, strict=True)]
         return pa.Table.from_arrays(arrays, schema=REJECTS_SCHEMA)

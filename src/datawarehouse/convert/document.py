@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from json.encoder import encode_basestring
 from typing import Any, NoReturn
 
 import msgspec
@@ -118,12 +119,20 @@ def value_of(literal: msgspec.Raw | None) -> Any:
     return _CONSTANTS[raw] if first in b"tfn" else Number(raw, "ascii")
 
 
+def not_utf8(data: bytes) -> Reject | None:
+    """The reject of bytes that are not UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return Reject(PARSE_ERROR, "UTF-8 text", f"byte 0x{data[error.start]:02x} at byte {error.start}")
+    return None
+
+
 def _text(data: bytes) -> str:
     try:
         return data.decode()
-    except UnicodeDecodeError as error:
-        found = f"byte 0x{data[error.start]:02x} at byte {error.start}"
-        raise Reject(PARSE_ERROR, "UTF-8 text", found) from None
+    except UnicodeDecodeError:
+        raise not_utf8(data) or AssertionError from None
 
 
 def _value_at(text: str, at: int) -> tuple[Any, int]:
@@ -161,7 +170,4 @@ def describe(value: Any) -> str:
 
 def quoted(text: str) -> str:
     """Text as a JSON string."""
-    return _QUOTED(text)
-
-
-_QUOTED = json.JSONEncoder(ensure_ascii=False).encode
+    return encode_basestring(text)

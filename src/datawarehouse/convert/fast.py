@@ -26,7 +26,7 @@ from msgspec.structs import astuple
 
 from datawarehouse.convert.coerce import FLOAT_MAX
 from datawarehouse.convert.columns import MISSING, StructBuilder, builder_for
-from datawarehouse.convert.document import BYTE_ORDER_MARK
+from datawarehouse.convert.document import BYTE_ORDER_MARK, not_utf8
 from datawarehouse.convert.keys import Keys
 from datawarehouse.convert.reject import PARSE_ERROR, Reason
 from datawarehouse.definition import types
@@ -100,7 +100,11 @@ class FastPath:
             except msgspec.DecodeError as error:
                 place = len(structs) + len(others)
                 others[place] = _malformed(str(error), records[place])
-            except (UnicodeDecodeError, RecursionError):
+            except UnicodeDecodeError:
+                place = len(structs) + len(others)
+                reject = not_utf8(records[place])
+                others[place] = reject.reason if reject else None
+            except RecursionError:
                 others[len(structs) + len(others)] = None
 
     @staticmethod

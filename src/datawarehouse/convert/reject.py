@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 PARSE_ERROR = "DataFormatConversion.ParseError"
 MALFORMED_DATA = "DataFormatConversion.MalformedData"
@@ -11,8 +11,7 @@ MALFORMED_DATA = "DataFormatConversion.MalformedData"
 EXCERPT_CHARACTERS = 100
 
 
-@dataclass(slots=True)
-class Reason:
+class Reason(msgspec.Struct, gc=False):
     """Why a record cannot be converted.
 
     code: PARSE_ERROR or MALFORMED_DATA; expected, received: what the column takes and what came; column: the path
@@ -34,15 +33,20 @@ class Reason:
 
 
 class Reject(Exception):
-    """Raised where the reason is found, caught for each record. What is kept is the reason, without a traceback."""
+    """Raised where the reason is found, with its code, what was expected and what was received; caught for each
+    record. What is kept is the reason, without a traceback."""
 
-    def __init__(self, code: str, expected: str, received: str) -> None:
-        self.reason = Reason(code, expected, received)
+    column = ""
+
+    @property
+    def reason(self) -> Reason:
+        code, expected, received = self.args
+        return Reason(code, expected, received, self.column)
 
     def within(self, name: str) -> Reject:
         """This reject, its path extended by the value that encloses it."""
-        inner = self.reason.column
-        self.reason.column = f"{name}{'.' if inner and not inner.startswith('[') else ''}{inner}"
+        inner = self.column
+        self.column = f"{name}{'.' if inner and not inner.startswith('[') else ''}{inner}"
         return self
 
 

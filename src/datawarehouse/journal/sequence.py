@@ -14,7 +14,7 @@ from __future__ import annotations
 from hashlib import md5
 
 HASH_KEYS = 2**128
-_COUNTER_STEP = 1 << 80  # 20 hex digits stand behind the counter
+COUNTER_STEP = 1 << 80  # from one record to the next: 20 hex digits stand behind the counter
 
 
 def sequence_number(created_ms: int, shard: int, record: int, arrival_ms: int) -> int:
@@ -33,7 +33,7 @@ def sequence_number(created_ms: int, shard: int, record: int, arrival_ms: int) -
 def sequence_numbers(created_ms: int, shard: int, first_record: int, count: int, arrival_ms: int) -> range:
     """Those of `count` records in a row that went to one shard."""
     first = sequence_number(created_ms, shard, first_record, arrival_ms)
-    return range(first, first + count * _COUNTER_STEP, _COUNTER_STEP)
+    return range(first, first + count * COUNTER_STEP, COUNTER_STEP)
 
 
 def shard_id(shard: int) -> str:
