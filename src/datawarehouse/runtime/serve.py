@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import os
 import secrets
@@ -53,6 +54,7 @@ def serve(warehouse: Warehouse, settings: Settings, on_ready: Callable[[str], No
         raise
     try:
         opened.start(lambda: Worker("convert"))
+        gc.freeze()  # what is there now stays; looking through it for garbage again and again only takes time
         uvloop.run(_serve(opened, bound, on_ready))
     finally:
         opened.close()

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from operator import attrgetter
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import msgspec
@@ -36,20 +36,32 @@ _KEY_CHARACTERS_MAX = 256
 _RETENTION_HOURS = 24
 
 
-class _Record(msgspec.Struct, gc=False):
+class _Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     Data: bytes
-    PartitionKey: str
-    ExplicitHashKey: str | None = None
+    PartitionKey: Annotated[str, msgspec.Meta(min_length=1, max_length=_KEY_CHARACTERS_MAX)]
 
 
-class _PutRecords(msgspec.Struct):
-    Records: list[_Record]
+class _PlainPutRecords(msgspec.Struct):
+    """A request that is in order and has no hash keys."""
+
+    Records: Annotated[list[_Record], msgspec.Meta(min_length=1, max_length=RECORDS_MAX)]
     StreamName: str | None = None
     StreamARN: str | None = None
 
 
-_PUT_RECORDS = msgspec.json.Decoder(_PutRecords)
-_DATA, _KEY, _HASH_KEY = attrgetter("Data"), attrgetter("PartitionKey"), attrgetter("ExplicitHashKey")
+_PLAIN_PUT_RECORDS = msgspec.json.Decoder(_PlainPutRecords)
+_DATA, _KEY = attrgetter("Data"), attrgetter("PartitionKey")
+
+
+@dataclass(slots=True)
+class _PutRecords:
+    """hash_keys is None if no record has one."""
+
+    name: str | None
+    arn: str | None
+    data: list[bytes]
+    keys: list[str]
+    hash_keys: list[str | None] | None = None
 
 
 @dataclass(slots=True)
@@ -90,10 +102,10 @@ class Kinesis:
     # -- writing
 
     async def _put_records(self, put: _PutRecords) -> bytes:
-        stream = self._stream(put.StreamName, put.StreamARN)
-        data, keys = list(map(_DATA, put.Records)), list(map(_KEY, put.Records))
+        stream = self._stream(put.name, put.arn)
+        data, keys = put.data, put.keys
         self._check_sizes(data, keys)
-        shards = shards_for(keys, list(map(_HASH_KEY, put.Records)), stream.shard_count)
+        shards = shards_for(keys, put.hash_keys or [None] * len(keys), stream.shard_count)
         taken = self._within_rate(stream, data, keys, shards)
         if taken is None:
             entry = entry_of(data, shards)
@@ -140,10 +152,10 @@ class Kinesis:
         ]
 
     def _check_sizes(self, data: Sequence[bytes], keys: Sequence[str]) -> None:
-        largest, total = max(map(len, data)), sum(map(len, data))
         key_bytes_max = 4 * _KEY_CHARACTERS_MAX
         limit = self.intake.limits.record_bytes_max
-        if largest + key_bytes_max <= limit and total + len(data) * key_bytes_max <= REQUEST_BYTES_MAX:
+        largest = max(map(len, data)) + key_bytes_max
+        if largest <= limit and largest * len(data) <= REQUEST_BYTES_MAX:
             return
         sizes = [_size(datum, key) for datum, key in zip(data, keys, strict=True)]
         if max(sizes) > limit:
@@ -281,24 +293,21 @@ def _parsed(body: bytes) -> dict[str, Any]:
 def _put_records_request(body: bytes) -> _PutRecords:
     """The request, fast if it is in order; else by the checks that give AWS's texts."""
     try:
-        put = _PUT_RECORDS.decode(body)
-        sizes = list(map(len, map(_KEY, put.Records)))
-        if (
-            1 <= len(sizes) <= RECORDS_MAX
-            and min(sizes) >= 1
-            and max(sizes) <= _KEY_CHARACTERS_MAX
-            and b'"ExplicitHashKey"' not in body
-        ):
-            return put
+        put = _PLAIN_PUT_RECORDS.decode(body)
+        return _PutRecords(put.StreamName, put.StreamARN, list(map(_DATA, put.Records)), list(map(_KEY, put.Records)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     arguments = type_checked("PutRecords", _parsed(body))
     checked("PutRecords", arguments)
     _check_hash_keys(entry.get("ExplicitHashKey") for entry in arguments["Records"])
-    records = [
-        _Record(entry["Data"], entry["PartitionKey"], entry.get("ExplicitHashKey")) for entry in arguments["Records"]
-    ]
-    return _PutRecords(records, arguments.get("StreamName"), arguments.get("StreamARN"))
+    records = arguments["Records"]
+    return _PutRecords(
+        arguments.get("StreamName"),
+        arguments.get("StreamARN"),
+        [entry["Data"] for entry in records],
+        [entry["PartitionKey"] for entry in records],
+        [entry.get("ExplicitHashKey") for entry in records],
+    )
 
 
 def _check_hash_keys(texts: Iterable[str | None]) -> None:
