@@ -114,3 +114,49 @@ def test_the_same_processes_lived_through_all_of_it(warehouse):
     log = (warehouse.folder / "errors.log").read_text()
     assert "process ended" not in log
     assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("depth", [400, 600, 990, 1100])
+def test_values_nested_deeply_in_a_string_column_keep_nobody_waiting(warehouse, depth):
+    status, _ = warehouse.events("clicks", b'{"id":' + b"[" * depth + b"]" * depth + b',"n":%d}' % depth)
+    assert status == 200
+    warehouse.events("clicks", b'{"id":"beside %d"}' % depth)
+    warehouse.flush()
+    assert warehouse.query("select count(*) as c from clicks where id = ?", f"beside {depth}") == [{"c": 1}]
+    stored = warehouse.query("select count(*) as c from clicks where n = ?", depth)[0]["c"]
+    kept = warehouse.query(
+        "select count(*) as c from clicks_quarantine where length(raw_data) = ?", 2 * depth + 12 + len(str(depth))
+    )[0]["c"]
+    assert stored + kept == 1
+
+
+@pytest.mark.parametrize("number", ["1e99999999999999999999", "-1e99999999999999999999", "1e-99999999999999999999"])
+def test_numbers_with_exponents_beyond_all_use_keep_nobody_waiting(warehouse, number):
+    warehouse.events("clicks", f'{{"id":"far {number}","n":{number}}}\n{{"id":"far {number}","at":{number}}}')
+    warehouse.events("clicks", f'{{"id":"near {number}"}}')
+    warehouse.flush()
+    assert warehouse.query("select count(*) as c from clicks where id = ?", f"near {number}") == [{"c": 1}]
+    assert warehouse.query(
+        "select column_name, received from clicks_quarantine where from_utf8(raw_data) like ? order by 1",
+        f"%far {number}%",
+    ) == [{"column_name": name, "received": f"the number {number}"} for name in ("at", "n")]
+
+
+def test_a_few_odd_times_among_many_usual_ones(warehouse):
+    odd = [
+        "2024-01-01 00:00:01",
+        "2024-01-01 0:00:01",
+        "1700000000",
+        "2024-01-01T00:00:00+02:00",
+        "2024-02-30T00:00:00Z",
+    ]
+    times = ["2024-01-01T00:00:00Z"] * 95 + odd
+    warehouse.events("clicks", "\n".join(f'{{"id":"time","n":{n},"at":"{at}"}}' for n, at in enumerate(times)))
+    warehouse.flush()
+    found = warehouse.query("select n, at from clicks where id = 'time' order by n")
+    assert len(found) == 98
+    assert [row["at"] for row in found[95:]] == [
+        "2024-01-01T00:00:01.000Z",
+        "2024-01-01T00:00:01.000Z",
+        "2023-11-14T22:13:20.000Z",
+    ]

@@ -56,7 +56,13 @@ class BatchConverter:
         key = (order.table, order.schema_version)
         if key not in self._rows:
             self._rows[key] = RowConverter(_columns(order.columns))
-        return _Batch(order, self._rows[key]).run()
+        batch = _Batch(order, self._rows[key])
+        try:
+            return batch.run()
+        except BaseException:
+            for file in batch.files:  # nobody will refer to them
+                (batch.lake.root / file.path).unlink(missing_ok=True)
+            raise
 
 
 def _columns(pairs: list[tuple[str, str]]) -> list[Column]:

@@ -20,7 +20,15 @@ from typing import Any
 
 from datawarehouse.convert.document import Number, Object, describe, quoted, twice
 from datawarehouse.convert.reject import MALFORMED_DATA, Reject
-from datawarehouse.convert.times import DATE_FORMS, TIMESTAMP_FORMS, date_days, epoch_ms, is_number, timestamp_ms
+from datawarehouse.convert.times import (
+    DATE_FORMS,
+    TIMESTAMP_FORMS,
+    date_days,
+    epoch_ms,
+    exact_number,
+    is_number,
+    timestamp_ms,
+)
 from datawarehouse.definition import types
 from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Map, Primitive, Struct, Text
 
@@ -92,8 +100,8 @@ def _integer(name: str) -> Rule:
             if _WHOLE.fullmatch(value):
                 number = int(value)
             elif isinstance(value, Number):
-                exact = Decimal(value)
-                if exact.adjusted() < 19 and exact == exact.to_integral_value():
+                exact = exact_number(value)
+                if exact is not None and exact.adjusted() < 19 and exact == exact.to_integral_value():
                     number = int(exact)
         if number is None or not low <= number <= high:
             raise _mismatch(expected, value)
@@ -181,10 +189,15 @@ def _decimal(kind: types.Decimal, precision: int, scale: int) -> Rule:
     def decimal(value: Any) -> Decimal:
         is_numeric = isinstance(value, Number) or (isinstance(value, str) and is_number(value))
         if is_numeric and len(value) <= _LITERAL_CHARACTERS_MAX:
-            number = Decimal(value)
-            if not number:
+            number = exact_number(value)
+            if number is not None and not number:
                 return Decimal(0).scaleb(-scale)
-            if number.adjusted() < precision - scale and number.copy_abs() < limit and -number.adjusted() <= scale:
+            if (
+                number
+                and number.adjusted() < precision - scale
+                and number.copy_abs() < limit
+                and -number.adjusted() <= scale
+            ):
                 _, digits, exponent = number.as_tuple()
                 extra = -int(exponent) - scale
                 if extra <= 0 or not any(digits[-extra:]):

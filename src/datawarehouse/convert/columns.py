@@ -226,13 +226,14 @@ class StructBuilder:
     """Structs, as msgspec decoded them. The fast path adds what it learned of other spellings.
 
     `spellings[i]` are the places, in a decoded struct, of the members that are field i; `skipped` are the places
-    of members that the type does not have.
+    of members that the type does not have; `alike` are those of them whose names differ only in case.
     """
 
     names: list[str]
     fields: list[Builder]
     spellings: list[list[int]] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
+    alike: list[list[int]] = field(default_factory=list)
 
     def __call__(self, values: Values) -> Built:
         absent = (MISSING,) * self._width()
@@ -267,6 +268,13 @@ class StructBuilder:
             built.append(column)
         for place in self.skipped:
             built[0].seen += _present(columns[place])
+        for places in self.alike:
+            counts = (
+                sum(map(is_not, values, repeat(MISSING)))
+                for values in zip(*map(columns.__getitem__, places), strict=True)
+            )
+            twice = [row for row, count in enumerate(counts) if count > 1]
+            built[0].bad = [*built[0].bad, *twice]
         return built
 
 

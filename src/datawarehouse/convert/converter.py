@@ -27,7 +27,7 @@ from datawarehouse.definition.tables import QUARANTINE_COLUMNS, Column
 from datawarehouse.durable import LOCAL_DISK, remove
 from datawarehouse.errors import WorkerDied
 from datawarehouse.journal.journal import Journal
-from datawarehouse.parquet.footer import REJECTS, DataFile, Footer
+from datawarehouse.parquet.footer import REJECTS, REJECTS_FOLDER, DataFile, Footer
 
 log = logging.getLogger("datawarehouse.convert")
 
@@ -72,10 +72,11 @@ class Converter:
         self._batch_bytes_max = batch_bytes_max
         self._merge_bytes = merge_bytes
         self._grace_ms = grace_ms
+        self._done = {name: catalog.converted(name) for name in tables}  # nobody else writes it
 
     def converted(self, name: str) -> int:
         """The number of the first record of a table that is not converted yet."""
-        return self._catalog.converted(name).next_record
+        return self._done[name].next_record
 
     def pending(self, name: str) -> int:
         """How many records of a table are not converted yet."""
@@ -87,10 +88,12 @@ class Converter:
         with _turn(table) as has_turn:
             if not has_turn:
                 return False
-            done = self._catalog.converted(name)
+            done = self._done[name]
             if table.journal.next_record == done.next_record:
                 return False
             order = self._order(table, done)
+            if not order.spans:
+                return False
             try:
                 result = execute(order)
             except WorkerDied:
@@ -98,7 +101,9 @@ class Converter:
                 raise
             assert isinstance(result, BatchResult)
             self._commit(table, result)
-            table.deaths, table.poison = 0, ()
+            if table.deaths:
+                table.deaths, table.poison = 0, ()
+                self._progress(table).unlink(missing_ok=True)
         return True
 
     def _order(self, table: Table, done: Converted) -> BatchOrder:
@@ -121,22 +126,31 @@ class Converter:
     def _died(self, table: Table, order: BatchOrder) -> None:
         """Note a death; after the second, one more tells which record was at fault."""
         table.deaths += 1
+        self._remove_what_it_left(table.name, order.name)
         progress = self._progress(table)
         if order.progress and progress.exists():
             table.poison = (*table.poison, int(progress.read_text()))
         log.error("conversion of table %s ended its process (%d times in a row)", table.name, table.deaths)
 
+    def _remove_what_it_left(self, table: str, name: str) -> None:
+        """Remove what a child that died had published; the next try has another name."""
+        for home in (self._lake / table, self._lake / REJECTS_FOLDER / table):
+            remove(LOCAL_DISK, list(home.rglob(f"*{name}.parquet*")))
+
     def _progress(self, table: Table) -> Path:
         return self._lake / f"_{table.name}.progress"
 
     def _commit(self, table: Table, result: BatchResult) -> None:
+        arrived_ms = max(result.arrival_ms, self._done[table.name].arrival_ms)
+        done = Converted(result.position, result.next_record, arrived_ms)
         self._catalog.commit_batch(
             table.name,
             [_file(file) for file in result.files],
             [HourEntry(hour.partition, hour.received, hour.stored, hour.rows, hour.rejected) for hour in result.hours],
-            Converted(result.position, result.next_record, result.arrival_ms),
+            done,
             self._clock.now_ms(),
         )
+        self._done[table.name] = done
         table.on_converted(result.position)
         table.journal.trim(result.position)
 
@@ -147,7 +161,7 @@ class Converter:
         with _turn(table) as has_turn:
             if not has_turn:
                 return 0
-            done, now = self._catalog.converted(name), self._clock.now_ms()
+            done, now = self._done[name], self._clock.now_ms()
             # Records that arrived in an earlier hour may still wait for conversion.
             behind = done.next_record < table.journal.next_record
             oldest_open = partition_of(min(now, done.arrival_ms) if behind else now)
@@ -172,7 +186,11 @@ class Converter:
             lake=str(self._lake),
             name=f"{merge.files[0].spans[0][0]:016d}-{secrets.token_hex(4)}",
         )
-        result = execute(order)
+        try:
+            result = execute(order)
+        except WorkerDied:
+            self._remove_what_it_left(table.name, order.name)
+            raise
         assert isinstance(result, DataFile)
         self._catalog.commit_merge(merge.files, _file(result), self._clock.now_ms(), fresh=merge.fresh)
         log.info(

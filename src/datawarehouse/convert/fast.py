@@ -176,6 +176,10 @@ class _Shape:
             [add(member, wire) for member in spelled] for spelled, wire in zip(self.spellings, wires, strict=True)
         ]
         self.builder.skipped = [add(member, msgspec.Raw) for member in self.skipped]
+        alike: dict[str, list[int]] = {}
+        for member, place in zip(self.skipped, self.builder.skipped, strict=True):
+            alike.setdefault(member.lower(), []).append(place)
+        self.builder.alike = [places for places in alike.values() if len(places) > 1]
         return msgspec.defstruct("Members", fields, rename=names, forbid_unknown_fields=True, gc=False)
 
     def learn(self, record: bytes) -> bool:

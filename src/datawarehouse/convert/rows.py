@@ -6,6 +6,7 @@ records that took the exact way stand behind those of their group.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,9 +17,13 @@ import pyarrow as pa
 from datawarehouse.convert.coerce import by_name, members, rule_for
 from datawarehouse.convert.document import documents, keys_are_single, literals, twice, value_of
 from datawarehouse.convert.fast import FastPath
-from datawarehouse.convert.reject import Reason, Reject
+from datawarehouse.convert.reject import MALFORMED_DATA, PARSE_ERROR, Reason, Reject
 from datawarehouse.definition.tables import Column
 from datawarehouse.parquet.schema import arrow_schema
+
+_TOO_DEEP = (PARSE_ERROR, "values nested at most about 500 levels", "a deeper value")
+
+log = logging.getLogger("datawarehouse")
 
 GROUP_RECORDS = 700  # enough to spread the cost of a call, few enough to stay in the processor's cache
 
@@ -51,7 +56,11 @@ class RowConverter:
 
         joined: the same bytes in one piece, where the caller has them so.
         """
-        batch, others = self._fast.convert(records, b"".join(records) if joined is None else joined)
+        try:
+            batch, others = self._fast.convert(records, b"".join(records) if joined is None else joined)
+        except Exception:  # a fault of ours must not keep the table waiting: the exact way is slow and sure
+            log.exception("the fast conversion failed; going record by record")
+            batch, others = arrow_rows([], self.schema), dict.fromkeys(range(len(records)))
         rows = Rows([batch] if batch.num_rows else [])
         exact: list[tuple[Any, ...]] = []
         for place, finding in others.items():
@@ -66,8 +75,14 @@ class RowConverter:
                     exact += self._exact(records[place], finding)
             except Reject as reject:
                 rows.rejects.append((place, reject.reason))
+            except RecursionError:
+                rows.rejects.append((place, Reason(*_TOO_DEEP)))
+            except Exception as error:
+                log.exception("a record could not be converted and is kept as a reject")
+                fault = f"a value at which conversion failed ({type(error).__name__}: {error})"
+                rows.rejects.append((place, Reason(MALFORMED_DATA, "a value that can be converted", fault)))
         if exact:
-            rows.batches.append(self._batch(exact))
+            rows.batches.append(arrow_rows(exact, self.schema))
         return rows
 
     def _exact(self, record: bytes, suspect: str | None) -> list[tuple[Any, ...]]:
@@ -99,7 +114,10 @@ class RowConverter:
         rows = []
         for document in documents(record):
             found = members(document)
-            rows.append(by_name(self._names, self._rules, [found.get(name) for name in self._names]))
+            try:
+                rows.append(by_name(self._names, self._rules, [found.get(name) for name in self._names]))
+            except RecursionError:
+                raise Reject(*_TOO_DEEP) from None
         return rows
 
     def _packed(self, record: bytes) -> pa.RecordBatch | None:
@@ -115,10 +133,11 @@ class RowConverter:
         batch, others = self._fast.convert(lines, record)
         return None if others else batch
 
-    def _batch(self, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
-        columns = zip(*rows, strict=True)
-        arrays = [pa.array(values, kind) for values, kind in zip(columns, self.schema.types, strict=True)]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+def arrow_rows(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _decoder_of(member: str) -> msgspec.json.Decoder[Any]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from decimal import Context, Decimal
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
@@ -68,12 +68,20 @@ def timestamp_ms(text: str) -> int | None:
     return epoch_ms(text) if is_number(text) else None
 
 
+def exact_number(text: str) -> Decimal | None:
+    """The value of a number as JSON writes it; None if its exponent is beyond all use."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
+
+
 def epoch_ms(number: str) -> int | None:
     """The timestamp that a number, as JSON writes it, stands for; None if it has no exact one."""
     if len(number) > _NUMBER_CHARACTERS_MAX:
         return None
-    value = Decimal(number)
-    if value.adjusted() > 18:
+    value = exact_number(number)
+    if value is None or value.adjusted() > 18:
         return None
     if value.copy_abs() < _MILLISECONDS_FROM:
         value = _EXACT.multiply(value, Decimal(1000))
@@ -132,7 +140,7 @@ def _usual_timestamps(texts: pa.Array) -> tuple[Numbers, Flags] | None:
         read[rows] = has_marks.all(axis=1)
         texts = pc.if_else(pa.array(read), texts, None)
     try:
-        values: Numbers = texts.cast(_UTC).cast(pa.int64()).fill_null(0).to_numpy()
+        values: Numbers = texts.cast(_UTC).cast(pa.int64()).fill_null(0).to_numpy().copy()
     except pa.ArrowInvalid:
         return None
     return (values, read) if values.min() >= MIN_MS else None

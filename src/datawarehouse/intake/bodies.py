@@ -34,7 +34,7 @@ def records_in(body: bytes) -> list[bytes]:
     lines = stripped.split(b"\n")
     if b"\r" in body:
         lines = [line.rstrip(b"\r") for line in lines]
-    return [line for line in lines if line and not line.isspace()]
+    return [line for line in lines if line.strip(_BLANK)]
 
 
 def _elements(body: bytes) -> list[bytes]:

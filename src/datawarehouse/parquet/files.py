@@ -39,18 +39,22 @@ class Lake:
         target = folder / f"{name}.parquet"
         aside = target.with_name(target.name + ASIDE_SUFFIX)
         schema = schema.with_metadata({_FOOTER_KEY: msgspec.json.encode(footer)})
-        with pq.ParquetWriter(
-            aside,
-            schema,
-            compression="zstd" if merged else "snappy",
-            compression_level=1 if merged else None,
-            use_dictionary=merged,
-            write_statistics=merged,
-        ) as writer:
-            for table in tables:
-                writer.write_table(table.replace_schema_metadata(schema.metadata), row_group_size=ROW_GROUP_ROWS)
-        size = aside.stat().st_size
-        publish(LOCAL_DISK, aside, target)
+        try:
+            with pq.ParquetWriter(
+                aside,
+                schema,
+                compression="zstd" if merged else "snappy",
+                compression_level=1 if merged else None,
+                use_dictionary=merged,
+                write_statistics=merged,
+            ) as writer:
+                for table in tables:
+                    writer.write_table(table.replace_schema_metadata(schema.metadata), row_group_size=ROW_GROUP_ROWS)
+            size = aside.stat().st_size
+            publish(LOCAL_DISK, aside, target)
+        except BaseException:
+            aside.unlink(missing_ok=True)  # above all where the disk is full
+            raise
         return DataFile(str(target.relative_to(self.root)), size, footer)
 
     def merge(self, name: str, files: Sequence[DataFile], schema: pa.Schema, schema_version: int) -> DataFile:
