@@ -74,7 +74,8 @@ class _LocalFile:
         os.ftruncate(self._fd, size)
 
     def close(self) -> None:
-        os.close(self._fd)
+        fd, self._fd = self._fd, -1  # a number that was given up may soon be another file's
+        os.close(fd)
 
 
 class LocalDisk:

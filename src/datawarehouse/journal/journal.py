@@ -101,8 +101,11 @@ class Start:
 
 @dataclass
 class _Segment:
+    """first_record: the number of its first record; -1 if its first block cannot be read."""
+
     start: int
     path: Path
+    first_record: int
 
 
 @dataclass
@@ -142,6 +145,11 @@ class Journal:
         self._queue_lock = threading.Lock()
         self._flush_lock = threading.Lock()
         self._must_roll = False
+        self._closed = False
+        self._end = (
+            0,
+            0,
+        )  # the durable end: its position, and the next record; one value, so that readers need no lock
         self._file: AppendFile
         make_folder(disk, root, self.folder)
         self._segments = self._find_segments()
@@ -184,6 +192,8 @@ class Journal:
                 ticket.done()
 
     def _append_group(self, group: list[Ticket]) -> None:
+        if self._closed:
+            raise DataWarehouseError("The records were not taken: the warehouse is closed.")
         state = self._state
         if self._must_roll or self._file.written >= self._segment_bytes:
             self._roll()
@@ -203,6 +213,7 @@ class Journal:
             self._file.cut_back(synced)
             raise
         state.next_record, state.last_arrival_ms = record, arrival
+        self._end = (self._segments[-1].start + self._file.synced, record)
         for ticket, result in zip(group, results, strict=True):
             if ticket.entry.keys:
                 self._remember(ticket.entry.keys, result)
@@ -215,7 +226,8 @@ class Journal:
         self._must_roll = False
 
     def _add_segment(self, position: int) -> None:
-        segment = _Segment(position, self.folder / f"{position:020d}{SEGMENT_SUFFIX}")
+        path = self.folder / f"{position:020d}{SEGMENT_SUFFIX}"
+        segment = _Segment(position, path, self._state.next_record)
         if self._disk.exists(segment.path):  # the remains of a roll that failed half way
             remove(self._disk, [segment.path])
         create(self._disk, segment.path, self._start_block(position))
@@ -223,6 +235,7 @@ class Journal:
             self._file.close()
         self._file = AppendFile(self._disk, segment.path)
         self._segments = [*self._segments, segment]
+        self._end = (position + self._file.synced, self._state.next_record)
 
     def _start_block(self, position: int) -> list[bytes]:
         state = self._state
@@ -257,12 +270,12 @@ class Journal:
     @property
     def synced(self) -> int:
         """The position up to which the stream is durable."""
-        return self._segments[-1].start + self._file.synced
+        return self._end[0]
 
     @property
     def next_record(self) -> int:
         """The number that the next record will get."""
-        return self._state.next_record
+        return self._end[1]
 
     @property
     def last_arrival_ms(self) -> int:
@@ -282,14 +295,17 @@ class Journal:
 
         A span is all that a reader in another process needs; see `read_spans`.
         """
-        end = self.synced
+        # The end first: the segments are then those, or more than those, that it lies in.
+        end, next_record = self._end
         spans: list[Span] = []
         segments = self._segments
         for index, segment in enumerate(segments):
-            segment_end = segments[index + 1].start if index + 1 < len(segments) else end
+            segment_end, behind = end, next_record
+            if index + 1 < len(segments) and segments[index + 1].start <= end:
+                segment_end, behind = segments[index + 1].start, segments[index + 1].first_record
             start = max(after, segment.start)
-            if start < min(segment_end, end):
-                spans.append(Span(str(segment.path), segment.start, start, min(segment_end, end)))
+            if start < segment_end:
+                spans.append(Span(str(segment.path), segment.start, start, segment_end, behind))
                 bytes_max -= segment_end - start
                 if bytes_max <= 0:
                     break
@@ -317,13 +333,18 @@ class Journal:
 
     def close(self) -> None:
         with self._flush_lock:
+            self._closed = True
             self._file.close()
 
     # -- opening
 
     def _find_segments(self) -> list[_Segment]:
         names = sorted(name for name in self._disk.names(self.folder) if name.endswith(SEGMENT_SUFFIX))
-        return [_Segment(int(name.removesuffix(SEGMENT_SUFFIX)), self.folder / name) for name in names]
+        return [self._segment(self.folder / name) for name in names]
+
+    def _segment(self, path: Path) -> _Segment:
+        header = decode_header(self._disk.read(path, 0, HEADER_BYTES), 0)
+        return _Segment(int(path.name.removesuffix(SEGMENT_SUFFIX)), path, header.first_record if header else -1)
 
     def _open(self, start: Start) -> None:
         while self._segments:
@@ -349,6 +370,7 @@ class Journal:
         self._file = AppendFile(self._disk, last.path)
         if end < len(data):
             self._file.cut_back(end)
+        self._end = (last.start + self._file.synced, self._state.next_record)
         if self.synced < start.position:
             self._continue_at(start)
 
@@ -397,12 +419,16 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of a segment's file: positions `start` to `end` of the stream, in a file that begins at `origin`."""
+    """A part of a segment's file: positions `start` to `end` of the stream, in a file that begins at `origin`.
+
+    next_record: the number of the first record behind `end`; -1 if that is not known.
+    """
 
     path: str
     origin: int
     start: int
     end: int
+    next_record: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,7 +488,8 @@ def _damage(span: Span, disk: Disk, position: int, first_record: int) -> Damage:
             return Damage(position, position + at, first_record, header.first_record - first_record, data[:at])
         at = data.find(MAGIC, at + 1)
     damaged = decode_header(data, 0)
-    return Damage(position, span.end, first_record, damaged.count if damaged else 0, data)
+    count = span.next_record - first_record if span.next_record >= 0 else damaged.count if damaged else 0
+    return Damage(position, span.end, first_record, max(0, count), data)
 
 
 def _later_synced(data: bytes, after: int) -> int | None:

@@ -2,11 +2,12 @@
 
 import errno
 from array import array
+from pathlib import Path
 
 import pytest
 
 from datawarehouse.durable import LOCAL_DISK, LocalDisk
-from datawarehouse.errors import JournalDamaged
+from datawarehouse.errors import DataWarehouseError, JournalDamaged
 from datawarehouse.journal.block import HEADER_BYTES, Keys
 from datawarehouse.journal.journal import Damage, Journal, Start, entry_of, read_spans
 
@@ -275,3 +276,33 @@ def test_when_the_oldest_record_arrived(opened, clock):
     journal.append(entry_of([b"b"]))
     assert journal.arrival_after(0) == 2_000_000_000_000
     assert journal.arrival_after(position) == 2_000_000_000_500
+
+
+@pytest.mark.parametrize("rolled", [True, False])
+def test_a_damaged_last_block_tells_how_many_records_it_held(opened, rolled):
+    journal = opened(segment_bytes=1) if rolled else opened()
+    journal.append(entry_of([b"a", b"b"]))
+    position = journal.synced
+    journal.append(entry_of([b"c", b"d", b"e"]))
+    last = journal.spans(position, 1 << 20)[-1]
+    if rolled:
+        journal.append(entry_of([b"f"]))
+    data = bytearray(Path(last.path).read_bytes())
+    at = bytes(data).rindex(b"cde") - 3 * 4 - HEADER_BYTES
+    data[at] ^= 1  # in the header
+    Path(last.path).write_bytes(data)
+    found = list(read_spans(journal.spans(0, 1 << 20), LOCAL_DISK, 0, 1 << 20))
+    assert sum(part.count for part in found) == (6 if rolled else 5)
+    [damage] = [part for part in found if isinstance(part, Damage)]
+    assert (damage.first_record, damage.count) == (2, 3)
+
+
+def test_a_closed_journal_takes_nothing(opened, tmp_path):
+    journal = opened()
+    journal.append(entry_of([b"a"]))
+    journal.close()
+    with (tmp_path / "another").open("wb") as other:  # which may get the number of the file that was closed
+        with pytest.raises(DataWarehouseError, match="the warehouse is closed"):
+            journal.append(entry_of([b"b"]))
+        assert other.tell() == 0
+    assert (tmp_path / "another").read_bytes() == b""
