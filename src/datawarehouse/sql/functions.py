@@ -140,7 +140,7 @@ uuid() -> varchar                                   CAST(uuid() AS VARCHAR)
 
 # Bytes
 to_utf8(varchar) -> varbinary                       encode($1)
-from_utf8(varbinary) -> varchar                     decode($1)
+from_utf8(varbinary) -> varchar                     trino_from_utf8($1)
 to_hex(varbinary) -> varchar                        hex($1)
 from_hex(varchar) -> varbinary                      unhex($1)
 to_base64(varbinary) -> varchar                     to_base64($1)

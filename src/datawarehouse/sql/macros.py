@@ -93,8 +93,23 @@ _MACROS = (
              ELSE trino_iso_instant(x) END""",
 )
 
+# Hexadecimal digits, cut into characters of UTF-8, the longest beginnings of one, and other bytes (RFC 3629).
+_UTF8 = "|".join(
+    (
+        "[0-7].",
+        "(?:C[2-9A-F]|D.)[89AB].",
+        "(?:E0[AB].|E[1-9A-CEF][89AB].|ED[89].)(?:[89AB].)?",
+        "(?:F0[9AB].|F[1-3][89AB].|F48.)(?:[89AB].){0,2}",
+        "..",
+    )
+)
+_FROM_UTF8 = f"""trino_from_utf8(value) AS coalesce(try(decode(value)), decode(unhex(array_to_string(list_transform(
+    regexp_extract_all(hex(value), '{_UTF8}'),
+    lambda cut: CASE WHEN (cut >= '80' AND length(cut) = 2) OR (cut >= 'E' AND length(cut) < 6)
+        OR (cut >= 'F' AND length(cut) < 8) THEN 'EFBFBD' ELSE cut END), ''))))"""
+
 SETUP_STATEMENTS: tuple[str, ...] = (
     "SET GLOBAL TimeZone = 'UTC'",
-    *(f"CREATE MACRO {macro}" for macro in _MACROS),
+    *(f"CREATE MACRO {macro}" for macro in (*_MACROS, _FROM_UTF8)),
 )
 """For an in-memory database, before its configuration is locked; then for all of its connections."""

@@ -349,6 +349,7 @@ VALUES = {
         "from_utf8(to_utf8('é'))": "é",
         "to_base64(to_utf8('a'))": "YQ==",
         "from_utf8(from_base64('YQ=='))": "a",
+        "from_utf8(from_hex('61FF62E2826364F09F98'))": "a\ufffdb\ufffdcd\ufffd",
         "from_hex('4849')": b"HI",
         "length(to_utf8('é'))": 2,
     },
