@@ -62,7 +62,7 @@ SETTINGS = (
     Setting("convert_processes", 1, "processes", "How many processes convert.", 1, 64),
     Setting("convert_interval_ms", 500, "milliseconds", "How long events wait for conversion to begin.", 10, 60_000),
     Setting("batch_bytes_max", 32 * MIB, "bytes", "How much of a table's journal is converted at once.", 1024),
-    Setting("merge_bytes", 128 * MIB, "bytes", "Fresh files of an hour are merged at this size together.", MIB),
+    Setting("merge_bytes", 64 * MIB, "bytes", "Fresh files of an hour are merged at this size together.", MIB),
     # Answering queries
     Setting("query_processes", 2, "processes", "How many queries run at once.", 1, 64),
     Setting("query_waiting_max", 32, "queries", "How many queries wait for their turn; more are refused."),
@@ -70,6 +70,10 @@ SETTINGS = (
     Setting("query_memory_bytes_max", GIB, "bytes", "The memory that one query may use.", 32 * MIB),
     Setting("query_threads", 2, "threads", "The threads that one query may use.", 1, 256),
     Setting("query_result_rows_max", 1_000_000, "rows", "The largest result of a query.", 1),
+    # Running jobs, by default within the limits of AWS Lambda
+    Setting("job_time_max_s", 900, "seconds", "A run of a job is ended after this time.", 1, 86_400),
+    Setting("job_memory_bytes_max", 3 * GIB, "bytes", "The memory that a run may use (Linux).", 64 * MIB),
+    Setting("job_scratch_bytes_max", 512 * MIB, "bytes", "The largest file that a run may write.", MIB),
     Setting("stop_time_max_s", 10, "seconds", "How long a clean stop may take.", 1, 3600),
 )
 

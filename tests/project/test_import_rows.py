@@ -13,13 +13,13 @@ ROWS = [
     {"definition", "durable", "settings", "clock"},
     {"journal", "parquet", "catalog", "sql", "folder"},
     {"intake", "convert", "query"},
-    {"server", "quarantine"},
+    {"server", "jobs", "quarantine"},
     {"runtime"},
     {"cli"},
 ]
 ROW_OF = {part: row for row, parts in enumerate(ROWS) for part in parts}
 HEAVY = {
-    "pyarrow": {"parquet", "convert", "query", "runtime"},  # runtime: for an annotation alone
+    "pyarrow": {"parquet", "convert", "query", "jobs", "runtime"},  # runtime: for an annotation alone
     "duckdb": {"query"},
     "sqlglot": {"sql"},
     "sqlite3": {"catalog"},

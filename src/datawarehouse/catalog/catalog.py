@@ -25,6 +25,8 @@ from datawarehouse.definition.tables import Column, StreamingInputTable, Table
 from datawarehouse.definition.types import parse_type
 from datawarehouse.errors import SchemaChangeRefused
 
+ROWS = "rows"  # the kind of a data file of rows; see parquet/footer.py
+
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -73,6 +75,23 @@ class Totals:
     rejected: int
     files: int
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One attempt of a job. outcome: "running", "succeeded", "failed" or "interrupted" (the owner died meanwhile)."""
+
+    id: int
+    job: str
+    scheduled_ms: int
+    partition: str
+    attempt: int
+    cause: str
+    started_ms: int
+    ended_ms: int | None
+    outcome: str
+    rows: int | None
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +221,7 @@ class Catalog:
         with self._transaction():
             self._add_files(files, now_ms, fresh=True)
             self._db.execute(
-                "update streams set position = ?, next_record = ?, arrival_ms = max(arrival_ms, ?)"
-                " where table_name = ?",
+                "update streams set position = ?, next_record = ?, arrival_ms = ? where table_name = ?",
                 (reached.position, reached.next_record, reached.arrival_ms, table),
             )
             self._db.executemany(
@@ -323,6 +341,75 @@ class Catalog:
     def registered_partitions(self, table: str) -> list[Partition]:
         rows = self._rows("select key, location from partitions where table_name = ? order by key", (table,))
         return [Partition(tuple(json.loads(key)), location) for key, location in rows]
+
+    # -- runs of jobs
+
+    def start_run(self, job: str, scheduled_ms: int, partition: str, *, attempt: int, cause: str, now_ms: int) -> int:
+        """Note that a run starts; its id."""
+        with self._transaction():
+            cursor = self._db.execute(
+                "insert into runs (job, scheduled_ms, partition, attempt, cause, started_ms, outcome)"
+                " values (?, ?, ?, ?, ?, ?, 'running')",
+                (job, scheduled_ms, partition, attempt, cause, now_ms),
+            )
+            return int(cursor.lastrowid or 0)
+
+    def fail_run(self, run: int, error: str, now_ms: int) -> None:
+        """Note that a run failed. What its partitions held stays."""
+        with self._transaction():
+            self._end_run(run, "failed", None, error, now_ms)
+
+    def commit_run(self, run: int, table: str, partitions: Sequence[str], files: Sequence[File], now_ms: int) -> None:
+        """Put a run's files in the place of what its partitions held, and note its success, in one transaction."""
+        with self._transaction():
+            self._db.executemany(
+                "update files set retired_ms = ? where table_name = ? and kind = ? and partition = ?"
+                " and retired_ms is null",
+                [(now_ms, table, ROWS, partition) for partition in partitions],
+            )
+            self._add_files(files, now_ms, fresh=False)
+            self._end_run(run, "succeeded", sum(file.rows for file in files), None, now_ms)
+
+    def _end_run(self, run: int, outcome: str, rows: int | None, error: str | None, now_ms: int) -> None:
+        self._db.execute(
+            "update runs set outcome = ?, row_count = ?, error = ?, ended_ms = ? where id = ?",
+            (outcome, rows, error, now_ms, run),
+        )
+
+    def interrupt_runs(self, now_ms: int) -> None:
+        """Note that what ran when an owner died did not succeed."""
+        with self._transaction():
+            self._db.execute(
+                "update runs set outcome = 'interrupted', ended_ms = ? where outcome = 'running'", (now_ms,)
+            )
+
+    def run(self, run: int) -> Run:
+        return self._runs("id = ?", (run,))[0]
+
+    def runs(self, job: str | None = None, limit: int = 100) -> list[Run]:
+        """The latest runs, of one job or of all, the newest first."""
+        return self._runs("?1 is null or job = ?1 order by id desc limit ?2", (job, limit))
+
+    def _runs(self, where: str, parameters: Sequence[Any]) -> list[Run]:
+        rows = self._rows(
+            "select id, job, scheduled_ms, partition, attempt, cause, started_ms, ended_ms, outcome, row_count, error"
+            f" from runs where {where}",
+            parameters,
+        )
+        return [Run(*row) for row in rows]
+
+    def schedule_from(self, job: str, instant_ms: int) -> None:
+        """Begin the schedule of a job that is seen for the first time."""
+        with self._transaction():
+            self._db.execute("insert or ignore into schedules values (?, ?)", (job, instant_ms))
+
+    def schedule_reached(self, job: str) -> int:
+        """The instant up to which a job's schedule was attended to."""
+        return int(self._rows("select reached_ms from schedules where job = ?", (job,))[0][0])
+
+    def reach_schedule(self, job: str, instant_ms: int) -> None:
+        with self._transaction():
+            self._db.execute("update schedules set reached_ms = ? where job = ?", (instant_ms, job))
 
     # -- accounts
 

@@ -23,6 +23,8 @@ VERBS = {
     "query": "answer one SQL statement",
     "tables": "list tables and columns",
     "status": "show what was received, stored, rejected and pending, and the settings",
+    "run": "run the job of a batch input table now",
+    "jobs": "show the latest runs of jobs",
     "quarantine": "show rejected records, by cause or one by one",
     "partition": "register a partition of a table that you fill",
 }

@@ -94,10 +94,18 @@ class Warehouse:
         """Declare a table filled by `job`, a module-level function of one argument, on a schedule.
 
         schedule_expression: as EventBridge reads it, e.g. "rate(1 hour)" or "cron(20 * * * ? *)".
+        partition_keys: none, or one string key, which holds the hour (YYYY/MM/DD/HH) that rows are written for.
         policy_arns_to_attach: IAM policies that the job's role gets on AWS; not used by the embedded host.
         """
         self._check_unused(name)
         fields = checked_table(name, columns, partition_keys, data_format)
+        keys = fields["partition_keys"]
+        if len(keys) > 1 or any(str(key.type) != "string" for key in keys):
+            given = ", ".join(f"{key.name} {key.type}" for key in keys)
+            raise DeclarationError(
+                f"Table {name!r}: the partition keys are {given}; a batch input table has none, or one of type string, "
+                "which holds the hour that its job writes for."
+            )
         parse_schedule(schedule_expression)
         return self._add(
             BatchInputTable(

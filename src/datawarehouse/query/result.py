@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -64,11 +65,12 @@ class Result:
     def df(self) -> pd.DataFrame:
         """The result as a pandas DataFrame. Raises MissingExtra if pandas is not installed."""
         try:
-            return self._table.to_pandas()
+            importlib.import_module("pandas")
         except ModuleNotFoundError:
             raise MissingExtra(
                 "A DataFrame needs pandas, which is not installed: pip install 'serverless-datawarehouse[pandas]'."
             ) from None
+        return self._table.to_pandas()
 
     def __repr__(self) -> str:
         return f"Result({len(self)} rows, columns={self.columns})"

@@ -31,7 +31,8 @@ class Unreachable(FolderError):
 class Client:
     """Calls one owner; keeps its connection."""
 
-    def __init__(self, holder: Holder) -> None:
+    def __init__(self, holder: Holder, timeout_s: float | None = 60) -> None:
+        self._timeout_s = timeout_s
         self._token = holder.token
         self._address = urlsplit(holder.url)
         self._connection: http.client.HTTPConnection | None = None
@@ -40,7 +41,9 @@ class Client:
         """The JSON answer. Raises the error that the owner answered, or Unreachable."""
         assert self._address.hostname
         if self._connection is None:
-            self._connection = http.client.HTTPConnection(self._address.hostname, self._address.port or 80, timeout=60)
+            self._connection = http.client.HTTPConnection(
+                self._address.hostname, self._address.port or 80, timeout=self._timeout_s
+            )
         try:
             sent = {"Authorization": f"Bearer {self._token}", **(headers or {})}
             self._connection.request(method, path, body, sent)
@@ -73,10 +76,10 @@ def _error(answer: bytes, response: http.client.HTTPResponse) -> DataWarehouseEr
     return kind(told["message"]) if kind is not errors.QueryLimitExceeded else kind(told["message"], "")
 
 
-def client_of(folder: Path) -> Client | None:
+def client_of(folder: Path, timeout_s: float | None = 60) -> Client | None:
     """A client of the folder's owner, or None if there is no owner that serves."""
     holder = holder_of(folder)
-    return Client(holder) if holder and holder.url else None
+    return Client(holder, timeout_s) if holder and holder.url else None
 
 
 @dataclass
@@ -109,9 +112,10 @@ def send(
         key = blake2b(b"%s %d %s" % (run.encode(), number, batch), digest_size=16).hexdigest()
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip", "Idempotency-Key": key}
         body = gzip.compress(batch, 1, mtime=0)
-        give_up, pause = time.monotonic() + patience_s, _PAUSE_FIRST_S
+        give_up, pause, tries = time.monotonic() + patience_s, _PAUSE_FIRST_S, 0
         while True:
             try:
+                tries += 1
                 if client is None:
                     raise Unreachable("There is no running warehouse to send to. Start one with `dw up`.")
                 answer = client.call("POST", f"/v1/tables/{table}/events", body, headers)
@@ -123,7 +127,7 @@ def send(
                 time.sleep(min(wait, _PAUSE_MAX_S))
                 pause = min(pause * 2, _PAUSE_MAX_S)
                 client = connect() or client
-        if answer.get("again"):
+        if answer.get("again") and tries == 1:  # else it was this run whose answer was lost
             sent.again += answer["accepted"]
         else:
             sent.accepted += answer["accepted"]

@@ -20,6 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -27,7 +28,7 @@ from uuid import uuid4
 
 import msgspec
 
-from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.catalog import Catalog, Run
 from datawarehouse.clock import Clock
 from datawarehouse.convert.converter import Converter, Table
 from datawarehouse.convert.orders import BatchOrder, BatchResult, MergeOrder
@@ -41,6 +42,8 @@ from datawarehouse.intake import intake as taking
 from datawarehouse.intake.intake import Intake, Stream, keys_for, shards_for
 from datawarehouse.journal.journal import Journal, Start, entry_of
 from datawarehouse.parquet.footer import REJECTS_FOLDER, DataFile
+from datawarehouse.runtime.job_runs import JobRuns
+from datawarehouse.runtime.job_schedule import JobSchedule
 from datawarehouse.runtime.status import status_of
 from datawarehouse.runtime.upgrades import UPGRADES
 from datawarehouse.settings import Settings
@@ -49,7 +52,8 @@ log = logging.getLogger("datawarehouse")
 
 _RETIRED_GRACE_S = 60  # beyond the longest query
 _PAUSE_AFTER_FAULT_S = 1.0
-_FAULTS_OF_A_FLUSH = 3
+_FAULTS_OF_A_FLUSH = 6  # finding a record that ends its process takes three
+_DEATHS_WITHOUT_PAUSE = 3
 _PUT_BYTES = 4 * 1024 * 1024
 
 Event = Mapping[str, Any] | str | bytes
@@ -78,6 +82,8 @@ class Owner:
         self._stopping = threading.Event()
         self._deadline = 0.0
         self._failed: Counter[str] = Counter()
+        self._deaths = 0
+        self._is_closed = False
         try:
             self._open()
         except BaseException:
@@ -112,6 +118,9 @@ class Owner:
             merge_bytes=number("merge_bytes"),
             grace_ms=(number("query_time_max_s") + _RETIRED_GRACE_S) * 1000,
         )
+
+        self.jobs = JobRuns(self.warehouse, self.folder, self.catalog, self.settings, self.clock)
+        self.schedule = JobSchedule(self.warehouse, self.jobs, self.catalog, self.clock)
 
     def _open_stream(self, table: StreamingInputTable) -> Stream:
         done = self.catalog.converted(table.name)
@@ -220,6 +229,15 @@ class Owner:
         where = None if location is None else str(location)
         self.catalog.register_partition(table, [str(value) for value in given], where)
 
+    def run(self, job: str, at: datetime | None = None) -> Run:
+        """Run the job of a batch input table now, for the scheduled instant `at` (by default now), and wait for it.
+
+        Its output replaces what its partition held; a run that failed leaves that as it was, and its `error` says why.
+        """
+        self.check_open()
+        time_ms = self.clock.now_ms() if at is None else round(at.timestamp() * 1000)
+        return self.jobs.run(job, time_ms)
+
     def status(self) -> dict[str, Any]:
         """What `dw status` shows: tables, with records received, stored, rejected and pending, and settings."""
         streams = {name: (stream.journal, stream.unconverted_bytes) for name, stream in self.intake.streams.items()}
@@ -234,7 +252,8 @@ class Owner:
     # -- threads that convert
 
     def start(self, new_executor: Callable[[], Executor]) -> None:
-        """Start the threads that convert; each has its own executor of orders."""
+        """Start the threads that convert, each with its own executor of orders, and the one that follows schedules."""
+        self.schedule.start()
         for number in range(self.settings.number("convert_processes")):
             executor = new_executor()
             name = f"convert-{number}"
@@ -267,7 +286,10 @@ class Owner:
         """A batch of each table that has records, and the merges that are due. Whether more is to do at once."""
         more = False
         faults = []
+        died = False
         for name in self.converter.tables:
+            if stopping and time.monotonic() >= self._deadline:
+                return False
             try:
                 if self.converter.convert(name, executor.run):
                     with self._progress:
@@ -277,11 +299,15 @@ class Owner:
                     self.converter.merge(name, executor.run, stopping=stopping)
             except WorkerDied as error:
                 log.error("%s", error)
-                more = True
+                self._failed[name] += 1
+                died = more = True
             except Exception as error:  # the fault of one table must not keep the others waiting
                 self._failed[name] += 1
                 faults.append(error)
         self.converter.delete_retired()
+        self._deaths = self._deaths + 1 if died else 0
+        if self._deaths > _DEATHS_WITHOUT_PAUSE and not stopping:
+            self._stopping.wait(_PAUSE_AFTER_FAULT_S)
         if faults:
             raise ExceptionGroup("conversion", faults)
         return more
@@ -293,21 +319,28 @@ class Owner:
 
     def close(self) -> None:
         """Take no more events, convert what fits in `stop_time_max_s`, and give up the folder."""
-        if self._stopping.is_set():
+        if self._is_closed:
             return
-        allowed = self.settings.number("stop_time_max_s")
-        self._deadline = time.monotonic() + allowed
-        self._stopping.set()
-        self._wake.set()
+        self._is_closed = True
+        self.begin_closing()
         for thread, executor in self._converting:
             thread.join(max(0.0, self._deadline - time.monotonic()) + 0.5)
             if thread.is_alive():
                 executor.kill()
                 thread.join()
+        self.schedule.stop()
         for stream in self.intake.streams.values():
             stream.journal.close()
         self.catalog.close()
         self.ownership.release()
+
+    def begin_closing(self) -> None:
+        """Let what waits for this warehouse (a flush, a run of a job) end; `close` must follow."""
+        if not self._stopping.is_set():
+            self._deadline = time.monotonic() + self.settings.number("stop_time_max_s")
+            self._stopping.set()
+            self._wake.set()
+            self.jobs.stop()
 
     def check_open(self) -> None:
         """Raises DataWarehouseError if the warehouse is closed."""

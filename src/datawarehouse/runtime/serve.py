@@ -18,6 +18,8 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -29,6 +31,7 @@ from datawarehouse.folder import Holder
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.runtime.owner import Owner
 from datawarehouse.runtime.query_pool import QueryPool
+from datawarehouse.runtime.status import described
 from datawarehouse.runtime.workers import QuerySetup, Worker
 from datawarehouse.server.app import Admin, App
 from datawarehouse.server.events import Events
@@ -37,6 +40,7 @@ from datawarehouse.server.query import Queries
 from datawarehouse.settings import Settings
 
 _FLUSH_THREADS = 8
+_ADMIN_THREADS = 16
 _GRACEFUL_STOP_S = 2
 
 
@@ -106,6 +110,8 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
     settings = opened.settings
     flushing = ThreadPoolExecutor(_FLUSH_THREADS, "flush")
     asking = ThreadPoolExecutor(settings.number("query_processes") + 1, "query")
+    administrating = ThreadPoolExecutor(_ADMIN_THREADS, "admin")  # what waits here must not keep events waiting
+    loop = asyncio.get_running_loop()
     pool = _query_pool(opened, asking)
     commit = GroupCommit(opened.intake, flushing)
     token = secrets.token_urlsafe(32)
@@ -113,14 +119,18 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def flush() -> None:
-        await asyncio.to_thread(opened.flush)
+        await loop.run_in_executor(administrating, opened.flush)
+
+    async def run(job: str, at_ms: int | None) -> dict[str, Any]:
+        at = None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC)
+        return described(await loop.run_in_executor(administrating, opened.run, job, at))
 
     largest = settings.number("request_bytes_max")
     app = App(
         kinesis=Kinesis(opened.intake, commit, opened.clock),
         events=Events(opened.intake, commit, largest),
         queries=Queries(pool.ask),
-        admin=Admin(token, opened.status, flush, opened.register_partition, opened.not_ready),
+        admin=Admin(token, opened.status, flush, run, opened.register_partition, opened.not_ready),
         request_bytes_max=largest,
     )
 
@@ -145,6 +155,8 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
         await _Server(config, started).serve([bound])
     finally:
         pool.stop()
+        opened.begin_closing()
+        administrating.shutdown()
         flushing.shutdown()
         asking.shutdown()
 

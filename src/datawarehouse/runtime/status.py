@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from datawarehouse.catalog.catalog import Catalog, StoredTable
+from datawarehouse.catalog.catalog import Catalog, Run, StoredTable
 from datawarehouse.clock import Clock
 from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.journal.journal import Journal
@@ -33,6 +34,27 @@ def status_of(
             for name, resolved in settings.resolved.items()
         ],
     }
+
+
+def described(run: Run) -> dict[str, Any]:
+    """A run as programs read it; instants in ISO 8601, UTC."""
+    took = None if run.ended_ms is None else (run.ended_ms - run.started_ms) / 1000
+    return {
+        "job": run.job,
+        "scheduled": _instant(run.scheduled_ms),
+        "partition": run.partition,
+        "attempt": run.attempt,
+        "cause": run.cause,
+        "outcome": run.outcome,
+        "rows": run.rows,
+        "started": _instant(run.started_ms),
+        "seconds": took,
+        "error": run.error,
+    }
+
+
+def _instant(instant_ms: int) -> str:
+    return datetime.fromtimestamp(instant_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _table(catalog: Catalog, table: StoredTable, clock: Clock, stream: tuple[Journal, int] | None) -> dict[str, Any]:

@@ -6,10 +6,12 @@ than the work at hand. Whoever waits for a child that died gets WorkerDied; the 
 
     python -m datawarehouse.runtime.workers convert
     python -m datawarehouse.runtime.workers query
+    python -m datawarehouse.runtime.workers job      (one order, then it ends)
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -19,14 +21,18 @@ import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
 from datawarehouse.convert.orders import BatchOrder, BatchResult, MergeOrder
 from datawarehouse.errors import WorkerDied
+from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.parquet.footer import DataFile
 from datawarehouse.query.messages import End, Failure, Head, Message, Piece, QueryOrder
+
+if TYPE_CHECKING:
+    from datawarehouse.query.engine import Engine
 
 
 class QuerySetup(msgspec.Struct, frozen=True, tag=True):
@@ -40,8 +46,8 @@ class QuerySetup(msgspec.Struct, frozen=True, tag=True):
     result_rows_max: int
 
 
-Order = BatchOrder | MergeOrder | QuerySetup | QueryOrder
-Answer = BatchResult | DataFile | Message
+Order = BatchOrder | MergeOrder | QuerySetup | QueryOrder | JobOrder
+Answer = BatchResult | DataFile | Message | JobOutput | JobFailure
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 _ORDER = msgspec.msgpack.Decoder(Order)
@@ -70,19 +76,31 @@ class Worker:
             [sys.executable, "-m", "datawarehouse.runtime.workers", self.kind],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            start_new_session=self.kind == "job",  # so that what a job starts can be ended with it
         )
         if self._setup:
             self._send(self._setup)
 
     def run(self, order: BatchOrder | MergeOrder) -> BatchResult | DataFile:
         """Have an order done. Raises WorkerDied, or the error that the child met."""
+        answer = self._asked(order)
+        assert isinstance(answer, BatchResult | DataFile)
+        return answer
+
+    def run_job(self, order: JobOrder) -> JobOutput | JobFailure:
+        """Have a job done. Raises WorkerDied."""
+        answer = self._asked(order)
+        assert isinstance(answer, JobOutput | JobFailure)
+        return answer
+
+    def _asked(self, order: Order) -> Answer:
         with self._lock:
             self.start()
             self._send(order)
             answer = self._receive()
-        if isinstance(answer, BatchResult | DataFile):
-            return answer
-        raise answer.as_error() if isinstance(answer, Failure) else WorkerDied("An answer of another kind came.")
+        if isinstance(answer, Failure):
+            raise answer.as_error()
+        return answer
 
     def begin(self, order: QueryOrder) -> None:
         """Send a query; then call `next_answer` until an End or a Failure comes."""
@@ -93,9 +111,13 @@ class Worker:
         return self._receive()
 
     def kill(self) -> None:
-        """End the child at once. Whoever waits for it gets WorkerDied."""
-        if self._process:
-            self._process.kill()
+        """End the child at once, and what a job started. Whoever waits for it gets WorkerDied."""
+        process = self._process
+        if process and self.kind == "job":
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        elif process:
+            process.kill()
 
     def stop(self, wait_s: float = 5.0) -> None:
         """Let the child end; kill it if it does not."""
@@ -165,7 +187,7 @@ def main(kind: str) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     orders, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a stray print must not end up between the messages
-    serve = _serve_convert if kind == "convert" else _serve_query
+    serve = {"convert": _serve_convert, "query": _serve_query, "job": _serve_job}[kind]
     try:
         for answer in serve(_orders(orders)):
             _write(answers, answer)
@@ -202,19 +224,33 @@ def _serve_convert(orders: Iterator[Order]) -> Iterator[Answer]:
         gc.collect()
 
 
-def _serve_query(orders: Iterator[Order]) -> Iterator[Answer]:
+def _serve_job(orders: Iterator[Order]) -> Iterator[Answer]:
+    from datawarehouse.jobs.execute import execute
+
+    engine = _engine(orders)
+    order = next(orders)
+    assert isinstance(order, JobOrder)
+    yield execute(order, engine.query)
+
+
+def _engine(orders: Iterator[Order]) -> Engine:
+    """The engine that the first order asks for."""
     from datawarehouse.catalog.catalog import Catalog
     from datawarehouse.folder import catalog_path
     from datawarehouse.query.engine import Engine, Limits
-    from datawarehouse.query.formats import encoded
     from datawarehouse.runtime.reader import read_json
 
     setup = next(orders)
     assert isinstance(setup, QuerySetup)
     folder = Path(setup.folder)
     limits = Limits(setup.time_max_s, setup.memory_bytes_max, setup.threads, setup.result_rows_max)
-    catalog = Catalog(catalog_path(folder), writable=False)
-    engine = Engine(setup.database, catalog, folder, limits, read_json)
+    return Engine(setup.database, Catalog(catalog_path(folder), writable=False), folder, limits, read_json)
+
+
+def _serve_query(orders: Iterator[Order]) -> Iterator[Answer]:
+    from datawarehouse.query.formats import encoded
+
+    engine = _engine(orders)
     engine.warm_up()
     for order in orders:
         assert isinstance(order, QueryOrder)

@@ -14,7 +14,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -36,6 +36,8 @@ from datawarehouse.server.kinesis import Kinesis
 from datawarehouse.server.query import Queries
 
 log = logging.getLogger("datawarehouse.server")
+
+T = TypeVar("T")
 
 _LOCAL_HOST = re.compile(r"(?:localhost|[a-z0-9.-]+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?", re.IGNORECASE)
 _EVENTS = re.compile(r"/v1/tables/([^/]+)/events")
@@ -60,6 +62,7 @@ class Admin:
     token: str
     status: Callable[[], dict[str, Any]]
     flush: Callable[[], Awaitable[None]]
+    run: Callable[[str, int | None], Awaitable[dict[str, Any]]]
     register_partition: Callable[[str, list[str], str | None], None]
     not_ready: Callable[[], str]
 
@@ -121,7 +124,7 @@ class App:
                 )
 
     async def _administrate(self, request: Request) -> Response:
-        if not hmac.compare_digest(request.header(b"authorization"), f"Bearer {self.admin.token}"):
+        if not hmac.compare_digest(request.header(b"authorization").encode(), f"Bearer {self.admin.token}".encode()):
             return error_response(
                 401, "Unauthorized", "This needs the token of the data folder's lock file, which the dw command reads."
             )
@@ -131,8 +134,11 @@ class App:
             case "POST", "/v1/admin/flush":
                 await self.admin.flush()
                 return json_response(200, {"flushed": True})
+            case "POST", "/v1/admin/run":
+                wanted = _decoded(_Run, await request.body(self.request_bytes_max))
+                return json_response(200, await self.admin.run(wanted.job, wanted.at_ms))
             case "POST", "/v1/admin/partitions":
-                asked = _partition(await request.body(self.request_bytes_max))
+                asked = _decoded(_Partition, await request.body(self.request_bytes_max))
                 self.admin.register_partition(asked.table, asked.values, asked.location)
                 return json_response(200, {"registered": True})
             case _:
@@ -145,11 +151,16 @@ class _Partition(msgspec.Struct):
     location: str | None = None
 
 
-def _partition(body: bytes) -> _Partition:
+class _Run(msgspec.Struct):
+    job: str
+    at_ms: int | None = None
+
+
+def _decoded(kind: type[T], body: bytes) -> T:
     try:
-        return msgspec.json.decode(body, type=_Partition)
+        return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"The body is not a partition: {error}.") from None
+        raise BadRequest(f"The body is not what this takes: {error}.") from None
 
 
 def _foreign(request: Request) -> Response | None:

@@ -45,8 +45,8 @@ class _PlainPutRecords(msgspec.Struct):
     """A request that is in order and has no hash keys."""
 
     Records: Annotated[list[_Record], msgspec.Meta(min_length=1, max_length=RECORDS_MAX)]
-    StreamName: str | None = None
-    StreamARN: str | None = None
+    StreamName: Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_.-]{1,128}$")] | None = None
+    StreamARN: Annotated[str, msgspec.Meta(pattern=r"^arn:aws.*:kinesis:.*:\d{12}:stream/\S+$")] | None = None
 
 
 _PLAIN_PUT_RECORDS = msgspec.json.Decoder(_PlainPutRecords)

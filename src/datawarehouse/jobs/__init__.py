@@ -1,0 +1,1 @@
+"""What happens on a schedule: the jobs of batch input tables."""
