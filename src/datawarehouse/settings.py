@@ -62,7 +62,7 @@ SETTINGS = (
     Setting("convert_processes", 1, "processes", "How many processes convert.", 1, 64),
     Setting("convert_interval_ms", 500, "milliseconds", "How long events wait for conversion to begin.", 10, 60_000),
     Setting("batch_bytes_max", 32 * MIB, "bytes", "How much of a table's journal is converted at once.", 1024),
-    Setting("merge_bytes", 64 * MIB, "bytes", "Fresh files of an hour are merged at this size together.", MIB),
+    Setting("merge_bytes", 32 * MIB, "bytes", "Fresh files of an hour are merged at this size together.", MIB),
     # Answering queries
     Setting("query_processes", 2, "processes", "How many queries run at once.", 1, 64),
     Setting("query_waiting_max", 32, "queries", "How many queries wait for their turn; more are refused."),
