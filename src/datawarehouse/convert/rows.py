@@ -62,33 +62,45 @@ class RowConverter:
             log.exception("the fast conversion failed; going record by record")
             batch, others = arrow_rows([], self.schema), dict.fromkeys(range(len(records)))
         rows = Rows([batch] if batch.num_rows else [])
-        exact: list[tuple[Any, ...]] = []
+        exact: list[tuple[int, list[tuple[Any, ...]]]] = []
         for place, finding in others.items():
             if isinstance(finding, Reason):
                 rows.rejects.append((place, finding))
                 continue
+            if finding is not None and finding in self._rule_of:
+                found = self._fault(records[place], finding)
+                if found:
+                    rows.rejects.append((place, found))
+                    continue
             try:
                 packed = self._packed(records[place])
                 if packed:
                     rows.batches.append(packed)
                 else:
-                    exact += self._exact(records[place], finding)
+                    exact.append((place, self._exact(records[place])))
             except Reject as reject:
                 rows.rejects.append((place, reject.reason))
             except RecursionError:
                 rows.rejects.append((place, Reason(*_TOO_DEEP)))
             except Exception as error:
-                log.exception("a record could not be converted and is kept as a reject")
-                fault = f"a value at which conversion failed ({type(error).__name__}: {error})"
-                rows.rejects.append((place, Reason(MALFORMED_DATA, "a value that can be converted", fault)))
+                rows.rejects.append((place, _unforeseen(error)))
         if exact:
-            rows.batches.append(arrow_rows(exact, self.schema))
+            try:
+                rows.batches.append(arrow_rows([row for _, found in exact for row in found], self.schema))
+            except Exception:
+                self._one_by_one(exact, rows)
         return rows
 
-    def _exact(self, record: bytes, suspect: str | None) -> list[tuple[Any, ...]]:
-        """As `exact`, faster for most records; begins with the column at which the fast path stumbled."""
-        if suspect in self._rule_of:
-            self._check(record, suspect)
+    def _one_by_one(self, exact: list[tuple[int, list[tuple[Any, ...]]]], rows: Rows) -> None:
+        """Rows that cannot all become Arrow's; those of each record by themselves."""
+        for place, found in exact:
+            try:
+                rows.batches.append(arrow_rows(found, self.schema))
+            except Exception as error:
+                rows.rejects.append((place, _unforeseen(error)))
+
+    def _exact(self, record: bytes) -> list[tuple[Any, ...]]:
+        """As `exact`, faster for most records."""
         found = literals(record)
         if found is None:
             return self.exact(record)
@@ -99,15 +111,15 @@ class RowConverter:
             raise twice([name.lower() for name in found])
         return [by_name(self._names, self._rules, [value_of(lowered.get(name)) for name in self._names])]
 
-    def _check(self, record: bytes, column: str) -> None:
-        """Raise Reject if the value of this one column cannot be converted."""
+    def _fault(self, record: bytes, column: str) -> Reason | None:
+        """Why the value of the column at which the fast path stumbled cannot be converted, if it is so simple."""
         try:
-            value = value_of(self._only[column].decode(record).value)
-            self._rule_of[column](value)
+            self._rule_of[column](value_of(self._only[column].decode(record).value))
         except Reject as reject:
-            raise reject.within(column) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return  # the exact way will tell
+            return reject.within(column).reason
+        except Exception:  # the exact way will tell
+            return None
+        return None
 
     def exact(self, record: bytes) -> list[tuple[Any, ...]]:
         """The rows of a record by the exact rules. Raises Reject."""
@@ -132,6 +144,13 @@ class RowConverter:
             return None
         batch, others = self._fast.convert(lines, record)
         return None if others else batch
+
+
+def _unforeseen(error: Exception) -> Reason:
+    """The reason for a fault of the program's own: it costs one record, and is told in the log."""
+    log.error("a record could not be converted and is kept as a reject", exc_info=error)
+    fault = f"a value at which conversion failed ({type(error).__name__}: {error})"
+    return Reason(MALFORMED_DATA, "a value that can be converted", fault)
 
 
 def arrow_rows(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
