@@ -3,7 +3,7 @@
 Method: 300,000 events of about 470 bytes, in a journal. Each round runs, in this process, pinned to one core: a batch
 conversion with all that belongs to it (journal read and checked, rows, rejects, Parquet written and synced), at 0, 5
 and 50 % bad records of ten kinds; and the baseline, DuckDB's unchecked `COPY (FROM read_json(columns=...))` of the same
-clean events to Parquet with one thread. Medians of 5 interleaved rounds, and of the ratios within a round.
+clean events to Parquet with one thread. Medians of 9 interleaved rounds, and of the ratios within a round.
 """
 
 import gc
@@ -26,7 +26,7 @@ from datawarehouse.convert.orders import BatchOrder
 from datawarehouse.durable import LOCAL_DISK
 from datawarehouse.journal.journal import Journal, entry_of
 
-EVENTS, ROUNDS = 300_000, int(os.environ.get("BENCH_ROUNDS", 5))
+EVENTS, ROUNDS = 300_000, int(os.environ.get("BENCH_ROUNDS", 9))
 SHARES = {"clean": 0.0, "5 % bad": 0.05, "50 % bad": 0.5}
 FAULTS = (
     lambda e: e[: len(e) // 2],
