@@ -44,10 +44,16 @@ class Producer(threading.Thread):
             try:
                 self.send(self, ids)
             except (OSError, http.client.HTTPException):
-                self.connection = None  # nobody knows whether these were taken
+                self.disconnect()  # nobody knows whether these were taken
                 time.sleep(0.01)
             else:
                 self.acknowledged.update(ids)
+        self.disconnect()
+
+    def disconnect(self):
+        if self.connection:
+            self.connection.close()
+        self.connection = None
 
     def post(self, path, body, headers):
         if self.connection is None:

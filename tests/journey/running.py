@@ -100,7 +100,8 @@ class Running:
 
     def children(self):
         """The command lines of the child processes, by pid."""
-        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,command="], capture_output=True, text=True).stdout
+        wide = ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="]  # -ww: whole lines, whatever COLUMNS says
+        listed = subprocess.run(wide, capture_output=True, text=True).stdout
         rows = (line.split(maxsplit=2) for line in listed.splitlines())
         return {int(row[0]): row[2] for row in rows if int(row[1]) == self.process.pid and len(row) == 3}
 

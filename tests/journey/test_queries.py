@@ -202,9 +202,10 @@ def test_too_many_queries_wait_and_more_are_refused(tmp_path):
 
 def test_a_query_child_that_is_killed_is_replaced(filled):
     assert filled.query("select 1 as one") == [{"one": 1}]
-    for pid, command in filled.children().items():
-        if "query" in command:
-            os.kill(pid, signal.SIGKILL)
+    queries = [pid for pid, command in filled.children().items() if "query" in command]
+    assert queries
+    for pid in queries:
+        os.kill(pid, signal.SIGKILL)
     assert filled.query("select count(*) as c from clicks where id like 'e%'") == [{"c": 3}]
 
 
