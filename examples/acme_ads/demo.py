@@ -15,7 +15,7 @@ from traffic import traffic
 
 HERE = Path(__file__).parent
 DW = str(Path(sys.executable).parent / "dw")
-SEED, IMPRESSIONS, MALFORMED = 7, 20_000, 0.01
+SEED, EVENTS, MALFORMED = 7, 20_000, 0.01
 RECORDS_IN_A_CALL = 500
 
 CLICK_THROUGH = """
@@ -78,7 +78,7 @@ def send(url: str) -> int:
         sent += len(waiting[stream])
         waiting[stream] = []
 
-    for stream, key, event in traffic(SEED, IMPRESSIONS, MALFORMED):
+    for stream, key, event in traffic(SEED, EVENTS, MALFORMED):
         waiting[stream].append({"Data": event, "PartitionKey": key})
         if len(waiting[stream]) == RECORDS_IN_A_CALL:
             put(stream)
