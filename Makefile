@@ -16,7 +16,12 @@ $(READY): requirements/dev.txt pyproject.toml
 demo: $(READY)  ## the example, end to end: events in, click-through rate out
 	$(BIN)/python examples/acme_ads/demo.py
 
-test: $(READY)  ## all tests
+test: $(READY)  ## all tests; with those of PySpark where there is Java (a download of 450 MB, once)
+	@if java -version >/dev/null 2>&1 && ! [ $(VENV)/.spark -nt requirements/spark.txt ]; then \
+		echo "Java is here: installing PySpark for its tests"; \
+		{ $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/spark.txt && \
+		touch $(VENV)/.spark; } || echo "PySpark could not be installed; its tests are skipped"; \
+	fi
 	$(BIN)/python -m pytest -n 2 $(TESTS)
 
 lint: $(READY)

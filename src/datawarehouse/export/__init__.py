@@ -1,0 +1,1 @@
+"""Letting other engines read the live files: links to them, and the DDL or view that names the links."""
