@@ -1,0 +1,74 @@
+"""Which default quotas of an AWS account a warehouse exceeds, so that they can be raised before it is deployed (pure).
+
+A quota is per account and Region; what else runs there is not known here. None of them depends on how often files are
+flushed or partitions registered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable, Table
+
+REGION = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a warehouse needs in one Region. functions, queries: how many run at once when all jobs are due together."""
+
+    shards: int
+    delivery_streams: int
+    tables: int
+    functions: int
+    queries: int
+    on_demand_streams: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A quota of a service: its default in the Region, and what is needed."""
+
+    service: str
+    name: str
+    default: int
+    needed: int
+
+
+def need_of(tables: Iterable[Table]) -> Need:
+    """What these tables need: a delivery stream for each streaming input table, a Lambda function that registers its
+    partitions, and for each batch input table a function that has one query running.
+    """
+    declared = list(tables)
+    streaming = [table for table in declared if isinstance(table, StreamingInputTable)]
+    jobs = sum(isinstance(table, BatchInputTable) for table in declared)
+    return Need(
+        shards=sum(table.input_stream_shard_count for table in streaming),
+        delivery_streams=len(streaming),
+        tables=len(declared),
+        functions=len(streaming) + jobs,
+        queries=jobs,
+    )
+
+
+def quotas_to_raise(need: Need, region: str = REGION) -> list[Quota]:
+    """The quotas whose default is less than what is needed.
+
+    Defaults: "Quotas and limits" of Kinesis Data Streams, of Firehose (the model of its API), of
+    Glue, of Lambda and of Athena. New accounts can have less. Where Athena's differs by Region and is not known, it is
+    the least of all Regions.
+    """
+    quotas = [
+        Quota("Kinesis Data Streams", "provisioned shards", _SHARDS.get(region, 200), need.shards),
+        Quota("Kinesis Data Streams", "on-demand streams", 50, need.on_demand_streams),
+        Quota("Data Firehose", "Firehose streams", 5_000, need.delivery_streams),
+        Quota("Glue Data Catalog", "tables of a database", 200_000, need.tables),
+        Quota("Lambda", "concurrent executions", 1_000, need.functions),
+        Quota("Athena", "active DML queries", _DML_QUERIES.get(region, 20), need.queries),
+    ]
+    return [quota for quota in quotas if quota.needed > quota.default]
+
+
+_SHARDS = {"us-east-1": 500, "us-west-2": 500, "eu-west-1": 500}
+_DML_QUERIES = {"us-east-1": 200, "us-west-2": 150}

@@ -1,0 +1,286 @@
+"""What streams and jobs cost on AWS in a day. Pure, but for reading the price file of this folder.
+
+1. `amounts`: what AWS counts in a day, for each price: shard-hours, bytes rounded up by the record, requests.
+2. `bill`: amounts times prices, less what is free.
+3. `alternatives`: the bills with one setting changed, the cheapest first.
+
+Money and quantities are exact fractions; they are rounded where they are printed. The formulas and what is left out:
+docs/reference/cost.md.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from importlib.resources import files
+from math import ceil
+
+from datawarehouse.definition.schedule import Rate, parse_schedule
+from datawarehouse.definition.tables import shards_needed
+
+SECONDS_PER_DAY = 86_400
+DAYS_PER_MONTH = 30
+BUFFER_BYTES = 128 * 1024 * 1024
+"""Firehose with format conversion writes an object at the latest when its buffer has 128 MiB."""
+PARALLEL_BUFFERS = 10
+"""Firehose scales out into buffers of their own, each with its objects: ten times the number of full buffers."""
+FLUSH_INTERVAL_SECONDS_MAX = 900
+PACKED_BYTES = 25_000
+"""Into how many bytes of events producers pack: a payload unit of 25 KB, with room for line ends and larger events."""
+
+PROVISIONED = "provisioned"
+ON_DEMAND = "on-demand"
+ADVANTAGE = "on-demand-advantage"
+MODES = {
+    PROVISIONED: ("kinesis_shard_hours", "kinesis_put_units"),
+    ON_DEMAND: ("kinesis_on_demand_in", "kinesis_on_demand_out", "kinesis_on_demand_hours"),
+    ADVANTAGE: ("kinesis_advantage_in", "kinesis_advantage_out"),
+}
+"""The modes of a stream, and the prices of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars for `unit_size` of what is counted; the fields are those of prices.toml."""
+
+    service: str
+    counted: str
+    unit: str
+    unit_size: int
+    usd: Decimal
+    date: str
+    source: str
+    stated_by: str
+    confirmed: bool
+    record_rounding_bytes: int = 1
+    free_per_month: int = 0
+    tier_per_month: int | None = None
+    commitment_per_second: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """The price file. region: the AWS Region of the prices; compiled: YYYY-MM."""
+
+    region: str
+    compiled: str
+    of: Mapping[str, Price]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The input stream of a table, its load on an average day, and its settings.
+
+    shard_count: None for as many as the load needs. partition_runs_per_day: how often the partition registrar runs.
+    retention_days: how long S3 keeps the data; 0 leaves storage out.
+    """
+
+    table: str
+    events_per_day: Fraction
+    event_bytes: int
+    shard_count: int | None = None
+    flush_interval_seconds: int = FLUSH_INTERVAL_SECONDS_MAX
+    partition_runs_per_day: Fraction = Fraction(24)
+    retention_days: int = 0
+    events_per_record: int = 1
+
+    @property
+    def records_per_day(self) -> Fraction:
+        return self.events_per_day / self.events_per_record
+
+    @property
+    def record_bytes(self) -> int:
+        """Of the data of a record: its events, with a line end between them."""
+        return self.events_per_record * (self.event_bytes + 1) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """What holds for all streams and jobs.
+
+    headroom: the peak over the average. parquet_ratio: bytes of events over bytes of Parquet. free_tier: whether what
+    AWS gives each account free is still unused.
+    """
+
+    mode: str = PROVISIONED
+    headroom: Fraction = Fraction(2)
+    parquet_ratio: Fraction = Fraction(5)
+    queries_tb_per_day: Fraction = Fraction(0)
+    job_runs_per_day: Fraction = Fraction(0)
+    job_seconds: Fraction = Fraction(60)
+    job_memory_gb: Fraction = Fraction(1)
+    free_tier: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a bill: quantity in units of the price, US dollars for a day."""
+
+    price: Price
+    quantity: Fraction
+    usd: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """The bill of a day with one setting changed, in US dollars."""
+
+    setting: str
+    usd: Fraction
+
+
+def read_prices() -> Prices:
+    """The prices that came with this release."""
+    text = (files("datawarehouse.aws") / "prices.toml").read_text(encoding="utf-8")
+    found = tomllib.loads(text, parse_float=Decimal)
+    region, compiled = found.pop("region"), found.pop("compiled")
+    return Prices(region, compiled, {name: Price(**fields) for name, fields in found.items()})
+
+
+def rounded_up(size: int, step: int) -> int:
+    """The next multiple of `step` that is not less than `size`."""
+    return -(-size // step) * step
+
+
+def shards(stream: Stream, headroom: Fraction) -> int:
+    """How many shards the stream has: those declared, else those of the average load times the headroom.
+
+    A peak that one shard takes needs one.
+    """
+    if stream.shard_count is not None:
+        return stream.shard_count
+    per_second = stream.records_per_day / SECONDS_PER_DAY
+    if shards_needed(per_second * headroom, stream.record_bytes) == 1:
+        return 1
+    return ceil(headroom * shards_needed(per_second, stream.record_bytes))
+
+
+def objects_per_day(stream: Stream, shard_count: int) -> Fraction:
+    """The objects that Firehose writes: by full buffers or by the interval, whichever are more.
+
+    At each interval the buffer of every shard becomes an object, but no object is without a record.
+    """
+    by_size = PARALLEL_BUFFERS * stream.records_per_day * stream.record_bytes / BUFFER_BYTES
+    by_interval = Fraction(shard_count * SECONDS_PER_DAY, stream.flush_interval_seconds)
+    return min(max(by_size, by_interval), stream.records_per_day)
+
+
+def amounts(streams: Sequence[Stream], assumptions: Assumptions, prices: Prices) -> dict[str, Fraction]:
+    """What AWS counts in a day, by the name of its price, in the order of a bill; each a plain number or bytes."""
+
+    def total(of: Callable[[Stream], Fraction | int]) -> Fraction:
+        return Fraction(sum(of(stream) for stream in streams))
+
+    def rounded_bytes(name: str) -> Fraction:
+        step = prices.of[name].record_rounding_bytes
+        return total(lambda stream: stream.records_per_day * rounded_up(stream.record_bytes, step))
+
+    def shard_count(stream: Stream) -> int:
+        return shards(stream, assumptions.headroom)
+
+    registrations = total(lambda stream: stream.partition_runs_per_day)
+    counted = {
+        "kinesis_shard_hours": total(lambda stream: 24 * shard_count(stream)),
+        "kinesis_put_units": rounded_bytes("kinesis_put_units") / prices.of["kinesis_put_units"].record_rounding_bytes,
+        "kinesis_on_demand_in": rounded_bytes("kinesis_on_demand_in"),
+        "kinesis_on_demand_out": rounded_bytes("kinesis_on_demand_out"),
+        "kinesis_on_demand_hours": Fraction(24 * len(streams)),
+        "kinesis_advantage_in": rounded_bytes("kinesis_advantage_in"),
+        "kinesis_advantage_out": rounded_bytes("kinesis_advantage_out"),
+        "firehose_ingest": rounded_bytes("firehose_ingest"),
+        "firehose_conversion": rounded_bytes("firehose_conversion"),
+        "s3_put": total(lambda stream: objects_per_day(stream, shard_count(stream))),
+        "s3_storage": total(lambda stream: stream.events_per_day * stream.event_bytes * stream.retention_days)
+        / assumptions.parquet_ratio
+        / DAYS_PER_MONTH,
+        "glue_requests": registrations,
+        "lambda_requests": registrations + assumptions.job_runs_per_day,
+        "lambda_gb_seconds": assumptions.job_runs_per_day * assumptions.job_seconds * assumptions.job_memory_gb,
+        "athena_scanned": assumptions.queries_tb_per_day * prices.of["athena_scanned"].unit_size,
+    }
+    others = {name for mode, names in MODES.items() if mode != assumptions.mode for name in names}
+    return {name: amount for name, amount in counted.items() if name not in others}
+
+
+def bill(streams: Sequence[Stream], assumptions: Assumptions, prices: Prices) -> list[Line]:
+    """The lines of a day's bill."""
+    return [
+        _line(prices.of[name], amount, assumptions.free_tier)
+        for name, amount in amounts(streams, assumptions, prices).items()
+    ]
+
+
+def total_usd(lines: Iterable[Line]) -> Fraction:
+    return sum((line.usd for line in lines), Fraction(0))
+
+
+def beyond_first_tier(lines: Iterable[Line]) -> list[Line]:
+    """The lines of which a month has more than their price is for; AWS takes less for the rest."""
+    return [
+        line
+        for line in lines
+        if line.price.tier_per_month is not None
+        and line.quantity * line.price.unit_size * DAYS_PER_MONTH > line.price.tier_per_month
+    ]
+
+
+def alternatives(streams: Sequence[Stream], assumptions: Assumptions, prices: Prices) -> list[Alternative]:
+    """The bills with one setting changed for all streams, the cheapest first."""
+
+    def changed(setting: str, to: Sequence[Stream], under: Assumptions = assumptions) -> Alternative:
+        return Alternative(setting, total_usd(bill(to, under, prices)))
+
+    found = [
+        changed(f"--mode {mode}", streams, replace(assumptions, mode=mode))
+        for mode in MODES
+        if mode != assumptions.mode
+    ]
+    unit_bytes = prices.of["kinesis_put_units"].record_rounding_bytes
+    packed = [packed_stream(stream, unit_bytes, assumptions.headroom) for stream in streams]
+    counts = sorted({stream.events_per_record for stream in packed})
+    if any(after.events_per_record > before.events_per_record for before, after in zip(streams, packed, strict=True)):
+        how = f"--events-per-record {counts[0]}" if len(counts) == 1 else f"records of about {PACKED_BYTES} bytes"
+        found.append(changed(f"{how}, packed by producers; not proven on AWS", packed))
+    fitted = [_with_shards_at_most_needed(stream, assumptions.headroom) for stream in streams]
+    if fitted != list(streams) and assumptions.mode == PROVISIONED:
+        fewer = ", ".join(f"{stream.shard_count} for {stream.table}" for stream in fitted if stream not in streams)
+        found.append(changed(f"fewer shards: {fewer}", fitted))
+    calm = [replace(stream, flush_interval_seconds=FLUSH_INTERVAL_SECONDS_MAX) for stream in streams]
+    if calm != list(streams):
+        found.append(changed(f"a flush interval of {FLUSH_INTERVAL_SECONDS_MAX} s", calm))
+    return sorted(found, key=lambda alternative: alternative.usd)
+
+
+def packed_stream(stream: Stream, unit_bytes: int, headroom: Fraction) -> Stream:
+    """The stream with as many events in a record as fit into one payload unit, and no more shards than that needs."""
+    fitting = min(PACKED_BYTES // stream.event_bytes, (unit_bytes + 1) // (stream.event_bytes + 1))
+    packed = replace(stream, events_per_record=max(stream.events_per_record, fitting))
+    return _with_shards_at_most_needed(packed, headroom)
+
+
+def runs_per_day(schedule_expression: str) -> Fraction:
+    """How often a schedule is due, on the average day of a year of 365; a cron's years are not looked at."""
+    schedule = parse_schedule(schedule_expression)
+    if isinstance(schedule, Rate):
+        return Fraction(SECONDS_PER_DAY, int(schedule.interval.total_seconds()))
+    days = sum(len(schedule.days(_YEAR, month)) for month in schedule.months)
+    return Fraction(days * len(schedule.hours) * len(schedule.minutes), 365)
+
+
+_YEAR = 2027  # any that is not a leap year
+
+
+def _line(price: Price, amount: Fraction, free_tier: bool) -> Line:
+    amount = max(amount, Fraction(price.commitment_per_second * SECONDS_PER_DAY))
+    free = Fraction(price.free_per_month, DAYS_PER_MONTH) if free_tier else Fraction(0)
+    billed = max(amount - free, Fraction(0))
+    return Line(price, amount / price.unit_size, billed / price.unit_size * Fraction(price.usd))
+
+
+def _with_shards_at_most_needed(stream: Stream, headroom: Fraction) -> Stream:
+    if stream.shard_count is None:
+        return stream
+    return replace(stream, shard_count=min(stream.shard_count, shards(replace(stream, shard_count=None), headroom)))
