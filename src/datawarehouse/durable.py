@@ -12,6 +12,7 @@ The promises, each kept by the order of steps inside one function:
 5. `make_folder`, `remove`: the change of the parent folder is synced.
 
 `Disk` is the seam: `LocalDisk` is the operating system; the tests put a model of a disk that loses power there.
+Below a folder that was given to `leave_unsynced` nothing is synced: what a test writes need not survive a power loss.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class _LocalFile:
     def __init__(self, path: Path, new: bool) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if new else 0)
         self._fd = os.open(path, flags, 0o644)
+        self._syncs = not _is_unsynced(path)
 
     def write(self, buffers: Sequence[bytes]) -> None:
         for start in range(0, len(buffers), _WRITEV_BUFFERS_MAX):
@@ -68,7 +70,8 @@ class _LocalFile:
                     rest = rest[os.write(self._fd, rest) :]
 
     def sync(self) -> None:
-        _sync(self._fd)
+        if self._syncs:
+            _sync(self._fd)
 
     def truncate(self, size: int) -> None:
         os.ftruncate(self._fd, size)
@@ -108,6 +111,8 @@ class LocalDisk:
         path.mkdir()
 
     def sync_folder(self, path: Path) -> None:
+        if _is_unsynced(path):
+            return
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(fd)
@@ -124,6 +129,20 @@ def _sync(fd: int) -> None:
 
 
 LOCAL_DISK = LocalDisk()
+
+_unsynced: set[Path] = set()
+
+
+def leave_unsynced(folder: Path, *, leave: bool = True) -> None:
+    """Sync nothing below a folder from now on, or sync again."""
+    if leave:
+        _unsynced.add(folder)
+    else:
+        _unsynced.discard(folder)
+
+
+def _is_unsynced(path: Path) -> bool:
+    return bool(_unsynced) and any(path.is_relative_to(folder) for folder in _unsynced)
 
 
 class AppendFile:

@@ -63,6 +63,19 @@ SETTINGS = (
     Setting("convert_interval_ms", 500, "milliseconds", "How long events wait for conversion to begin.", 10, 60_000),
     Setting("batch_bytes_max", 32 * MIB, "bytes", "How much of a table's journal is converted at once.", 1024),
     Setting("merge_bytes", 32 * MIB, "bytes", "Fresh files of an hour are merged at this size together.", MIB),
+    # Compacting and expiring
+    Setting("compact_bytes", 128 * MIB, "bytes", "Files of a closed hour are compacted up to this size.", MIB),
+    Setting("compact_after_hours", 2, "hours", "So many of the newest closed hours are not compacted yet.", 0, 8760),
+    Setting(
+        "compact_bytes_per_minute",
+        GIB,
+        "bytes",
+        "How much compaction reads in a minute, in the background; 0 turns that off.",
+    ),
+    Setting("run_retention_days", 90, "days", "How long the records of job runs are kept.", 1, 36_500),
+    Setting("export_engines", "", "engines", "Exports to refresh after each compaction: duckdb, spark, trino, glue."),
+    Setting("export_folder", "export", "folder", "Where these exports are."),
+    Setting("export_location", "", "URI", "Where engines find that folder, if it is copied; glue needs one."),
     # Answering queries
     Setting("query_processes", 2, "processes", "How many queries run at once.", 1, 64),
     Setting("query_waiting_max", 32, "queries", "How many queries wait for their turn; more are refused."),
@@ -73,7 +86,13 @@ SETTINGS = (
     # Running jobs, by default within the limits of AWS Lambda
     Setting("job_time_max_s", 900, "seconds", "A run of a job is ended after this time.", 1, 86_400),
     Setting("job_memory_bytes_max", 3 * GIB, "bytes", "The memory that a run may use (Linux).", 64 * MIB),
-    Setting("job_scratch_bytes_max", 512 * MIB, "bytes", "The largest file that a run may write.", MIB),
+    Setting(
+        "job_scratch_bytes_max",
+        512 * MIB,
+        "bytes",
+        "The largest file that a run may write, and all that its folder may hold.",
+        MIB,
+    ),
     Setting("stop_time_max_s", 10, "seconds", "How long a clean stop may take.", 1, 3600),
 )
 

@@ -189,7 +189,7 @@ def test_the_ledger_closes(opened, clock):
             warehouse.put("clicks", ['{"n":1}{"n":2}', "bad", {"n": n}])
             warehouse.flush()
             clock.now += HOUR // 2
-        ledger = warehouse.catalog._rows(
+        ledger = warehouse.catalog.rows(
             "select table_name, partition, received_records, stored_records, stored_rows, rejected_records from ledger"
             " order by partition"
         )
@@ -209,3 +209,14 @@ def test_the_ledger_closes(opened, clock):
             assert sum(last - first + 1 for first, last in spans) == received
         assert sum(row[2] for row in ledger) == 15
         assert datetime.fromtimestamp(clock.now / 1000, UTC).hour == 9
+
+
+def test_columns_may_be_called_as_what_the_engine_adds(tmp_path):
+    columns = {"filename": "string", "file_row_number": "string"}
+    declared = Warehouse("w").with_streaming_input_table("t", columns)
+    with open_warehouse(declared, tmp_path / "data") as warehouse:
+        warehouse.put("t", {"filename": "one that is longer than a path", "file_row_number": "7"})
+        warehouse.flush()
+        [(hour, *row)] = warehouse.query('select inserted_at, filename, file_row_number, "$path" from t')
+        assert row[:2] == ["one that is longer than a path", "7"]
+        assert f"/t/{hour}/" in row[2]

@@ -135,7 +135,7 @@ def test_many_rows(behave, opened):
         ("job.query('select * from nothing')", "nothing"),
         ("sys.exit(3)", "SystemExit: 3"),
         ("os._exit(3)", r"The run ended its process: .*\(status 3\)"),
-        ("open(tempfile.mktemp(), 'wb').write(bytes(600 * 1024 * 1024)); result = None", "File too large|status -25"),
+        ("open(tempfile.mktemp(), 'wb').write(bytes(600 * 1024 * 1024)); result = None", "wrote a file of more than"),
     ],
 )  # fmt: skip
 def test_a_run_that_fails_is_recorded_and_leaves_the_previous_output(behave, opened, tmp_path, how, reason):
@@ -212,3 +212,36 @@ def test_a_run_that_died_with_its_owner_is_told(project, tmp_path):
     with open_warehouse(project, tmp_path / "data") as warehouse:
         [run] = warehouse.catalog.runs("behaved")
         assert (run.outcome, run.ended_ms is not None) == ("interrupted", True)
+
+
+RUNS = (
+    'select job, scheduled, "partition", attempt, cause, outcome, "rows", error from job_runs order by started, attempt'
+)
+
+
+def test_the_runs_are_a_table(behave, opened):
+    behave("result = [{'n': 1}, {'n': 2}]")
+    behave("raise RuntimeError('no luck')")
+    scheduled = AT.replace(tzinfo=None)
+    first, second = opened.query(RUNS)
+    assert first == ("behaved", scheduled, "2026/11/23/07", 1, "asked for", "succeeded", 2, None)
+    assert second[:-1] == ("behaved", scheduled, "2026/11/23/07", 1, "asked for", "failed", None)
+    assert second[-1].splitlines()[0] == "RuntimeError: no luck"
+    # Neither `rows` nor `partition` nor `error` is reserved in Trino's grammar (SqlBase.g4, nonReserved).
+    unquoted = (
+        "select rows, r.partition, error is null from job_runs as r where rows > 1 group by rows, partition, error"
+    )
+    assert list(opened.query(unquoted)) == [(2, "2026/11/23/07", True)]
+    assert list(opened.query("select count(*) from job_runs where ended >= started")) == [(2,)]
+
+
+def test_the_runs_are_a_table_of_a_running_warehouse(tmp_path):
+    (tmp_path / "how").write_text("raise RuntimeError('no luck')")
+    with running(tmp_path, declaration=MODULE) as warehouse:
+        assert warehouse.query(RUNS) == []
+        warehouse.dw("run", "behaved", "--at", "2026-11-23T08:20:00Z", check=False)
+        [run] = warehouse.query('select job, scheduled, outcome, "rows", error from job_runs')
+        assert run.pop("error").splitlines()[0] == "RuntimeError: no luck"
+        assert run == {"job": "behaved", "scheduled": "2026-11-23T08:20:00.000Z", "outcome": "failed", "rows": None}
+        found = warehouse.dw("query", "select rows, outcome from job_runs", "--output", "json")
+        assert json.loads(found.stdout) == [{"rows": None, "outcome": "failed"}]

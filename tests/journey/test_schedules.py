@@ -4,8 +4,10 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+from running import until
 
-from datawarehouse import open_warehouse
+from datawarehouse import Warehouse, open_warehouse
+from datawarehouse.testing import simulate
 
 MODULE = """
 from pathlib import Path
@@ -137,3 +139,76 @@ def test_a_clock_that_goes_back_repeats_nothing(opened, clock, ran):
         assert ran(warehouse) == []
         clock.at(8, 20)
         assert ran(warehouse) == []
+
+
+def minute(job):
+    yield {"at": f"{job.time:%H:%M}"}
+
+
+@pytest.mark.parametrize(
+    ("missed_runs", "made_up"),
+    [("latest", ["11:20"]), ("all", ["09:20", "10:20", "11:20"]), ("skip", [])],
+)
+def test_what_becomes_of_instants_that_passed_while_nothing_was_open(tmp_path, missed_runs, made_up):
+    declared = Warehouse("shop").with_batch_input_table(
+        "hourly", {"at": "string"}, minute, "cron(20 * * * ? *)", {"hour": "string"}, missed_runs=missed_runs
+    )
+
+    def scheduled(warehouse):
+        return [f"{datetime.fromtimestamp(run.scheduled_ms / 1000, UTC):%H:%M}" for run in warehouse.runs()]
+
+    with simulate(declared, tmp_path / "data", start=datetime(2026, 1, 5, 8, tzinfo=UTC)) as warehouse:
+        warehouse.advance("21m")
+        assert scheduled(warehouse) == ["08:20"]
+    with simulate(declared, tmp_path / "data", start=datetime(2026, 1, 5, 12, tzinfo=UTC)) as warehouse:
+        warehouse.advance("19m")
+        assert scheduled(warehouse) == ["08:20", *made_up]
+        warehouse.advance("1m")
+        assert scheduled(warehouse) == ["08:20", *made_up, "12:20"]
+        assert {run.outcome for run in warehouse.runs()} == {"succeeded"}
+
+
+WAITING = """
+import time
+from pathlib import Path
+from datawarehouse import Warehouse
+
+def waits(job):
+    (Path(__file__).parent / "begun").touch()
+    while (Path(__file__).parent / "blocked").exists():
+        time.sleep(0.05)
+
+warehouse = Warehouse("shop").with_batch_input_table(
+    "hourly", {"at": "string"}, waits, "cron(20 * * * ? *)", {"hour": "string"}, missed_runs="all"
+)
+"""
+
+
+def test_a_run_that_a_closing_warehouse_cut_off_is_repeated_at_the_next_start_alone(tmp_path, monkeypatch, clock):
+    (tmp_path / "declared_waiting.py").write_text(WAITING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "declared_waiting", raising=False)
+    from declared_waiting import warehouse as declared
+
+    (tmp_path / "blocked").touch()
+    with open_warehouse(declared, tmp_path / "data", {}, clock) as warehouse:
+        clock.at(12, 0)  # five instants are due, one after the other
+        warehouse.schedule.start_due()
+        until((tmp_path / "begun").exists, "the first run began")
+        warehouse.begin_closing()
+        warehouse.schedule.wait_idle()
+        warehouse.schedule.start_due()
+        warehouse.schedule.wait_idle()
+        assert [(run.outcome, run.error) for run in warehouse.catalog.runs()] == [
+            ("interrupted", "The run was ended because the warehouse was closed.")
+        ]
+    (tmp_path / "blocked").unlink()
+    with open_warehouse(declared, tmp_path / "data", {}, clock) as warehouse:
+        warehouse.schedule.start_due()
+        warehouse.schedule.wait_idle()
+        runs = [
+            (datetime.fromtimestamp(run.scheduled_ms / 1000, UTC).hour, run.attempt, run.cause, run.outcome)
+            for run in reversed(warehouse.catalog.runs())
+        ]
+    first = [(7, 1, "schedule", "interrupted"), (7, 1, "retry", "succeeded")]
+    assert runs == first + [(hour, 1, "schedule", "succeeded") for hour in (8, 9, 10, 11)]

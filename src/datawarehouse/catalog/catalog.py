@@ -11,16 +11,12 @@ longest query, because a query reads the list of files once.
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from datawarehouse.catalog.evolution import problems
-from datawarehouse.catalog.schema import SCHEMA
+from datawarehouse.catalog.runs import Runs
 from datawarehouse.definition.tables import Column, StreamingInputTable, Table
 from datawarehouse.definition.types import parse_type
 from datawarehouse.errors import SchemaChangeRefused
@@ -43,6 +39,7 @@ class File:
     bytes: int
     id: int = 0
     created_ms: int = 0
+    compacted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,32 +63,29 @@ class HourEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What the live files of a partition hold, in rows and rejected records."""
+
+    table: str
+    partition: str
+    files: int
+    rows: int
+    rejects: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
-    """The ledger and the live files of a table, summed over its partitions."""
+    """The ledger and the live files of a table, summed over its partitions. rows: those that are live."""
 
     received: int
     stored: int
     rows: int
     rejected: int
+    deduplicated: int
+    expired: int
     files: int
     bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One attempt of a job. outcome: "running", "succeeded", "failed" or "interrupted" (the owner died meanwhile)."""
-
-    id: int
-    job: str
-    scheduled_ms: int
-    partition: str
-    attempt: int
-    cause: str
-    started_ms: int
-    ended_ms: int | None
-    outcome: str
-    rows: int | None
-    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,52 +108,14 @@ class Partition:
     location: str | None
 
 
-class Catalog:
+class Catalog(Runs):
     """The catalog of one data folder. One writer; a reader needs no lock and blocks nobody."""
-
-    def __init__(self, path: Path, *, writable: bool) -> None:
-        self._lock = threading.RLock()
-        mode = "rwc" if writable else "ro"
-        self._db = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
-        )
-        self._db.execute("pragma busy_timeout = 10000")
-        if writable:
-            self._db.execute("pragma journal_mode = wal")
-            self._db.execute("pragma synchronous = full")
-            if not self._db.execute("select 1 from sqlite_schema where name = 'tables'").fetchone():
-                self._db.executescript(f"begin immediate; {SCHEMA} commit;")
-
-    def close(self) -> None:
-        with self._lock:
-            self._db.close()
-
-    @contextmanager
-    def moment(self) -> Iterator[None]:
-        """All reads inside see the catalog as it is now."""
-        with self._transaction("begin"):
-            yield
-
-    @contextmanager
-    def _transaction(self, begin: str = "begin immediate") -> Iterator[None]:
-        with self._lock:
-            self._db.execute(begin)
-            try:
-                yield
-            except BaseException:
-                self._db.execute("rollback")
-                raise
-            self._db.execute("commit")
-
-    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        with self._lock:
-            return self._db.execute(sql, parameters).fetchall()
 
     # -- tables
 
     def declare(self, warehouse: str, tables: Sequence[Table]) -> None:
         """Take over a declaration. Raises SchemaChangeRefused, with all that is in the way, and changes nothing."""
-        with self._transaction():
+        with self.transaction():
             self._db.execute("delete from warehouse")
             self._db.execute("insert into warehouse values (?)", (warehouse,))
             stored = {table.name: table for table in self._tables("")}
@@ -184,10 +140,13 @@ class Catalog:
         row = (table.name, table.kind, _to_json(table.partition_keys), table.data_format, version)
         self._db.execute("insert or replace into tables values (?, ?, ?, ?, ?, 1)", row)
         if isinstance(table, StreamingInputTable):
-            self._db.execute("insert or ignore into streams values (?, 0, 0, 0)", (table.name,))
+            self._db.execute(
+                "insert or ignore into streams (table_name, position, next_record, arrival_ms) values (?, 0, 0, 0)",
+                (table.name,),
+            )
 
     def warehouse_name(self) -> str:
-        return str(self._rows("select name from warehouse")[0][0])
+        return str(self.rows("select name from warehouse")[0][0])
 
     def tables(self) -> list[StoredTable]:
         """The declared tables, by name."""
@@ -195,22 +154,33 @@ class Catalog:
 
     def undeclared(self) -> list[str]:
         """The names of tables that have data and are no longer declared."""
-        return [name for (name,) in self._rows("select name from tables where not declared order by name")]
+        return [name for (name,) in self.rows("select name from tables where not declared order by name")]
 
     def _tables(self, where: str) -> list[StoredTable]:
         columns: dict[str, dict[int, tuple[Column, ...]]] = {}
-        for name, version, text in self._rows("select * from schemas"):
+        for name, version, text in self.rows("select * from schemas"):
             columns.setdefault(name, {})[version] = _from_json(text)
         return [
             StoredTable(name, kind, _from_json(keys), data_format, version, columns[name])
-            for name, kind, keys, data_format, version, _ in self._rows(f"select * from tables {where} order by name")
+            for name, kind, keys, data_format, version, _ in self.rows(f"select * from tables {where} order by name")
         ]
 
     # -- streams
 
     def converted(self, table: str) -> Converted:
-        row = self._rows("select position, next_record, arrival_ms from streams where table_name = ?", (table,))[0]
+        row = self.rows("select position, next_record, arrival_ms from streams where table_name = ?", (table,))[0]
         return Converted(*row)
+
+    def closed_ms(self, table: str) -> int:
+        """No record of a table's stream arrives before this instant any more."""
+        return int(self.rows("select closed_ms from streams where table_name = ?", (table,))[0][0])
+
+    def close_hours(self, table: str, before_ms: int) -> None:
+        """Note that no record of a table's stream will have arrived before an instant."""
+        with self.transaction():
+            self._db.execute(
+                "update streams set closed_ms = max(closed_ms, ?) where table_name = ?", (before_ms, table)
+            )
 
     # -- files
 
@@ -218,7 +188,7 @@ class Catalog:
         self, table: str, files: Iterable[File], hours: Iterable[HourEntry], reached: Converted, now_ms: int
     ) -> None:
         """Make the files of a batch live and its position converted, in one transaction."""
-        with self._transaction():
+        with self.transaction():
             self._add_files(files, now_ms, fresh=True)
             self._db.execute(
                 "update streams set position = ?, next_record = ?, arrival_ms = ? where table_name = ?",
@@ -236,7 +206,7 @@ class Catalog:
 
     def commit_merge(self, retired: Sequence[File], merged: File, now_ms: int, *, fresh: bool) -> None:
         """Put one file in the place of several, in one transaction."""
-        with self._transaction():
+        with self.transaction():
             self._db.executemany(
                 "update files set retired_ms = ? where id = ?", [(now_ms, file.id) for file in retired]
             )
@@ -244,13 +214,13 @@ class Catalog:
 
     def mark_merged(self, files: Iterable[File]) -> None:
         """Note that these files need no merge any more."""
-        with self._transaction():
+        with self.transaction():
             self._db.executemany("update files set fresh = 0 where id = ?", [(file.id,) for file in files])
 
     def _add_files(self, files: Iterable[File], now_ms: int, *, fresh: bool) -> None:
         self._db.executemany(
             "insert into files (table_name, kind, partition, path, schema_version, spans, records, row_count, bytes,"
-            " fresh, created_ms) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " fresh, created_ms, compacted) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     file.table,
@@ -264,10 +234,29 @@ class Catalog:
                     file.bytes,
                     fresh,
                     now_ms,
+                    file.compacted,
                 )
                 for file in files
             ],
         )
+
+    def commit_run(self, run: int, table: str, partitions: Sequence[str], files: Sequence[File], now_ms: int) -> None:
+        """Put a run's files in the place of what its partitions held, and note its success, in one transaction."""
+        with self.transaction():
+            self._db.executemany(
+                "update files set retired_ms = ? where table_name = ? and kind = ? and partition = ?"
+                " and retired_ms is null",
+                [(now_ms, table, ROWS, partition) for partition in partitions],
+            )
+            self._add_files(files, now_ms, fresh=False)
+            stored = dict.fromkeys(partitions, 0) | {file.partition: file.rows for file in files}
+            self._db.executemany(
+                "insert into ledger (table_name, partition, received_records, stored_records, stored_rows,"
+                " rejected_records) values (?, ?, 0, 0, ?, 0) on conflict do update set"
+                " stored_rows = excluded.stored_rows, expired_rows = 0",
+                [(table, partition, rows) for partition, rows in stored.items()],
+            )
+            self._end_run(run, "succeeded", sum(file.rows for file in files), None, now_ms)
 
     def fresh_files(self, table: str) -> list[File]:
         """The live files that no merge has made yet, oldest first."""
@@ -275,7 +264,7 @@ class Catalog:
 
     def partitions_between(self, table: str, kind: str, low: str | None, high: str | None) -> list[str]:
         """The partitions that have live files, from `low` to `high`, both inclusive and open if None."""
-        rows = self._rows(
+        rows = self.rows(
             "select distinct partition from files indexed by files_live"
             " where table_name = ? and kind = ? and retired_ms is null and partition between ? and ?",
             (table, kind, low or "", "\U0010ffff" if high is None else high),
@@ -287,7 +276,7 @@ class Catalog:
         found: list[tuple[str, int, int]] = []
         for start in range(0, len(partitions), 1000):
             chosen = partitions[start : start + 1000]
-            found += self._rows(
+            found += self.rows(
                 "select path, schema_version, bytes from files where table_name = ? and kind = ?"
                 f" and partition in ({','.join('?' * len(chosen))}) and retired_ms is null order by partition, id",
                 (table, kind, *chosen),
@@ -306,23 +295,119 @@ class Catalog:
             )
         return found
 
+    # -- compaction and expiry
+
+    def compactable(self, table: str, kind: str, before: str, arrangement: str | None) -> list[str]:
+        """The partitions before one that have several live files, or some not arranged so (if that is asked for)."""
+        rows = self.rows(
+            "select partition from files indexed by files_live where table_name = ?1 and kind = ?2"
+            " and retired_ms is null and partition < ?3 group by partition"
+            " having count(*) > 1 or (?4 is not null and sum(compacted is not ?4) > 0)",
+            (table, kind, before, arrangement),
+        )
+        return [partition for (partition,) in rows]
+
+    def has_fresh(self, table: str, kind: str, partition: str) -> bool:
+        """Whether a live file of a partition still waits for its first merge."""
+        return bool(
+            self.rows(
+                "select 1 from files indexed by files_fresh where table_name = ? and partition = ? and kind = ?"
+                " and fresh and retired_ms is null limit 1",
+                (table, partition, kind),
+            )
+        )
+
+    def replace_files(
+        self,
+        retired: Sequence[File],
+        added: Sequence[File],
+        now_ms: int,
+        *,
+        removed_rows: int = 0,
+        arranged: tuple[Sequence[File], str] | None = None,
+    ) -> bool:
+        """Put files in the place of others of one partition, in one transaction; False if one is live no more.
+
+        removed_rows: how many duplicates are not in the new files. arranged: files that stay, and how they are found
+        to be arranged.
+        """
+        with self.transaction():
+            stay, arrangement = arranged or ((), "")
+            ids = [file.id for file in (*retired, *stay)]
+            marks = ",".join("?" * len(ids))
+            live = self._db.execute(
+                f"select count(*) from files where retired_ms is null and id in ({marks})", ids
+            ).fetchone()[0]
+            if live < len(ids):
+                return False
+            self._db.executemany(
+                "update files set retired_ms = ? where id = ?", [(now_ms, file.id) for file in retired]
+            )
+            self._db.executemany(
+                "update files set compacted = ? where id = ?", [(arrangement, file.id) for file in stay]
+            )
+            self._add_files(added, now_ms, fresh=False)
+            if removed_rows:
+                self._db.execute(
+                    "update ledger set deduplicated_rows = deduplicated_rows + ?"
+                    " where table_name = ? and partition = ?",
+                    (removed_rows, retired[0].table, retired[0].partition),
+                )
+        return True
+
+    def partitions_before(self, table: str, before: str) -> list[Held]:
+        """What each partition before one holds in live files, rejects included; not those that wait for a merge."""
+        return self._held(table, "partition < ?", before)
+
+    def _held(self, table: str, where: str, partition: str) -> list[Held]:
+        rows = self.rows(
+            "select partition, count(*), total(case kind when 'rows' then row_count end),"
+            " total(case kind when 'rows' then 0 else row_count end), total(bytes) from files"
+            f" where table_name = ? and retired_ms is null and {where}"
+            " group by partition having not max(fresh) order by partition",
+            (table, partition),
+        )
+        return [Held(table, partition, *map(int, numbers)) for partition, *numbers in rows]
+
+    def expire(self, table: str, partition: str, now_ms: int) -> Held | None:
+        """Retire the files of a partition and note in the ledger what it held, in one transaction; what that was.
+
+        None if it holds nothing, or a merge is to come: it would put its files in the place of those that are gone.
+        """
+        with self.transaction():
+            held = next(iter(self._held(table, "partition = ?", partition)), None)
+            if held is None:
+                return None
+            self._db.execute(
+                "update files set retired_ms = ? where table_name = ? and partition = ? and retired_ms is null",
+                (now_ms, held.table, held.partition),
+            )
+            self._db.execute(
+                "insert into ledger (table_name, partition, received_records, stored_records, stored_rows,"
+                " rejected_records, expired_rows, expired_records) values (?, ?, 0, 0, 0, 0, ?, ?)"
+                " on conflict do update set expired_rows = expired_rows + excluded.expired_rows,"
+                " expired_records = expired_records + excluded.expired_records",
+                (held.table, held.partition, held.rows, held.rejects),
+            )
+        return held
+
     def retired_before(self, instant_ms: int) -> list[File]:
         """Files that were retired before an instant."""
         return self._files("retired_ms < ?", (instant_ms,))
 
     def forget(self, files: Iterable[File]) -> None:
         """Drop the rows of retired files that were deleted."""
-        with self._transaction():
+        with self.transaction():
             self._db.executemany("delete from files where id = ?", [(file.id,) for file in files])
 
     def paths(self) -> set[str]:
         """The paths of all files, live and retired."""
-        return {path for (path,) in self._rows("select path from files")}
+        return {path for (path,) in self.rows("select path from files")}
 
     def _files(self, where: str, parameters: Sequence[Any]) -> list[File]:
-        rows = self._rows(
-            "select table_name, kind, partition, path, schema_version, records, row_count, bytes, id, created_ms, spans"
-            f" from files where {where}",
+        rows = self.rows(
+            "select table_name, kind, partition, path, schema_version, records, row_count, bytes, id, created_ms,"
+            f" compacted, spans from files where {where}",
             parameters,
         )
         return [
@@ -333,93 +418,25 @@ class Catalog:
     # -- partitions of user-filled tables
 
     def register_partition(self, table: str, values: Sequence[str], location: str | None) -> None:
-        with self._transaction():
+        with self.transaction():
             self._db.execute(
                 "insert or replace into partitions values (?, ?, ?)", (table, json.dumps(list(values)), location)
             )
 
     def registered_partitions(self, table: str) -> list[Partition]:
-        rows = self._rows("select key, location from partitions where table_name = ? order by key", (table,))
+        rows = self.rows("select key, location from partitions where table_name = ? order by key", (table,))
         return [Partition(tuple(json.loads(key)), location) for key, location in rows]
-
-    # -- runs of jobs
-
-    def start_run(self, job: str, scheduled_ms: int, partition: str, *, attempt: int, cause: str, now_ms: int) -> int:
-        """Note that a run starts; its id."""
-        with self._transaction():
-            cursor = self._db.execute(
-                "insert into runs (job, scheduled_ms, partition, attempt, cause, started_ms, outcome)"
-                " values (?, ?, ?, ?, ?, ?, 'running')",
-                (job, scheduled_ms, partition, attempt, cause, now_ms),
-            )
-            return int(cursor.lastrowid or 0)
-
-    def fail_run(self, run: int, error: str, now_ms: int) -> None:
-        """Note that a run failed. What its partitions held stays."""
-        with self._transaction():
-            self._end_run(run, "failed", None, error, now_ms)
-
-    def commit_run(self, run: int, table: str, partitions: Sequence[str], files: Sequence[File], now_ms: int) -> None:
-        """Put a run's files in the place of what its partitions held, and note its success, in one transaction."""
-        with self._transaction():
-            self._db.executemany(
-                "update files set retired_ms = ? where table_name = ? and kind = ? and partition = ?"
-                " and retired_ms is null",
-                [(now_ms, table, ROWS, partition) for partition in partitions],
-            )
-            self._add_files(files, now_ms, fresh=False)
-            self._end_run(run, "succeeded", sum(file.rows for file in files), None, now_ms)
-
-    def _end_run(self, run: int, outcome: str, rows: int | None, error: str | None, now_ms: int) -> None:
-        self._db.execute(
-            "update runs set outcome = ?, row_count = ?, error = ?, ended_ms = ? where id = ?",
-            (outcome, rows, error, now_ms, run),
-        )
-
-    def interrupt_runs(self, now_ms: int) -> None:
-        """Note that what ran when an owner died did not succeed."""
-        with self._transaction():
-            self._db.execute(
-                "update runs set outcome = 'interrupted', ended_ms = ? where outcome = 'running'", (now_ms,)
-            )
-
-    def run(self, run: int) -> Run:
-        return self._runs("id = ?", (run,))[0]
-
-    def runs(self, job: str | None = None, limit: int = 100) -> list[Run]:
-        """The latest runs, of one job or of all, the newest first."""
-        return self._runs("?1 is null or job = ?1 order by id desc limit ?2", (job, limit))
-
-    def _runs(self, where: str, parameters: Sequence[Any]) -> list[Run]:
-        rows = self._rows(
-            "select id, job, scheduled_ms, partition, attempt, cause, started_ms, ended_ms, outcome, row_count, error"
-            f" from runs where {where}",
-            parameters,
-        )
-        return [Run(*row) for row in rows]
-
-    def schedule_from(self, job: str, instant_ms: int) -> None:
-        """Begin the schedule of a job that is seen for the first time."""
-        with self._transaction():
-            self._db.execute("insert or ignore into schedules values (?, ?)", (job, instant_ms))
-
-    def schedule_reached(self, job: str) -> int:
-        """The instant up to which a job's schedule was attended to."""
-        return int(self._rows("select reached_ms from schedules where job = ?", (job,))[0][0])
-
-    def reach_schedule(self, job: str, instant_ms: int) -> None:
-        with self._transaction():
-            self._db.execute("update schedules set reached_ms = ? where job = ?", (instant_ms, job))
 
     # -- accounts
 
     def totals(self, table: str) -> Totals:
-        ledger = self._rows(
-            "select total(received_records), total(stored_records), total(stored_rows), total(rejected_records)"
-            " from ledger where table_name = ?",
+        ledger = self.rows(
+            "select total(received_records), total(stored_records),"
+            " total(stored_rows - deduplicated_rows - expired_rows), total(rejected_records),"
+            " total(deduplicated_rows), total(expired_rows) from ledger where table_name = ?",
             (table,),
         )[0]
-        files = self._rows(
+        files = self.rows(
             "select count(*), total(bytes) from files where table_name = ? and retired_ms is null", (table,)
         )[0]
         return Totals(*map(int, (*ledger, *files)))

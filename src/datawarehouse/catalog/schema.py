@@ -1,5 +1,7 @@
 """The tables of the catalog, and how the catalog of an earlier release becomes one of this release.
 
+streams      closed_ms: no record will ever have arrived before it
+files        compacted: how compaction has arranged the rows; null if it has not
 partitions   those that a user registered; `key` is the JSON list of their values
 ledger       per partition: stored_rows = live rows + deduplicated_rows + expired_rows, and
              rejected_records = live rejects + expired_records
@@ -30,6 +32,7 @@ create table runs (
     error text
 ) strict;
 create index runs_of_job on runs (job, scheduled_ms);
+create index runs_of_partition on runs (job, partition);
 create table schedules (
     job text primary key,
     reached_ms integer not null
@@ -58,7 +61,8 @@ create table streams (
     table_name text primary key,
     position integer not null,
     next_record integer not null,
-    arrival_ms integer not null
+    arrival_ms integer not null,
+    closed_ms integer not null default 0
 ) strict;
 create table files (
     id integer primary key,
@@ -73,7 +77,8 @@ create table files (
     bytes integer not null,
     fresh integer not null,
     created_ms integer not null,
-    retired_ms integer
+    retired_ms integer,
+    compacted text
 ) strict;
 create index files_live on files (table_name, kind, partition) where retired_ms is null;
 create index files_fresh on files (table_name, partition) where fresh and retired_ms is null;
@@ -105,6 +110,8 @@ _UPGRADES = {
 alter table ledger add column deduplicated_rows integer not null default 0;
 alter table ledger add column expired_rows integer not null default 0;
 alter table ledger add column expired_records integer not null default 0;
+alter table streams add column closed_ms integer not null default 0;
+alter table files add column compacted text;
 {_JOBS}
 """,
 }

@@ -6,7 +6,7 @@ import argparse
 
 from datawarehouse.cli.options import add_settings, add_warehouse, settings_of, warehouse_of
 from datawarehouse.runtime.client import client_of
-from datawarehouse.runtime.embedded import open_warehouse
+from datawarehouse.runtime.embedded import open_for_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,5 +20,5 @@ def run(arguments: argparse.Namespace) -> None:
     if client:
         client.call("POST", "/v1/admin/flush", b"")
         return
-    with open_warehouse(warehouse_of(arguments), settings.folder) as opened:
+    with open_for_command(warehouse_of(arguments), settings) as opened:
         opened.flush()

@@ -26,7 +26,7 @@ from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest, DataWarehouseError, Throttled
 from datawarehouse.generator.events import MALFORMED, GeneratedEvent, generate
 from datawarehouse.runtime.client import client_of, send
-from datawarehouse.runtime.embedded import open_warehouse
+from datawarehouse.runtime.embedded import open_for_command
 
 _TICK_MS = 100  # events of that time are sent together
 _BATCH_EVENTS = 5000
@@ -171,10 +171,11 @@ def _opened(path: Path) -> IO[bytes]:
 
 def _sender(arguments: argparse.Namespace, warehouse: Warehouse, stack: ExitStack) -> Send:
     """Sends to the running owner; where nobody owns the folder, this process does."""
-    folder, patience_s = settings_of(arguments).folder, arguments.patience_s
+    settings, patience_s = settings_of(arguments), arguments.patience_s
+    folder = settings.folder
     run_name, numbers = secrets.token_hex(8), itertools.count()  # each batch counts once, however often it is tried
     if client_of(folder) is None:
-        opened = stack.enter_context(open_warehouse(warehouse, folder))
+        opened = stack.enter_context(open_for_command(warehouse, settings))
 
         def put(table: str, events: list[bytes]) -> None:
             key, give_up = f"{run_name} {next(numbers)}", time.monotonic() + patience_s

@@ -5,20 +5,85 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from datawarehouse.cli.options import DECLARATION
 from datawarehouse.errors import BadRequest
+from datawarehouse.runtime.declaration import DECLARATION
 
-_TEMPLATE = """\
+_DECLARATION = """\
 from datawarehouse import Warehouse
 
 columns = {"id": "string", "session_id": "string", "event_time": "timestamp"}
+
+
+def hourly_counts(job):
+    for event_type in ("clicks", "impressions"):
+        [(count,)] = job.query(f"select count(*) from {event_type} where inserted_at = ?", [job.partition])
+        yield {"event_type": event_type, "count": count, "time": job.partition}
+
 
 warehouse = (
     Warehouse("analytics_dw")
     .with_streaming_input_table("impressions", columns=columns)
     .with_streaming_input_table("clicks", columns=columns)
+    .with_batch_input_table(
+        "aggregates",
+        columns={"event_type": "string", "count": "int", "time": "string"},
+        job=hourly_counts,
+        schedule_expression="rate(1 hour)",
+        reads=["clicks", "impressions"],
+        run_when_complete=True,
+    )
 )
 """
+
+_TEST = """\
+\"\"\"`warehouse` is a fresh one of warehouse.py for each test; the test owns its clock.\"\"\"
+
+
+def event(id):
+    return {"id": id, "session_id": "s1", "event_time": "2026-01-05T09:00:00Z"}
+
+
+def test_an_hour_is_counted_once_when_it_is_over(warehouse):
+    warehouse.put("impressions", [event("1"), event("2"), event("3")])
+    warehouse.put("clicks", event("4"))
+    warehouse.advance("59m")
+    warehouse.assert_table("aggregates", [])
+    warehouse.advance("2h")
+    counts = warehouse.query("select event_type, count from aggregates where time = '2026/01/05/09' order by 1")
+    assert list(counts) == [("clicks", 1), ("impressions", 3)]
+
+
+def test_a_malformed_event_is_kept_and_blocks_nothing(warehouse):
+    warehouse.put("clicks", [event("1"), {"id": "2", "event_time": "soon"}])
+    warehouse.assert_table("clicks", [{"id": "1", "session_id": "s1"}])
+    [rejected] = warehouse.quarantine("clicks")
+    assert (rejected["column_name"], rejected["raw_data"]) == ("event_time", b'{"id":"2","event_time":"soon"}')
+
+
+def test_a_failed_run_is_made_up_for(warehouse):
+    warehouse.fail_job("aggregates")
+    warehouse.put("clicks", event("1"))
+    warehouse.advance("1h")
+    warehouse.assert_table("aggregates", [])
+    warehouse.advance("1m")
+    assert [run.outcome for run in warehouse.runs("aggregates")] == ["failed", "succeeded"]
+    warehouse.assert_table("aggregates", [
+        {"event_type": "clicks", "count": 1, "time": "2026/01/05/09"},
+        {"event_type": "impressions", "count": 0, "time": "2026/01/05/09"},
+    ])
+"""
+
+_MAKEFILE = """\
+.PHONY: up test
+
+up:  ## take events at http://127.0.0.1:8321
+\tdw up
+
+test:
+\tpython -m pytest -q
+"""
+
+_FILES = {DECLARATION: _DECLARATION, "test_warehouse.py": _TEST, "Makefile": _MAKEFILE}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,11 +92,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     folder = Path(arguments.folder)
-    path = folder / DECLARATION
-    if path.exists():
-        raise BadRequest(f"{path} is there already; nothing was written. Give another folder.")
+    there = [name for name in _FILES if (folder / name).exists()]
+    if there:
+        raise BadRequest(f"{folder / there[0]} is there already; nothing was written. Give another folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(_TEMPLATE)
-    print(f"Wrote {path}. Next: `dw up`, and in another terminal")
+    for name, text in _FILES.items():
+        (folder / name).write_text(text)
+    print(f"Wrote {', '.join(str(folder / name) for name in _FILES)}. Next: `dw up`, and in another terminal")
     print("""  echo '{"id": "1", "session_id": "a", "event_time": "2026-11-23T07:00:00Z"}' | dw send clicks -""")
     print("  dw query 'select * from clicks'")
+    print("`make test` tests the declaration; it needs pytest.")

@@ -12,7 +12,7 @@ from datawarehouse.cli.options import add_output, add_settings, add_warehouse, s
 from datawarehouse.cli.output import print_json
 from datawarehouse.errors import BadRequest
 from datawarehouse.runtime.client import client_of
-from datawarehouse.runtime.embedded import open_warehouse
+from datawarehouse.runtime.embedded import open_for_command
 from datawarehouse.runtime.status import described
 
 
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         asked = {"job": arguments.job, "at_ms": None if at is None else round(at.timestamp() * 1000)}
         ended = client.call("POST", "/v1/admin/run", msgspec.json.encode(asked))
     else:
-        with open_warehouse(warehouse_of(arguments), settings.folder) as opened:
+        with open_for_command(warehouse_of(arguments), settings) as opened:
             ended = described(opened.run(arguments.job, at))
     if arguments.output == "json":
         print_json(ended)

@@ -19,7 +19,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from datawarehouse.convert.orders import BatchOrder, BatchResult, HourCount, MergeOrder
+from datawarehouse.convert.orders import (
+    Answer,
+    BatchOrder,
+    BatchResult,
+    Deduplicated,
+    HourCount,
+    MergeOrder,
+    Order,
+)
 from datawarehouse.convert.reject import Reason
 from datawarehouse.convert.rows import GROUP_RECORDS, RowConverter
 from datawarehouse.definition.partition import partition_of
@@ -49,10 +57,13 @@ class BatchConverter:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, int], RowConverter] = {}
 
-    def run(self, order: BatchOrder | MergeOrder) -> BatchResult | DataFile:
-        if isinstance(order, MergeOrder):
-            schema = arrow_schema(_columns(order.columns))
-            return Lake(Path(order.lake)).merge(order.name, order.files, schema, order.schema_version)
+    def run(self, order: Order) -> Answer:
+        if not isinstance(order, BatchOrder):
+            lake, schema = Lake(Path(order.lake)), arrow_schema(_columns(order.columns))
+            if isinstance(order, MergeOrder):
+                return lake.merge(order.name, order.files, schema, order.schema_version, order.sort_by)
+            replaced, removed = lake.deduplicate(order.name, order.files, schema, order.schema_version, order.key)
+            return Deduplicated(replaced, removed)
         key = (order.table, order.schema_version)
         if key not in self._rows:
             self._rows[key] = RowConverter(_columns(order.columns))

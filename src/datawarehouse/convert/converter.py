@@ -21,8 +21,8 @@ from pathlib import Path
 from datawarehouse.catalog.catalog import Catalog, Converted, File, HourEntry
 from datawarehouse.clock import Clock
 from datawarehouse.convert.merge import Merge, due_merges
-from datawarehouse.convert.orders import BatchOrder, BatchResult, MergeOrder
-from datawarehouse.definition.partition import partition_of
+from datawarehouse.convert.orders import Answer, BatchOrder, BatchResult, MergeOrder, Order
+from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.tables import QUARANTINE_COLUMNS, Column
 from datawarehouse.durable import LOCAL_DISK, remove
 from datawarehouse.errors import WorkerDied
@@ -31,7 +31,7 @@ from datawarehouse.parquet.footer import REJECTS, REJECTS_FOLDER, DataFile, Foot
 
 log = logging.getLogger("datawarehouse.convert")
 
-Execute = Callable[[BatchOrder | MergeOrder], BatchResult | DataFile]
+Execute = Callable[[Order], Answer]
 """Runs an order, here or in another process. Raises WorkerDied if that process ended."""
 
 
@@ -72,6 +72,7 @@ class Converter:
         self._batch_bytes_max = batch_bytes_max
         self._merge_bytes = merge_bytes
         self._grace_ms = grace_ms
+        self._deleting = threading.Lock()
         self._done = {name: catalog.converted(name) for name in tables}  # nobody else writes it
 
     def converted(self, name: str) -> int:
@@ -145,7 +146,7 @@ class Converter:
         done = Converted(result.position, result.next_record, arrived_ms)
         self._catalog.commit_batch(
             table.name,
-            [_file(file) for file in result.files],
+            [stored_file(file) for file in result.files],
             [HourEntry(hour.partition, hour.received, hour.stored, hour.rows, hour.rejected) for hour in result.hours],
             done,
             self._clock.now_ms(),
@@ -173,6 +174,15 @@ class Converter:
                 merged += len(merge.files)
         return merged
 
+    def next_merge_ms(self) -> int | None:
+        """When the flush interval of some fresh file will be over."""
+        ends = [
+            min(file.created_ms for file in files) + table.flush_interval_s * 1000
+            for name, table in self.tables.items()
+            if (files := self._catalog.fresh_files(name))
+        ]
+        return min(ends, default=None)
+
     def _merge(self, table: Table, merge: Merge, execute: Execute) -> None:
         if len(merge.files) == 1:
             self._catalog.mark_merged(merge.files)
@@ -180,7 +190,7 @@ class Converter:
         is_rejects = merge.files[0].kind == REJECTS
         columns = QUARANTINE_COLUMNS if is_rejects else table.columns
         order = MergeOrder(
-            files=[_data_file(file) for file in merge.files],
+            files=[data_file(file) for file in merge.files],
             columns=[(column.name, str(column.type)) for column in columns],
             schema_version=0 if is_rejects else table.schema_version,
             lake=str(self._lake),
@@ -192,17 +202,38 @@ class Converter:
             self._remove_what_it_left(table.name, order.name)
             raise
         assert isinstance(result, DataFile)
-        self._catalog.commit_merge(merge.files, _file(result), self._clock.now_ms(), fresh=merge.fresh)
+        self._catalog.commit_merge(merge.files, stored_file(result), self._clock.now_ms(), fresh=merge.fresh)
         log.info(
             "merged %d files of %s %s for %s", len(merge.files), table.name, merge.files[0].partition, merge.reason
         )
 
     def delete_retired(self) -> int:
-        """Delete the files that no query can be reading any more; how many."""
-        files = self._catalog.retired_before(self._clock.now_ms() - self._grace_ms)
+        """Delete the files that no query can be reading any more; how many. 0 if another thread is at it."""
+        if not self._deleting.acquire(blocking=False):
+            return 0
+        try:
+            return self._delete_retired(self._clock.now_ms())
+        finally:
+            self._deleting.release()
+
+    def _delete_retired(self, now: int) -> int:
+        files = self._catalog.retired_before(now - self._grace_ms)
+        if not files:
+            return 0
         remove(LOCAL_DISK, [self._lake / file.path for file in files])
         self._catalog.forget(files)
+        for folder in {Path(file.path).parent for file in files if file.partition < partition_of(now - HOUR_MS)}:
+            self._remove_if_empty(folder)
         return len(files)
+
+    def _remove_if_empty(self, folder: Path) -> None:
+        """Remove the folder of an hour, and of its day, month and year, if nothing is left in it."""
+        while len(folder.parts) > 1:
+            try:
+                (self._lake / folder).rmdir()
+            except OSError:
+                return
+            folder = folder.parent
 
 
 @contextmanager
@@ -216,7 +247,8 @@ def _turn(table: Table) -> Iterator[bool]:
             table.lock.release()
 
 
-def _file(file: DataFile) -> File:
+def stored_file(file: DataFile, compacted: str | None = None) -> File:
+    """A published file as the catalog keeps it."""
     footer = file.footer
     return File(
         footer.table,
@@ -228,9 +260,11 @@ def _file(file: DataFile) -> File:
         footer.records,
         footer.rows,
         file.bytes,
+        compacted=compacted,
     )
 
 
-def _data_file(file: File) -> DataFile:
+def data_file(file: File) -> DataFile:
+    """A file of the catalog as it was published."""
     footer = Footer(file.table, file.kind, file.partition, file.spans, file.records, file.rows, file.schema_version)
     return DataFile(file.path, file.bytes, footer)

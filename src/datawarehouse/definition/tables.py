@@ -8,19 +8,28 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, ClassVar
 
 from datawarehouse.definition.types import Array, ColumnType, Map, Struct, parse_type
 from datawarehouse.errors import DeclarationError
 
 DATA_FORMATS = ("parquet", "JSON")
+MISSED_RUNS = ("latest", "all", "skip")
+RETENTION_DAYS_MAX = 36_500
 QUARANTINE_SUFFIX = "_quarantine"
 NAME_CHARACTERS_MAX = 255
+EVENT_BYTES_MAX = 1_024_000
+"""Amazon Data Firehose, "Quota": a record has at most 1,000 KiB."""
+SHARD_RECORDS_PER_SECOND = 1000
+SHARD_BYTES_PER_SECOND = 1_000_000
+PARTITION_KEY_BYTES = 32
 
 # Word after word what a table may not be called, and why.
 _RESERVED = {
     "errors": "the folder of rejected records is called so",
     "information_schema": "SQL engines keep their own tables there",
+    "job_runs": "the runs of jobs are in it",
 }
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -54,10 +63,27 @@ class StreamingInputTable(Table):
     input_stream_shard_count: int
     partition_schedule_expression: str
     file_flush_interval_seconds: int
+    retention_days: int | None = None
+    sort_by: tuple[str, ...] = ()
+    dedupe_key: str | None = None
+    peak_events_per_second: int | None = None
+    event_bytes: int | None = None
 
     @property
     def partition_key_name(self) -> str:
         return self.partition_keys[0].name
+
+
+def shards_needed(records_per_second: int | Fraction, record_bytes: int) -> int:
+    """How many shards take these records, at least 1. record_bytes: without the partition key, for which 32 are added.
+
+    "Quotas and limits" of Kinesis Data Streams: a shard takes 1,000 records and 1 MB a second, partition keys
+    included; both apply. A MB is taken as 10^6 bytes, the smaller reading.
+    """
+    bytes_per_second = records_per_second * (record_bytes + PARTITION_KEY_BYTES)
+    by_records = -(-records_per_second // SHARD_RECORDS_PER_SECOND)
+    by_bytes = -(-bytes_per_second // SHARD_BYTES_PER_SECOND)
+    return max(1, by_records, by_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +95,10 @@ class BatchInputTable(Table):
     job: Callable[..., Any]
     schedule_expression: str
     policy_arns_to_attach: tuple[str, ...]
+    reads: tuple[str, ...] = ()
+    run_when_complete: bool = False
+    missed_runs: str = "latest"
+    retention_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,3 +199,21 @@ QUARANTINE_COLUMNS = tuple(
     )
 )
 """The columns of a quarantine. raw_data are the bytes of the record as they were sent."""
+
+RUNS_TABLE = "job_runs"
+RUNS_COLUMNS = tuple(
+    Column(name, parse_type(kind))
+    for name, kind in (
+        ("job", "string"),
+        ("scheduled", "timestamp"),
+        ("partition", "string"),
+        ("attempt", "int"),
+        ("cause", "string"),
+        ("started", "timestamp"),
+        ("ended", "timestamp"),
+        ("outcome", "string"),
+        ("rows", "bigint"),
+        ("error", "string"),
+    )
+)
+"""The columns of the table of runs, which a warehouse with a batch input table has."""

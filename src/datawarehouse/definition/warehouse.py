@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from datawarehouse.definition.job import checked_job
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.definition.tables import (
+    EVENT_BYTES_MAX,
+    MISSED_RUNS,
+    PARTITION_KEY_BYTES,
+    RETENTION_DAYS_MAX,
+    SHARD_BYTES_PER_SECOND,
+    SHARD_RECORDS_PER_SECOND,
     BatchInputTable,
+    Column,
     Columns,
     InputStream,
     StreamingInputTable,
     Table,
     checked_name,
     checked_table,
+    shards_needed,
 )
+from datawarehouse.definition.types import Array, Map, Struct
 from datawarehouse.errors import DeclarationError, UnknownName
 
 SHARD_COUNT_MAX = 500
@@ -59,6 +68,11 @@ class Warehouse:
         partition_key_name: str = "inserted_at",
         partition_schedule_expression: str = "rate(1 hour)",
         file_flush_interval_seconds: int = 900,
+        retention_days: int | None = None,
+        sort_by: Iterable[str] = (),
+        dedupe_key: str | None = None,
+        peak_events_per_second: int | None = None,
+        event_bytes: int | None = None,
     ) -> Warehouse:
         """Declare a table filled from an input stream of the same name.
 
@@ -66,18 +80,37 @@ class Warehouse:
         the hour, a string YYYY/MM/DD/HH. `file_flush_interval_seconds` (1 to 900) shapes files: how often the
         small fresh files of an hour are merged into one. `partition_schedule_expression` says how often AWS
         registers partitions; the embedded host registers an hour with its first event.
+
+        retention_days: an hour is deleted so many days after its end; without it nothing is. sort_by: columns that
+        compaction orders the rows of an hour by. dedupe_key: a column; of the rows of one hour that have the same
+        value in it, compaction keeps one (NULLs are all kept).
+
+        peak_events_per_second, event_bytes: the load to be ready for, both or neither, with one event in a record. Too
+        few shards for it is an error, and `dw cost` computes the bill on AWS from it. Where producers put several
+        events into a record, give the records and their size.
         """
         self._check_unused(name)
         _checked_int(name, "input_stream_shard_count", input_stream_shard_count, 1, SHARD_COUNT_MAX)
         _checked_int(name, "file_flush_interval_seconds", file_flush_interval_seconds, 1, 900)
         parse_schedule(partition_schedule_expression)
         fields = checked_table(name, columns, {partition_key_name: "string"}, "parquet")
+        given = [sort_by] if isinstance(sort_by, str) else list(sort_by)
+        for column in given:
+            _check_orderable(name, "sort_by", column, fields["columns"])
+        if dedupe_key is not None:
+            _check_orderable(name, "dedupe_key", dedupe_key, fields["columns"])
+        _check_peak(name, input_stream_shard_count, peak_events_per_second, event_bytes)
         return self._add(
             StreamingInputTable(
                 **fields,
                 input_stream_shard_count=input_stream_shard_count,
                 partition_schedule_expression=partition_schedule_expression,
                 file_flush_interval_seconds=file_flush_interval_seconds,
+                retention_days=_checked_retention(name, retention_days),
+                sort_by=tuple(given),
+                dedupe_key=dedupe_key,
+                peak_events_per_second=peak_events_per_second,
+                event_bytes=event_bytes,
             )
         )
 
@@ -90,14 +123,33 @@ class Warehouse:
         partition_keys: Columns | None = None,
         policy_arns_to_attach: Iterable[str] = (),
         data_format: str = "parquet",
+        reads: Iterable[str] = (),
+        run_when_complete: bool = False,
+        missed_runs: str = "latest",
+        retention_days: int | None = None,
     ) -> Warehouse:
         """Declare a table filled by `job`, a module-level function of one argument, on a schedule.
 
         schedule_expression: as EventBridge reads it, e.g. "rate(1 hour)" or "cron(20 * * * ? *)".
         partition_keys: none, or one string key, which holds the hour (YYYY/MM/DD/HH) that rows are written for.
         policy_arns_to_attach: IAM policies that the job's role gets on AWS; not used by the embedded host.
+        reads: the tables that the job reads, declared before this one. run_when_complete: instead of by the clock,
+        run once for each hour, as soon as all tables of `reads` are complete for it; needs "rate(1 hour)".
+        missed_runs: which instants are made up for that passed while the warehouse was not open: the "latest" one,
+        "all" or none ("skip"); an hour of `run_when_complete` is never left out. retention_days: an hour is deleted
+        so many days after its end.
         """
         self._check_unused(name)
+        if not isinstance(run_when_complete, bool):
+            raise DeclarationError(
+                f"Table {name!r}: run_when_complete is {run_when_complete!r}; valid are True and False."
+            )
+        if missed_runs not in MISSED_RUNS:
+            valid = ", ".join(map(repr, MISSED_RUNS))
+            raise DeclarationError(f"Table {name!r}: missed_runs is {missed_runs!r}; valid are {valid}.")
+        read = self._checked_reads(name, reads)
+        if run_when_complete:
+            self._check_completable(name, read, schedule_expression)
         fields = checked_table(name, columns, partition_keys, data_format)
         keys = fields["partition_keys"]
         if len(keys) > 1 or any(str(key.type) != "string" for key in keys):
@@ -113,6 +165,10 @@ class Warehouse:
                 job=checked_job(name, job),
                 schedule_expression=schedule_expression,
                 policy_arns_to_attach=_checked_arns(name, policy_arns_to_attach),
+                reads=read,
+                run_when_complete=run_when_complete,
+                missed_runs=missed_runs,
+                retention_days=_checked_retention(name, retention_days),
             )
         )
 
@@ -149,6 +205,29 @@ class Warehouse:
                 "A name is used once, in whatever case."
             )
 
+    def _checked_reads(self, name: Any, reads: Iterable[str]) -> tuple[str, ...]:
+        found = (reads,) if isinstance(reads, str) else tuple(reads)
+        for other in found:
+            if other not in self._tables:
+                raise DeclarationError(
+                    f"Table {name!r}: reads has {other!r}, which is not declared before it; there are "
+                    f"{_listed(self._tables)}."
+                )
+        return found
+
+    def _check_completable(self, name: Any, reads: Sequence[str], schedule_expression: str) -> None:
+        """run_when_complete needs hours that come to an end."""
+        users = [other for other in reads if self._tables[other].kind == Table.kind]
+        problem = ""
+        if not reads:
+            problem = "needs the tables that the job reads: give reads=[...]"
+        elif users:
+            problem = f"cannot wait for {users[0]!r}, which you fill yourself: leave it out of reads"
+        elif schedule_expression != "rate(1 hour)":
+            problem = f"runs once an hour; its schedule_expression is {schedule_expression!r}: give 'rate(1 hour)'"
+        if problem:
+            raise DeclarationError(f"Table {name!r}: run_when_complete {problem}.")
+
     def _add(self, table: Table) -> Warehouse:
         self._tables[table.name] = table
         return self
@@ -158,6 +237,48 @@ def _checked_int(table: str, argument: str, value: Any, low: int, high: int) -> 
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise DeclarationError(
             f"Table {table!r}: {argument} is {value!r}; valid is a whole number from {low} to {high}."
+        )
+
+
+def _checked_retention(table: str, days: Any) -> int | None:
+    if days is not None:
+        _checked_int(table, "retention_days", days, 1, RETENTION_DAYS_MAX)
+    return int(days) if days is not None else None
+
+
+def _check_peak(table: str, shards: int, peak: Any, event_bytes: Any) -> None:
+    """The declared shards take the declared peak."""
+    if peak is None and event_bytes is None:
+        return
+    if peak is None or event_bytes is None:
+        raise DeclarationError(
+            f"Table {table!r}: peak_events_per_second is {peak!r} and event_bytes is {event_bytes!r}; "
+            "give both, or neither."
+        )
+    _checked_int(table, "peak_events_per_second", peak, 1, SHARD_COUNT_MAX * SHARD_RECORDS_PER_SECOND)
+    _checked_int(table, "event_bytes", event_bytes, 1, EVENT_BYTES_MAX)
+    needed = shards_needed(peak, event_bytes)
+    if needed > shards:
+        to_do = f"declare input_stream_shard_count={needed}, or a lower peak"
+        if needed > SHARD_COUNT_MAX:
+            to_do = (
+                f"a table has at most {SHARD_COUNT_MAX}: declare several tables, or let producers put several events "
+                "into a record and declare the records"
+            )
+        raise DeclarationError(
+            f"Table {table!r}: input_stream_shard_count is {shards}; {peak} events a second of {event_bytes} bytes "
+            f"need {needed} shards. A shard takes {SHARD_RECORDS_PER_SECOND} records and {SHARD_BYTES_PER_SECOND} "
+            f"bytes a second, with {PARTITION_KEY_BYTES} bytes of partition key a record. Next: {to_do}."
+        )
+
+
+def _check_orderable(table: str, argument: str, name: Any, columns: Iterable[Column]) -> None:
+    """`name` is a column whose values compare."""
+    orderable = [column.name for column in columns if not isinstance(column.type, Array | Map | Struct)]
+    if name not in orderable:
+        raise DeclarationError(
+            f"Table {table!r}: {argument} names {name!r}; valid are the columns that are not nested: "
+            f"{_listed(orderable)}."
         )
 
 

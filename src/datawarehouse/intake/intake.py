@@ -171,6 +171,10 @@ class Intake:
             self._disk_is_full = self._disk_free() < self.limits.disk_free_bytes_min
         return self._disk_is_full
 
+    def forget_disk(self) -> None:
+        """Look at the free disk again with the next record."""
+        self._disk_checked_ms = -_DISK_CHECK_MS
+
 
 def outcome(ticket: Ticket) -> Appended:
     """The result of a resolved ticket. A full disk is Throttled; another OSError is raised as it is."""

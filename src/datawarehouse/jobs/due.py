@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from datawarehouse.definition.schedule import Schedule
+from datawarehouse.definition.schedule import Rate, Schedule
 
 RETRIES_AFTER_MS = (60_000, 120_000)
 """A failed run is tried again so long after its end, as Lambda does with an asynchronous invocation."""
@@ -24,6 +24,34 @@ def latest_due(schedule: Schedule, reached_ms: int, now_ms: int) -> tuple[int | 
         latest, count = due, count + 1
         due = schedule.next_after(due, reached)
     return None if latest is None else (latest - _EPOCH) // timedelta(milliseconds=1), count
+
+
+def earliest_due(schedule: Schedule, reached_ms: int) -> int | None:
+    """The first instant later than `reached_ms`; None if there is none any more."""
+    reached = _instant(reached_ms)
+    due = schedule.next_after(reached, reached)
+    return None if due is None else (due - _EPOCH) // timedelta(milliseconds=1)
+
+
+def backfill_instants(schedule: Schedule, start: datetime, end: datetime) -> list[datetime]:
+    """The instants to run a job for, so that it writes all that it would have from `start` to `end`.
+
+    Of a cron expression: its instants in that time. Of a rate: the end of each hour, which is when a run writes it;
+    or one for each interval, if that is longer.
+    """
+    found: list[datetime] = []
+    if isinstance(schedule, Rate):
+        step = max(schedule.interval, timedelta(hours=1))
+        at = start.replace(minute=0, second=0, microsecond=0) + step
+        while at <= end:
+            found.append(at)
+            at += step
+        return found
+    due = schedule.next_after(start - timedelta(milliseconds=1), start)
+    while due is not None and due < end:
+        found.append(due)
+        due = schedule.next_after(due, start)
+    return found
 
 
 def retry_at(attempt: int, ended_ms: int) -> int | None:

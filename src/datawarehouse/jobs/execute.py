@@ -1,18 +1,23 @@
 """One run of a job, in a process of its own.
 
-1. Limit the process; import the function from where it was declared.
-2. Call it. Its queries see what is committed; its rows are checked and kept.
+1. Limit the process, put it behind everybody else's work, and let it end with its owner.
+2. Import the function from where it was declared and call it. Its queries see what is committed; its rows are checked
+   and kept.
 3. Publish one file for each partition that has rows. They exist; nobody sees them until the owner commits them.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import importlib.util
 import os
 import resource
+import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -29,22 +34,56 @@ from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import ROWS, DataFile, Footer
 from datawarehouse.parquet.schema import arrow_schema
 
+_NICE = 10
+_OUT_OF_MEMORY_SCORE = 1000  # the highest there is
+_ERROR_CHARACTERS_MAX = 20_000
+
 
 def execute(order: JobOrder, query: Query) -> JobOutput | JobFailure:
-    """Do a run. Never raises what the job raises."""
+    """Do a run in a process that exists for it alone. Never raises what the job raises."""
+    _end_with_owner()
     _limit(order)
+    _stand_back()
+    return execute_here(order, query, lambda: _function(order))
+
+
+def execute_here(order: JobOrder, query: Query, function: Callable[[], Callable[..., Any]]) -> JobOutput | JobFailure:
+    """Do a run of what `function` returns, without limits. Never raises what the job raises."""
+    process = os.getpid()
     columns = [Column(name, parse_type(kind)) for name, kind in order.columns]
+    context = Context(order.table, columns, order.time_ms, query)
+    failure = None
     try:
-        context = Context(order.table, columns, order.time_ms, query)
-        run_function(_function(order), context)
-    except MemoryError:
-        limit = f"{order.memory_bytes_max} bytes (job_memory_bytes_max)"
-        return JobFailure(f"MemoryError: the run needed more memory than {limit}", traceback.format_exc())
-    except DataWarehouseError as error:
-        return JobFailure(str(error), traceback.format_exc())
+        run_function(function(), context)
     except BaseException as error:
-        return JobFailure(f"{type(error).__name__}: {error}", traceback.format_exc())
-    return _published(order, columns, context)
+        failure = _failure(order, error)
+    if os.getpid() != process:
+        os._exit(0)  # a process that the job forked and that came back from it; the run goes on in the other one
+    if failure:
+        return failure
+    try:
+        return _published(order, columns, context)
+    except Exception as error:
+        return _failure(order, error)
+
+
+def _failure(order: JobOrder, error: BaseException) -> JobFailure:
+    reason = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError):
+        reason = f"MemoryError: the run needed more memory than {order.memory_bytes_max} bytes (job_memory_bytes_max)"
+    elif isinstance(error, OSError) and error.errno == errno.EFBIG:
+        reason = f"OSError: the run wrote a file of more than {order.file_bytes_max} bytes (job_scratch_bytes_max)"
+    elif isinstance(error, DataWarehouseError):
+        reason = str(error)
+    return JobFailure(_shortened(reason), _shortened("".join(traceback.format_exception(error))))
+
+
+def _shortened(text: str) -> str:
+    """A text of bearable length: its beginning and its end."""
+    if len(text) <= _ERROR_CHARACTERS_MAX:
+        return text
+    half = _ERROR_CHARACTERS_MAX // 2
+    return f"{text[:half]} [{len(text) - 2 * half} characters left out] {text[-half:]}"
 
 
 def _limit(order: JobOrder) -> None:
@@ -55,6 +94,32 @@ def _limit(order: JobOrder) -> None:
     if sys.platform == "linux":
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (order.memory_bytes_max, most))
+
+
+def _stand_back() -> None:
+    """Let the owner and its other children go first, and let the kernel end this process first if memory is short.
+
+    Linux may schedule each session as one (sched(7), "The autogroup feature"); niceness inside one then counts for
+    nothing outside of it, and the session has one of its own.
+    """
+    os.nice(_NICE)
+    for file, value in (("autogroup", _NICE), ("oom_score_adj", _OUT_OF_MEMORY_SCORE)):
+        with contextlib.suppress(OSError):  # not on this system
+            Path("/proc/self", file).write_text(str(value))
+
+
+def _end_with_owner() -> None:
+    """End this process and what the job starts when the owner is gone, which holds the other end of standard input."""
+    owner = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)  # a job that reads its input, or a program that it starts, gets no input
+    os.close(nothing)
+
+    def wait() -> None:
+        os.read(owner, 1)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, name="owner", daemon=True).start()
 
 
 def _function(order: JobOrder) -> Callable[[Context], Any]:

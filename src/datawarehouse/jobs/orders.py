@@ -39,7 +39,11 @@ class JobOutput(msgspec.Struct, frozen=True, tag=True):
 
 
 class JobFailure(msgspec.Struct, frozen=True, tag=True):
-    """Why a run has no output: one line, and the traceback where the job's own code raised."""
+    """Why a run has no output: one line, and the traceback where the job's own code raised.
+
+    interrupted: whether it was ended for no reason of its own, and is to be repeated.
+    """
 
     reason: str
     traceback: str = ""
+    interrupted: bool = False

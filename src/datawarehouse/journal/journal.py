@@ -331,6 +331,15 @@ class Journal:
             gone, self._segments = self._segments[:keep], self._segments[keep:]
         remove(self._disk, [segment.path for segment in gone])
 
+    def close_before(self, instant_ms: int) -> int:
+        """Let no later record arrive before an instant; the number of the next record.
+
+        Holds until this journal is closed; whoever relies on it for longer asks again after opening.
+        """
+        with self._flush_lock:
+            self._state.last_arrival_ms = max(self._state.last_arrival_ms, instant_ms)
+            return self._state.next_record
+
     def close(self) -> None:
         with self._flush_lock:
             self._closed = True

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, make_folder, publish
@@ -57,8 +59,18 @@ class Lake:
             raise
         return DataFile(str(target.relative_to(self.root)), size, footer)
 
-    def merge(self, name: str, files: Sequence[DataFile], schema: pa.Schema, schema_version: int) -> DataFile:
-        """Publish one file with the rows of several of one partition. The sources stay."""
+    def merge(
+        self,
+        name: str,
+        files: Sequence[DataFile],
+        schema: pa.Schema,
+        schema_version: int,
+        sort_by: Sequence[str] = (),
+    ) -> DataFile:
+        """Publish one file with the rows of several of one partition. The sources stay.
+
+        sort_by: columns to order the rows by (NULLs last), all of which are in memory for that.
+        """
         first = files[0].footer
         footer = Footer(
             table=first.table,
@@ -69,7 +81,55 @@ class Lake:
             rows=sum(file.footer.rows for file in files),
             schema_version=schema_version,
         )
-        return self.write(name, schema, self._row_groups(files, schema), footer, merged=True)
+        tables = self._row_groups(files, schema)
+        if sort_by:
+            tables = _sorted(pa.concat_tables(tables), sort_by)
+        return self.write(name, schema, tables, footer, merged=True)
+
+    def deduplicate(
+        self, name: str, files: Sequence[DataFile], schema: pa.Schema, schema_version: int, key: str
+    ) -> tuple[list[tuple[str, DataFile | None]], int]:
+        """Publish anew the files that have a row whose `key` was in a row before it; those rows are left out.
+
+        The result: (path of the old file, the new one, or None if no row is left) of each, and how many rows were
+        left out. NULLs are no duplicates of each other. The sources stay; all keys are in memory.
+        """
+        repeated = _repeated(pa.concat_tables([self._key_column(file, schema, key) for file in files])[key])
+        replaced: list[tuple[str, DataFile | None]] = []
+        removed = start = 0
+        for number, file in enumerate(files):
+            here = repeated.slice(start, file.footer.rows)
+            start += file.footer.rows
+            extra = pc.sum(here).as_py() or 0
+            if not extra:
+                continue
+            removed += extra
+            replaced.append((file.path, self._without(f"{name}-{number:04d}", file, schema, schema_version, here)))
+        return replaced, removed
+
+    def _key_column(self, file: DataFile, schema: pa.Schema, key: str) -> pa.Table:
+        only = pa.schema([schema.field(key)])
+        with pq.ParquetFile(self.root / file.path) as source:
+            if key not in source.schema_arrow.names:  # of an older schema
+                return pa.table({key: pa.nulls(file.footer.rows, only.field(0).type)})
+            return pa.Table.from_batches([conform(batch, only) for batch in source.iter_batches(columns=[key])], only)
+
+    def _without(
+        self, name: str, file: DataFile, schema: pa.Schema, schema_version: int, leave_out: pa.ChunkedArray
+    ) -> DataFile | None:
+        left = file.footer.rows - (pc.sum(leave_out).as_py() or 0)
+        if not left:
+            return None
+        footer = msgspec.structs.replace(file.footer, rows=left, schema_version=schema_version)
+        keep = pc.invert(leave_out)
+
+        def tables() -> Iterator[pa.Table]:
+            start = 0
+            for table in self._row_groups([file], schema):
+                yield table.filter(keep.slice(start, table.num_rows))
+                start += table.num_rows
+
+        return self.write(name, schema, tables(), footer, merged=True)
 
     def _row_groups(self, files: Sequence[DataFile], schema: pa.Schema) -> Iterator[pa.Table]:
         waiting: list[pa.RecordBatch] = []
@@ -84,6 +144,28 @@ class Lake:
                         waiting, rows = [], 0
         if waiting:
             yield pa.Table.from_batches(waiting, schema)
+
+
+_LARGE = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
+
+
+def _sorted(table: pa.Table, by: Sequence[str]) -> Iterator[pa.Table]:
+    """The rows in order, NULLs last, equal ones as they were; in pieces of a row group."""
+    # One array of strings holds 2 GiB, and Arrow gathers rows from one array.
+    kinds = [field.with_type(_LARGE.get(field.type, field.type)) for field in table.schema]
+    whole = table.cast(pa.schema(kinds)).combine_chunks()
+    order = pc.sort_indices(whole, [(name, "ascending") for name in by])
+    for start in range(0, len(order), ROW_GROUP_ROWS):
+        yield whole.take(order.slice(start, ROW_GROUP_ROWS)).cast(table.schema)
+
+
+def _repeated(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Of each value, whether an equal one comes before it."""
+    places = pa.array(np.arange(len(values)))
+    firsts = pa.table({"value": values, "place": places}).group_by("value").aggregate([("place", "min")])["place_min"]
+    repeated = np.ones(len(values), dtype=bool)
+    repeated[firsts.to_numpy()] = False
+    return pc.and_(pa.chunked_array([pa.array(repeated)]), pc.is_valid(values))
 
 
 def read_footer(path: Path) -> Footer | None:

@@ -19,7 +19,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datawarehouse.catalog.catalog import Catalog, Partition, StoredTable
-from datawarehouse.definition.tables import QUARANTINE_COLUMNS, QUARANTINE_SUFFIX, Column, StreamingInputTable, Table
+from datawarehouse.definition.tables import (
+    QUARANTINE_COLUMNS,
+    QUARANTINE_SUFFIX,
+    RUNS_COLUMNS,
+    RUNS_TABLE,
+    BatchInputTable,
+    Column,
+    StreamingInputTable,
+    Table,
+)
 from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Decimal, Map, Primitive, Struct, Text
 from datawarehouse.durable import ASIDE_SUFFIX
 from datawarehouse.errors import QueryFailed
@@ -29,6 +38,9 @@ from datawarehouse.sql.plan import Scan, TableSchema
 JsonReader = Callable[[Path, Sequence[Column]], pa.Table]
 """Reads a file of JSON lines as rows of these columns. Raises BadLine."""
 
+_RUNS = "runs"  # the kind of the table of runs
+_RUNS_MAX = 1_000_000
+_ARROW_TYPES = {"string": pa.string(), "int": pa.int32(), "bigint": pa.int64(), "timestamp": pa.timestamp("us")}
 _PARTITION_CHARACTERS = len("YYYY/MM/DD/HH")
 _TYPES = {"int": "integer", "string": "varchar", "binary": "blob"}
 
@@ -54,6 +66,9 @@ def readables(catalog: Catalog) -> dict[str, Readable]:
         found[stored.name] = Readable(stored, ROWS, stored.columns[stored.schema_version])
         if stored.kind == StreamingInputTable.kind:
             found[stored.name + QUARANTINE_SUFFIX] = Readable(stored, REJECTS, QUARANTINE_COLUMNS)
+    if any(each.stored.kind == BatchInputTable.kind for each in found.values()):
+        runs = StoredTable(RUNS_TABLE, _RUNS, (), "", 1, {1: RUNS_COLUMNS})
+        found[RUNS_TABLE] = Readable(runs, _RUNS, RUNS_COLUMNS)
     return found
 
 
@@ -82,7 +97,9 @@ def open_sources(
     with catalog.moment():
         for scan in scans:
             table = tables[scan.table]
-            if table.stored.kind == Table.kind:
+            if table.kind == _RUNS:
+                selects = _runs(sources, catalog, scan)
+            elif table.stored.kind == Table.kind:
                 selects = _users(sources, catalog, table.stored, lake, scan, read_json)
             else:
                 selects = _managed(sources, catalog, table, lake, scan)
@@ -110,7 +127,7 @@ def _managed(sources: Sources, catalog: Catalog, table: Readable, lake: Path, sc
     sources.files += len(sizes)
     sources.bytes += sum(sizes.values())
     start = len(str(lake / folder_for(name, table.kind, ""))) + 2  # substr counts from 1, and a slash stands between
-    key_text = dict.fromkeys(keys, f"substr(filename, {start}, {_PARTITION_CHARACTERS})")
+    key_text = dict.fromkeys(keys, f"substr({_FILE}, {start}, {_PARTITION_CHARACTERS})")
     selects = []
     for version, paths in by_version.items():
         stored = QUARANTINE_COLUMNS if table.kind == REJECTS else table.stored.columns[version]
@@ -120,7 +137,7 @@ def _managed(sources: Sources, catalog: Catalog, table: Readable, lake: Path, sc
         files = sources.bind(paths)
         if scan.hidden_columns:
             outputs += _hidden(sources, files, paths, sizes)
-        selects.append(f"select {', '.join(outputs)} from read_parquet({files})")
+        selects.append(f"select {', '.join(outputs)} from {_read(files)}")
     return selects
 
 
@@ -129,6 +146,32 @@ def _output(column: Column, stored: ColumnType | None) -> str:
     if stored == column.type:
         return name
     return f"cast({'null' if stored is None else name} as {duckdb_type(column.type)}) as {name}"
+
+
+# -- the runs of jobs, which are in the catalog
+
+
+def _runs(sources: Sources, catalog: Catalog, scan: Scan) -> list[str]:
+    name = f"runs_{len(sources.tables)}"
+    columns: dict[str, list[Any]] = {column.name: [] for column in RUNS_COLUMNS}
+    for run in catalog.runs(limit=_RUNS_MAX):
+        values = (
+            run.job, _instant(run.scheduled_ms), run.partition, run.attempt, run.cause, _instant(run.started_ms),
+            _instant(run.ended_ms), run.outcome, run.rows, run.error,
+        )  # fmt: skip
+        for column, value in zip(columns.values(), values, strict=True):
+            column.append(value)
+    kinds = [_ARROW_TYPES[str(column.type)] for column in RUNS_COLUMNS]
+    arrays = [pa.array(values, kind) for values, kind in zip(columns.values(), kinds, strict=True)]
+    sources.tables[name] = pa.table(arrays, names=list(columns))
+    outputs = [_quoted(column) for column in columns]
+    if scan.hidden_columns:
+        outputs += [f"cast(null as {kind}) as {_quoted(hidden)}" for hidden, kind in _HIDDEN_TYPES.items()]
+    return [f"select {', '.join(outputs)} from {name}"]
+
+
+def _instant(instant_ms: int | None) -> datetime | None:
+    return None if instant_ms is None else datetime.fromtimestamp(instant_ms / 1000, UTC).replace(tzinfo=None)
 
 
 # -- tables that the user fills
@@ -189,7 +232,7 @@ def _users_parquet(
         outputs += keys
         if hidden:
             outputs += _hidden(sources, bound, paths, {path: Path(path).stat().st_size for path in paths})
-        selects.append(f"select {', '.join(outputs)} from read_parquet({bound})")
+        selects.append(f"select {', '.join(outputs)} from {_read(bound)}")
     return selects
 
 
@@ -236,14 +279,21 @@ def _key_value(table: str, key: Column, text: str) -> str | int:
 
 # -- the parts of SQL text
 
+_FILE = '"$file"'  # no column is called so
+
+
+def _read(files: str) -> str:
+    return f"read_parquet({files}, filename = '$file')"
+
+
 _HIDDEN_TYPES = {"$path": "varchar", "$file_size": "bigint", "$file_modified_time": "timestamptz"}
 
 
 def _hidden(sources: Sources, files: str, paths: list[str], sizes: Mapping[str, int]) -> list[str]:
     times = [datetime.fromtimestamp(Path(path).stat().st_mtime, UTC) for path in paths]
-    place = f"list_position({files}, filename)"
+    place = f"list_position({files}, {_FILE})"
     return [
-        'filename as "$path"',
+        f'{_FILE} as "$path"',
         f'cast({sources.bind([sizes[path] for path in paths])}[{place}] as bigint) as "$file_size"',
         f'cast({sources.bind(times)}[{place}] as timestamptz) as "$file_modified_time"',
     ]

@@ -9,10 +9,9 @@ from typing import Any
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import Clock, WallClock
 from datawarehouse.convert.batch import BatchConverter
-from datawarehouse.convert.orders import BatchOrder, BatchResult, MergeOrder
+from datawarehouse.convert.orders import Answer, Order
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.folder import catalog_path
-from datawarehouse.parquet.footer import DataFile
 from datawarehouse.query.engine import Engine
 from datawarehouse.query.result import Result
 from datawarehouse.runtime.owner import Owner
@@ -35,6 +34,13 @@ def open_warehouse(
     """
     opened = OpenWarehouse(warehouse, Path(path), resolve(settings), clock or WallClock())
     opened.start(LocalExecutor)
+    return opened
+
+
+def open_for_command(warehouse: Warehouse, settings: Settings) -> OpenWarehouse:
+    """Own a folder for as long as a command takes: events are converted; no schedule is followed, no chore done."""
+    opened = OpenWarehouse(warehouse, settings.folder, settings, WallClock())
+    opened.start(LocalExecutor, only_convert=True)
     return opened
 
 
@@ -66,7 +72,7 @@ class LocalExecutor:
     def __init__(self) -> None:
         self._converter = BatchConverter()
 
-    def run(self, order: BatchOrder | MergeOrder) -> BatchResult | DataFile:
+    def run(self, order: Order) -> Answer:
         return self._converter.run(order)
 
     def stop(self) -> None:

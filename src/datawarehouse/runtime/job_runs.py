@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import secrets
+import shutil
+import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
-from datawarehouse.catalog.catalog import Catalog, File, Run
+from datawarehouse.catalog.catalog import Catalog, File
+from datawarehouse.catalog.runs import ASKED_FOR, Run
 from datawarehouse.clock import Clock
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.tables import BatchInputTable
@@ -22,11 +30,27 @@ from datawarehouse.settings import Settings
 
 log = logging.getLogger("datawarehouse")
 
+_LOOK_EVERY_S = 0.25
+_LOOKING_SHARE = 10  # of its time, looking how much is written takes a tenth at most
+_END_S = 2.0
+
+Execute = Callable[[JobOrder, Callable[..., Any]], JobOutput | JobFailure]
+"""Does a run of a function."""
+
 
 class JobRuns:
     """Runs the jobs of a warehouse's batch input tables; one run of a job at a time."""
 
-    def __init__(self, warehouse: Warehouse, folder: Path, catalog: Catalog, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        folder: Path,
+        catalog: Catalog,
+        settings: Settings,
+        clock: Clock,
+        execute: Execute | None = None,
+    ) -> None:
+        """execute: does a run in this process; by default each run has a process of its own."""
         self._warehouse = warehouse
         self._folder = folder
         self._catalog = catalog
@@ -39,9 +63,14 @@ class JobRuns:
         self._lock = threading.Lock()
         self._working: set[Worker] = set()
         self._stopped = False
+        self._execute = execute or self._in_a_child
+        # Of this folder's owner alone, so that the next owner can remove what one that died left there.
+        self._scratch_prefix = f"dw-job-{blake2b(str(folder.absolute()).encode(), digest_size=8).hexdigest()}-"
+        for left in Path(tempfile.gettempdir()).glob(f"{self._scratch_prefix}*"):
+            shutil.rmtree(left, ignore_errors=True)
         catalog.interrupt_runs(clock.now_ms())
 
-    def run(self, job: str, time_ms: int, *, attempt: int = 1, cause: str = "asked for") -> Run:
+    def run(self, job: str, time_ms: int, *, attempt: int = 1, cause: str = ASKED_FOR) -> Run:
         """Run a job for a scheduled instant and return how it ended. Raises UnknownName."""
         if job not in self._tables:
             known = ", ".join(map(repr, self._tables)) or "none"
@@ -54,6 +83,10 @@ class JobRuns:
             self._do(run, self._tables[job], time_ms)
         return self._catalog.run(run)
 
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopped
+
     def stop(self) -> None:
         """End the runs that are under way; they count as failed."""
         with self._lock:
@@ -63,8 +96,11 @@ class JobRuns:
 
     def _do(self, run: int, table: BatchInputTable, time_ms: int) -> None:
         name = f"{time_ms // 1000:016d}-{secrets.token_hex(4)}"
-        with tempfile.TemporaryDirectory(prefix="dw-job-", ignore_cleanup_errors=True) as scratch:
-            answer = self._answer(self._order(table, time_ms, name, scratch))
+        try:
+            with tempfile.TemporaryDirectory(prefix=self._scratch_prefix, ignore_cleanup_errors=True) as scratch:
+                answer = self._execute(self._order(table, time_ms, name, scratch), table.job)
+        except OSError as fault:  # no space for a folder, no room for a process
+            answer = JobFailure(f"The run could not be started: {fault}")
         if isinstance(answer, JobOutput):
             files = [
                 File(
@@ -78,7 +114,8 @@ class JobRuns:
         for path in (self._folder / table.name).rglob(f"{name}.parquet*"):
             path.unlink()
         log.error("job %s failed: %s", table.name, answer.reason)
-        self._catalog.fail_run(run, f"{answer.reason}\n{answer.traceback}".strip(), self._clock.now_ms())
+        error = f"{answer.reason}\n{answer.traceback}".strip()
+        self._catalog.fail_run(run, error, self._clock.now_ms(), interrupted=answer.interrupted)
 
     def _order(self, table: BatchInputTable, time_ms: int, name: str, scratch: str) -> JobOrder:
         versions = {stored.name: stored.schema_version for stored in self._catalog.tables()}
@@ -99,7 +136,7 @@ class JobRuns:
             file_bytes_max=number("job_scratch_bytes_max"),
         )
 
-    def _answer(self, order: JobOrder) -> JobOutput | JobFailure:
+    def _in_a_child(self, order: JobOrder, _: Callable[..., Any]) -> JobOutput | JobFailure:
         number = self._settings.number
         setup = QuerySetup(
             folder=str(self._folder),
@@ -110,32 +147,85 @@ class JobRuns:
             result_rows_max=number("query_result_rows_max"),
         )
         worker = Worker("job", setup)
+        watch = _Watch(worker, Path(order.scratch), number("job_time_max_s"), order.file_bytes_max)
         with self._lock:
             if self._stopped:
-                return JobFailure("The warehouse is closing.")
+                return JobFailure("The warehouse is closing.", interrupted=True)
             worker.start()
             self._working.add(worker)
-        overdue = threading.Event()
-
-        def end() -> None:
-            overdue.set()
-            worker.kill()
-
-        timer = threading.Timer(number("job_time_max_s"), end)
-        timer.start()
+        session = worker.pid
+        watch.start()
         try:
             return worker.run_job(order)
         except WorkerDied as error:
-            if overdue.is_set():
-                limit = f"{number('job_time_max_s')} s (job_time_max_s)"
-                return JobFailure(f"The run took longer than {limit} and was ended.")
+            if watch.reason:
+                return JobFailure(watch.reason)
             if self._stopped:
-                return JobFailure("The run was ended because the warehouse was closed.")
+                return JobFailure("The run was ended because the warehouse was closed.", interrupted=True)
             return JobFailure(f"The run ended its process: {error}")
         finally:
-            timer.cancel()
-            timer.join()
+            watch.stop()
             with self._lock:
                 self._working.discard(worker)
             worker.kill()
             worker.stop()
+            if session:
+                _end_session(session)
+
+
+class _Watch:
+    """Ends a run that takes too long or writes too much; `reason` then says why."""
+
+    def __init__(self, worker: Worker, scratch: Path, time_max_s: int, bytes_max: int) -> None:
+        self.reason = ""
+        self._worker = worker
+        self._scratch = scratch
+        self._time_max_s = time_max_s
+        self._bytes_max = bytes_max
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        end = time.monotonic() + self._time_max_s
+        pause = _LOOK_EVERY_S
+        while not self.reason and not self._done.wait(max(0.0, min(pause, end - time.monotonic()))):
+            began = time.monotonic()
+            if began >= end:
+                self.reason = f"The run took longer than {self._time_max_s} s (job_time_max_s) and was ended."
+            elif _bytes_in(self._scratch, self._bytes_max) > self._bytes_max:
+                limit = f"{self._bytes_max} bytes (job_scratch_bytes_max)"
+                self.reason = f"The run wrote more than {limit} to its scratch folder and was ended."
+            pause = max(_LOOK_EVERY_S, _LOOKING_SHARE * (time.monotonic() - began))
+        if self.reason:
+            self._worker.kill()
+
+
+def _bytes_in(folder: Path, enough: int) -> int:
+    """How much of the disk the files of a folder take, counted until it is more than `enough`."""
+    total, folders = 0, [str(folder)]
+    while folders:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:  # what is gone meanwhile takes nothing
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                with contextlib.suppress(OSError):
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+                if total > enough:
+                    return total
+    return total
+
+
+def _end_session(session: int) -> None:
+    """End what a run left behind in its session, whether or not the run itself still lives; wait until it is gone."""
+    give_up = time.monotonic() + _END_S
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < give_up:
+            os.killpg(session, signal.SIGKILL)
+            time.sleep(0.01)

@@ -1,7 +1,8 @@
 """Starts jobs when they are due.
 
-Of the instants that were missed while nobody owned the folder, the latest is run. A run that fails is tried again with
-the same instant. A job that is still running when it is due again runs once more after it.
+The catalog knows up to which instant each schedule was attended to; a run moves that on as it starts. What is due is
+therefore found anew after a crash, and a run that was cut off by one is repeated with the same instant, as is one that
+failed, up to two times. A job has one run at a time; one that is due while it runs is started after it.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from datawarehouse.catalog.catalog import Catalog, Run
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.runs import COMPLETE, RETRY, SCHEDULE, Run
 from datawarehouse.clock import Clock
-from datawarehouse.definition.schedule import parse_schedule
+from datawarehouse.definition.partition import HOUR_MS
+from datawarehouse.definition.schedule import Schedule, parse_schedule
 from datawarehouse.definition.tables import BatchInputTable
 from datawarehouse.definition.warehouse import Warehouse
-from datawarehouse.jobs.due import latest_due, retry_at
+from datawarehouse.jobs.due import earliest_due, latest_due, retry_at
 from datawarehouse.runtime.job_runs import JobRuns
 
 log = logging.getLogger("datawarehouse")
@@ -23,27 +27,55 @@ log = logging.getLogger("datawarehouse")
 _LOOK_EVERY_S = 0.5
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Due:
+    """A run that is to start at `at_ms` or later. time_ms: the scheduled instant; left_out: how many before it are."""
+
+    at_ms: int
+    time_ms: int
+    attempt: int
+    cause: str
+    left_out: int = 0
+
+
 class JobSchedule:
     """The schedules of a warehouse's jobs. A job's runs follow each other in a thread of its own."""
 
-    def __init__(self, warehouse: Warehouse, runs: JobRuns, catalog: Catalog, clock: Clock) -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        runs: JobRuns,
+        catalog: Catalog,
+        clock: Clock,
+        complete_until: Callable[[str], int | None],
+    ) -> None:
+        """complete_until: the start of the first hour of a table that can still change, in milliseconds."""
         self._runs = runs
         self._catalog = catalog
         self._clock = clock
-        self._schedules = {
-            table.name: parse_schedule(table.schedule_expression)
-            for table in warehouse.tables()
-            if isinstance(table, BatchInputTable)
+        self._complete_until = complete_until
+        self._tables = {table.name: table for table in warehouse.tables() if isinstance(table, BatchInputTable)}
+        self._schedules: dict[str, Schedule] = {
+            name: parse_schedule(table.schedule_expression) for name, table in self._tables.items()
         }
-        self._waiting: dict[str, list[Callable[[], Run]]] = {name: [] for name in self._schedules}
-        self._retries: list[tuple[int, str, int, int]] = []
+        self._retries: dict[str, list[Due]] = {name: [] for name in self._tables}
         self._threads: dict[str, threading.Thread] = {}
         self._changed = threading.Condition()
-        self._one_looks = threading.Lock()
         self._stopping = threading.Event()
         self._looking = threading.Thread(target=self._look, name="schedule", daemon=True)
-        for name in self._schedules:
-            catalog.schedule_from(name, clock.now_ms())
+        self._begin(clock.now_ms())
+
+    def _begin(self, now: int) -> None:
+        for name, table in self._tables.items():
+            self._catalog.schedule_from(name, now - now % HOUR_MS if table.run_when_complete else now)
+            if table.missed_runs == "skip" and not table.run_when_complete:
+                missed, count = latest_due(self._schedules[name], self._catalog.schedule_reached(name), now)
+                if missed is not None:
+                    log.warning("job %s was due %d times; as declared, these runs are skipped", name, count)
+                    self._catalog.reach_schedule(name, missed)
+        for run in self._catalog.unfinished():
+            if run.job in self._tables:
+                self._note_retry(run, now)
 
     def start(self) -> None:
         if self._schedules:
@@ -58,29 +90,43 @@ class JobSchedule:
         self.wait_idle()
 
     def start_due(self) -> None:
-        """Start what is due now."""
-        with self._one_looks:
-            self._start_due(self._clock.now_ms())
+        """Start what is due now, each job in a thread of its own."""
+        now = self._clock.now_ms()
+        for name in self._tables:
+            with self._changed:
+                if name in self._threads or self._is_stopping() or self._due(name, now) is None:
+                    continue
+                thread = threading.Thread(target=self._work, args=(name,), name=f"job-{name}", daemon=True)
+                self._threads[name] = thread
+                thread.start()
 
-    def _start_due(self, now: int) -> None:
-        for name, schedule in self._schedules.items():
-            due, count = latest_due(schedule, self._catalog.schedule_reached(name), now)
-            if due is None:
-                continue
-            if count > 1:
-                log.warning("job %s was due %d times; the latest one is run", name, count)
-            self._catalog.reach_schedule(name, due)
-            self._submit(name, due, 1, "schedule")
-        with self._changed:
-            ready = [retry for retry in self._retries if retry[0] <= now]
-            self._retries = [retry for retry in self._retries if retry[0] > now]
-        for _, name, time_ms, attempt in ready:
-            self._submit(name, time_ms, attempt, "retry")
+    def run_due(self) -> bool:
+        """Run what is due now here, job after job in the order of the declaration; whether anything was."""
+        ran = False
+        for name in self._tables:
+            while due := self._due(name, self._clock.now_ms()):
+                self._run(name, due)
+                ran = True
+        return ran
+
+    def next_ms(self) -> int | None:
+        """The next instant at which a run will be due, as far as the clock alone decides."""
+        now = self._clock.now_ms()
+        coming: list[int] = []
+        for name, table in self._tables.items():
+            coming += [retry.at_ms for retry in self._retries[name]]
+            if not table.run_when_complete:
+                due = earliest_due(self._schedules[name], self._catalog.schedule_reached(name))
+                coming += [] if due is None else [due]
+        return min((at for at in coming if at > now), default=None)
 
     def wait_idle(self) -> None:
         """Return when nothing that was started still runs."""
         with self._changed:
             self._changed.wait_for(lambda: not self._threads)
+
+    def _is_stopping(self) -> bool:
+        return self._stopping.is_set() or self._runs.is_stopped
 
     def _look(self) -> None:
         while not self._stopping.wait(_LOOK_EVERY_S):
@@ -89,31 +135,54 @@ class JobSchedule:
             except Exception:
                 log.exception("the schedule could not be followed; trying again")
 
-    def _submit(self, name: str, time_ms: int, attempt: int, cause: str) -> None:
-        def run() -> Run:
-            return self._runs.run(name, time_ms, attempt=attempt, cause=cause)
-
-        with self._changed:
-            self._waiting[name].append(run)
-            if name not in self._threads:
-                thread = threading.Thread(target=self._work, args=(name,), name=f"job-{name}", daemon=True)
-                self._threads[name] = thread
-                thread.start()
+    def _due(self, name: str, now: int) -> Due | None:
+        """The run of a job that is to start next, if it is due."""
+        retry = min(self._retries[name], default=None)
+        if retry and retry.at_ms <= now:
+            return retry
+        table, reached = self._tables[name], self._catalog.schedule_reached(name)
+        if table.run_when_complete:
+            end = reached + HOUR_MS
+            if end <= now and all(_is_past(self._complete_until(other), end) for other in table.reads):
+                return Due(end, end, 1, COMPLETE)
+            return None
+        if table.missed_runs == "all":
+            due = earliest_due(self._schedules[name], reached)
+            return Due(due, due, 1, SCHEDULE) if due is not None and due <= now else None
+        due, count = latest_due(self._schedules[name], reached, now)
+        return None if due is None else Due(due, due, 1, SCHEDULE, count - 1)
 
     def _work(self, name: str) -> None:
         while True:
             with self._changed:
-                if not self._waiting[name] or self._stopping.is_set():
+                due = None if self._is_stopping() else self._due(name, self._clock.now_ms())
+                if due is None:
                     del self._threads[name]
                     self._changed.notify_all()
                     return
-                run = self._waiting[name].pop(0)
             try:
-                ended = run()
+                self._run(name, due)
             except Exception:
                 log.exception("a run of job %s could not be recorded", name)
-                continue
-            at = retry_at(ended.attempt, ended.ended_ms or 0) if ended.outcome == "failed" else None
+                self._stopping.wait(_LOOK_EVERY_S)
+
+    def _run(self, name: str, due: Due) -> None:
+        if due.left_out:
+            log.warning("job %s was due %d times; the latest one is run", name, due.left_out + 1)
+        ended = self._runs.run(name, due.time_ms, attempt=due.attempt, cause=due.cause)
+        if due in self._retries[name]:
+            self._retries[name].remove(due)
+        if not self._is_stopping():  # what was cut off is found anew at the next start
+            self._note_retry(ended, ended.ended_ms or 0)
+
+    def _note_retry(self, run: Run, now: int) -> None:
+        if run.outcome == "interrupted":
+            self._retries[run.job].append(Due(now, run.scheduled_ms, run.attempt, RETRY))
+        elif run.outcome == "failed":
+            at = retry_at(run.attempt, run.ended_ms or 0)
             if at is not None:
-                with self._changed:
-                    self._retries.append((at, name, ended.scheduled_ms, ended.attempt + 1))
+                self._retries[run.job].append(Due(at, run.scheduled_ms, run.attempt + 1, RETRY))
+
+
+def _is_past(complete_until: int | None, instant: int) -> bool:
+    return complete_until is not None and complete_until >= instant

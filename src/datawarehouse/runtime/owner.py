@@ -20,18 +20,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 from uuid import uuid4
 
 import msgspec
 
-from datawarehouse.catalog.catalog import Catalog, Run
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.runs import Run
 from datawarehouse.clock import Clock
 from datawarehouse.convert.converter import Converter, Table
-from datawarehouse.convert.orders import BatchOrder, BatchResult, MergeOrder
+from datawarehouse.convert.orders import Answer, Order
 from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.definition.tables import Table as DeclaredTable
 from datawarehouse.definition.warehouse import Warehouse
@@ -41,8 +42,11 @@ from datawarehouse.folder import Ownership, catalog_path, journal_root
 from datawarehouse.intake import intake as taking
 from datawarehouse.intake.intake import Intake, Stream, keys_for, shards_for
 from datawarehouse.journal.journal import Journal, Start, entry_of
-from datawarehouse.parquet.footer import REJECTS_FOLDER, DataFile
-from datawarehouse.runtime.job_runs import JobRuns
+from datawarehouse.parquet.footer import REJECTS_FOLDER
+from datawarehouse.runtime.chores import Chores, Compacted, Expired, limits_of
+from datawarehouse.runtime.completeness import Completeness
+from datawarehouse.runtime.exports import Exports
+from datawarehouse.runtime.job_runs import Execute, JobRuns
 from datawarehouse.runtime.job_schedule import JobSchedule
 from datawarehouse.runtime.status import status_of
 from datawarehouse.runtime.upgrades import UPGRADES
@@ -54,6 +58,7 @@ _RETIRED_GRACE_S = 60  # beyond the longest query
 _PAUSE_AFTER_FAULT_S = 1.0
 _FAULTS_OF_A_FLUSH = 6  # finding a record that ends its process takes three
 _DEATHS_WITHOUT_PAUSE = 3
+_CHORES_EVERY_S = 60.0
 _PUT_BYTES = 4 * 1024 * 1024
 
 Event = Mapping[str, Any] | str | bytes
@@ -62,13 +67,27 @@ Event = Mapping[str, Any] | str | bytes
 class Executor(Protocol):
     """Runs orders of conversion, in this process or in a child."""
 
-    def run(self, order: BatchOrder | MergeOrder) -> BatchResult | DataFile: ...
+    def run(self, order: Order) -> Answer: ...
     def stop(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+class _Nobody:
+    """The executor of an owner that was not started."""
+
+    def run(self, order: Order) -> Answer:
+        raise DataWarehouseError("The warehouse was not started; nothing is converted or compacted.")
+
+    def stop(self) -> None: ...
+
     def kill(self) -> None: ...
 
 
 class Owner:
     """A warehouse that this process owns. Methods can be called from any thread."""
+
+    synced: ClassVar[bool] = True
+    """Whether what was answered survives a power loss."""
 
     def __init__(self, warehouse: Warehouse, folder: Path, settings: Settings, clock: Clock) -> None:
         self.warehouse = warehouse
@@ -80,6 +99,8 @@ class Owner:
         self._wake = threading.Event()
         self._progress = threading.Condition()
         self._stopping = threading.Event()
+        self._chores = threading.Thread(target=self._keep_tidy, name="chores", daemon=True)
+        self._compactor: Executor = _Nobody()
         self._deadline = 0.0
         self._failed: Counter[str] = Counter()
         self._deaths = 0
@@ -91,7 +112,7 @@ class Owner:
             raise
 
     def _open(self) -> None:
-        self.catalog = Catalog(catalog_path(self.folder), writable=True)
+        self.catalog = Catalog(catalog_path(self.folder), writable=True, synced=self.synced)
         self.catalog.declare(self.warehouse.name, self.warehouse.tables())
         for name in self.catalog.undeclared():
             log.warning("table %s has data and is not declared; it is kept, and cannot be queried", name)
@@ -106,7 +127,7 @@ class Owner:
             disk_free_bytes_min=number("disk_free_bytes_min"),
             shard_rate_limited=bool(self.settings["shard_rate_limited"]),
         )
-        self.intake = Intake(streams, limits, self.clock, lambda: shutil.disk_usage(self.folder).free)
+        self.intake = Intake(streams, limits, self.clock, self._disk_free)
         versions = {table.name: table.schema_version for table in self.catalog.tables()}
         tables = [self._converted_table(table, versions[table.name], streams[table.name]) for table in streaming]
         self.converter = Converter(
@@ -119,8 +140,30 @@ class Owner:
             grace_ms=(number("query_time_max_s") + _RETIRED_GRACE_S) * 1000,
         )
 
-        self.jobs = JobRuns(self.warehouse, self.folder, self.catalog, self.settings, self.clock)
-        self.schedule = JobSchedule(self.warehouse, self.jobs, self.catalog, self.clock)
+        self.completeness = Completeness(
+            {table.name: table for table in self.warehouse.tables()},
+            {name: stream.journal for name, stream in streams.items()},
+            self.converter,
+            self.catalog,
+            self.clock,
+        )
+        self.jobs = JobRuns(self.warehouse, self.folder, self.catalog, self.settings, self.clock, self._job_execution())
+        self.exports = Exports(self.folder, self.settings)
+        self.chores = Chores(
+            self.warehouse.tables(),
+            self.catalog,
+            limits_of(number),
+            self.clock,
+            self.folder,
+        )
+        self.schedule = JobSchedule(self.warehouse, self.jobs, self.catalog, self.clock, self.completeness.until_ms)
+
+    def _disk_free(self) -> int:
+        return shutil.disk_usage(self.folder).free
+
+    def _job_execution(self) -> Execute | None:
+        """How runs of jobs are done, if not each in a process of its own."""
+        return None
 
     def _open_stream(self, table: StreamingInputTable) -> Stream:
         done = self.catalog.converted(table.name)
@@ -177,7 +220,8 @@ class Owner:
         taken = 0
         for number, group in enumerate(_groups(records, self.intake.limits.record_bytes_max)):
             keys = keys_for(f"{idempotency_key}-{number}", b"\n".join(group)) if idempotency_key else None
-            shards = shards_for([uuid4().hex for _ in group], [None] * len(group), stream.shard_count)
+            keys_of_shards = [uuid4().hex for _ in group] if stream.shard_count > 1 else []
+            shards = shards_for(keys_of_shards, [None] * len(keys_of_shards), stream.shard_count)
             appended, _ = self.intake.append(stream, entry_of(group, shards, keys))
             taken += appended.count
         return taken
@@ -238,6 +282,31 @@ class Owner:
         time_ms = self.clock.now_ms() if at is None else round(at.timestamp() * 1000)
         return self.jobs.run(job, time_ms)
 
+    def compact(self, table: str) -> Compacted:
+        """Compact the closed hours of a streaming input table now, whatever the budget; what was done."""
+        self.check_open()
+        declared = self.warehouse.get_table(table)
+        if not isinstance(declared, StreamingInputTable):
+            raise BadRequest(f"Table {table!r} is a {declared.kind}; streaming input tables are compacted.")
+        done = self.chores.compact(table, self._compactor.run, self._stopping.is_set)
+        if done.files_before:
+            self.exports.refresh()
+        return done
+
+    def expire(self) -> Expired:
+        """Let go what is older than its table's `retention_days`, and old records of runs; what that was."""
+        self.check_open()
+        return self.chores.expire()
+
+    def complete_until(self, table: str) -> datetime | None:
+        """Up to when a table can no longer change: the hours that ended by this instant (UTC) are complete.
+
+        None for a table that its user fills. Raises UnknownName.
+        """
+        self.check_open()
+        until = self.completeness.until_ms(self.warehouse.get_table(table).name)
+        return None if until is None else datetime.fromtimestamp(until / 1000, UTC)
+
     def status(self) -> dict[str, Any]:
         """What `dw status` shows: tables, with records received, stored, rejected and pending, and settings."""
         streams = {name: (stream.journal, stream.unconverted_bytes) for name, stream in self.intake.streams.items()}
@@ -251,15 +320,37 @@ class Owner:
 
     # -- threads that convert
 
-    def start(self, new_executor: Callable[[], Executor]) -> None:
-        """Start the threads that convert, each with its own executor of orders, and the one that follows schedules."""
-        self.schedule.start()
+    def start(
+        self,
+        new_executor: Callable[[], Executor],
+        new_compactor: Callable[[], Executor] | None = None,
+        *,
+        only_convert: bool = False,
+    ) -> None:
+        """Start the threads that convert, each with its own executor, those that follow schedules, and the chores."""
+        self._compactor = (new_compactor or new_executor)()
+        if not only_convert:
+            self.schedule.start()
+            self._chores.start()
         for number in range(self.settings.number("convert_processes")):
             executor = new_executor()
             name = f"convert-{number}"
             thread = threading.Thread(target=self._keep_converted, args=(executor,), name=name, daemon=True)
             thread.start()
             self._converting.append((thread, executor))
+
+    def _tidy(self) -> None:
+        if self.chores.round(self._compactor.run, self._stopping.is_set).files_before:
+            self.exports.refresh()
+
+    def _keep_tidy(self) -> None:
+        while not self._stopping.wait(_CHORES_EVERY_S):
+            try:
+                self._tidy()
+            except Exception:
+                if not self._stopping.is_set():
+                    log.exception("compaction or expiry failed; trying again in %g s", _CHORES_EVERY_S)
+            self.chores.when_idle(self._compactor.stop)  # a process that does nothing only takes memory
 
     def _keep_converted(self, executor: Executor) -> None:
         interval = self.settings.number("convert_interval_ms") / 1000
@@ -328,6 +419,9 @@ class Owner:
             if thread.is_alive():
                 executor.kill()
                 thread.join()
+        if self._chores.is_alive():
+            self._chores.join()
+        self._compactor.stop()
         self.schedule.stop()
         for stream in self.intake.streams.values():
             stream.journal.close()
@@ -341,6 +435,7 @@ class Owner:
             self._stopping.set()
             self._wake.set()
             self.jobs.stop()
+            self._compactor.kill()  # what it has not committed is done again another time
 
     def check_open(self) -> None:
         """Raises DataWarehouseError if the warehouse is closed."""

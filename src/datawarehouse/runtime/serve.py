@@ -18,6 +18,7 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,6 +42,7 @@ from datawarehouse.settings import Settings
 
 _FLUSH_THREADS = 8
 _ADMIN_THREADS = 16
+_RUNS_MAX = 64
 _GRACEFUL_STOP_S = 2
 
 
@@ -57,7 +59,7 @@ def serve(warehouse: Warehouse, settings: Settings, on_ready: Callable[[str], No
         bound.close()
         raise
     try:
-        opened.start(lambda: Worker("convert"))
+        opened.start(lambda: Worker("convert"), lambda: Worker("compact"))
         gc.freeze()  # what is there now stays; looking through it for garbage again and again only takes time
         uvloop.run(_serve(opened, bound, on_ready))
     finally:
@@ -111,6 +113,7 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
     flushing = ThreadPoolExecutor(_FLUSH_THREADS, "flush")
     asking = ThreadPoolExecutor(settings.number("query_processes") + 1, "query")
     administrating = ThreadPoolExecutor(_ADMIN_THREADS, "admin")  # what waits here must not keep events waiting
+    running = ThreadPoolExecutor(_RUNS_MAX, "run")  # nor must a job that hangs keep a flush waiting
     loop = asyncio.get_running_loop()
     pool = _query_pool(opened, asking)
     commit = GroupCommit(opened.intake, flushing)
@@ -123,14 +126,20 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
 
     async def run(job: str, at_ms: int | None) -> dict[str, Any]:
         at = None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC)
-        return described(await loop.run_in_executor(administrating, opened.run, job, at))
+        return described(await loop.run_in_executor(running, opened.run, job, at))
+
+    async def compact(table: str) -> dict[str, Any]:
+        return asdict(await loop.run_in_executor(administrating, opened.compact, table))
+
+    async def expire() -> dict[str, Any]:
+        return asdict(await loop.run_in_executor(administrating, opened.expire))
 
     largest = settings.number("request_bytes_max")
     app = App(
         kinesis=Kinesis(opened.intake, commit, opened.clock),
         events=Events(opened.intake, commit, largest),
         queries=Queries(pool.ask),
-        admin=Admin(token, opened.status, flush, run, opened.register_partition, opened.not_ready),
+        admin=Admin(token, opened.status, flush, run, compact, expire, opened.register_partition, opened.not_ready),
         request_bytes_max=largest,
     )
 
@@ -157,6 +166,7 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
         pool.stop()
         opened.begin_closing()
         administrating.shutdown()
+        running.shutdown()
         flushing.shutdown()
         asking.shutdown()
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from datawarehouse.catalog.catalog import Catalog, Run, StoredTable
+from datawarehouse.catalog.catalog import Catalog, StoredTable
+from datawarehouse.catalog.runs import Run
 from datawarehouse.clock import Clock
 from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.journal.journal import Journal
@@ -67,6 +68,8 @@ def _table(catalog: Catalog, table: StoredTable, clock: Clock, stream: tuple[Jou
         "stored": totals.stored,
         "rejected": totals.rejected,
         "rows": totals.rows,
+        "deduplicated": totals.deduplicated,
+        "expired": totals.expired,
         "files": totals.files,
         "bytes": totals.bytes,
     }

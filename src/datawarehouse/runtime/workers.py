@@ -5,6 +5,7 @@ four bytes of length, then MessagePack. It ends when its input ends, so that no 
 than the work at hand. Whoever waits for a child that died gets WorkerDied; the next order starts a new one.
 
     python -m datawarehouse.runtime.workers convert
+    python -m datawarehouse.runtime.workers compact  (as convert, behind everybody else's work)
     python -m datawarehouse.runtime.workers query
     python -m datawarehouse.runtime.workers job      (one order, then it ends)
 """
@@ -25,10 +26,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from datawarehouse.convert.orders import BatchOrder, BatchResult, MergeOrder
+from datawarehouse.convert import orders as converting
 from datawarehouse.errors import WorkerDied
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
-from datawarehouse.parquet.footer import DataFile
 from datawarehouse.query.messages import End, Failure, Head, Message, Piece, QueryOrder
 
 if TYPE_CHECKING:
@@ -46,13 +46,14 @@ class QuerySetup(msgspec.Struct, frozen=True, tag=True):
     result_rows_max: int
 
 
-Order = BatchOrder | MergeOrder | QuerySetup | QueryOrder | JobOrder
-Answer = BatchResult | DataFile | Message | JobOutput | JobFailure
+Order = converting.Order | QuerySetup | QueryOrder | JobOrder
+Answer = converting.Answer | Message | JobOutput | JobFailure
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 _ORDER = msgspec.msgpack.Decoder(Order)
 _ANSWER = msgspec.msgpack.Decoder(Answer)
 _LENGTH_BYTES = 4
+_NICE = 10
 
 
 class Worker:
@@ -81,10 +82,10 @@ class Worker:
         if self._setup:
             self._send(self._setup)
 
-    def run(self, order: BatchOrder | MergeOrder) -> BatchResult | DataFile:
+    def run(self, order: converting.Order) -> converting.Answer:
         """Have an order done. Raises WorkerDied, or the error that the child met."""
         answer = self._asked(order)
-        assert isinstance(answer, BatchResult | DataFile)
+        assert isinstance(answer, converting.Answer)
         return answer
 
     def run_job(self, order: JobOrder) -> JobOutput | JobFailure:
@@ -154,7 +155,7 @@ class Worker:
     def _died(self) -> WorkerDied:
         code = None
         if self._process:
-            self._process.kill()
+            self.kill()
             code = self._process.wait()
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe:
@@ -187,7 +188,9 @@ def main(kind: str) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     orders, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a stray print must not end up between the messages
-    serve = {"convert": _serve_convert, "query": _serve_query, "job": _serve_job}[kind]
+    if kind == "compact":
+        os.nice(_NICE)
+    serve = {"convert": _serve_convert, "compact": _serve_convert, "query": _serve_query, "job": _serve_job}[kind]
     try:
         for answer in serve(_orders(orders)):
             _write(answers, answer)
@@ -216,7 +219,7 @@ def _serve_convert(orders: Iterator[Order]) -> Iterator[Answer]:
     gc.freeze()
     gc.disable()
     for order in orders:
-        assert isinstance(order, BatchOrder | MergeOrder)
+        assert isinstance(order, converting.Order)
         try:
             yield converter.run(order)
         except Exception as error:

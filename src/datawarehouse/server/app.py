@@ -63,6 +63,8 @@ class Admin:
     status: Callable[[], dict[str, Any]]
     flush: Callable[[], Awaitable[None]]
     run: Callable[[str, int | None], Awaitable[dict[str, Any]]]
+    compact: Callable[[str], Awaitable[dict[str, Any]]]
+    expire: Callable[[], Awaitable[dict[str, Any]]]
     register_partition: Callable[[str, list[str], str | None], None]
     not_ready: Callable[[], str]
 
@@ -137,6 +139,11 @@ class App:
             case "POST", "/v1/admin/run":
                 wanted = _decoded(_Run, await request.body(self.request_bytes_max))
                 return json_response(200, await self.admin.run(wanted.job, wanted.at_ms))
+            case "POST", "/v1/admin/compact":
+                chosen = _decoded(_Compact, await request.body(self.request_bytes_max))
+                return json_response(200, await self.admin.compact(chosen.table))
+            case "POST", "/v1/admin/expire":
+                return json_response(200, await self.admin.expire())
             case "POST", "/v1/admin/partitions":
                 asked = _decoded(_Partition, await request.body(self.request_bytes_max))
                 self.admin.register_partition(asked.table, asked.values, asked.location)
@@ -149,6 +156,10 @@ class _Partition(msgspec.Struct):
     table: str
     values: list[str]
     location: str | None = None
+
+
+class _Compact(msgspec.Struct):
+    table: str
 
 
 class _Run(msgspec.Struct):

@@ -192,3 +192,81 @@ def test_wrong_policies(warehouse, arns):
 def test_a_warehouse_has_a_name_that_glue_takes():
     with pytest.raises(DeclarationError, match=r"Illegal warehouse name 'Analytics DW'.* Try 'analytics_dw'"):
         Warehouse("Analytics DW")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"reads": ["nothing"]}, "reads has 'nothing', which is not declared before it; there are 'clicks', 'facts'"),
+        ({"reads": ["sums"]}, "reads has 'sums', which is not declared before it"),
+        ({"run_when_complete": 1}, "run_when_complete is 1; valid are True and False"),
+        ({"run_when_complete": True}, r"needs the tables that the job reads: give reads=\[...\]"),
+        (
+            {"run_when_complete": True, "reads": ["clicks", "facts"]},
+            "cannot wait for 'facts', which you fill yourself: leave it out of reads",
+        ),
+        (
+            {"run_when_complete": True, "reads": ["clicks"], "schedule_expression": "rate(2 hours)"},
+            r"runs once an hour; its schedule_expression is 'rate\(2 hours\)': give 'rate\(1 hour\)'",
+        ),
+        (
+            {"run_when_complete": True, "reads": ["clicks"], "schedule_expression": "cron(0 * * * ? *)"},
+            "its schedule_expression is 'cron",
+        ),
+        ({"schedule_expression": "hourly"}, "Not a schedule expression: 'hourly'"),
+        ({"missed_runs": "none"}, "missed_runs is 'none'; valid are 'latest', 'all', 'skip'"),
+        ({"missed_runs": None}, "missed_runs is None"),
+        ({"retention_days": 0}, "retention_days is 0; valid is a whole number from 1 to 36500"),
+        ({"retention_days": 36_501}, "retention_days is 36501"),
+        ({"retention_days": 1.5}, "retention_days is 1.5"),
+        ({"retention_days": True}, "retention_days is True"),
+        ({"partition_keys": {"hour": "string", "n": "string"}}, "partition keys are hour string, n string"),
+        ({"partition_keys": {"hour": "int"}}, "has none, or one of type string"),
+    ],
+)
+def test_wrong_batch_input_tables(warehouse, arguments, says):
+    warehouse.with_streaming_input_table("clicks", COLUMNS).with_table("facts", COLUMNS)
+    with pytest.raises(DeclarationError, match=says):
+        warehouse.with_batch_input_table(
+            "sums", COLUMNS, hourly, **{"schedule_expression": "rate(1 hour)", **arguments}
+        )
+    assert warehouse.list_tables() == ["clicks", "facts"]
+
+
+NESTED = {"id": "string", "tags": "array<string>", "device": "struct<os:string>", "more": "map<string,int>"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"sort_by": ["nothing"]}, "sort_by names 'nothing'; valid are the columns that are not nested: 'id'"),
+        ({"sort_by": "tags"}, "sort_by names 'tags'; valid are the columns that are not nested: 'id'"),
+        ({"sort_by": ["id", "device"]}, "sort_by names 'device'"),
+        ({"sort_by": ["inserted_at"]}, "sort_by names 'inserted_at'"),
+        ({"dedupe_key": "nothing"}, "dedupe_key names 'nothing'; valid are the columns that are not nested: 'id'"),
+        ({"dedupe_key": "more"}, "dedupe_key names 'more'"),
+        ({"retention_days": 0}, "retention_days is 0; valid is a whole number from 1 to 36500"),
+        ({"retention_days": 36_501}, "retention_days is 36501"),
+        ({"retention_days": "30"}, "retention_days is '30'"),
+    ],
+)
+def test_wrong_compaction_and_expiry(warehouse, arguments, says):
+    with pytest.raises(DeclarationError, match=says):
+        warehouse.with_streaming_input_table("clicks", NESTED, **arguments)
+    assert warehouse.list_tables() == []
+
+
+def test_what_is_declared_of_compaction_expiry_and_runs(warehouse):
+    warehouse.with_streaming_input_table("clicks", NESTED, retention_days=36_500, sort_by="id", dedupe_key="id")
+    clicks = warehouse.get_table("clicks")
+    assert (clicks.retention_days, clicks.sort_by, clicks.dedupe_key) == (36_500, ("id",), "id")
+    warehouse.with_batch_input_table(
+        "sums", {"n": "int"}, hourly, "rate(1 hour)", reads="clicks", run_when_complete=True, missed_runs="all"
+    )
+    sums = warehouse.get_table("sums")
+    assert (sums.reads, sums.run_when_complete, sums.missed_runs, sums.retention_days) == (
+        ("clicks",),
+        True,
+        "all",
+        None,
+    )

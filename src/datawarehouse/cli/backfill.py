@@ -1,0 +1,92 @@
+"""dw backfill"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from tqdm import tqdm
+
+from datawarehouse.cli.jobs import print_runs
+from datawarehouse.cli.options import add_output, add_settings, add_warehouse, settings_of, warehouse_of
+from datawarehouse.cli.output import print_json, quantity, remark
+from datawarehouse.cli.run import instant
+from datawarehouse.clock import WallClock
+from datawarehouse.definition.schedule import parse_schedule
+from datawarehouse.definition.tables import BatchInputTable
+from datawarehouse.definition.warehouse import Warehouse
+from datawarehouse.errors import BadRequest, UnknownName
+from datawarehouse.jobs.due import backfill_instants
+from datawarehouse.runtime.client import client_of
+from datawarehouse.runtime.embedded import open_for_command
+from datawarehouse.runtime.reader import Reader
+from datawarehouse.runtime.status import described
+from datawarehouse.settings import Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", help="a batch input table")
+    parser.add_argument("--from", dest="start", required=True, metavar="TIME", help="the first hour, e.g. 2026-11-01")
+    parser.add_argument("--to", dest="end", metavar="TIME", help="the hour after the last one (default: now)")
+    parser.add_argument("--again", action="store_true", help="also run instants that had a run that succeeded")
+    add_warehouse(parser)
+    add_output(parser, "table", "json")
+    add_settings(parser, "data")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings, warehouse = settings_of(arguments), warehouse_of(arguments)
+    table = _batch_table(warehouse, arguments.job)
+    now = datetime.fromtimestamp(WallClock().now_ms() / 1000, UTC)
+    start, end = instant(arguments.start), instant(arguments.end) if arguments.end else now
+    if not start < end <= now:
+        raise BadRequest(f"Runs from {start:%Y-%m-%dT%H:%M} to {end:%Y-%m-%dT%H:%M} were asked for; "
+                         "give a time that is over, the earlier one with --from.")  # fmt: skip
+    instants = backfill_instants(parse_schedule(table.schedule_expression), start, end)
+    with ExitStack() as stack:
+        run_at = _runner(stack, settings, warehouse, table.name)
+        todo = instants if arguments.again else _left(settings, table.name, instants)
+        if len(todo) < len(instants):
+            remark(f"{quantity(len(instants) - len(todo), 'run')} of these succeeded before and are left out (--again)")
+        runs = []
+        for at in tqdm(todo, unit="run", desc=table.name, disable=not sys.stderr.isatty()):
+            runs.append(run_at(at))
+    failed = [ended for ended in runs if ended["outcome"] != "succeeded"]
+    if arguments.output == "json":
+        print_json(runs)
+    else:
+        print_runs(failed)
+        remark(f"{len(runs) - len(failed)} of {quantity(len(runs), 'run')} succeeded; begin again to repeat the others"
+               if failed else f"{quantity(len(runs), 'run')} succeeded")  # fmt: skip
+    return 1 if failed else 0
+
+
+def _batch_table(warehouse: Warehouse, name: str) -> BatchInputTable:
+    tables = {table.name: table for table in warehouse.tables() if isinstance(table, BatchInputTable)}
+    if name not in tables:
+        raise UnknownName(f"There is no batch input table {name!r}; there are {', '.join(tables) or 'none'}.")
+    return tables[name]
+
+
+def _left(settings: Settings, job: str, instants: list[datetime]) -> list[datetime]:
+    """Those that no run has succeeded for."""
+    with Reader(settings.folder, settings) as reader:
+        return [at for at in instants if not reader.catalog.has_succeeded(job, round(at.timestamp() * 1000))]
+
+
+def _runner(
+    stack: ExitStack, settings: Settings, warehouse: Warehouse, job: str
+) -> Callable[[datetime], dict[str, Any]]:
+    """Runs the job for an instant, in the running warehouse or one that is opened for this."""
+    client = client_of(settings.folder, timeout_s=None)
+    if client is None:
+        opened = stack.enter_context(open_for_command(warehouse, settings))
+        return lambda at: described(opened.run(job, at))
+    return lambda at: client.call(
+        "POST", "/v1/admin/run", msgspec.json.encode({"job": job, "at_ms": round(at.timestamp() * 1000)})
+    )

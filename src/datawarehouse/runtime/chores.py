@@ -1,0 +1,316 @@
+"""What the warehouse does for itself: compaction, expiry, and removing files that nobody knows.
+
+Expiry and orphans come first, because they are cheap and free space. Compaction then works through the closed hours,
+the oldest first, as far as `compact_bytes_per_minute` lets it. Whoever calls decides when; a round that is cut off at
+any point has done what it committed, and the next one goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datawarehouse.catalog.catalog import Catalog, File, Held, StoredTable
+from datawarehouse.clock import Clock
+from datawarehouse.convert.converter import Execute, data_file, stored_file
+from datawarehouse.convert.orders import DedupeOrder, Deduplicated, MergeOrder
+from datawarehouse.definition.partition import HOUR_MS, partition_of
+from datawarehouse.definition.tables import QUARANTINE_COLUMNS, BatchInputTable, StreamingInputTable, Table
+from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, remove
+from datawarehouse.jobs.compaction import Hours, Plan, Step, Wanted, plan
+from datawarehouse.jobs.expiry import DAY_MS, first_kept
+from datawarehouse.parquet.footer import REJECTS, REJECTS_FOLDER, ROWS, DataFile
+
+log = logging.getLogger("datawarehouse.chores")
+
+_MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """See the settings of the same names. orphan_ms: a file that nobody knows is removed after so long."""
+
+    compact_bytes: int
+    compact_after_hours: int
+    compact_bytes_per_minute: int
+    run_retention_days: int
+    orphan_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The plan for the files of one kind in a partition."""
+
+    table: str
+    kind: str
+    partition: str
+    files: tuple[File, ...]
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What went, or would: partitions, and how many records of runs."""
+
+    partitions: list[Held]
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """What a compaction did, in files, rows and bytes that were read."""
+
+    files_before: int = 0
+    files_after: int = 0
+    removed_rows: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Compacted) -> Compacted:
+        return Compacted(
+            self.files_before + other.files_before,
+            self.files_after + other.files_after,
+            self.removed_rows + other.removed_rows,
+            self.bytes + other.bytes,
+        )
+
+
+class Planner:
+    """Finds out what is to be done; changes nothing, and so works without owning the folder."""
+
+    def __init__(self, tables: Sequence[Table], catalog: Catalog, limits: Limits, clock: Clock) -> None:
+        self.tables: Mapping[str, Table] = {table.name: table for table in tables}
+        self.catalog = catalog
+        self.limits = limits
+        self.clock = clock
+
+    def hours(self) -> Hours:
+        now = self.clock.now_ms()
+        return Hours(partition_of(now), partition_of(now - self.limits.compact_after_hours * HOUR_MS))
+
+    def wanted(self, name: str, kind: str) -> Wanted:
+        table = self.tables[name]
+        if kind == REJECTS or not isinstance(table, StreamingInputTable):
+            return Wanted(self.limits.compact_bytes)
+        return Wanted(self.limits.compact_bytes, table.sort_by, table.dedupe_key)
+
+    def due(self, name: str, kind: str) -> Iterator[Planned]:
+        """The partitions that have something to do, the oldest first."""
+        hours, wanted = self.hours(), self.wanted(name, kind)
+        demanded = wanted.arrangement if wanted.demands else None
+        for partition in self.catalog.compactable(name, kind, hours.compacted, demanded):
+            planned = self.planned(name, kind, partition, hours, wanted)
+            if planned.plan.steps:
+                yield planned
+
+    def all(self, name: str, kind: str) -> Iterator[Planned]:
+        """Every partition, with what is to be done or why nothing is."""
+        hours, wanted = self.hours(), self.wanted(name, kind)
+        for partition in sorted(self.catalog.partitions_between(name, kind, None, None)):
+            yield self.planned(name, kind, partition, hours, wanted)
+
+    def planned(self, name: str, kind: str, partition: str, hours: Hours, wanted: Wanted) -> Planned:
+        files = self.catalog.live_files(name, kind, [partition])
+        fresh = self.catalog.has_fresh(name, kind, partition)
+        return Planned(name, kind, partition, tuple(files), plan(files, fresh, partition, hours, wanted))
+
+    def expired(self) -> Expired:
+        """What is old enough to go."""
+        now = self.clock.now_ms()
+        held: list[Held] = []
+        for table in self.tables.values():
+            if isinstance(table, StreamingInputTable | BatchInputTable) and table.retention_days is not None:
+                held += self.catalog.partitions_before(table.name, first_kept(now, table.retention_days))
+        return Expired(held, self.catalog.forget_runs(self._runs_before(now), only_count=True))
+
+    def _runs_before(self, now: int) -> int:
+        return now - self.limits.run_retention_days * DAY_MS
+
+
+class Chores(Planner):
+    """Does it. One round at a time."""
+
+    def __init__(
+        self,
+        tables: Sequence[Table],
+        catalog: Catalog,
+        limits: Limits,
+        clock: Clock,
+        lake: Path,
+    ) -> None:
+        super().__init__(tables, catalog, limits, clock)
+        self._lake = lake
+        self.has_more = False  # whether the last round left something to do, for want of budget
+        self._turn = threading.Lock()
+        self._stored: dict[str, StoredTable] = {table.name: table for table in catalog.tables()}
+        self._budget = float(limits.compact_bytes_per_minute)
+        self._budget_ms = clock.now_ms()
+        self._put_off: dict[tuple[str, str, str], int] = {}
+        self._unknown: set[str] = set()
+        self._unknown_ms: int | None = None
+
+    def round(self, execute: Execute, stopping: Callable[[], bool]) -> Compacted:
+        """Expire, remove orphans, and compact within the budget; what was compacted."""
+        self.expire()
+        self.remove_orphans()
+        self.has_more = False
+        done = Compacted()
+        for name, table in self.tables.items():
+            if isinstance(table, StreamingInputTable) and self.limits.compact_bytes_per_minute:
+                done += self.compact(name, execute, stopping, within_budget=True)
+        return done
+
+    def when_idle(self, call: Callable[[], None]) -> None:
+        """Call something while no compaction is under way."""
+        with self._turn:
+            call()
+
+    # -- compaction
+
+    def compact(
+        self, name: str, execute: Execute, stopping: Callable[[], bool], *, within_budget: bool = False
+    ) -> Compacted:
+        """Do what is due for a table; what was done."""
+        done = Compacted()
+        with self._turn:
+            for kind in (ROWS, REJECTS):
+                for planned in self.due(name, kind):
+                    is_put_off = self._put_off.get((name, kind, planned.partition), 0) > self.clock.now_ms()
+                    if is_put_off and within_budget:  # who asks for it may have mended the fault
+                        continue
+                    while planned.plan.steps:
+                        step = planned.plan.steps[0]
+                        if stopping():
+                            return done
+                        if within_budget and not self._spend(step.bytes):
+                            self.has_more = True
+                            return done
+                        result = self._tried(planned, step, execute, stopping)
+                        if result is None:  # somebody else changed the partition, or it has a fault
+                            break
+                        done += result
+                        planned = self.planned(name, kind, planned.partition, self.hours(), self.wanted(name, kind))
+        return done
+
+    def _tried(self, planned: Planned, step: Step, execute: Execute, stopping: Callable[[], bool]) -> Compacted | None:
+        """What a step did; None if it failed, which is tried again in an hour, so that it holds up nothing else."""
+        try:
+            return self._do(planned, step, execute)
+        except Exception:
+            if stopping():  # which ends the process that does it
+                return None
+            log.exception("%s %s was not compacted; trying again in an hour", planned.table, planned.partition)
+            self._put_off[planned.table, planned.kind, planned.partition] = self.clock.now_ms() + HOUR_MS
+            return None
+
+    def _spend(self, size: int) -> bool:
+        """Take so much from the budget. A step larger than all of it waits until none of it is spent."""
+        most, now = self.limits.compact_bytes_per_minute, self.clock.now_ms()
+        passed, self._budget_ms = max(0, now - self._budget_ms), now
+        self._budget = min(most, self._budget + most * passed / _MINUTE_MS)
+        if self._budget < min(size, most):
+            return False
+        self._budget -= size
+        return True
+
+    def _do(self, planned: Planned, step: Step, execute: Execute) -> Compacted | None:
+        columns, version = self._schema(planned)
+        wanted = self.wanted(planned.table, planned.kind)
+        sources = [data_file(file) for file in step.files]
+        pairs = [(column.name, str(column.type)) for column in columns]
+        name = f"{step.files[0].spans[0][0] if step.files[0].spans else 0:016d}-{secrets.token_hex(4)}"
+        lake, now = str(self._lake), self.clock.now_ms
+        if step.kind == "deduplicate":
+            assert wanted.dedupe_key
+            answer = execute(DedupeOrder(sources, pairs, version, lake, name, wanted.dedupe_key))
+            assert isinstance(answer, Deduplicated)
+            gone = {path for path, _ in answer.replaced}
+            old = [file for file in step.files if file.path in gone]
+            stay = [file for file in step.files if file.path not in gone]
+            new = [file for _, file in answer.replaced if file is not None]
+            added = [stored_file(file, wanted.deduped) for file in new]
+            removed = answer.removed_rows
+            ok = self.catalog.replace_files(old, added, now(), removed_rows=removed, arranged=(stay, wanted.deduped))
+        else:
+            answer = execute(MergeOrder(sources, pairs, version, lake, name, wanted.sort_by))
+            assert isinstance(answer, DataFile)
+            old, new, removed = list(step.files), [answer], 0
+            ok = self.catalog.replace_files(old, [stored_file(answer, wanted.arrangement)], now())
+        if not ok:
+            remove(LOCAL_DISK, [self._lake / file.path for file in new])
+            return None
+        log.info(
+            "compacted %s %s: %d files became %d, %d duplicates were removed; %s",
+            planned.table, planned.partition, len(old), len(new), removed, planned.plan.reason,
+        )  # fmt: skip
+        return Compacted(len(old), len(new), removed, step.bytes)
+
+    def _schema(self, planned: Planned):  # type: ignore[no-untyped-def]
+        if planned.kind == REJECTS:
+            return QUARANTINE_COLUMNS, 0
+        stored = self._stored[planned.table]
+        return stored.columns[stored.schema_version], stored.schema_version
+
+    # -- expiry
+
+    def expire(self) -> Expired:
+        """Let go what is old enough; what that was. Its files are deleted after the grace of retired files."""
+        found = self.expired()
+        gone: list[Held] = []
+        for due in found.partitions:
+            held = self.catalog.expire(due.table, due.partition, self.clock.now_ms())
+            if held is None:  # it changed meanwhile
+                continue
+            gone.append(held)
+            log.info(
+                "expired %s %s: %d rows, %d rejected records, %d files",
+                held.table, held.partition, held.rows, held.rejects, held.files,
+            )  # fmt: skip
+        runs = self.catalog.forget_runs(self._runs_before(self.clock.now_ms())) if found.runs else 0
+        return Expired(gone, runs)
+
+    def remove_orphans(self) -> int:
+        """Remove data files that the catalog did not know at two looks, `orphan_ms` apart; how many.
+
+        The first look may see a file that is about to be committed; nothing takes as long as until the second.
+        """
+        now = self.clock.now_ms()
+        if self._unknown_ms is not None and 0 <= now - self._unknown_ms < self.limits.orphan_ms:
+            return 0
+        there = {
+            str(path.relative_to(self._lake))
+            for name, table in self.tables.items()
+            if table.kind != Table.kind
+            for home in (self._lake / name, self._lake / REJECTS_FOLDER / name)
+            for path in _data_files(home)
+        }
+        unknown = there - self.catalog.paths()
+        orphans = sorted(unknown & self._unknown)
+        if orphans:
+            log.warning("removing %d files that nobody knows, the first is %s", len(orphans), orphans[0])
+            remove(LOCAL_DISK, [self._lake / path for path in orphans])
+        self._unknown, self._unknown_ms = unknown, now
+        return len(orphans)
+
+
+def _data_files(home: Path) -> Iterator[Path]:
+    """The data files below a folder, those that are being written as well. Folders may go meanwhile."""
+    for folder, _, names in os.walk(home):
+        for name in names:
+            if name.endswith((".parquet", ".parquet" + ASIDE_SUFFIX)):
+                yield Path(folder, name)
+
+
+def limits_of(number: Callable[[str], int]) -> Limits:
+    """The limits, from settings."""
+    return Limits(
+        compact_bytes=number("compact_bytes"),
+        compact_after_hours=number("compact_after_hours"),
+        compact_bytes_per_minute=number("compact_bytes_per_minute"),
+        run_retention_days=number("run_retention_days"),
+        orphan_ms=max(DAY_MS, 2000 * max(number("job_time_max_s"), number("query_time_max_s"))),
+    )

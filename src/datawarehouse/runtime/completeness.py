@@ -1,0 +1,73 @@
+"""Up to when a table can no longer change: the hours that ended by then are complete.
+
+Of a streaming input table an hour is complete when no record can arrive in it any more and all that did are converted.
+Arrival times follow the clock, which may jump back; so the end of the hour is first noted in the catalog and told to
+the journal, which lets no later record arrive before it.
+
+Of a batch input table an hour is complete when its schedule will not run for it again and its last run succeeded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.clock import Clock
+from datawarehouse.convert.converter import Converter
+from datawarehouse.definition.partition import HOUR_MS, start_ms
+from datawarehouse.definition.schedule import parse_schedule
+from datawarehouse.definition.tables import BatchInputTable, Table
+from datawarehouse.journal.journal import Journal
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Completeness:
+    def __init__(
+        self, tables: Mapping[str, Table], journals: Mapping[str, Journal], converter: Converter, catalog: Catalog,
+        clock: Clock,
+    ) -> None:  # fmt: skip
+        self._tables = tables
+        self._journals = journals
+        self._converter = converter
+        self._catalog = catalog
+        self._clock = clock
+        self._closed = {name: catalog.closed_ms(name) for name in journals}
+        for name, journal in journals.items():
+            journal.close_before(self._closed[name])
+
+    def until_ms(self, table: str) -> int | None:
+        """The start of the first hour that can still change; None for a table that its user fills."""
+        if table in self._journals:
+            return self._of_stream(table)
+        declared = self._tables[table]
+        return self._of_job(declared) if isinstance(declared, BatchInputTable) else None
+
+    def _of_stream(self, name: str) -> int:
+        journal = self._journals[name]
+        hour = _hour(self._clock.now_ms())
+        if hour > self._closed[name]:
+            self._catalog.close_hours(name, hour)
+            self._closed[name] = hour
+        behind = journal.close_before(self._closed[name])
+        if self._converter.converted(name) >= behind:
+            return self._closed[name]
+        oldest = journal.arrival_after(self._catalog.converted(name).position)
+        return self._closed[name] if oldest is None else min(self._closed[name], _hour(oldest))
+
+    def _of_job(self, table: BatchInputTable) -> int:
+        reached = self._catalog.schedule_reached(table.name)
+        until = reached
+        if not table.run_when_complete:
+            at = _EPOCH + timedelta(milliseconds=reached)
+            following = parse_schedule(table.schedule_expression).next_after(at, at)
+            # The partition of an instant is the hour before the one that it lies in.
+            until = _hour((following - _EPOCH) // timedelta(milliseconds=1) if following else self._clock.now_ms())
+            until -= HOUR_MS
+        unsettled = self._catalog.unsettled_partition(table.name)
+        return until if unsettled is None else min(until, start_ms(unsettled))
+
+
+def _hour(instant_ms: int) -> int:
+    return instant_ms - instant_ms % HOUR_MS

@@ -1,0 +1,40 @@
+"""Loads a user's declaration from its file."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from datawarehouse.definition.warehouse import Warehouse
+from datawarehouse.errors import DeclarationError
+
+DECLARATION = "warehouse.py"
+
+
+def split(text: str) -> tuple[Path, str]:
+    """FILE[:NAME] -> (file, name)"""
+    path, colon, name = text.rpartition(":")
+    return (Path(path), name) if colon and path else (Path(text), "warehouse")
+
+
+def load(text: str, folder: Path | None = None) -> Warehouse:
+    """The Warehouse of FILE[:NAME], relative to a folder. Raises DeclarationError if there is none."""
+    path, name = split(text)
+    path = folder / path if folder else path
+    if not path.is_file():
+        raise DeclarationError(
+            f"There is no declaration {path}. Write one with `dw init`, or name yours with --warehouse FILE[:NAME]."
+        )
+    sys.path.insert(0, str(path.parent.absolute()))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    found = getattr(module, name, None)
+    if not isinstance(found, Warehouse):
+        others = [other for other, value in vars(module).items() if isinstance(value, Warehouse)]
+        hint = f"it has {', '.join(others)}" if others else "it has no Warehouse"
+        raise DeclarationError(f"{path} has no Warehouse named {name!r}; {hint}. Give it as --warehouse FILE:NAME.")
+    return found
