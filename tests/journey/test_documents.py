@@ -47,6 +47,7 @@ class Shell:
         self.bash.stdin.write("kill %1 2>/dev/null; wait\n")
         self.bash.stdin.close()
         self.bash.stdout.read()
+        self.bash.stdout.close()
         self.bash.wait(30)
 
 

@@ -12,10 +12,10 @@ ROWS = [
     {"errors"},
     {"definition", "durable", "settings", "clock"},
     {"journal", "parquet", "catalog", "sql", "folder"},
-    {"intake", "convert", "query"},
-    {"server", "jobs", "quarantine"},
-    {"runtime"},
-    {"cli"},
+    {"intake", "convert", "query", "generator"},
+    {"server", "jobs", "quarantine", "export"},
+    {"runtime", "aws"},
+    {"cli", "testing"},
 ]
 ROW_OF = {part: row for row, parts in enumerate(ROWS) for part in parts}
 HEAVY = {
