@@ -22,7 +22,7 @@ test: $(READY)  ## all tests; with those of PySpark where there is Java (a downl
 		{ $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/spark.txt && \
 		touch $(VENV)/.spark; } || echo "PySpark could not be installed; its tests are skipped"; \
 	fi
-	$(BIN)/python -m pytest -n 2 $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

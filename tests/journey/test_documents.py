@@ -23,7 +23,8 @@ class Shell:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         self.bash = subprocess.Popen(
             ["bash"], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env={**os.environ, "PATH": path, "DW_PORT": "0"},
+            env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+            | {"PATH": path, "DW_PORT": "0"},
         )  # fmt: skip
         self.port = ""
 
