@@ -66,14 +66,23 @@ def test_each_hour_is_counted_once_when_it_is_over(tmp_path, expected):
         assert len(simulated.runs()) == HOURS
 
 
+def reached(folder):
+    """Which quarter is being done."""
+    path = folder / "reached"
+    return int(path.read_text()) if path.exists() else 0
+
+
 def test_kills_at_any_moment_change_no_count(tmp_path, expected):
     chance = random.Random(50)
     command = [sys.executable, "-m", "hours", str(tmp_path), str(HOURS)]
     for _ in range(KILLS):
+        goal = reached(tmp_path) + chance.randint(0, 7)
         with subprocess.Popen(command, cwd=__file__.rpartition("/")[0], stdout=subprocess.PIPE, text=True) as process:
             if chance.random() < 0.9:
                 assert process.stdout.readline() == "ready\n"
-            time.sleep(chance.uniform(0, 0.25))  # the moment of the kill
+                while reached(tmp_path) < goal:
+                    time.sleep(0.001)
+            time.sleep(chance.uniform(0, 0.03))  # the moment of the kill
             assert process.poll() is None, "it was to be killed in the middle"
             process.kill()
     subprocess.run(command, cwd=__file__.rpartition("/")[0], check=True, capture_output=True)
