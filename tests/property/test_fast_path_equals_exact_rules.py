@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from datawarehouse.convert.reject import Reject
 from datawarehouse.convert.rows import RowConverter, arrow_rows
+from datawarehouse.definition.rejects import Reject
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
 

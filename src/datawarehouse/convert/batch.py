@@ -28,9 +28,9 @@ from datawarehouse.convert.orders import (
     MergeOrder,
     Order,
 )
-from datawarehouse.convert.reject import Reason
 from datawarehouse.convert.rows import GROUP_RECORDS, RowConverter
 from datawarehouse.definition.partition import partition_of
+from datawarehouse.definition.rejects import Reason
 from datawarehouse.definition.tables import QUARANTINE_COLUMNS, Column
 from datawarehouse.definition.types import parse_type
 from datawarehouse.durable import LOCAL_DISK

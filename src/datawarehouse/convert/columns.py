@@ -23,11 +23,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec.structs import astuple
 
-from datawarehouse.convert.coerce import Rule, rule_for
-from datawarehouse.convert.document import Number
-from datawarehouse.convert.reject import Reject
-from datawarehouse.convert.times import date_days, dates_days, epoch_ms, timestamp_ms, timestamps_ms
+from datawarehouse.convert.times import dates_days, timestamps_ms
 from datawarehouse.definition import types
+from datawarehouse.definition.coercion import Rule, rule_for
+from datawarehouse.definition.documents import Number
+from datawarehouse.definition.instants import date_days, epoch_ms, timestamp_ms
+from datawarehouse.definition.rejects import Reject
 from datawarehouse.definition.types import Array, ColumnType, Map, Primitive, Struct, Text
 from datawarehouse.parquet.schema import arrow_type
 

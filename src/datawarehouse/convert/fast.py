@@ -24,12 +24,12 @@ import msgspec
 import pyarrow as pa
 from msgspec.structs import astuple
 
-from datawarehouse.convert.coerce import FLOAT_MAX
 from datawarehouse.convert.columns import MISSING, StructBuilder, builder_for
-from datawarehouse.convert.document import BYTE_ORDER_MARK, not_utf8
 from datawarehouse.convert.keys import Keys
-from datawarehouse.convert.reject import PARSE_ERROR, Reason
 from datawarehouse.definition import types
+from datawarehouse.definition.coercion import FLOAT_MAX
+from datawarehouse.definition.documents import BYTE_ORDER_MARK, not_utf8
+from datawarehouse.definition.rejects import PARSE_ERROR, Reason
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Map, Primitive, Struct, Text
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from datawarehouse.convert.document import BYTE_ORDER_MARK
 from datawarehouse.convert.rows import GROUP_RECORDS, RowConverter
+from datawarehouse.definition.documents import BYTE_ORDER_MARK
 from datawarehouse.definition.tables import Column
 from datawarehouse.errors import BadLine
 

@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from datawarehouse.convert.coerce import by_name, members, rule_for
-from datawarehouse.convert.document import documents, keys_are_single, literals, twice, value_of
 from datawarehouse.convert.fast import FastPath
-from datawarehouse.convert.reject import MALFORMED_DATA, PARSE_ERROR, Reason, Reject
+from datawarehouse.convert.literals import keys_are_single, literals, value_of
+from datawarehouse.definition.coercion import by_name, members, rule_for
+from datawarehouse.definition.documents import documents, twice
+from datawarehouse.definition.rejects import MALFORMED_DATA, PARSE_ERROR, Reason, Reject
 from datawarehouse.definition.tables import Column
 from datawarehouse.parquet.schema import arrow_schema
 

@@ -1,102 +1,19 @@
-"""Text and numbers -> timestamps (milliseconds) and dates (days) since 1970-01-01, UTC.
-
-Sources: Firehose developer guide, "Convert input data format" (OpenX SerDe); Athena stores timestamps in
-milliseconds.
-
-    timestamp   yyyy-M-d H:m:s[.f]            fields of one or two digits
-                yyyy-MM-ddTHH:mm:ss[.f][Z]    fields of two digits
-                a number, or a number as a string: seconds below 10^12, milliseconds from there on
-    date        yyyy-M-d
-
-Digits below a millisecond must be zeros, offsets other than Z are refused, and so are years outside 1 to 9999:
-each would have to change the value silently.
-"""
+"""Many texts at once -> timestamps and dates, as `definition/instants.py` reads them one at a time."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
-from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
-_SPACED = re.compile(r"(\d{4})-(\d\d?)-(\d\d?) (\d\d?):(\d\d?):(\d\d?)(?:\.(\d{1,9}))?", re.ASCII)
-_STRICT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?Z?", re.ASCII)
-_DATE = re.compile(r"(\d{4})-(\d\d?)-(\d\d?)", re.ASCII)
+from datawarehouse.definition.instants import MIN_MS
 
-TIMESTAMP_FORMS = (
-    "'yyyy-MM-dd HH:mm:ss[.fff]', 'yyyy-MM-ddTHH:mm:ss[.fff][Z]' in UTC, or seconds or milliseconds since 1970"
-)
-DATE_FORMS = "'yyyy-MM-dd'"
-
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
-MIN_MS = (date(1, 1, 1).toordinal() - _EPOCH_DAY) * 86_400_000
-MAX_MS = (date(9999, 12, 31).toordinal() + 1 - _EPOCH_DAY) * 86_400_000 - 1
-_MILLISECONDS_FROM = 10**12
 _USUAL = "yyyy-MM-ddTHH:mm:ss.fffZ"
 _MARKS = {20: [4, 7, 10, 13, 16, -1], 24: [4, 7, 10, 13, 16, 19, -1]}
 _UTC = pa.timestamp("ms", "UTC")
-_NUMBER_CHARACTERS_MAX = 64
-_EXACT = Context(prec=2 * _NUMBER_CHARACTERS_MAX)
-
-
-def is_number(text: str) -> bool:
-    """Whether `text` is a number as JSON writes it."""
-    return _NUMBER.fullmatch(text) is not None
-
-
-def timestamp_ms(text: str) -> int | None:
-    """The timestamp in `text`, or None if it is not one."""
-    match = _STRICT.fullmatch(text) or _SPACED.fullmatch(text)
-    if match:
-        fraction = (match[7] or "").ljust(9, "0")
-        if fraction[3:] != "000000":
-            return None
-        try:
-            instant = datetime(*map(int, match.groups()[:6]), tzinfo=UTC)  # type: ignore[arg-type, misc]
-        except ValueError:
-            return None
-        seconds = (
-            (instant.toordinal() - _EPOCH_DAY) * 86_400 + instant.hour * 3600 + instant.minute * 60 + instant.second
-        )
-        return seconds * 1000 + int(fraction[:3])
-    return epoch_ms(text) if is_number(text) else None
-
-
-def exact_number(text: str) -> Decimal | None:
-    """The value of a number as JSON writes it; None if its exponent is beyond all use."""
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return None
-
-
-def epoch_ms(number: str) -> int | None:
-    """The timestamp that a number, as JSON writes it, stands for; None if it has no exact one."""
-    if len(number) > _NUMBER_CHARACTERS_MAX:
-        return None
-    value = exact_number(number)
-    if value is None or value.adjusted() > 18:
-        return None
-    if value.copy_abs() < _MILLISECONDS_FROM:
-        value = _EXACT.multiply(value, Decimal(1000))
-    return int(value) if value == value.to_integral_value() and MIN_MS <= value <= MAX_MS else None
-
-
-def date_days(text: str) -> int | None:
-    """The date in `text`, or None if it is not one."""
-    match = _DATE.fullmatch(text)
-    try:
-        return date(int(match[1]), int(match[2]), int(match[3])).toordinal() - _EPOCH_DAY if match else None
-    except ValueError:
-        return None
-
-
 _MOSTLY = 0.9  # from that share on, the few other forms are read one by one
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]

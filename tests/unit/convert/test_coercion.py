@@ -10,8 +10,8 @@ from decimal import Decimal
 
 import pytest
 
-from datawarehouse.convert.reject import MALFORMED_DATA, PARSE_ERROR, Reason
 from datawarehouse.convert.rows import RowConverter
+from datawarehouse.definition.rejects import MALFORMED_DATA, PARSE_ERROR, Reason
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
 

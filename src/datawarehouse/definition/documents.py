@@ -3,9 +3,6 @@
 What a usual parser forgets is kept here: number literals stay text, objects keep every member in order, so that
 duplicate keys can be seen and `1.50` can become the string "1.50". Text is valid Unicode: a lone surrogate is
 malformed wherever it stands.
-
-Two ways lead to the same values. `documents` reads any record; `literals` reads most records that are one object,
-faster, and leaves each member as it was written, for `value_of` to read when it is needed.
 """
 
 from __future__ import annotations
@@ -15,10 +12,7 @@ import re
 from json.encoder import encode_basestring
 from typing import Any, NoReturn
 
-import msgspec
-
-from datawarehouse.convert.keys import Keys
-from datawarehouse.convert.reject import MALFORMED_DATA, PARSE_ERROR, Reject, excerpt
+from datawarehouse.definition.rejects import MALFORMED_DATA, PARSE_ERROR, Reject, excerpt
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -44,9 +38,6 @@ _DECODER = json.JSONDecoder(
 )
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_STRING = msgspec.json.Decoder(str)
-_CONSTANTS = {b"true": True, b"false": False, b"null": None}
 
 
 def documents(record: bytes) -> list[Object]:
@@ -68,55 +59,10 @@ def documents(record: bytes) -> list[Object]:
     return objects
 
 
-def literals(record: bytes) -> dict[str, msgspec.Raw] | None:
-    """The members of a record that is one object, each as it is written; None if it needs `documents`.
-
-    Of several members with one name the last is given: see `keys_are_single`.
-    """
-    try:
-        return _MEMBERS.decode(record)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def keys_are_single(record: bytes, found: dict[str, msgspec.Raw]) -> bool:
-    """Whether it is certain that no key came twice, at any depth, in a record that `literals` read."""
-    keys = Keys.of(record)
-    if keys.backslash or not record.isascii():
-        return False
-    count = keys.count - len(found)
-    if count > 0:
-        nested = [raw for raw in map(bytes, found.values()) if raw[:1] in b"{["]
-        try:
-            count -= sum(_keys_in(msgspec.json.decode(raw)) for raw in nested)
-        except msgspec.DecodeError:  # a number that no double holds
-            return False
-    return count == 0
-
-
 def twice(names: list[str]) -> Reject:
     """The reject of an object with these lower-cased names, one of them a second time."""
     repeated = next(name for name in names if names.count(name) > 1)
     return Reject(MALFORMED_DATA, "each key once, in whatever case", f"the key {repeated!r} twice")
-
-
-def _keys_in(value: Any) -> int:
-    if isinstance(value, dict):
-        return len(value) + sum(map(_keys_in, value.values()))
-    return sum(map(_keys_in, value)) if isinstance(value, list) else 0
-
-
-def value_of(literal: msgspec.Raw | None) -> Any:
-    """The value of a member that `literals` found, as `documents` gives it."""
-    if literal is None:
-        return None
-    raw = bytes(literal)
-    first = raw[:1]
-    if first == b'"':
-        return _STRING.decode(raw)
-    if first in b"{[":
-        return _value_at(_text(raw), 0)[0]
-    return _CONSTANTS[raw] if first in b"tfn" else Number(raw, "ascii")
 
 
 def not_utf8(data: bytes) -> Reject | None:
@@ -126,6 +72,11 @@ def not_utf8(data: bytes) -> Reject | None:
     except UnicodeDecodeError as error:
         return Reject(PARSE_ERROR, "UTF-8 text", f"byte 0x{data[error.start]:02x} at byte {error.start}")
     return None
+
+
+def value_in(data: bytes) -> Any:
+    """The value that a JSON text begins with. Raises Reject."""
+    return _value_at(_text(data), 0)[0]
 
 
 def _text(data: bytes) -> str:

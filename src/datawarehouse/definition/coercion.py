@@ -4,8 +4,8 @@ They are those of Firehose's OpenX JSON SerDe (Firehose developer guide, "Conver
 behaviour in docs/reference/conversion.md). Where the SerDe would change a value silently, or is not known, the
 record is rejected; each such choice is listed in docs/reference/deviations.md.
 
-A rule takes a value of `document` and gives the column's value in the form that `columns` builds Arrow arrays
-from, or raises Reject:
+A rule takes a value of `documents` and gives the column's value in the form that Arrow arrays are built from, or
+raises Reject:
 
     boolean bool; integers int; float, double float; string, char, varchar str; decimal Decimal;
     timestamp int (ms); date int (days); array list; map list of (key, value); struct tuple
@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Context, Decimal
 from typing import Any
 
-from datawarehouse.convert.document import Number, Object, describe, quoted, twice
-from datawarehouse.convert.reject import MALFORMED_DATA, Reject
-from datawarehouse.convert.times import (
+from datawarehouse.definition import types
+from datawarehouse.definition.documents import Number, Object, describe, quoted, twice
+from datawarehouse.definition.instants import (
     DATE_FORMS,
     TIMESTAMP_FORMS,
     date_days,
@@ -29,7 +29,7 @@ from datawarehouse.convert.times import (
     is_number,
     timestamp_ms,
 )
-from datawarehouse.definition import types
+from datawarehouse.definition.rejects import MALFORMED_DATA, Reject
 from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Map, Primitive, Struct, Text
 
 Rule = Callable[[Any], Any]

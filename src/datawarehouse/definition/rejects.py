@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
+from dataclasses import dataclass
 
 PARSE_ERROR = "DataFormatConversion.ParseError"
 MALFORMED_DATA = "DataFormatConversion.MalformedData"
@@ -11,7 +11,8 @@ MALFORMED_DATA = "DataFormatConversion.MalformedData"
 EXCERPT_CHARACTERS = 100
 
 
-class Reason(msgspec.Struct, gc=False):
+@dataclass(slots=True)
+class Reason:
     """Why a record cannot be converted.
 
     code: PARSE_ERROR or MALFORMED_DATA; expected, received: what the column takes and what came; column: the path
