@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from datawarehouse.definition.storage import STORAGE
 from datawarehouse.definition.tables import Column
 from datawarehouse.export.tables import ExportedTable
 
+_PARQUET = STORAGE["parquet"]
 PARTITIONS_MAX = 100
 """Partitions that one call takes."""
 
@@ -24,7 +26,7 @@ def create_table(database: str, table: ExportedTable) -> dict[str, Any]:
         "TableInput": {
             "Name": table.name,
             "TableType": "EXTERNAL_TABLE",
-            "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet"},
+            "Parameters": dict(_PARQUET.table_parameters),
             "PartitionKeys": _columns(table.keys),
             "StorageDescriptor": _storage(table, table.folder),
         },
@@ -53,12 +55,12 @@ def _storage(table: ExportedTable, folder: str) -> dict[str, Any]:
     return {
         "Columns": _columns(table.columns),
         "Location": f"{folder}/",
-        "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-        "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+        "InputFormat": _PARQUET.input_format,
+        "OutputFormat": _PARQUET.output_format,
         "NumberOfBuckets": -1,
         "SerdeInfo": {
-            "SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
-            "Parameters": {"serialization.format": "1"},
+            "SerializationLibrary": _PARQUET.serde,
+            "Parameters": dict(_PARQUET.serde_parameters),
         },
     }
 

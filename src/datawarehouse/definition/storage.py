@@ -1,0 +1,40 @@
+"""How the Glue Data Catalog describes a table's files, for each data format.
+
+Source: AWS Glue API reference, StorageDescriptor and SerDeInfo; Athena user guide, "Parquet SerDe" and "OpenX JSON
+SerDe".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The classes that read and write a format. table_parameters: of the table, not of its SerDe."""
+
+    input_format: str
+    output_format: str
+    serde: str
+    serde_parameters: Mapping[str, str]
+    table_parameters: Mapping[str, str]
+
+
+STORAGE = {
+    "parquet": Storage(
+        "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+        "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+        "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
+        {"serialization.format": "1"},
+        {"EXTERNAL": "TRUE", "classification": "parquet"},
+    ),
+    "JSON": Storage(
+        "org.apache.hadoop.mapred.TextInputFormat",
+        "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+        "org.openx.data.jsonserde.JsonSerDe",
+        {"serialization.format": "1"},
+        {"EXTERNAL": "TRUE", "classification": "json"},
+    ),
+}
+"""By data format, as tables declare it."""
