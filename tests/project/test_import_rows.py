@@ -13,7 +13,7 @@ ROWS = [
     {"definition", "durable", "settings", "clock"},
     {"journal", "parquet", "catalog", "sql", "folder"},
     {"intake", "convert", "query", "generator"},
-    {"server", "jobs", "quarantine", "export"},
+    {"server", "jobs", "quarantine", "export", "functions"},
     {"runtime", "aws"},
     {"cli", "testing"},
 ]
@@ -25,6 +25,10 @@ HEAVY = {
     "sqlite3": {"catalog"},
     "uvicorn": {"runtime"},
     "uvloop": {"runtime"},
+    "pulumi": {"aws"},
+    "pulumi_aws": {"aws"},
+    "boto3": {"functions"},
+    "botocore": {"functions"},
 }
 
 

@@ -1,0 +1,187 @@
+"""The rows that a job gives -> JSON lines of its table, checked by the rules for events. Pure.
+
+1. A Python value becomes the JSON value that the embedded host's encoder makes of it (`jobs/context.py`): instants and
+   dates are ISO 8601, decimals text, bytes base64, what is no number null. No JSON text is made on the way.
+2. The rule of the column takes it or rejects it (`definition/coercion.py`).
+3. What the rule gave is written as the OpenX JSON SerDe of Athena reads it: timestamps as 'YYYY-MM-DD HH:MM:SS.fff',
+   dates as 'YYYY-MM-DD', decimals as numbers with all their digits. NULL is left out.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from datawarehouse.definition import types
+from datawarehouse.definition.coercion import rule_for
+from datawarehouse.definition.documents import Number, Object, quoted
+from datawarehouse.definition.rejects import Reject
+from datawarehouse.definition.tables import Column
+from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Map, Primitive, Struct
+from datawarehouse.errors import BadRequest
+
+Writer = Callable[[Any], str]
+"""A value as a rule gives it, not NULL -> its JSON text."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+
+
+class RowWriter:
+    """Makes lines of the rows for one table."""
+
+    def __init__(self, table: str, columns: Sequence[Column]) -> None:
+        self._table = table
+        self._columns = {column.name: (rule_for(column.type), _writer(column.type)) for column in columns}
+
+    def line(self, number: int, row: Any) -> bytes:
+        """The line of a row, with its line feed. number: of the row, from 0. Raises BadRequest, naming the row."""
+        place = f"Row {number + 1} for table {self._table!r}"
+        if not isinstance(row, Mapping):
+            raise BadRequest(f"{place} is {row!r}; a row maps column names to values.")
+        unknown = [name for name in row if name not in self._columns]
+        if unknown:
+            there_are = ", ".join(sorted(self._columns))
+            raise BadRequest(f"{place} has {unknown[0]!r}, which is no column; there are {there_are}.")
+        members: list[str] = []
+        for name, (rule, write) in self._columns.items():
+            try:
+                value = rule(json_value(row.get(name)))
+                if value is not None:
+                    members.append(f"{quoted(name)}:{write(value)}")
+            except Reject as reject:
+                raise BadRequest(f"{place} does not fit: {reject.within(name).reason.message}") from None
+            except (TypeError, ValueError, RecursionError) as error:
+                raise BadRequest(f"{place} cannot be written: column {name!r}: {error}.") from None
+        return ("{" + ",".join(members) + "}\n").encode()
+
+
+def json_value(value: Any) -> Any:
+    """A Python value as `documents` would read it from JSON. Raises TypeError for a type that no JSON is made of."""
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if kind is str:
+        value.encode()  # raises UnicodeEncodeError, a ValueError, for what is no Unicode text
+        return value
+    if kind is int:
+        return Number(value)
+    if kind is float:
+        return Number(_float_text(value)) if math.isfinite(value) else None
+    if isinstance(value, Enum):
+        return json_value(value.value)
+    if isinstance(value, dict):
+        return Object((_key(name), json_value(item)) for name, item in value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [json_value(item) for item in value]
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    kind = type(value)
+    if kind is datetime:
+        return _instant_text(value)
+    if kind is date or (kind is time and value.tzinfo is None):
+        return str(value.isoformat())
+    if kind is Decimal or isinstance(value, uuid.UUID):
+        return str(value)
+    if kind in (bytes, bytearray, memoryview):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"a value of type {kind.__name__} is no JSON")
+
+
+def _key(name: Any) -> str:
+    """The name of an object's member."""
+    if name is None or type(name) is bool or isinstance(name, dict | list | tuple | set | frozenset):
+        raise TypeError(f"{name!r} is no key of a JSON object")
+    if type(name) is float:
+        return _float_text(name)
+    return str(json_value(name))
+
+
+def _float_text(value: float) -> str:
+    """The shortest decimal number that is read as this one, in the form of the embedded host's encoder."""
+    digits, _, exponent = repr(value).partition("e")
+    if not exponent:
+        return digits
+    if int(exponent) == -5:
+        sign = "-" if value < 0 else ""
+        return f"{sign}0.0000{digits.lstrip('-').replace('.', '')}"
+    return f"{digits}e{int(exponent)}"
+
+
+def _instant_text(value: datetime) -> str:
+    """ISO 8601; an offset to the nearest minute, of half a one to the lower; of none as Z."""
+    offset = value.utcoffset()
+    text = value.replace(tzinfo=None).isoformat()
+    if offset is None:
+        return text
+    minutes = (abs(offset) + timedelta(seconds=29)) // timedelta(minutes=1)
+    if not minutes:
+        return text + "Z"
+    return f"{text}{'-' if offset < timedelta(0) else '+'}{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def _writer(kind: ColumnType) -> Writer:
+    match kind:
+        case Primitive(name) if name in INTEGER_BITS:
+            return str
+        case Primitive("float" | "double"):
+            return repr
+        case Primitive("boolean"):
+            return lambda value: "true" if value else "false"
+        case Primitive("timestamp"):
+            return lambda value: f'"{_timestamp_text(value)}"'
+        case Primitive("date"):
+            return lambda value: f'"{date.fromordinal(value + _EPOCH_DAY).isoformat()}"'
+        case types.Decimal():
+            return lambda value: format(value, "f")
+        case Array(element):
+            return _array(_writer(element))
+        case Map(key, value):
+            return _map(_writer(key), _writer(value))
+        case Struct(fields):
+            return _struct([(quoted(name), _writer(field)) for name, field in fields])
+        case _:
+            return quoted
+
+
+def _timestamp_text(instant_ms: int) -> str:
+    instant = (_EPOCH + timedelta(milliseconds=instant_ms)).replace(tzinfo=None)
+    return instant.isoformat(" ", "milliseconds")
+
+
+def _or_null(write: Writer, value: Any) -> str:
+    return "null" if value is None else write(value)
+
+
+def _array(element: Writer) -> Writer:
+    return lambda items: "[" + ",".join(_or_null(element, item) for item in items) + "]"
+
+
+def _map(key: Writer, value: Writer) -> Writer:
+    def write(pairs: Sequence[tuple[Any, Any]]) -> str:
+        members = []
+        for name, item in pairs:
+            text = key(name)
+            as_name = text if text.startswith('"') else quoted(text)
+            members.append(f"{as_name}:{_or_null(value, item)}")
+        return "{" + ",".join(members) + "}"
+
+    return write
+
+
+def _struct(fields: Sequence[tuple[str, Writer]]) -> Writer:
+    def write(values: Sequence[Any]) -> str:
+        members = [
+            f"{name}:{field(value)}" for (name, field), value in zip(fields, values, strict=True) if value is not None
+        ]
+        return "{" + ",".join(members) + "}"
+
+    return write

@@ -1,0 +1,103 @@
+"""Runs a job and stores its rows. A Lambda function's handler; `publish` says how rows become visible.
+
+The job is given the same context as by the embedded host (`definition/job.py`). What it returns or yields is written
+for the newest hour that has ended. A row that does not fit, and whatever the job raises, ends the run before anything
+is stored; the error is raised, so that Lambda repeats the run and keeps the event when it never succeeds.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from datawarehouse.definition.partition import HOUR_MS, partition_of, start_of
+from datawarehouse.functions.athena import Athena
+from datawarehouse.functions.clients import client
+from datawarehouse.functions.instant import scheduled_ms
+from datawarehouse.functions.logs import log
+from datawarehouse.functions.publish import HourRows, Publisher
+from datawarehouse.functions.rows import RowWriter
+from datawarehouse.functions.tables import GlueTable, read_table
+
+_BYTES_IN_MEMORY_MAX = 16 * 1024 * 1024  # of an hour; more goes to Lambda's /tmp
+
+
+class LambdaContext(Protocol):
+    """Of what Lambda gives a handler, what is used here."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
+    """How many rows were written, for each partition. Raises what the job raises."""
+    time_ms, results = scheduled_ms(event), os.environ["DW_RESULTS"]
+    glue = client("glue")
+    table = read_table(glue, os.environ["DW_DATABASE"], os.environ["DW_TABLE"])
+    athena = Athena(
+        client("athena"),
+        table.database,
+        os.environ["DW_WORKGROUP"],
+        f"{results}/batch/{table.name}/",
+        context.get_remaining_time_in_millis,
+    )
+    with ExitStack() as files:
+        job = Context(table, time_ms, athena, files)
+        log("the job starts", table=table.name, job=os.environ["DW_JOB"], partition=job.partition)
+        run_function(_function(os.environ["DW_JOB"]), job)
+        Publisher(glue, client("s3"), athena, table, results).publish(job.written)
+        written = {partition: rows.count for partition, rows in job.written.items()}
+    log("the job's rows are stored", table=table.name, rows=written)
+    return written
+
+
+class Context:
+    """The job context of `definition/job.py`; keeps what is written, by partition."""
+
+    def __init__(self, table: GlueTable, time_ms: int, athena: Athena, files: ExitStack) -> None:
+        """files: closes the temporary files of rows."""
+        self.time = datetime.fromtimestamp(time_ms / 1000, UTC)
+        self.partition = partition_of(time_ms - HOUR_MS)
+        self.open_partition = partition_of(time_ms)
+        self.written: dict[str, HourRows] = {}
+        self._writer = RowWriter(table.name, table.columns)
+        self._athena = athena
+        self._files = files
+
+    def query(self, sql: str, params: Sequence[Any] | None = None) -> Iterable[tuple[Any, ...]]:
+        """The result of one statement of Athena SQL; `?` in it stand for `params` in order."""
+        return self._athena.query(sql, params or ())
+
+    def write(self, rows: Iterable[Mapping[str, Any]], partition: str | None = None) -> None:
+        """Write rows for a partition, by default for `self.partition`.
+
+        A row maps column names to values; a column that it leaves out is NULL. Values become what the same value in
+        an event would become. Raises BadRequest, naming the row, if one does not fit.
+        """
+        partition = self.partition if partition is None else partition
+        start_of(partition)
+        if partition not in self.written:
+            spool = tempfile.SpooledTemporaryFile(_BYTES_IN_MEMORY_MAX)  # noqa: SIM115 - `files` closes it
+            self.written[partition] = HourRows(self._files.enter_context(spool))
+        hour = self.written[partition]
+        for row in rows:
+            hour.lines.write(self._writer.line(hour.count, row))
+            hour.count += 1
+
+
+def run_function(function: Callable[[Context], Any], context: Context) -> None:
+    """Call a job's function; what it returns or yields is written for its partition."""
+    returned = function(context)
+    if returned is not None or not context.written:
+        context.write([returned] if isinstance(returned, Mapping) else returned or ())
+
+
+def _function(job: str) -> Callable[[Context], Any]:
+    """The function that "module:function" names."""
+    module, _, name = job.partition(":")
+    function: Callable[[Context], Any] = getattr(importlib.import_module(module), name)
+    return function

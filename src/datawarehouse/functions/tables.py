@@ -1,0 +1,143 @@
+"""Tables of the Glue Data Catalog: what they look like, and registering their hourly partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from datawarehouse.definition.partition import start_of
+from datawarehouse.definition.tables import Column
+from datawarehouse.definition.types import parse_type
+from datawarehouse.errors import BadRequest, DataWarehouseError
+from datawarehouse.functions.clients import ClientError, error_code
+
+PARTITIONS_A_CALL_MAX = 100
+"""AWS Glue API reference, BatchCreatePartition."""
+
+
+@dataclass(frozen=True, slots=True)
+class GlueTable:
+    """A table as Glue describes it.
+
+    partition_key: the name of the one partition key, None if the table has none. location: ends with a slash.
+    storage: the StorageDescriptor, whose copies describe partitions.
+    """
+
+    database: str
+    name: str
+    columns: tuple[Column, ...]
+    partition_key: str | None
+    location: str
+    is_json: bool
+    storage: Mapping[str, Any]
+    created: datetime
+
+    def folder(self, partition: str) -> str:
+        """Where the hour's objects are; ends with a slash."""
+        return f"{self.location}{partition}/"
+
+    def partition_input(self, partition: str, location: str) -> dict[str, Any]:
+        return {"Values": [partition], "StorageDescriptor": {**self.storage, "Location": location}}
+
+
+def read_table(glue: Any, database: str, name: str) -> GlueTable:
+    found = glue.get_table(DatabaseName=database, Name=name)["Table"]
+    storage = found["StorageDescriptor"]
+    keys = [key["Name"] for key in found.get("PartitionKeys", [])]
+    if len(keys) > 1:
+        raise DataWarehouseError(
+            f"Table {name!r} has the partition keys {', '.join(keys)}; the functions of the warehouse fill tables with "
+            "one key, the hour, or with none."
+        )
+    return GlueTable(
+        database,
+        name,
+        tuple(Column(column["Name"], parse_type(column["Type"])) for column in storage["Columns"]),
+        keys[0] if keys else None,
+        storage["Location"].rstrip("/") + "/",
+        found.get("Parameters", {}).get("classification") == "json",
+        storage,
+        found["CreateTime"],
+    )
+
+
+def registered_since(glue: Any, table: GlueTable, first: str) -> set[str]:
+    """The hours that are registered, from `first` on. Partitions whose value is no hour are somebody else's."""
+    pages = glue.get_paginator("get_partitions").paginate(
+        DatabaseName=table.database,
+        TableName=table.name,
+        Expression=f"{table.partition_key} >= '{first}'",
+        ExcludeColumnSchema=True,
+    )
+    values = {partition["Values"][0] for page in pages for partition in page["Partitions"]}
+    return {value for value in values if is_partition(value) and value >= first}
+
+
+def is_partition(value: str) -> bool:
+    try:
+        start_of(value)
+    except BadRequest:
+        return False
+    return True
+
+
+def register(glue: Any, table: GlueTable, partitions: Sequence[str]) -> None:
+    """Register partitions at their folders; those that are there already stay as they are.
+
+    Raises DataWarehouseError if one could not be registered, when all were tried.
+    """
+    failed: list[str] = []
+    for start in range(0, len(partitions), PARTITIONS_A_CALL_MAX):
+        inputs = [
+            table.partition_input(partition, table.folder(partition))
+            for partition in partitions[start : start + PARTITIONS_A_CALL_MAX]
+        ]
+        try:
+            answer = glue.batch_create_partition(
+                DatabaseName=table.database, TableName=table.name, PartitionInputList=inputs
+            )
+        except ClientError as error:
+            if error_code(error) == "AccessDeniedException":
+                raise
+            failed.append(f"{inputs[0]['Values'][0]} to {inputs[-1]['Values'][0]}: {error}")
+            continue
+        failed += [text for text in _failures(answer, "PartitionValues") if "AlreadyExistsException" not in text]
+    if failed:
+        raise DataWarehouseError(
+            f"Partitions of table {table.name!r} could not be registered, the others were: {'; '.join(failed)}."
+        )
+
+
+def create(glue: Any, table: GlueTable, partition: str, location: str) -> bool:
+    """Register a partition at a location; False if it is registered already, wherever that is."""
+    given = table.partition_input(partition, location)
+    try:
+        glue.create_partition(DatabaseName=table.database, TableName=table.name, PartitionInput=given)
+    except ClientError as error:
+        if error_code(error) != "AlreadyExistsException":
+            raise
+        return False
+    return True
+
+
+def point_to(glue: Any, table: GlueTable, partition: str, location: str) -> None:
+    """Register a partition at a location, or move it there."""
+    if create(glue, table, partition, location):
+        return
+    given = table.partition_input(partition, location)
+    answer = glue.batch_update_partition(
+        DatabaseName=table.database,
+        TableName=table.name,
+        Entries=[{"PartitionValueList": [partition], "PartitionInput": given}],
+    )
+    for failure in _failures(answer, "PartitionValueList"):
+        raise DataWarehouseError(f"A partition of table {table.name!r} could not be moved to {location}: {failure}.")
+
+
+def _failures(answer: Mapping[str, Any], values: str) -> list[str]:
+    return [
+        f"{error[values][0]}: {error['ErrorDetail'].get('ErrorCode')} {error['ErrorDetail'].get('ErrorMessage', '')}"
+        for error in answer.get("Errors", [])
+    ]

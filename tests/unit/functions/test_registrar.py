@@ -1,0 +1,155 @@
+"""What the registrar asks Glue for, and what it makes of answers that the emulator of tests/aws never gives."""
+
+import time
+from datetime import UTC, datetime
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+
+from datawarehouse.errors import DataWarehouseError
+from datawarehouse.functions import register_partitions
+from datawarehouse.functions.clients import ClientError
+from datawarehouse.functions.tables import point_to, read_table, register
+
+CREATED = datetime(2026, 1, 1, 5, 30, tzinfo=UTC)
+STORAGE = {"Columns": [{"Name": "id", "Type": "string"}], "Location": "s3://data/clicks", "SerdeInfo": {"Name": "any"}}
+TABLE = {
+    "Table": {
+        "Name": "clicks",
+        "CreateTime": CREATED,
+        "StorageDescriptor": STORAGE,
+        "PartitionKeys": [{"Name": "inserted_at", "Type": "string"}],
+    }
+}
+EVENT = {"time": "2026-01-01T06:00:00Z"}
+
+
+@pytest.fixture
+def glue(monkeypatch):
+    """Glue's client with given answers, which the handler gets as well."""
+    client = boto3.client("glue", region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any")
+    monkeypatch.setattr(register_partitions, "client", lambda service: client)
+    monkeypatch.setenv("DW_DATABASE", "warehouse_test")
+    monkeypatch.setenv("DW_TABLES", "clicks")
+    monkeypatch.setenv("DW_HOURS_AHEAD", "1")
+    with Stubber(client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def listing(glue, first, *pages):
+    """Expect the pages of one listing from an hour on."""
+    for number, values in enumerate(pages):
+        wanted = {
+            "DatabaseName": "warehouse_test",
+            "TableName": "clicks",
+            "Expression": f"inserted_at >= '{first}'",
+            "ExcludeColumnSchema": True,
+        }
+        answer = {"Partitions": [{"Values": [value]} for value in values]}
+        if number:
+            wanted["NextToken"] = str(number)
+        if number + 1 < len(pages):
+            answer["NextToken"] = str(number + 1)
+        glue.add_response("get_partitions", answer, wanted)
+
+
+def inputs(*values):
+    return [
+        {"Values": [value], "StorageDescriptor": {**STORAGE, "Location": f"s3://data/clicks/{value}/"}}
+        for value in values
+    ]
+
+
+def creation(glue, *values, errors=()):
+    wanted = {"DatabaseName": "warehouse_test", "TableName": "clicks", "PartitionInputList": inputs(*values)}
+    glue.add_response("batch_create_partition", {"Errors": list(errors)}, wanted)
+
+
+def error(value, code):
+    return {"PartitionValues": [value], "ErrorDetail": {"ErrorCode": code, "ErrorMessage": "as it happens"}}
+
+
+def test_all_pages_of_the_last_two_days_are_read(glue):
+    glue.add_response("get_table", TABLE)
+    listing(glue, "2025/12/30/06", ["2026/01/01/03"], [], ["by hand", "2026/01/01/05"])
+    creation(glue, "2026/01/01/04", "2026/01/01/06", "2026/01/01/07")
+    assert register_partitions.handler(EVENT, None) == {"clicks": 3}
+
+
+def test_without_any_in_two_days_all_since_the_tables_making_are_read(glue):
+    glue.add_response("get_table", TABLE)
+    listing(glue, "2026/01/07/08", ["by hand"])
+    listing(glue, "2026/01/01/05", ["2026/01/01/05", "2026/01/01/06"], ["2026/01/07/04"])
+    creation(glue, *(f"2026/01/07/{hour:02d}" for hour in range(5, 24)), *(
+        f"2026/01/08/{hour:02d}" for hour in range(24)), *(f"2026/01/09/{hour:02d}" for hour in range(10)))  # fmt: skip
+    assert register_partitions.handler({"time": "2026-01-09T08:00:00Z"}, None) == {"clicks": 19 + 24 + 10}
+
+
+def test_a_partition_that_somebody_else_registered_meanwhile_is_no_error(glue):
+    glue.add_response("get_table", TABLE)
+    listing(glue, "2025/12/30/06", ["2026/01/01/05"])
+    creation(glue, "2026/01/01/06", "2026/01/01/07", errors=[error("2026/01/01/06", "AlreadyExistsException")])
+    register_partitions.handler(EVENT, None)
+
+
+def test_an_entry_that_fails_is_told_when_all_calls_were_made(glue):
+    glue.add_response("get_table", TABLE)
+    table = read_table(glue.client, "warehouse_test", "clicks")
+    days = [f"2026/01/{day:02d}/{hour:02d}" for day in range(1, 11) for hour in range(24)]
+    creation(
+        glue, *days[:100], errors=[error(days[3], "InternalServiceException"), error(days[4], "AlreadyExistsException")]
+    )
+    glue.add_client_error("batch_create_partition", "OperationTimeoutException", "took too long")
+    creation(glue, *days[200:])
+    with pytest.raises(DataWarehouseError) as raised:
+        register(glue.client, table, days)
+    text = str(raised.value)
+    assert f"{days[3]}: InternalServiceException as it happens" in text
+    assert f"{days[100]} to {days[199]}: " in text and "took too long" in text
+    assert days[4] not in text
+
+
+def test_a_role_that_is_not_known_yet_is_waited_for_at_deployment_alone(glue, monkeypatch):
+    monkeypatch.setattr(register_partitions, "_RETRY_S", 0.0)
+    glue.add_client_error("get_table", "AccessDeniedException")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        register_partitions.handler(EVENT, None)
+    for operation in ("get_table", "get_table", "get_partitions", "batch_create_partition"):
+        if operation != "get_table":
+            glue.add_response("get_table", TABLE)
+        if operation == "batch_create_partition":
+            glue.add_response("get_partitions", {"Partitions": [{"Values": ["2026/01/01/05"]}]})
+        glue.add_client_error(operation, "AccessDeniedException")
+    monkeypatch.setattr(time, "time_ns", lambda: int(CREATED.timestamp() * 10**9))
+    glue.add_response("get_table", TABLE)
+    listing(glue, "2025/12/30/05", ["2026/01/01/05"])
+    creation(glue, "2026/01/01/06")
+    assert register_partitions.handler({"source": "deployment"}, None) == {"clicks": 1}
+    monkeypatch.setattr(register_partitions, "_NEW_ROLE_S", 0.0)
+    glue.add_client_error("get_table", "AccessDeniedException")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        register_partitions.handler({"source": "deployment"}, None)
+
+
+def test_a_partition_that_cannot_be_moved_is_an_error(glue):
+    glue.add_response("get_table", TABLE)
+    table = read_table(glue.client, "warehouse_test", "clicks")
+    glue.add_client_error("create_partition", "AlreadyExistsException")
+    failed = [{"PartitionValueList": ["2026/01/01/05"], "ErrorDetail": {"ErrorCode": "EntityNotFoundException"}}]
+    moved = {
+        "DatabaseName": "warehouse_test",
+        "TableName": "clicks",
+        "Entries": [{"PartitionValueList": ["2026/01/01/05"], "PartitionInput": ANY}],
+    }
+    glue.add_response("batch_update_partition", {"Errors": failed}, moved)
+    with pytest.raises(DataWarehouseError, match=r"could not be moved to s3://data/x/: .*EntityNotFoundException"):
+        point_to(glue.client, table, "2026/01/01/05", "s3://data/x/")
+
+
+def test_a_table_with_two_partition_keys_is_refused(glue):
+    keys = [{"Name": name, "Type": "string"} for name in ("day", "hour")]
+    glue.add_response("get_table", {"Table": {**TABLE["Table"], "PartitionKeys": keys}})
+    with pytest.raises(DataWarehouseError, match=r"the partition keys day, hour; .* one key, the hour"):
+        read_table(glue.client, "warehouse_test", "clicks")
