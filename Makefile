@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test test-aws lint bench lock clean
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 ...")'
@@ -16,13 +16,29 @@ $(READY): requirements/dev.txt pyproject.toml
 demo: $(READY)  ## the example, end to end: events in, click-through rate out
 	$(BIN)/python examples/acme_ads/demo.py
 
-test: $(READY)  ## all tests; with those of PySpark where there is Java (a download of 450 MB, once)
+# Venvs of their own: an AWS emulator, which pins another botocore, and what AWS Lambda has and nothing else.
+$(VENV)/emulator/.ready: requirements/emulator.txt $(READY)
+	$(PYTHON) -m venv $(VENV)/emulator
+	$(VENV)/emulator/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)/lambda/.ready: requirements/lambda.txt $(READY)
+	for python in python3.13 "$$(pyenv prefix 3.13 2>/dev/null)/bin/python" $(PYTHON); do \
+		"$$python" -c '' 2>/dev/null && exec "$$python" -m venv $(VENV)/lambda; \
+	done
+	$(VENV)/lambda/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+test: $(READY) $(VENV)/emulator/.ready $(VENV)/lambda/.ready  ## all tests; with those of PySpark where there is Java (a download of 450 MB, once)
 	@if java -version >/dev/null 2>&1 && ! [ $(VENV)/.spark -nt requirements/spark.txt ]; then \
 		echo "Java is here: installing PySpark for its tests"; \
 		{ $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/spark.txt && \
 		touch $(VENV)/.spark; } || echo "PySpark could not be installed; its tests are skipped"; \
 	fi
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
+
+test-aws: $(READY)  ## the example in a real AWS account, about twenty minutes; needs credentials and the Pulumi CLI
+	$(BIN)/python -m pytest -s tests/account
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -35,7 +51,11 @@ bench: $(READY)  ## every file of benchmarks/, one after the other
 lock: $(READY)  ## pin the newest versions that pyproject.toml and requirements/dev.in allow
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header pyproject.toml requirements/dev.in -o requirements/dev.txt
+		--no-header --extra aws pyproject.toml requirements/dev.in -o requirements/dev.txt
+	for name in emulator lambda spark; do \
+		$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-header requirements/$$name.in -o requirements/$$name.txt; \
+	done
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
