@@ -17,6 +17,7 @@
     │   └── QueryLimitExceeded      ended because of one of its limits
     ├── BadLine                     a line of a user's own JSON file cannot be read
     ├── WorkerDied                  a child process ended while working; its work was not done
+    ├── DeploymentFailed            a stack on AWS could not be created, or not be removed
     └── MissingExtra                an optional dependency is not installed
 
 `retryable` says whether the same call can succeed later without a change by the caller.
@@ -114,6 +115,19 @@ class WorkerDied(DataWarehouseError):
     """A child process ended in the middle of its work. The work was not done and can be repeated."""
 
     retryable = True
+
+
+class DeploymentFailed(DataWarehouseError):
+    """A stack could not be created, or not be removed.
+
+    `stack` is its name; `is_left_over` whether something of it is still there, or may be: the message then has the
+    commands that remove it.
+    """
+
+    def __init__(self, message: str, stack: str, is_left_over: bool) -> None:
+        super().__init__(message)
+        self.stack = stack
+        self.is_left_over = is_left_over
 
 
 class MissingExtra(DataWarehouseError, ImportError):

@@ -6,7 +6,7 @@ flushed or partitions registered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable, Table
@@ -36,15 +36,17 @@ class Quota:
     needed: int
 
 
-def need_of(tables: Iterable[Table]) -> Need:
+def need_of(tables: Iterable[Table], on_demand: Collection[str] = ()) -> Need:
     """What these tables need: a delivery stream for each streaming input table, a Lambda function that registers its
-    partitions, and for each batch input table a function that has one query running.
+    partitions, and for each batch input table a function that has one query running. on_demand: the streaming input
+    tables whose streams have no shards of their own.
     """
     declared = list(tables)
     streaming = [table for table in declared if isinstance(table, StreamingInputTable)]
     jobs = sum(isinstance(table, BatchInputTable) for table in declared)
     return Need(
-        shards=sum(table.input_stream_shard_count for table in streaming),
+        shards=sum(table.input_stream_shard_count for table in streaming if table.name not in on_demand),
+        on_demand_streams=sum(table.name in on_demand for table in streaming),
         delivery_streams=len(streaming),
         tables=len(declared),
         functions=len(streaming) + jobs,

@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = "10^12 bytes that queries scan a day (default: 0)"
     option("--queries-tb-per-day", type=_number, default=0, metavar="TB", help=what)
     option("--job-seconds", type=_number, default=60, metavar="S", help="that a run of a job takes (default: 60)")
-    option("--job-memory-gb", type=_number, default=1, metavar="GB", help="that a job is given (default: 1)")
+    option("--job-memory-gb", type=_number, default=3, metavar="GB", help="that a job is given (default: 3)")
     option("--no-free-tier", action="store_true", help="the free tiers of the account are used up by something else")
     add_warehouse(parser)
     add_output(parser, "table", "json")

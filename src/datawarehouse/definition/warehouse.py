@@ -58,7 +58,7 @@ class Warehouse:
         data_format: "parquet" or "JSON" (one object a line).
         """
         self._check_unused(name)
-        return self._add(Table(**checked_table(name, columns, partition_keys, data_format)))
+        return self.add(Table(**checked_table(name, columns, partition_keys, data_format)))
 
     def with_streaming_input_table(
         self,
@@ -100,7 +100,7 @@ class Warehouse:
         if dedupe_key is not None:
             _check_orderable(name, "dedupe_key", dedupe_key, fields["columns"])
         _check_peak(name, input_stream_shard_count, peak_events_per_second, event_bytes)
-        return self._add(
+        return self.add(
             StreamingInputTable(
                 **fields,
                 input_stream_shard_count=input_stream_shard_count,
@@ -159,7 +159,7 @@ class Warehouse:
                 "which holds the hour that its job writes for."
             )
         parse_schedule(schedule_expression)
-        return self._add(
+        return self.add(
             BatchInputTable(
                 **fields,
                 job=checked_job(name, job),
@@ -171,6 +171,12 @@ class Warehouse:
                 retention_days=_checked_retention(name, retention_days),
             )
         )
+
+    def add(self, table: Table) -> Warehouse:
+        """Take over a table that another declaration has checked. Raises DeclarationError if the name is taken."""
+        self._check_unused(table.name)
+        self._tables[table.name] = table
+        return self
 
     def get_table(self, name: str) -> Table:
         """The declared table, or UnknownName with the names there are."""
@@ -227,10 +233,6 @@ class Warehouse:
             problem = f"runs once an hour; its schedule_expression is {schedule_expression!r}: give 'rate(1 hour)'"
         if problem:
             raise DeclarationError(f"Table {name!r}: run_when_complete {problem}.")
-
-    def _add(self, table: Table) -> Warehouse:
-        self._tables[table.name] = table
-        return self
 
 
 def _checked_int(table: str, argument: str, value: Any, low: int, high: int) -> None:

@@ -1,0 +1,114 @@
+"""Alarms: what is to be known when it goes wrong, all sent to one topic.
+
+Metrics: "Monitor Amazon Data Firehose using CloudWatch metrics", "Monitor the Amazon Kinesis Data Streams service with
+Amazon CloudWatch", "Types of metrics for Lambda functions", "Available CloudWatch metrics for Amazon SQS".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from datawarehouse.aws.naming import ALARM_MAX, short_name
+
+PERIOD_SECONDS = 300
+FRESHNESS_SECONDS_MIN = 300
+"""Data is never called late before that: delivery takes its time whatever the interval."""
+ITERATOR_AGE_MS_MAX = 3_600_000
+"""An hour, of the 24 or more that a stream keeps records: time to act before one is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An alarm on a metric that is above a threshold in one period. name: the end of its name."""
+
+    name: str
+    description: str
+    namespace: str
+    metric: str
+    statistic: str
+    threshold: int
+
+
+def stream_alarms() -> Iterator[Alarm]:
+    """Of an input stream."""
+    yield Alarm(
+        "throttled",
+        "Producers are refused records: the stream has too few shards, or one partition key gets too many.",
+        "AWS/Kinesis",
+        "WriteProvisionedThroughputExceeded",
+        "Sum",
+        0,
+    )
+    yield Alarm(
+        "behind",
+        "Records wait for an hour to be read; what waits for longer than the stream's retention is lost.",
+        "AWS/Kinesis",
+        "GetRecords.IteratorAgeMilliseconds",
+        "Maximum",
+        ITERATOR_AGE_MS_MAX,
+    )
+
+
+def delivery_alarms(flush_interval_seconds: int) -> Iterator[Alarm]:
+    """Of the delivery of a stream into its table."""
+    yield Alarm(
+        "rejected",
+        "Malformed records: see the table's quarantine.",
+        "AWS/Firehose",
+        "FailedConversion.Records",
+        "Sum",
+        0,
+    )
+    yield Alarm(
+        "late",
+        "Records are not delivered within twice the flush interval: see the delivery stream's log.",
+        "AWS/Firehose",
+        "DeliveryToS3.DataFreshness",
+        "Maximum",
+        max(2 * flush_interval_seconds, FRESHNESS_SECONDS_MIN),
+    )
+
+
+FUNCTION_ALARM = Alarm("errors", "A run failed: see its log.", "AWS/Lambda", "Errors", "Sum", 0)
+DEAD_LETTER_ALARM = Alarm(
+    "dead-letters",
+    "A run failed for good, retries included: what it was called with is in the queue.",
+    "AWS/SQS",
+    "ApproximateNumberOfMessagesVisible",
+    "Maximum",
+    0,
+)
+
+
+def add_alarm(
+    name: str,
+    alarm: Alarm,
+    dimensions: Mapping[str, pulumi.Input[str]],
+    topic_arn: pulumi.Input[str],
+    parent: pulumi.Resource,
+    region: pulumi.Input[str] | None = None,
+) -> aws.cloudwatch.MetricAlarm:
+    """An alarm that tells the topic when it begins and when it is over. No data is no alarm: nothing happened."""
+    logical = f"{name}-{alarm.name}"
+    return aws.cloudwatch.MetricAlarm(
+        logical,
+        name=short_name(logical, ALARM_MAX),
+        alarm_description=alarm.description,
+        namespace=alarm.namespace,
+        metric_name=alarm.metric,
+        dimensions=dimensions,
+        statistic=alarm.statistic,
+        comparison_operator="GreaterThanThreshold",
+        threshold=alarm.threshold,
+        period=PERIOD_SECONDS,
+        evaluation_periods=1,
+        treat_missing_data="notBreaching",
+        alarm_actions=[topic_arn],
+        ok_actions=[topic_arn],
+        region=region,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )

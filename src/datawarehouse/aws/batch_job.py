@@ -1,0 +1,93 @@
+"""The job of a batch input table as a Lambda function, with the rights to query and to write its own table alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+
+from datawarehouse.aws.arguments import checked_arguments
+from datawarehouse.aws.lambda_cron import LambdaCronJob
+from datawarehouse.aws.packaging import entry, job_code
+from datawarehouse.aws.policies import JobRights, Place, batch_job
+from datawarehouse.definition.schedule import parse_schedule
+from datawarehouse.definition.tables import BatchInputTable
+
+
+class BatchInputJobArgs(TypedDict):
+    """The arguments of a BatchInputJob.
+
+    table: the declared table. schedule_expression: when it runs (default: as the table says). database_arn,
+    database_name: the Glue database that has the table. reads: the Glue tables that the job may query, and folders:
+    those of their files (default: all). data_bucket, results_bucket, workgroup: names. alarm_topic_arn,
+    log_retention_days, region: as of a LambdaCronJob.
+    """
+
+    table: BatchInputTable
+    database_arn: pulumi.Input[str]
+    database_name: pulumi.Input[str]
+    data_bucket: pulumi.Input[str]
+    results_bucket: pulumi.Input[str]
+    workgroup: pulumi.Input[str]
+    schedule_expression: NotRequired[str]
+    reads: NotRequired[Sequence[str]]
+    folders: NotRequired[Sequence[str]]
+    alarm_topic_arn: NotRequired[pulumi.Input[str]]
+    log_retention_days: NotRequired[int]
+    region: NotRequired[pulumi.Input[str]]
+
+
+class BatchInputJob(pulumi.ComponentResource):
+    """Runs a table's job in Lambda. The time of the tick decides the partition; a rerun replaces it.
+
+    Raises DeclarationError, before anything is created, if an argument is unknown or the job imports what Lambda lacks.
+    """
+
+    cron: LambdaCronJob
+
+    def __init__(self, name: str, args: BatchInputJobArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        given = checked_arguments(f"BatchInputJob {name!r}", args, BatchInputJobArgs)
+        table: BatchInputTable = given["table"]
+        schedule = given.get("schedule_expression", table.schedule_expression)
+        parse_schedule(schedule)
+        code = job_code(f"Table {table.name!r}", table.job, "run_job.handler")
+        super().__init__("datawarehouse:index:BatchInputJob", name, {}, opts)
+        shared = {key: given[key] for key in ("alarm_topic_arn", "log_retention_days", "region") if key in given}
+        self.cron = LambdaCronJob(
+            f"{name}-cron",
+            {
+                "schedule_expression": schedule,
+                "code": code.archive(),
+                "handler": code.handler,
+                "environment": {
+                    "DW_DATABASE": given["database_name"],
+                    "DW_TABLE": table.name,
+                    "DW_JOB": entry(table.job),
+                    "DW_WORKGROUP": given["workgroup"],
+                    "DW_RESULTS": pulumi.Output.concat("s3://", given["results_bucket"]),
+                },
+                "policy_statements": _rights(given, table).apply(batch_job),
+                "policy_arns_to_attach": table.policy_arns_to_attach,
+                **shared,  # type: ignore[typeddict-item]
+            },
+            pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"function_name": self.cron.function.name})
+
+
+def _rights(given: Mapping[str, Any], table: BatchInputTable) -> pulumi.Output[JobRights]:
+    def rights(found: Mapping[str, Any]) -> JobRights:
+        return JobRights(
+            place=Place.of(found["database_arn"]),
+            database=found["database_name"],
+            table=table.name,
+            reads=None if given.get("reads") is None else tuple(given["reads"]),
+            folders=tuple(given.get("folders", ())),
+            data_bucket=found["data_bucket"],
+            results_bucket=found["results_bucket"],
+            workgroup=found["workgroup"],
+            is_partitioned=bool(table.partition_keys),
+            is_parquet=table.data_format == "parquet",
+        )
+
+    names = ("database_arn", "database_name", "data_bucket", "results_bucket", "workgroup")
+    return pulumi.Output.all(**{name: given[name] for name in names}).apply(rights)

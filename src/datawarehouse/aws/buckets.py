@@ -1,0 +1,95 @@
+"""A bucket that is private, encrypted, reached by TLS alone, and rid of what is old."""
+
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from datawarehouse.aws.arguments import checked_arguments
+from datawarehouse.aws.policies import only_tls
+
+INCOMPLETE_UPLOAD_DAYS = 7
+
+
+class PrivateBucketArgs(TypedDict):
+    """The arguments of a PrivateBucket.
+
+    expire_days: after how many days objects go, by the folder that they are below ("" is all). is_disposable: whether
+    it goes with the stack, objects and all; else it is protected. region: default is the provider's.
+    """
+
+    expire_days: NotRequired[pulumi.Input[dict[str, int]]]
+    is_disposable: NotRequired[bool]
+    region: NotRequired[pulumi.Input[str]]
+
+
+class PrivateBucket(pulumi.ComponentResource):
+    """An S3 bucket, `bucket`, with what keeps it private."""
+
+    bucket: aws.s3.Bucket
+
+    def __init__(self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        given = checked_arguments(f"PrivateBucket {name!r}", args, PrivateBucketArgs)
+        super().__init__("datawarehouse:index:PrivateBucket", name, {}, opts)
+        disposable, region = given.get("is_disposable", False), given.get("region")
+        child = pulumi.ResourceOptions(parent=self)
+        self.bucket = aws.s3.Bucket(
+            name,
+            force_destroy=disposable,
+            region=region,
+            opts=pulumi.ResourceOptions(parent=self, protect=not disposable),
+        )
+        blocked = aws.s3.BucketPublicAccessBlock(
+            f"{name}-private",
+            bucket=self.bucket.bucket,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            region=region,
+            opts=child,
+        )
+        aws.s3.BucketServerSideEncryptionConfiguration(
+            f"{name}-encryption",
+            bucket=self.bucket.bucket,
+            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+            region=region,
+            opts=child,
+        )
+        aws.s3.BucketPolicy(
+            f"{name}-policy",
+            bucket=self.bucket.bucket,
+            policy=self.bucket.arn.apply(only_tls),
+            region=region,
+            # S3 refuses two changes of a bucket's access at once ("OperationAborted").
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[blocked]),
+        )
+        aws.s3.BucketLifecycleConfiguration(
+            f"{name}-lifecycle",
+            bucket=self.bucket.bucket,
+            rules=pulumi.Output.from_input(given.get("expire_days", {})).apply(_rules),  # type: ignore[arg-type]
+            region=region,
+            opts=child,
+        )
+        self.register_outputs({"bucket": self.bucket.bucket})
+
+
+def _rules(expire_days: dict[str, int]) -> list[dict[str, Any]]:
+    rules: list[dict[str, Any]] = [
+        {
+            "id": "incomplete-uploads",
+            "status": "Enabled",
+            "filter": {"prefix": ""},
+            "abort_incomplete_multipart_upload": {"days_after_initiation": INCOMPLETE_UPLOAD_DAYS},
+        }
+    ]
+    for prefix, days in sorted(expire_days.items()):
+        rules.append(
+            {
+                "id": f"expire-{prefix.strip('/').replace('/', '-') or 'all'}",
+                "status": "Enabled",
+                "filter": {"prefix": prefix},
+                "expiration": {"days": days},
+            }
+        )
+    return rules

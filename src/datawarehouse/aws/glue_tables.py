@@ -1,0 +1,124 @@
+"""Which Glue tables a declared table becomes, and where their files are. Pure: the one way to a table's arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from datawarehouse.definition.storage import STORAGE
+from datawarehouse.definition.tables import QUARANTINE_SUFFIX, BatchInputTable, StreamingInputTable, Table
+
+ERRORS_FOLDER = "errors"
+CONVERSION_FAILED = "format-conversion-failed"
+STAGING_SUFFIX = "_staging"
+STAGING_FOLDER = "staging"
+RUN_KEY = "staging_run"
+
+ERROR_DOCUMENT = {
+    "attemptsmade": "int",
+    "arrivaltimestamp": "bigint",
+    "lasterrorcode": "string",
+    "lasterrormessage": "string",
+    "errorcode": "string",
+    "errormessage": "string",
+    "attemptendingtimestamp": "bigint",
+    "rawdata": "string",
+    "sequencenumber": "string",
+    "subsequencenumber": "bigint",
+}
+"""Members of Firehose's error documents, in lower case: "Error handling for data format conversion".
+
+The page calls two of them errorCode and errorMessage, real documents lastErrorCode and lastErrorMessage: both are read.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class GlueTable:
+    """A table of the Glue catalog. columns, keys: type by name. folder: of its files, with a slash at its end.
+
+    in_results: whether the files are in the bucket of query results, and not in that of the data.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    keys: Mapping[str, str]
+    folder: str
+    data_format: str
+    in_results: bool = False
+
+    def arguments(self, location: Any, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The arguments of the resource. location: an s3:// address, as `folder` in its bucket, or an output of one."""
+        storage = STORAGE[self.data_format]
+        return {
+            "name": self.name,
+            "table_type": "EXTERNAL_TABLE",
+            "parameters": {**storage.table_parameters, **(parameters or {})},
+            "partition_keys": _columns(self.keys),
+            "storage_descriptor": {
+                "columns": _columns(self.columns),
+                "location": location,
+                "input_format": storage.input_format,
+                "output_format": storage.output_format,
+                "ser_de_info": {
+                    "serialization_library": storage.serde,
+                    "parameters": dict(storage.serde_parameters),
+                },
+            },
+        }
+
+
+def table_of(table: Table) -> GlueTable:
+    """The Glue table of a declared table."""
+    return GlueTable(
+        table.name,
+        {column.name: str(column.type) for column in table.columns},
+        {key.name: str(key.type) for key in table.partition_keys},
+        f"{table.name}/",
+        table.data_format,
+    )
+
+
+def quarantine_of(table: StreamingInputTable) -> GlueTable:
+    """The Glue table over the error documents of a streaming input table, in the same hours."""
+    return GlueTable(
+        table.name + QUARANTINE_SUFFIX,
+        ERROR_DOCUMENT,
+        {table.partition_key_name: "string"},
+        f"{ERRORS_FOLDER}/{table.name}/{CONVERSION_FAILED}/",
+        "JSON",
+    )
+
+
+def staging_of(table: BatchInputTable) -> GlueTable | None:
+    """The Glue table through which Athena turns a run's rows into Parquet; None for a table of JSON."""
+    if table.data_format != "parquet":
+        return None
+    return replace(
+        table_of(table),
+        name=table.name + STAGING_SUFFIX,
+        keys={RUN_KEY: "string"},
+        folder=f"{STAGING_FOLDER}/{table.name}/",
+        data_format="JSON",
+        in_results=True,
+    )
+
+
+def staging_parameters(location: str) -> dict[str, str]:
+    """A run is a folder that the query names ("Dynamic ID partitioning"), so that none is ever registered."""
+    return {
+        "projection.enabled": "true",
+        f"projection.{RUN_KEY}.type": "injected",
+        "storage.location.template": f"{location}${{{RUN_KEY}}}/",
+    }
+
+
+def readable(tables: Sequence[Table]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(Glue tables, folders) that hold what these tables have, quarantines included."""
+    found = [table_of(table) for table in tables]
+    found += [quarantine_of(table) for table in tables if isinstance(table, StreamingInputTable)]
+    return tuple(each.name for each in found), tuple(each.folder for each in found)
+
+
+def _columns(types: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "type": kind} for name, kind in types.items()]

@@ -1,0 +1,222 @@
+"""Where events come in and become Parquet: a Kinesis stream, and the Firehose that converts it into a table's folders.
+
+1. The stream keeps records for a day or more, whatever happens behind it.
+2. Firehose reads it, checks each record against the columns of the Glue table and buffers rows as Parquet.
+3. A full or old buffer becomes a file below `<table>/YYYY/MM/DD/HH/`, by the arrival of its oldest record in UTC.
+4. Records that do not fit become error documents below `errors/<table>/`, outside of every table's folder but the
+   quarantine's.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from datawarehouse.aws.alarms import add_alarm, delivery_alarms, stream_alarms
+from datawarehouse.aws.arguments import LOG_RETENTION_DAYS, checked_arguments, checked_choice, checked_number
+from datawarehouse.aws.naming import FIREHOSE_MAX, ROLE_MAX, STREAM_MAX, short_name
+from datawarehouse.aws.policies import Place, delivery, document, firehose_trust
+from datawarehouse.definition.tables import checked_columns
+from datawarehouse.definition.warehouse import SHARD_COUNT_MAX
+from datawarehouse.errors import DeclarationError
+
+BUFFER_MIB = 128
+"""With conversion 64 to 128; the most, since larger files are better ("Convert input data format")."""
+FLUSH_SECONDS_MAX = 900
+RETENTION_HOURS = (24, 8760)
+STREAM_MODES = ("provisioned", "on-demand")
+HOUR_FOLDER = "!{timestamp:yyyy/MM/dd/HH}/"
+"""Java's DateTimeFormatter; `YYYY` and `DD` would be another year and day ("Understand custom prefixes")."""
+ERROR_KIND = "!{firehose:error-output-type}/"
+
+
+class InputStreamArgs(TypedDict):
+    """The arguments of an InputStream.
+
+    bucket: the name of the bucket that files go to. database_name, table_name: the Glue table that records are
+    converted for; it exists before. columns: its columns, `{name: type}` or `[{"name": ..., "type": ...}]`, so that a
+    change of them reaches Firehose. shard_count: 1 (default) to 500, not for an on-demand stream. stream_mode:
+    "provisioned" (default) or "on-demand". retention_hours: how long the stream keeps records, 24 (default) to 8760,
+    which is the longest outage of delivery that loses nothing. kms_key_arn: what records are encrypted with (default:
+    the key that Kinesis manages). file_flush_interval_seconds: how long Firehose buffers, 0 to 900 (default).
+    alarm_topic_arn: the SNS topic that alarms go to (default: no alarms). log_retention_days: of errors of delivery
+    (default: 30). region: default is the provider's.
+    """
+
+    bucket: pulumi.Input[str]
+    database_name: pulumi.Input[str]
+    table_name: pulumi.Input[str]
+    columns: Mapping[str, str] | Sequence[Mapping[str, str]]
+    shard_count: NotRequired[int]
+    stream_mode: NotRequired[str]
+    retention_hours: NotRequired[int]
+    kms_key_arn: NotRequired[pulumi.Input[str]]
+    file_flush_interval_seconds: NotRequired[int]
+    alarm_topic_arn: NotRequired[pulumi.Input[str]]
+    log_retention_days: NotRequired[int]
+    region: NotRequired[pulumi.Input[str]]
+
+
+class InputStream(pulumi.ComponentResource):
+    """A Kinesis stream whose JSON records Firehose converts to Parquet, checked against a Glue table.
+
+    input_stream: the Kinesis stream, which producers put to. delivery_stream: the Firehose. Raises DeclarationError,
+    before anything is created, if an argument is unknown or outside the limits of the services.
+    """
+
+    input_stream: aws.kinesis.Stream
+    delivery_stream: aws.kinesis.FirehoseDeliveryStream
+
+    def __init__(self, name: str, args: InputStreamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        given = _checked(f"InputStream {name!r}", args)
+        super().__init__("datawarehouse:index:InputStream", name, {}, opts)
+        self._name = name
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._region = given.get("region")
+        self.input_stream = self._stream(given)
+        logs = self._logs(given)
+        self.delivery_stream = self._delivery(given, logs)
+        if topic := given.get("alarm_topic_arn"):
+            for alarm in stream_alarms():
+                add_alarm(name, alarm, {"StreamName": self.input_stream.name}, topic, self, self._region)
+            for alarm in delivery_alarms(given["file_flush_interval_seconds"]):
+                add_alarm(name, alarm, {"DeliveryStreamName": self.delivery_stream.name}, topic, self, self._region)
+        self.register_outputs(
+            {
+                "stream_name": self.input_stream.name,
+                "stream_arn": self.input_stream.arn,
+                "delivery_stream_name": self.delivery_stream.name,
+            }
+        )
+
+    def _stream(self, given: Mapping[str, Any]) -> aws.kinesis.Stream:
+        provisioned = given["stream_mode"] == "provisioned"
+        logical = f"{self._name}-stream"
+        return aws.kinesis.Stream(
+            logical,
+            name=short_name(logical, STREAM_MAX),
+            shard_count=given["shard_count"] if provisioned else None,
+            stream_mode_details={"stream_mode": "PROVISIONED" if provisioned else "ON_DEMAND"},
+            retention_period=given["retention_hours"],
+            encryption_type="KMS",
+            kms_key_id=given.get("kms_key_arn", "alias/aws/kinesis"),
+            region=self._region,
+            opts=self._child,
+        )
+
+    def _logs(self, given: Mapping[str, Any]) -> tuple[aws.cloudwatch.LogGroup, aws.cloudwatch.LogStream]:
+        """Where Firehose writes what goes wrong.
+
+        Firehose keeps the schema that it has looked up until its own configuration changes (terraform-provider-aws,
+        issues 5906 and 39593), and the provider exports no version of a Glue table. So the columns are in the name of
+        the log stream: other columns are another name, and with it an update of the delivery stream.
+        """
+        group = aws.cloudwatch.LogGroup(
+            f"{self._name}-log",
+            retention_in_days=given["log_retention_days"],
+            region=self._region,
+            opts=self._child,
+        )
+        stream = aws.cloudwatch.LogStream(
+            f"{self._name}-log-stream",
+            name=f"schema-{schema_digest(given['columns'])}",
+            log_group_name=group.name,
+            region=self._region,
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+        )
+        return group, stream
+
+    def _delivery(
+        self, given: Mapping[str, Any], logs: tuple[aws.cloudwatch.LogGroup, aws.cloudwatch.LogStream]
+    ) -> aws.kinesis.FirehoseDeliveryStream:
+        group, stream = logs
+        logical = f"{self._name}-delivery"
+        role = aws.iam.Role(
+            f"{logical}-role",
+            name=short_name(f"{logical}-role", ROLE_MAX),
+            assume_role_policy=self.input_stream.arn.apply(lambda arn: firehose_trust(Place.of(arn).account)),
+            opts=self._child,
+        )
+        policy = aws.iam.RolePolicy(
+            f"{logical}-policy",
+            role=role.name,
+            policy=pulumi.Output.all(
+                self.input_stream.arn,
+                given["database_name"],
+                given["table_name"],
+                given["bucket"],
+                group.arn,
+                given.get("kms_key_arn"),
+            ).apply(lambda found: document(delivery(*found))),
+            opts=self._child,
+        )
+        table = given["table_name"]
+        return aws.kinesis.FirehoseDeliveryStream(
+            logical,
+            name=short_name(logical, FIREHOSE_MAX),
+            destination="extended_s3",
+            kinesis_source_configuration={"kinesis_stream_arn": self.input_stream.arn, "role_arn": role.arn},
+            extended_s3_configuration={
+                "bucket_arn": pulumi.Output.all(self.input_stream.arn, given["bucket"]).apply(
+                    lambda found: Place.of(found[0]).bucket(found[1])
+                ),
+                "role_arn": role.arn,
+                "prefix": pulumi.Output.concat(table, "/", HOUR_FOLDER),
+                "error_output_prefix": pulumi.Output.concat("errors/", table, "/", ERROR_KIND, HOUR_FOLDER),
+                "buffering_interval": given["file_flush_interval_seconds"],
+                "buffering_size": BUFFER_MIB,
+                "compression_format": "UNCOMPRESSED",
+                "cloudwatch_logging_options": {
+                    "enabled": True,
+                    "log_group_name": group.name,
+                    "log_stream_name": stream.name,
+                },
+                "data_format_conversion_configuration": {
+                    "enabled": True,
+                    "input_format_configuration": {
+                        "deserializer": {"open_x_json_ser_de": {"case_insensitive": True}},
+                    },
+                    "output_format_configuration": {"serializer": {"parquet_ser_de": {"compression": "SNAPPY"}}},
+                    "schema_configuration": {
+                        "database_name": given["database_name"],
+                        "table_name": table,
+                        "role_arn": role.arn,
+                        "region": self.input_stream.arn.apply(lambda arn: Place.of(arn).region),
+                        "version_id": "LATEST",
+                    },
+                },
+            },
+            region=self._region,
+            # Firehose tries the role when it is created: "unable to assume role", terraform-provider-aws issue 7727.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+        )
+
+
+def schema_digest(columns: Iterable[Any]) -> str:
+    """Twelve digits that change when a column's name, type or place does."""
+    return hashlib.sha256(json.dumps([[each.name, str(each.type)] for each in columns]).encode()).hexdigest()[:12]
+
+
+def _checked(component: str, args: InputStreamArgs) -> dict[str, Any]:
+    """The arguments, with their defaults."""
+    given = checked_arguments(component, args, InputStreamArgs)
+    columns = checked_columns(component, given["columns"])
+    if not columns:
+        raise DeclarationError(f"{component} has no columns; give those of the table.")
+    mode = checked_choice(component, "stream_mode", given.get("stream_mode", STREAM_MODES[0]), STREAM_MODES)
+    if mode == "on-demand" and "shard_count" in given:
+        raise DeclarationError(f"{component}: an on-demand stream has no shard_count; leave it out.")
+    numbers = {
+        "shard_count": (1, 1, SHARD_COUNT_MAX, "Kinesis Data Streams, Quotas and limits"),
+        "retention_hours": (RETENTION_HOURS[0], *RETENTION_HOURS, "Kinesis API, IncreaseStreamRetentionPeriod"),
+        "file_flush_interval_seconds": (FLUSH_SECONDS_MAX, 0, FLUSH_SECONDS_MAX, "Firehose API, BufferingHints"),
+    }
+    checked = {
+        argument: checked_number(component, argument, given.get(argument, default), low, high, source)
+        for argument, (default, low, high, source) in numbers.items()
+    }
+    days = checked_choice(component, "log_retention_days", given.get("log_retention_days", 30), LOG_RETENTION_DAYS)
+    return {**given, **checked, "columns": columns, "stream_mode": mode, "log_retention_days": days}

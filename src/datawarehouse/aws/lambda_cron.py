@@ -1,0 +1,210 @@
+"""A function on a schedule, with all that it takes to know when it fails.
+
+1. A rule calls the function with a scheduled event, whose `time` is the tick; what it cannot deliver for six hours goes
+   to the dead-letter queue.
+2. Lambda calls the function up to three times for one event, a minute and two minutes apart; what failed then goes
+   to the same queue, with the error.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from datawarehouse.aws.alarms import DEAD_LETTER_ALARM, FUNCTION_ALARM, add_alarm
+from datawarehouse.aws.arguments import LOG_RETENTION_DAYS, checked_arguments, checked_choice, checked_number
+from datawarehouse.aws.naming import FUNCTION_MAX, QUEUE_MAX, ROLE_MAX, RULE_MAX, short_name
+from datawarehouse.aws.packaging import ARCHITECTURE, RUNTIME, Code, handler_code
+from datawarehouse.aws.policies import (
+    Statement,
+    dead_letters,
+    document,
+    function_logs,
+    rule_dead_letters,
+    trust,
+)
+from datawarehouse.definition.schedule import parse_schedule
+from datawarehouse.errors import DeclarationError
+
+TIMEOUT_SECONDS = 900
+MEMORY_MB = 3072
+RETRIES = 2
+EVENT_AGE_SECONDS = 21_600
+"""Six hours, the longest that Lambda keeps an event for a retry (Lambda API, PutFunctionEventInvokeConfig)."""
+DEAD_LETTER_SECONDS = 1_209_600
+"""Fourteen days, the longest of SQS."""
+
+
+class LambdaCronJobArgs(TypedDict):
+    """The arguments of a LambdaCronJob.
+
+    schedule_expression: as EventBridge reads it. job: your `function(event, context)` at the top level of a module;
+    that module goes along, and the modules beside it that it imports. Or code and handler: files and the function in
+    them. environment: variables, at most 4 KB in all. policy_statements: what the function may do, as IAM statements.
+    policy_arns_to_attach: managed policies. timeout_seconds: 1 to 900 (default). memory_mb: 128 to 10240 (default:
+    3072). retries: 0 to 2 (default). alarm_topic_arn: the SNS topic that alarms go to (default: no alarms).
+    log_retention_days: default 30. region: default is the provider's.
+    """
+
+    schedule_expression: str
+    job: NotRequired[Callable[[Any, Any], Any]]
+    code: NotRequired[pulumi.Archive]
+    handler: NotRequired[str]
+    environment: NotRequired[Mapping[str, pulumi.Input[str]]]
+    policy_statements: NotRequired[pulumi.Input[Sequence[Statement]]]
+    policy_arns_to_attach: NotRequired[Sequence[pulumi.Input[str]]]
+    timeout_seconds: NotRequired[int]
+    memory_mb: NotRequired[int]
+    retries: NotRequired[int]
+    alarm_topic_arn: NotRequired[pulumi.Input[str]]
+    log_retention_days: NotRequired[int]
+    region: NotRequired[pulumi.Input[str]]
+
+
+class LambdaCronJob(pulumi.ComponentResource):
+    """A Lambda function on a schedule: role, log, retries, dead-letter queue.
+
+    function, role, dead_letter_queue: its resources. Raises DeclarationError, before anything is created, if an
+    argument is unknown, the schedule is not one, or the function could not be imported on Lambda.
+    """
+
+    function: aws.lambda_.Function
+    role: aws.iam.Role
+    dead_letter_queue: aws.sqs.Queue
+
+    def __init__(self, name: str, args: LambdaCronJobArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        given = _checked(f"LambdaCronJob {name!r}", args)
+        super().__init__("datawarehouse:index:LambdaCronJob", name, {}, opts)
+        self._name = name
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._region = given.get("region")
+        self.dead_letter_queue = aws.sqs.Queue(
+            f"{name}-dead-letters",
+            name=short_name(f"{name}-dead-letters", QUEUE_MAX),
+            message_retention_seconds=DEAD_LETTER_SECONDS,
+            sqs_managed_sse_enabled=True,
+            region=self._region,
+            opts=self._child,
+        )
+        self.role = aws.iam.Role(
+            f"{name}-role",
+            name=short_name(f"{name}-role", ROLE_MAX),
+            assume_role_policy=trust("lambda.amazonaws.com"),
+            opts=self._child,
+        )
+        self.function = self._function(given)
+        self._schedule(given["schedule_expression"])
+        if topic := given.get("alarm_topic_arn"):
+            add_alarm(name, FUNCTION_ALARM, {"FunctionName": self.function.name}, topic, self, self._region)
+            queue = {"QueueName": self.dead_letter_queue.name}
+            add_alarm(name, DEAD_LETTER_ALARM, queue, topic, self, self._region)
+        self.register_outputs(
+            {"function_name": self.function.name, "dead_letter_queue_url": self.dead_letter_queue.url}
+        )
+
+    def _function(self, given: Mapping[str, Any]) -> aws.lambda_.Function:
+        name = self._name
+        log = aws.cloudwatch.LogGroup(
+            f"{name}-log", retention_in_days=given["log_retention_days"], region=self._region, opts=self._child
+        )
+        rights = aws.iam.RolePolicy(
+            f"{name}-policy",
+            role=self.role.name,
+            policy=pulumi.Output.all(log.arn, self.dead_letter_queue.arn, given["policy_statements"]).apply(
+                lambda found: document([*function_logs(found[0]), *dead_letters(found[1]), *found[2]])
+            ),
+            opts=self._child,
+        )
+        attached = [
+            aws.iam.RolePolicyAttachment(
+                f"{name}-attachment-{number}", role=self.role.name, policy_arn=arn, opts=self._child
+            )
+            for number, arn in enumerate(given["policy_arns_to_attach"])
+        ]
+        code: Code | None = given.get("packaged")
+        function = aws.lambda_.Function(
+            f"{name}-function",
+            name=short_name(f"{name}-function", FUNCTION_MAX),
+            runtime=RUNTIME,
+            architectures=[ARCHITECTURE],
+            code=code.archive() if code else given["code"],
+            handler=code.handler if code else given["handler"],
+            role=self.role.arn,
+            timeout=given["timeout_seconds"],
+            memory_size=given["memory_mb"],
+            environment={"variables": given["environment"]} if given.get("environment") else None,
+            logging_config={"log_format": "JSON", "log_group": log.name},
+            region=self._region,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights, *attached]),
+        )
+        aws.lambda_.FunctionEventInvokeConfig(
+            f"{name}-retries",
+            function_name=function.name,
+            maximum_retry_attempts=given["retries"],
+            maximum_event_age_in_seconds=EVENT_AGE_SECONDS,
+            destination_config={"on_failure": {"destination": self.dead_letter_queue.arn}},
+            region=self._region,
+            opts=self._child,
+        )
+        return function
+
+    def _schedule(self, expression: str) -> None:
+        name = self._name
+        rule = aws.cloudwatch.EventRule(
+            f"{name}-rule",
+            name=short_name(f"{name}-rule", RULE_MAX),
+            schedule_expression=expression,
+            region=self._region,
+            opts=self._child,
+        )
+        aws.sqs.QueuePolicy(
+            f"{name}-dead-letters-policy",
+            queue_url=self.dead_letter_queue.url,
+            policy=pulumi.Output.all(self.dead_letter_queue.arn, rule.arn).apply(lambda arns: rule_dead_letters(*arns)),
+            region=self._region,
+            opts=self._child,
+        )
+        permission = aws.lambda_.Permission(
+            f"{name}-permission",
+            action="lambda:InvokeFunction",
+            function=self.function.name,
+            principal="events.amazonaws.com",
+            source_arn=rule.arn,
+            region=self._region,
+            opts=self._child,
+        )
+        aws.cloudwatch.EventTarget(
+            f"{name}-target",
+            rule=rule.name,
+            arn=self.function.arn,
+            retry_policy={"maximum_event_age_in_seconds": EVENT_AGE_SECONDS, "maximum_retry_attempts": 185},
+            dead_letter_config={"arn": self.dead_letter_queue.arn},
+            region=self._region,
+            # A tick that comes before the permission is refused for good.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
+        )
+
+
+def _checked(component: str, args: LambdaCronJobArgs) -> dict[str, Any]:
+    """The arguments, with their defaults; `packaged` is the code of a job."""
+    given = checked_arguments(component, args, LambdaCronJobArgs)
+    parse_schedule(given["schedule_expression"])
+    if ("job" in given) == ("code" in given) or ("code" in given) != ("handler" in given):
+        raise DeclarationError(
+            f"{component}: give either job, your function(event, context), or both code, an archive, and handler, "
+            "'module.function' in it."
+        )
+    limits = {
+        "timeout_seconds": (TIMEOUT_SECONDS, 1, TIMEOUT_SECONDS, "Lambda quotas"),
+        "memory_mb": (MEMORY_MB, 128, 10_240, "Lambda quotas"),
+        "retries": (RETRIES, 0, RETRIES, "Lambda API, PutFunctionEventInvokeConfig"),
+    }
+    checked = {
+        argument: checked_number(component, argument, given.get(argument, default), low, high, source)
+        for argument, (default, low, high, source) in limits.items()
+    }
+    days = checked_choice(component, "log_retention_days", given.get("log_retention_days", 30), LOG_RETENTION_DAYS)
+    packaged = {"packaged": handler_code(component, given["job"])} if "job" in given else {}
+    defaults: dict[str, Any] = {"policy_statements": [], "policy_arns_to_attach": []}
+    return {**defaults, **given, **checked, **packaged, "log_retention_days": days}

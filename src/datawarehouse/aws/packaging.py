@@ -1,0 +1,207 @@
+"""The code of Lambda functions, as archives of text files: no paths of the machine, no compiled files, no times.
+
+1. Of this package go what functions import: the declaration, the errors and `functions/`.
+2. Of the user's code go the module of the job and the modules beside it that it imports, under the same names.
+3. What those import must be there on Lambda: the standard library of its Python, boto3, and what goes along.
+
+Imports are read from the source, also those inside functions. Left out is what never runs there: below
+`if TYPE_CHECKING:` and `if __name__ == "__main__":`, and a `try:` that catches ImportError.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from datawarehouse.errors import DeclarationError
+
+RUNTIME = "python3.13"
+ARCHITECTURE = "arm64"
+"""No file is compiled, so the cheaper one."""
+
+_GONE = {
+    *("aifc", "asynchat", "asyncore", "audioop", "cgi", "cgitb", "chunk", "crypt", "distutils", "imghdr", "imp"),
+    *("lib2to3", "mailcap", "msilib", "nis", "nntplib", "ossaudiodev", "pipes", "smtpd", "sndhdr", "spwd", "sunau"),
+    *("telnetlib", "uu", "xdrlib"),
+}
+"""Not in Python 3.13 any more (PEP 594, PEP 632, "What's New in Python 3.12" and 3.13)."""
+STANDARD_LIBRARY = sys.stdlib_module_names - _GONE
+LAMBDA_HAS = {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six", "awslambdaric"}
+"""Lambda developer guide, "Runtime-included SDK versions": boto3 and what it needs."""
+
+_PACKAGE = Path(__file__).parents[1]
+_SHIPPED = ("definition", "functions")
+_PUBLIC = ("Warehouse",)
+"""What a job's module may take from the package itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The files of a function, by path, and the handler in them as Lambda names it."""
+
+    files: Mapping[str, str]
+    handler: str
+
+    def archive(self) -> pulumi.AssetArchive:
+        return pulumi.AssetArchive({path: pulumi.StringAsset(text) for path, text in sorted(self.files.items())})
+
+
+def library(handler: str, *more: str, extra: Mapping[str, str] | None = None) -> Code:
+    """A function of this package. more: further folders of it that go along; extra: further files."""
+    files = dict(extra or {})
+    for name in ("__init__.py", "errors.py"):
+        files[f"datawarehouse/{name}"] = (_PACKAGE / name).read_text(encoding="utf-8")
+    for folder in (*_SHIPPED, *more):
+        for path in sorted((_PACKAGE / folder).glob("*.py")):
+            files[f"datawarehouse/{folder}/{path.name}"] = path.read_text(encoding="utf-8")
+    return Code(files, f"datawarehouse.functions.{handler}")
+
+
+def job_code(what: str, function: Callable[..., Any], handler: str) -> Code:
+    """A function of this package that calls the user's `function`, whose files go along."""
+    found = library(handler)
+    return Code({**found.files, **user_files(what, function)}, found.handler)
+
+
+def handler_code(what: str, function: Callable[..., Any]) -> Code:
+    """The user's `function(event, context)` as a handler of its own.
+
+    Raises DeclarationError if it cannot be found again by name, or cannot be called so.
+    """
+    valid = "a handler is a function defined with `def` at the top level of a module, taking (event, context)"
+    if not inspect.isfunction(function) or "." in function.__qualname__ or function.__name__ == "<lambda>":
+        raise DeclarationError(f"{what}: the function is {function!r}; {valid}.")
+    try:
+        inspect.signature(function).bind({}, object())
+    except TypeError:
+        raise DeclarationError(
+            f"{what}: {function.__name__}{inspect.signature(function)} cannot be called with two arguments; {valid}."
+        ) from None
+    files = user_files(what, function)
+    found = library("") if any(_imports_package(text) for text in files.values()) else Code({}, "")
+    return Code({**found.files, **files}, entry(function).replace(":", "."))
+
+
+def entry(function: Callable[..., Any]) -> str:
+    """Where a function is found on Lambda, as module:function."""
+    return f"{function.__module__}:{function.__name__}"
+
+
+def user_files(what: str, function: Callable[..., Any]) -> dict[str, str]:
+    """The module of a function and the modules beside it that it imports, directly or through others, by path.
+
+    Raises DeclarationError, naming file and line, if something is imported that Lambda does not have.
+    """
+    module = sys.modules.get(function.__module__)
+    source = inspect.getsourcefile(function)
+    if function.__module__ == "__main__" or not source or not module:
+        raise DeclarationError(
+            f"{what}: the function {function.__name__!r} is defined in {function.__module__!r}, which Lambda cannot "
+            "import: it is the program that deploys. Define it in a module of its own, e.g. warehouse.py, and import "
+            "it from there."
+        )
+    path = Path(source).resolve()
+    levels = function.__module__.count(".") + (path.name == "__init__.py")
+    root = path.parents[levels]
+    files: dict[str, str] = {}
+    waiting = [path]
+    while waiting:
+        path = waiting.pop()
+        name = path.relative_to(root).as_posix()
+        if name in files:
+            continue
+        files[name] = path.read_text(encoding="utf-8")
+        for line, imported in _imports(files[name], name):
+            waiting += _resolved(what, root, name, line, imported)
+    return files
+
+
+@dataclass(frozen=True, slots=True)
+class _Import:
+    """An imported module, and the names taken from it."""
+
+    module: str
+    names: tuple[str, ...]
+
+
+def _resolved(what: str, root: Path, name: str, line: int, imported: _Import) -> list[Path]:
+    """The user's own files that an import needs; none if Lambda has the module."""
+    top = imported.module.split(".")[0]
+    if top == "datawarehouse":
+        _check_own(what, name, line, imported)
+        return []
+    here = root / top
+    if not (here.is_dir() or here.with_suffix(".py").is_file()):
+        if top in STANDARD_LIBRARY or top in LAMBDA_HAS:
+            return []
+        raise DeclarationError(
+            f"{what}: {name}:{line} imports {imported.module!r}, which Lambda does not have. There are the standard "
+            "library of Python 3.13, boto3, and the modules beside the job's own. Move the job to a module that does "
+            'without, or import it below `if __name__ == "__main__":` if the job does not need it.'
+        )
+    found = []
+    parts = imported.module.split(".")
+    for dotted in [parts[: count + 1] for count in range(len(parts))] + [[*parts, each] for each in imported.names]:
+        path = root.joinpath(*dotted)
+        found += [each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()]
+    return found
+
+
+def _check_own(what: str, name: str, line: int, imported: _Import) -> None:
+    """Lambda gets the declaration of this package, and no engine."""
+    parts = imported.module.split(".")
+    wanted = list(imported.names) if len(parts) == 1 else [parts[1]]
+    lacking = [each for each in wanted if each not in (*_PUBLIC, "definition", "errors", "__version__")]
+    if lacking:
+        raise DeclarationError(
+            f"{what}: {name}:{line} imports {lacking[0]!r} from datawarehouse, which Lambda does not have: of this "
+            "package there are only Warehouse, definition and errors. Move the job to a module that does without."
+        )
+
+
+def _imports_package(text: str) -> bool:
+    return any(each.module.split(".")[0] == "datawarehouse" for _, each in _imports(text, ""))
+
+
+def _imports(text: str, name: str) -> Iterator[tuple[int, _Import]]:
+    """(line, what) of each import that can run on Lambda."""
+    package = name.split("/")[:-1]
+    for node in _running(ast.parse(text, name).body):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, _Import(alias.name, ())) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            names = tuple(alias.name for alias in node.names)
+            if module:
+                yield node.lineno, _Import(module, names)
+            else:
+                yield from ((node.lineno, _Import(each, ())) for each in names)
+
+
+def _running(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """All nodes below these but for those that never run on Lambda."""
+    for node in nodes:
+        if isinstance(node, ast.If) and _is_skipped(node.test):
+            yield from _running(node.orelse)
+        elif isinstance(node, ast.Try) and any(_catches_import_error(handler) for handler in node.handlers):
+            yield from _running([*node.handlers, *node.orelse, *node.finalbody])
+        else:
+            yield node
+            yield from _running(ast.iter_child_nodes(node))
+
+
+def _is_skipped(test: ast.expr) -> bool:
+    return ast.unparse(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING", "__name__ == '__main__'")
+
+
+def _catches_import_error(handler: ast.ExceptHandler) -> bool:
+    caught = ast.unparse(handler.type) if handler.type else ""
+    return "ImportError" in caught or "ModuleNotFoundError" in caught

@@ -1,0 +1,118 @@
+"""Hourly partitions of a table: registered ahead by a function, or projected by Athena.
+
+Registered: every hour is in the Glue catalog, 12 hours before it begins, for every engine to read. Projected: Athena
+computes them ("Partition projection with Amazon Athena"), nothing runs, and no other engine sees any.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import NotRequired, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from datawarehouse.aws.arguments import checked_arguments, checked_number
+from datawarehouse.aws.lambda_cron import LambdaCronJob
+from datawarehouse.aws.packaging import library
+from datawarehouse.aws.policies import Place, registrar
+from datawarehouse.definition.partition import start_of
+from datawarehouse.definition.schedule import parse_schedule
+from datawarehouse.errors import BadRequest, DeclarationError
+
+HOURS_AHEAD = 12
+MEMORY_MB = 256
+TIMEOUT_SECONDS = 300
+
+
+class HourlyPartitionRegistrarArgs(TypedDict):
+    """The arguments of an HourlyPartitionRegistrar.
+
+    database_arn, database_name: the Glue database. table_names: its tables whose hours are registered, each with one
+    string partition key and with hours in folders YYYY/MM/DD/HH/ below its location. schedule_expression: how often
+    (default: "rate(1 hour)"). hours_ahead: 1 to 168 (default: 12). alarm_topic_arn, log_retention_days, region: as of
+    a LambdaCronJob.
+    """
+
+    database_arn: pulumi.Input[str]
+    database_name: pulumi.Input[str]
+    table_names: Sequence[pulumi.Input[str]]
+    schedule_expression: NotRequired[str]
+    hours_ahead: NotRequired[int]
+    alarm_topic_arn: NotRequired[pulumi.Input[str]]
+    log_retention_days: NotRequired[int]
+    region: NotRequired[pulumi.Input[str]]
+
+
+class HourlyPartitionRegistrar(pulumi.ComponentResource):
+    """Registers the hours of tables, from the last registered one to 12 hours ahead, and the present one at once.
+
+    Raises DeclarationError, before anything is created, if an argument is unknown or the schedule is not one.
+    """
+
+    cron: LambdaCronJob
+
+    def __init__(
+        self, name: str, args: HourlyPartitionRegistrarArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        component = f"HourlyPartitionRegistrar {name!r}"
+        given = checked_arguments(component, args, HourlyPartitionRegistrarArgs)
+        schedule = given.get("schedule_expression", "rate(1 hour)")
+        parse_schedule(schedule)
+        ahead = checked_number(component, "hours_ahead", given.get("hours_ahead", HOURS_AHEAD), 1, 168, "a week")
+        super().__init__("datawarehouse:index:HourlyPartitionRegistrar", name, {}, opts)
+        code = library("register_partitions.handler")
+        tables = pulumi.Output.all(*given["table_names"])
+        shared = {key: given[key] for key in ("alarm_topic_arn", "log_retention_days", "region") if key in given}
+        self.cron = LambdaCronJob(
+            f"{name}-cron",
+            {
+                "schedule_expression": schedule,
+                "code": code.archive(),
+                "handler": code.handler,
+                "environment": {
+                    "DW_DATABASE": given["database_name"],
+                    "DW_TABLES": tables.apply(",".join),
+                    "DW_HOURS_AHEAD": str(ahead),
+                },
+                "policy_statements": pulumi.Output.all(given["database_arn"], given["database_name"], tables).apply(
+                    lambda found: registrar(Place.of(found[0]), found[1], found[2])
+                ),
+                "timeout_seconds": TIMEOUT_SECONDS,
+                "memory_mb": MEMORY_MB,
+                **shared,  # type: ignore[typeddict-item]
+            },
+            pulumi.ResourceOptions(parent=self),
+        )
+        aws.lambda_.Invocation(
+            f"{name}-now",
+            function_name=self.cron.function.name,
+            input=json.dumps({"source": "deployment"}),
+            region=given.get("region"),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"function_name": self.cron.function.name})
+
+
+def projected_hours(
+    key: str, location: pulumi.Input[str], first: str, retention_days: int | None
+) -> Mapping[str, pulumi.Input[str]]:
+    """The parameters of a table whose hours Athena projects, from `first` or the oldest that is kept to the next."""
+    start = f"NOW-{retention_days + 1}DAYS" if retention_days is not None else first
+    return {
+        "projection.enabled": "true",
+        f"projection.{key}.type": "date",
+        f"projection.{key}.format": "yyyy/MM/dd/HH",
+        f"projection.{key}.range": f"{start},NOW+1HOURS",
+        f"projection.{key}.interval": "1",
+        f"projection.{key}.interval.unit": "HOURS",
+        "storage.location.template": pulumi.Output.concat(location, "${", key, "}/"),
+    }
+
+
+def checked_first_hour(component: str, value: object) -> str:
+    """The hour that projection starts with, YYYY/MM/DD/HH; else DeclarationError."""
+    try:
+        start_of(str(value))
+    except BadRequest as error:
+        raise DeclarationError(f"{component}: partition_projection_start: {error}") from None
+    return str(value)

@@ -1,0 +1,294 @@
+"""IAM and resource policies: pure functions of ARNs. Each grants what one piece needs, and no more.
+
+Sources: Firehose developer guide, "Controlling access"; Athena user guide, "Fine-grained access to databases and
+tables" (a call to Glue needs the object and all that it lies in); Kinesis developer guide, "Permissions to use
+user-generated KMS keys"; CloudWatch Logs, SQS and EventBridge user guides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Statement = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where resources are: the beginning of their ARNs."""
+
+    partition: str
+    region: str
+    account: str
+
+    @classmethod
+    def of(cls, arn: str) -> Place:
+        """Where the resource of an ARN is that has a Region and an account."""
+        _, partition, _, region, account, _ = arn.split(":", 5)
+        return cls(partition, region, account)
+
+    def bucket(self, name: str) -> str:
+        return f"arn:{self.partition}:s3:::{name}"
+
+    def objects(self, bucket: str, prefix: str) -> str:
+        return f"{self.bucket(bucket)}/{prefix}*"
+
+    def glue(self, database: str, tables: Iterable[str]) -> list[str]:
+        """The tables (`*`: all of them), the database and the catalog that they lie in."""
+        start = f"arn:{self.partition}:glue:{self.region}:{self.account}"
+        return [
+            f"{start}:catalog",
+            f"{start}:database/{database}",
+            *(f"{start}:table/{database}/{table}" for table in tables),
+        ]
+
+    def default_database(self) -> str:
+        """Athena asks for it even when a query does not use it."""
+        return f"arn:{self.partition}:glue:{self.region}:{self.account}:database/default"
+
+    def workgroup(self, name: str) -> str:
+        return f"arn:{self.partition}:athena:{self.region}:{self.account}:workgroup/{name}"
+
+    def key_service(self, service: str) -> str:
+        return f"{service}.{self.region}.amazonaws.com"
+
+
+def document(statements: Iterable[Statement]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(sid: str, actions: Sequence[str], resources: str | Sequence[str], condition: Any = None) -> Statement:
+    found: Statement = {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resources}
+    return found | {"Condition": condition} if condition else found
+
+
+def trust(service: str, condition: Any = None) -> str:
+    """Lets a service assume a role."""
+    statement: Statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return document([statement | {"Condition": condition} if condition else statement])
+
+
+def firehose_trust(account: str) -> str:
+    """Lets Firehose assume a role on behalf of this account alone."""
+    return trust("firehose.amazonaws.com", {"StringEquals": {"sts:ExternalId": account}})
+
+
+def reader_trust(partition: str, accounts: Iterable[str], external_id: str) -> str:
+    """Lets whoever these accounts allow to assume a role do so, if they know the external id."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": [f"arn:{partition}:iam::{account}:root" for account in accounts]},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
+    }
+    return document([statement])
+
+
+def delivery(
+    stream_arn: str, database: str, table: str, bucket: str, log_group_arn: str, key_arn: str | None = None
+) -> list[Statement]:
+    """What Firehose needs to read a stream, look up a table's schema and write its files and its error documents.
+
+    It must be able to write error documents, else delivery stops: "Error handling for data format conversion".
+    """
+    place = Place.of(stream_arn)
+    statements = [
+        allow(
+            "Source",
+            [
+                "kinesis:DescribeStream",
+                "kinesis:DescribeStreamSummary",
+                "kinesis:GetShardIterator",
+                "kinesis:GetRecords",
+                "kinesis:ListShards",
+            ],
+            stream_arn,
+        ),
+        allow(
+            "Schema",
+            ["glue:GetTable", "glue:GetTableVersion", "glue:GetTableVersions"],
+            place.glue(database, [table]),
+        ),
+        allow(
+            "Bucket",
+            ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"],
+            place.bucket(bucket),
+        ),
+        allow(
+            "Objects",
+            ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"],
+            [place.objects(bucket, f"{table}/"), place.objects(bucket, f"errors/{table}/")],
+        ),
+        allow("Logs", ["logs:PutLogEvents"], f"{log_group_arn}:log-stream:*"),
+    ]
+    if key_arn:
+        condition = {
+            "StringEquals": {
+                "kms:ViaService": place.key_service("kinesis"),
+                "kms:EncryptionContext:aws:kinesis:arn": stream_arn,
+            }
+        }
+        statements.append(allow("Key", ["kms:Decrypt"], key_arn, condition))
+    return statements
+
+
+def function_logs(log_group_arn: str) -> list[Statement]:
+    """What every function needs to write its log; the group is there before it."""
+    return [allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], f"{log_group_arn}:log-stream:*")]
+
+
+def dead_letters(queue_arn: str) -> list[Statement]:
+    """Lambda delivers what failed for good with the rights of the function."""
+    return [allow("DeadLetters", ["sqs:SendMessage"], queue_arn)]
+
+
+def registrar(place: Place, database: str, tables: Sequence[str]) -> list[Statement]:
+    """What registering partitions needs."""
+    actions = ["glue:GetTable", "glue:GetPartitions", "glue:BatchCreatePartition"]
+    return [allow("Partitions", actions, place.glue(database, tables))]
+
+
+def producer(stream_arn: str) -> list[Statement]:
+    """What putting records needs, on a stream with the key that Kinesis manages."""
+    return [allow("Put", ["kinesis:PutRecords"], stream_arn)]
+
+
+READ_TABLE = ["glue:GetTable", "glue:GetPartition", "glue:GetPartitions", "glue:BatchGetPartition"]
+"""What Athena asks Glue of the tables in a query, with the rights of who sent it."""
+READ_BUCKET = ["s3:GetBucketLocation", "s3:ListBucket"]
+WRITE_OBJECTS = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+"""What Athena does to write results, next to s3:ListBucketMultipartUploads on the bucket."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRights:
+    """Where a job works. reads: the Glue tables that it may query, or None for all of the database; folders: theirs."""
+
+    place: Place
+    database: str
+    table: str
+    reads: tuple[str, ...] | None
+    folders: tuple[str, ...]
+    data_bucket: str
+    results_bucket: str
+    workgroup: str
+    is_partitioned: bool
+    is_parquet: bool
+
+    @property
+    def unloads_aside(self) -> bool:
+        """Whether Athena writes a run's files among the results, from where they are copied."""
+        return self.is_parquet and not self.is_partitioned
+
+
+def batch_job(rights: JobRights) -> list[Statement]:
+    """What a run of a job needs: queries, and the files and partitions of its own table."""
+    place, table = rights.place, rights.table
+    read = ["*"]
+    folders = [""]
+    if rights.reads is not None:
+        read = [*rights.reads, table, *([f"{table}_staging"] if rights.is_parquet else [])]
+        folders = [*rights.folders, f"{table}/"]
+    results = ["batch", *(["unload"] if rights.unloads_aside else [])]
+    # A partition of Parquet is written by Athena into the table's own folder; all else by the function itself.
+    unloads_here = rights.is_parquet and rights.is_partitioned
+    writes = WRITE_OBJECTS if unloads_here else ["s3:PutObject"]
+    data, aside = place.bucket(rights.data_bucket), place.bucket(rights.results_bucket)
+    statements = [
+        allow(
+            "Query",
+            [
+                "athena:StartQueryExecution",
+                "athena:GetQueryExecution",
+                "athena:GetQueryResults",
+                "athena:StopQueryExecution",
+            ],
+            place.workgroup(rights.workgroup),
+        ),
+        allow("ReadDatabases", ["glue:GetDatabase"], [*place.glue(rights.database, []), place.default_database()]),
+        allow("ReadTables", READ_TABLE, place.glue(rights.database, read)),
+        allow("Buckets", READ_BUCKET, [data, aside]),
+        allow("Uploads", ["s3:ListBucketMultipartUploads"], [data, aside] if unloads_here else aside),
+        allow("ReadData", ["s3:GetObject"], [place.objects(rights.data_bucket, folder) for folder in folders]),
+        allow(
+            "Results",
+            ["s3:GetObject", *WRITE_OBJECTS],
+            [place.objects(rights.results_bucket, f"{folder}/{table}/") for folder in results],
+        ),
+        allow(
+            "WriteData",
+            [*writes, *(["s3:DeleteObject"] if rights.is_parquet else [])],
+            place.objects(rights.data_bucket, f"{table}/"),
+        ),
+    ]
+    if rights.is_parquet:
+        staging = place.objects(rights.results_bucket, f"staging/{table}/")
+        statements.append(allow("Staging", ["s3:GetObject", "s3:PutObject"], staging))
+    if rights.is_partitioned:
+        actions = ["glue:CreatePartition", *(["glue:BatchUpdatePartition"] if rights.is_parquet else [])]
+        statements.append(allow("WritePartitions", actions, place.glue(rights.database, [table])))
+    return statements
+
+
+def reader(
+    place: Place, database: str, data_bucket: str, results_bucket: str, workgroup: str, audience: str
+) -> list[Statement]:
+    """What querying the tables of one database in one workgroup needs."""
+    return [
+        allow(
+            "Query",
+            [
+                "athena:GetWorkGroup",
+                "athena:StartQueryExecution",
+                "athena:StopQueryExecution",
+                "athena:GetQueryExecution",
+                "athena:GetQueryResults",
+                "athena:GetQueryResultsStream",
+                "athena:ListQueryExecutions",
+                "athena:BatchGetQueryExecution",
+            ],
+            place.workgroup(workgroup),
+        ),
+        allow(
+            "ReadDatabases",
+            ["glue:GetDatabase", "glue:GetDatabases"],
+            [*place.glue(database, []), place.default_database()],
+        ),
+        allow("ReadTables", [*READ_TABLE, "glue:GetTables"], place.glue(database, ["*"])),
+        allow("Buckets", READ_BUCKET, [place.bucket(data_bucket), place.bucket(results_bucket)]),
+        allow("Uploads", ["s3:ListBucketMultipartUploads"], place.bucket(results_bucket)),
+        allow("ReadData", ["s3:GetObject"], place.objects(data_bucket, "")),
+        allow(
+            "Results",
+            ["s3:GetObject", *WRITE_OBJECTS],
+            place.objects(results_bucket, f"{audience}/"),
+        ),
+    ]
+
+
+def only_tls(bucket_arn: str) -> str:
+    """Refuses every request to a bucket that is not encrypted on its way."""
+    statement = {
+        "Sid": "OnlyTls",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket_arn, f"{bucket_arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    return document([statement])
+
+
+def rule_dead_letters(queue_arn: str, rule_arn: str) -> str:
+    """Lets a rule put into a queue the events that it could not deliver."""
+    statement = {
+        "Sid": "Rule",
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
+    }
+    return document([statement])

@@ -1,0 +1,70 @@
+"""When things run on AWS, where only the clock tells. Pure.
+
+The embedded host knows when an hour is complete. On AWS an hour's objects keep arriving until Firehose has flushed
+the last buffer that began in it ("Understand custom prefixes": a buffer goes to the hour of its oldest record), so a
+job that waits for completeness runs so many minutes after the hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from datawarehouse.definition.schedule import Rate, parse_schedule
+from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable, Table
+from datawarehouse.errors import DeclarationError
+
+EACH_MINUTE = "rate(1 minute)"
+DELIVERY_MINUTES = 5
+"""For a buffer to be converted and written, once it is full."""
+JOB_MINUTES = 15
+"""The longest that Lambda lets a job run."""
+DEV_FLUSH_SECONDS = 60
+
+
+def flush_seconds(table: StreamingInputTable, is_dev: bool) -> int:
+    """How long Firehose buffers."""
+    declared = table.file_flush_interval_seconds
+    return min(declared, DEV_FLUSH_SECONDS) if is_dev else declared
+
+
+def dev_schedule(expression: str, is_dev: bool) -> str:
+    """In development a rate is one minute; instants that a cron expression names stay."""
+    return EACH_MINUTE if is_dev and isinstance(parse_schedule(expression), Rate) else expression
+
+
+def job_schedule(table: BatchInputTable, get_table: Callable[[str], Table], is_dev: bool) -> str:
+    """When a job's function is called.
+
+    Raises DeclarationError if it waits for tables that cannot be complete within the hour.
+    """
+    if is_dev or not table.run_when_complete:
+        return dev_schedule(table.schedule_expression, is_dev)
+    minute = complete_after_minutes(table, get_table)
+    if minute > 59:
+        raise DeclarationError(
+            f"Table {table.name!r}: run_when_complete would wait {minute} minutes on AWS for {', '.join(table.reads)}; "
+            "valid is less than an hour. A stream is waited for its flush interval and 5 minutes, a table that a job "
+            "fills 15 minutes from when its job is due, which a rate does not tell. Read the streams directly, give "
+            "those tables run_when_complete or a cron expression, or this one a cron expression of its own."
+        )
+    return f"cron({minute} * * * ? *)"
+
+
+def complete_after_minutes(table: Table, get_table: Callable[[str], Table]) -> int:
+    """So many minutes after the end of an hour, what a job reads of a table is there."""
+    if isinstance(table, StreamingInputTable):
+        return -(-table.file_flush_interval_seconds // 60) + DELIVERY_MINUTES
+    if not isinstance(table, BatchInputTable):
+        return 0
+    if table.run_when_complete:
+        read = [get_table(name) for name in table.reads]
+        return max(complete_after_minutes(each, get_table) + _running_minutes(each) for each in read)
+    schedule = parse_schedule(table.schedule_expression)
+    return _UNKNOWN_MINUTE if isinstance(schedule, Rate) else max(schedule.minutes)
+
+
+_UNKNOWN_MINUTE = 60
+
+
+def _running_minutes(table: Table) -> int:
+    return JOB_MINUTES if isinstance(table, BatchInputTable) else 0

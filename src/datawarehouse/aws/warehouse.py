@@ -1,0 +1,445 @@
+"""The declared warehouse in an AWS account: buckets, a Glue database, and for each table what fills it.
+
+1. The declaration is checked against the limits of AWS, the code of every job is packaged, schedules are settled:
+   nothing is created yet.
+2. Buckets, database, workgroups, the topic of alarms and, if wanted, a role for readers.
+3. Each table, in the order of the declaration: its Glue table; for a streaming input table its quarantine, its input
+   stream and what registers its hours; for a batch input table its job.
+
+The `with_...` methods add a table to the declaration and take the same third step for it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NotRequired, Self, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from datawarehouse.aws.arguments import LOG_RETENTION_DAYS, checked_arguments, checked_choice, checked_number
+from datawarehouse.aws.batch_job import BatchInputJob
+from datawarehouse.aws.buckets import PrivateBucket
+from datawarehouse.aws.capacity import need_of, quotas_to_raise
+from datawarehouse.aws.glue_tables import (
+    RUN_KEY,
+    GlueTable,
+    quarantine_of,
+    readable,
+    staging_of,
+    staging_parameters,
+    table_of,
+)
+from datawarehouse.aws.input_stream import RETENTION_HOURS, InputStream
+from datawarehouse.aws.naming import database_name, hyphenated
+from datawarehouse.aws.packaging import job_code
+from datawarehouse.aws.partitions import HourlyPartitionRegistrar, checked_first_hour, projected_hours
+from datawarehouse.aws.readers import ReaderRole, checked_accounts
+from datawarehouse.aws.schedules import dev_schedule, flush_seconds, job_schedule
+from datawarehouse.aws.workgroups import (
+    ADHOC_BYTES_SCANNED_MAX,
+    BATCH,
+    BYTES_SCANNED_MAX,
+    BYTES_SCANNED_MIN,
+    READERS,
+    Workgroups,
+)
+from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable, Table
+from datawarehouse.definition.warehouse import Warehouse
+from datawarehouse.errors import DeclarationError, UnknownName
+
+NAME_CHARACTERS_MAX = 40
+"""So that the names of its buckets fit into the 63 characters that S3 allows."""
+RESULTS_DAYS = 7
+LOG_DAYS = 30
+HOURLY = "rate(1 hour)"
+
+
+class ServerlessDataWarehouseArgs(TypedDict):
+    """The arguments of a ServerlessDataWarehouse.
+
+    warehouse: the declaration (default: an empty one, for the `with_...` methods). is_dev: whether this is for
+    development: data goes with the stack, files are flushed after 60 s, and what is scheduled by a rate runs each
+    minute. database: a Glue database that is there already (default: a new one, named after warehouse and stack).
+    region: default is the provider's.
+
+    partition_projection_start: the first hour that there can be data of, YYYY/MM/DD/HH: Athena then projects the hours
+    of streaming input tables, and none is registered. on_demand_streams: names of the streaming input tables whose
+    streams are on-demand. stream_retention_hours: how long streams keep records, 24 (default) to 8760.
+
+    reader_account_ids: AWS accounts that may assume `reader_role`, if they give `reader_external_id` (default: the name
+    of the database). alarm_emails: who is told of alarms (default: nobody; subscribe to `alarm_topic`).
+    adhoc_bytes_scanned_max: at which a query of people and readers is ended (default: 100,000,000,000).
+    results_retention_days: how long results of queries stay (default: 7). log_retention_days: of all logs (default:
+    30).
+    """
+
+    warehouse: NotRequired[Warehouse]
+    is_dev: NotRequired[bool]
+    database: NotRequired[aws.glue.CatalogDatabase]
+    region: NotRequired[str]
+    partition_projection_start: NotRequired[str]
+    on_demand_streams: NotRequired[Sequence[str]]
+    stream_retention_hours: NotRequired[int]
+    reader_account_ids: NotRequired[Sequence[str]]
+    reader_external_id: NotRequired[str]
+    alarm_emails: NotRequired[Sequence[str]]
+    adhoc_bytes_scanned_max: NotRequired[int]
+    results_retention_days: NotRequired[int]
+    log_retention_days: NotRequired[int]
+
+
+class ServerlessDataWarehouse(pulumi.ComponentResource):
+    """A warehouse on Kinesis, Firehose, S3, Glue, Lambda and Athena.
+
+    data_warehouse_bucket, query_results_bucket: S3 buckets. database: the Glue database. workgroups: by audience,
+    "production", "adhoc", "batch" and, with reader_account_ids, "readers". alarm_topic: the SNS topic of all alarms.
+    reader_role: what readers assume.
+
+    Raises DeclarationError, before anything is created, if an argument or the declaration does not fit AWS.
+    """
+
+    data_warehouse_bucket: aws.s3.Bucket
+    query_results_bucket: aws.s3.Bucket
+    database: aws.glue.CatalogDatabase
+    workgroups: dict[str, aws.athena.Workgroup]
+    alarm_topic: aws.sns.Topic
+    reader_role: aws.iam.Role | None = None
+
+    def __init__(
+        self,
+        name: str,
+        args: ServerlessDataWarehouseArgs | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        given = _checked(name, args or {})
+        self._given = given
+        self._declared = Warehouse(name)
+        self._tables: dict[str, aws.glue.CatalogTable] = {}
+        self._streams: dict[str, aws.kinesis.Stream] = {}
+        self._expiry_is_settled = False
+        self._quotas_told: set[str] = set()
+        declared: Warehouse = given.get("warehouse", Warehouse(name))
+        for table in declared.tables():
+            self._check(table, declared)
+        _check_streams(name, given["on_demand_streams"], declared if "warehouse" in given else None)
+        super().__init__("datawarehouse:index:ServerlessDataWarehouse", name, {}, opts)
+        self._name = name
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._place = {"region": given["region"]} if "region" in given else {}
+        self._shared = {**self._place, "log_retention_days": given["log_retention_days"]}
+        self._create_stores()
+        self._create_audiences()
+        self.register_outputs(
+            {
+                "data_warehouse_bucket": self.data_warehouse_bucket.bucket,
+                "query_results_bucket": self.query_results_bucket.bucket,
+                "database_name": self.database.name,
+                "alarm_topic_arn": self.alarm_topic.arn,
+            }
+        )
+        for table in declared.tables():
+            self._add(table, declared)
+        self._warn_of_quotas()
+
+    # -- declaring tables one by one
+
+    def with_table(self, *args: Any, **kwargs: Any) -> Self:
+        """Add a table as `Warehouse.with_table` declares it."""
+        return self._declare("with_table", *args, **kwargs)
+
+    def with_streaming_input_table(self, *args: Any, **kwargs: Any) -> Self:
+        """Add a table as `Warehouse.with_streaming_input_table` declares it."""
+        return self._declare("with_streaming_input_table", *args, **kwargs)
+
+    def with_batch_input_table(self, *args: Any, **kwargs: Any) -> Self:
+        """Add a table as `Warehouse.with_batch_input_table` declares it."""
+        return self._declare("with_batch_input_table", *args, **kwargs)
+
+    # -- what there is
+
+    def get_table(self, name: str) -> aws.glue.CatalogTable:
+        """The Glue table of a declared table, or UnknownName with the names there are."""
+        self._declared.get_table(name)
+        return self._tables[name]
+
+    def list_tables(self) -> list[str]:
+        """The names of the declared tables, in the order of their declaration."""
+        return self._declared.list_tables()
+
+    def get_input_stream(self, name: str) -> aws.kinesis.Stream:
+        """The Kinesis stream of a streaming input table, or UnknownName with the streams there are."""
+        return self._streams[self._declared.get_input_stream(name).name]
+
+    # -- creating
+
+    def _declare(self, method: str, *args: Any, **kwargs: Any) -> Self:
+        before = set(self._declared.list_tables())
+        after = Warehouse(self._declared.name)
+        for table in self._declared.tables():
+            after.add(table)
+        getattr(after, method)(*args, **kwargs)
+        [added] = [table for table in after.tables() if table.name not in before]
+        self._check(added, after)
+        if _expiring(added) and self._expiry_is_settled:
+            raise DeclarationError(
+                f"Table {added.name!r}: retention_days comes too late, since the rules of the bucket are settled once "
+                "the program first awaits something. Declare this table before."
+            )
+        self._add(added, after)
+        self._warn_of_quotas()
+        return self
+
+    def _check(self, table: Table, declared: Warehouse) -> None:
+        """That AWS can have this table; raises DeclarationError."""
+        if isinstance(table, BatchInputTable):
+            job_schedule(table, declared.get_table, self._given["is_dev"])
+            job_code(f"Table {table.name!r}", table.job, "run_job.handler")
+        staging = staging_of(table) if isinstance(table, BatchInputTable) else None
+        names = [each.name for each in declared.tables()]
+        if staging and staging.name in names:
+            raise DeclarationError(
+                f"The table name {staging.name!r} is taken on AWS: through a table of that name the rows of "
+                f"{table.name!r} become Parquet. Choose another name."
+            )
+        if staging and any(column.name in staging.keys for column in table.columns):
+            raise DeclarationError(
+                f"Table {table.name!r}: the column name {RUN_KEY!r} is taken on AWS, for the runs whose rows become "
+                "Parquet. Choose another name."
+            )
+        if "partition_projection_start" in self._given and isinstance(table, StreamingInputTable):
+            given = table.partition_schedule_expression
+            if given != HOURLY:
+                raise DeclarationError(
+                    f"Table {table.name!r}: partition_schedule_expression is {given!r}, but with "
+                    "partition_projection_start no partition is ever registered. Leave one of the two out."
+                )
+
+    def _create_stores(self) -> None:
+        name, is_dev = self._name, self._given["is_dev"]
+        data = PrivateBucket(
+            f"{hyphenated(name)}-data",
+            {
+                # Settled when the program first lets others run: until then tables are added.
+                "expire_days": pulumi.Output.from_input(0).apply(lambda _: self._settled_expiry()),
+                "is_disposable": is_dev,
+                **self._place,  # type: ignore[typeddict-item]
+            },
+            self._child,
+        )
+        results = PrivateBucket(
+            f"{hyphenated(name)}-query-results",
+            {
+                "expire_days": {"": self._given["results_retention_days"]},
+                "is_disposable": True,
+                **self._place,  # type: ignore[typeddict-item]
+            },
+            self._child,
+        )
+        self.data_warehouse_bucket, self.query_results_bucket = data.bucket, results.bucket
+        self.database = self._given.get("database") or aws.glue.CatalogDatabase(
+            f"{name}-database", name=database_name(name), **self._place, opts=self._child
+        )
+
+    def _create_audiences(self) -> None:
+        name, given = self._name, self._given
+        self.workgroups = Workgroups(
+            f"{name}-workgroups",
+            {
+                "warehouse": name,
+                "results_bucket": self.query_results_bucket.bucket,
+                "adhoc_bytes_scanned_max": given["adhoc_bytes_scanned_max"],
+                "has_readers": bool(given["reader_account_ids"]),
+                **self._place,  # type: ignore[typeddict-item]
+            },
+            self._child,
+        ).of
+        self.alarm_topic = aws.sns.Topic(f"{name}-alarms", **self._place, opts=self._child)
+        for number, address in enumerate(given["alarm_emails"]):
+            aws.sns.TopicSubscription(
+                f"{name}-alarms-email-{number}",
+                topic=self.alarm_topic.arn,
+                protocol="email",
+                endpoint=address,
+                **self._place,
+                opts=self._child,
+            )
+        if accounts := given["reader_account_ids"]:
+            self.reader_role = ReaderRole(
+                f"{name}-reader",
+                {
+                    "account_ids": accounts,
+                    "external_id": given.get("reader_external_id", database_name(name)),
+                    "database_arn": self.database.arn,
+                    "database_name": self.database.name,
+                    "data_bucket": self.data_warehouse_bucket.bucket,
+                    "results_bucket": self.query_results_bucket.bucket,
+                    "workgroup_name": self.workgroups[READERS].name,
+                },
+                self._child,
+            ).role
+
+    def _add(self, table: Table, declared: Warehouse) -> None:
+        self._declared.add(table)
+        if isinstance(table, StreamingInputTable):
+            self._add_streaming(table)
+        elif isinstance(table, BatchInputTable):
+            self._add_batch(table, declared)
+        else:
+            self._tables[table.name] = self._glue_table(table_of(table))
+
+    def _add_streaming(self, table: StreamingInputTable) -> None:
+        name, given = f"{self._name}-{table.name}", self._given
+        rows, rejects = table_of(table), quarantine_of(table)
+        catalog = []
+        for each in (rows, rejects):
+            parameters: Any = None
+            if "partition_projection_start" in given:
+                parameters = projected_hours(
+                    table.partition_key_name,
+                    self._location(each),
+                    given["partition_projection_start"],
+                    table.retention_days,
+                )
+            catalog.append(self._glue_table(each, parameters))
+        self._tables[table.name] = catalog[0]
+        on_demand = table.name in given["on_demand_streams"]
+        shards: Any = {} if on_demand else {"shard_count": table.input_stream_shard_count}
+        self._streams[table.name] = InputStream(
+            f"{name}-input",
+            {
+                "bucket": self.data_warehouse_bucket.bucket,
+                "database_name": self.database.name,
+                "table_name": catalog[0].name,
+                "columns": rows.columns,
+                "stream_mode": "on-demand" if on_demand else "provisioned",
+                "retention_hours": given["stream_retention_hours"],
+                "file_flush_interval_seconds": flush_seconds(table, given["is_dev"]),
+                "alarm_topic_arn": self.alarm_topic.arn,
+                **shards,
+                **self._shared,  # type: ignore[typeddict-item]
+            },
+            self._child,
+        ).input_stream
+        if "partition_projection_start" not in given:
+            HourlyPartitionRegistrar(
+                f"{name}-partitions",
+                {
+                    "database_arn": self.database.arn,
+                    "database_name": self.database.name,
+                    "table_names": [each.name for each in catalog],
+                    "schedule_expression": dev_schedule(table.partition_schedule_expression, given["is_dev"]),
+                    "alarm_topic_arn": self.alarm_topic.arn,
+                    **self._shared,  # type: ignore[typeddict-item]
+                },
+                self._child,
+            )
+
+    def _add_batch(self, table: BatchInputTable, declared: Warehouse) -> None:
+        self._tables[table.name] = self._glue_table(table_of(table))
+        if staging := staging_of(table):
+            parameters = self._location(staging).apply(staging_parameters)
+            self._glue_table(staging, parameters)
+        names, folders = readable([declared.get_table(name) for name in table.reads])
+        reads: Any = {"reads": names, "folders": folders} if table.reads else {}
+        BatchInputJob(
+            f"{self._name}-{table.name}-job",
+            {
+                "table": table,
+                "schedule_expression": job_schedule(table, declared.get_table, self._given["is_dev"]),
+                "database_arn": self.database.arn,
+                "database_name": self.database.name,
+                "data_bucket": self.data_warehouse_bucket.bucket,
+                "results_bucket": self.query_results_bucket.bucket,
+                "workgroup": self.workgroups[BATCH].name,
+                "alarm_topic_arn": self.alarm_topic.arn,
+                **reads,
+                **self._shared,  # type: ignore[typeddict-item]
+            },
+            self._child,
+        )
+
+    def _warn_of_quotas(self) -> None:
+        """Tell, once each, which default quotas of the account and Region are less than what is declared."""
+        need = need_of(self._declared.tables(), self._given["on_demand_streams"])
+        for quota in quotas_to_raise(need, self._given.get("region", "")):
+            if quota.name not in self._quotas_told:
+                self._quotas_told.add(quota.name)
+                pulumi.log.warn(
+                    f"{quota.service}: {quota.needed} {quota.name} are needed, {quota.default} are the default; raise "
+                    "the quota in Service Quotas before you deploy.",
+                    self,
+                )
+
+    def _location(self, table: GlueTable) -> pulumi.Output[str]:
+        bucket = self.query_results_bucket if table.in_results else self.data_warehouse_bucket
+        return pulumi.Output.concat("s3://", bucket.bucket, "/", table.folder)
+
+    def _glue_table(self, table: GlueTable, parameters: Any = None) -> aws.glue.CatalogTable:
+        arguments = table.arguments(self._location(table))
+        if parameters is not None:
+            arguments["parameters"] = pulumi.Output.all(arguments["parameters"], parameters).apply(
+                lambda both: {**both[0], **both[1]}
+            )
+        return aws.glue.CatalogTable(
+            f"{self._name}-{table.name}",
+            database_name=self.database.name,
+            **arguments,
+            **self._place,
+            opts=self._child,
+        )
+
+    def _settled_expiry(self) -> dict[str, int]:
+        self._expiry_is_settled = True
+        found: dict[str, int] = {}
+        for table in self._declared.tables():
+            found |= _expiring(table)
+        return found
+
+
+def _expiring(table: Table) -> dict[str, int]:
+    """After how many days the files of a table go, by folder."""
+    days = getattr(table, "retention_days", None)
+    if days is None:
+        return {}
+    errors = {f"errors/{table.name}/": days} if isinstance(table, StreamingInputTable) else {}
+    return {f"{table.name}/": days, **errors}
+
+
+def _checked(name: str, args: ServerlessDataWarehouseArgs) -> dict[str, Any]:
+    """The arguments, with their defaults."""
+    component = f"ServerlessDataWarehouse {name!r}"
+    given = checked_arguments(component, args, ServerlessDataWarehouseArgs)
+    if len(name) > NAME_CHARACTERS_MAX:
+        raise DeclarationError(
+            f"{component}: the name has {len(name)} characters; on AWS it has at most {NAME_CHARACTERS_MAX}, so that "
+            "the names of its buckets fit into 63."
+        )
+    if "warehouse" in given and not isinstance(given["warehouse"], Warehouse):
+        raise DeclarationError(f"{component}: warehouse is {given['warehouse']!r}; valid is a datawarehouse.Warehouse.")
+    if not isinstance(given.get("is_dev", False), bool):
+        raise DeclarationError(f"{component}: is_dev is {given['is_dev']!r}; valid are True and False.")
+    limits = {
+        "stream_retention_hours": (RETENTION_HOURS[0], *RETENTION_HOURS, "Kinesis API"),
+        "adhoc_bytes_scanned_max": (ADHOC_BYTES_SCANNED_MAX, BYTES_SCANNED_MIN, BYTES_SCANNED_MAX, "Athena API"),
+        "results_retention_days": (RESULTS_DAYS, 1, 3650, "ten years"),
+    }
+    numbers = {
+        argument: checked_number(component, argument, given.get(argument, default), low, high, source)
+        for argument, (default, low, high, source) in limits.items()
+    }
+    logs = given.get("log_retention_days", LOG_DAYS)
+    checked_choice(component, "log_retention_days", logs, LOG_RETENTION_DAYS)
+    if "partition_projection_start" in given:
+        checked_first_hour(component, given["partition_projection_start"])
+    defaults: dict[str, Any] = {"is_dev": False, "on_demand_streams": (), "reader_account_ids": (), "alarm_emails": ()}
+    found = {**defaults, **given, **numbers, "log_retention_days": logs}
+    found["reader_account_ids"] = checked_accounts(component, found["reader_account_ids"])
+    return found
+
+
+def _check_streams(name: str, on_demand: Sequence[str], declared: Warehouse | None) -> None:
+    """The tables of on-demand streams are streaming input tables; those still to be declared cannot be checked."""
+    for table in on_demand if declared else ():
+        try:
+            declared.get_input_stream(table)  # type: ignore[union-attr]
+        except UnknownName as error:
+            raise DeclarationError(f"ServerlessDataWarehouse {name!r}: on_demand_streams: {error}") from None

@@ -1,0 +1,96 @@
+"""Athena workgroups: an audience each, with results of its own and limits of its own."""
+
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from datawarehouse.aws.arguments import checked_arguments, checked_number
+from datawarehouse.aws.naming import workgroup_name
+
+PRODUCTION, ADHOC, BATCH, READERS = "production", "adhoc", "batch", "readers"
+ADHOC_BYTES_SCANNED_MAX = 100_000_000_000
+"""100 GB: half a dollar a query, at five dollars a TB."""
+BYTES_SCANNED_MIN, BYTES_SCANNED_MAX = 10_000_000, 10**15
+"""Athena API, WorkGroupConfiguration: at least 10 MB, which is what a query is billed at the least."""
+
+
+class WorkgroupsArgs(TypedDict):
+    """The arguments of Workgroups.
+
+    warehouse: what the names begin with. results_bucket: its name. adhoc_bytes_scanned_max: at which an ad-hoc query is
+    ended, 10,000,000 bytes or more (default: 100,000,000,000). has_readers: whether there is one for other accounts,
+    with the same limit. region: default is the provider's.
+    """
+
+    warehouse: str
+    results_bucket: pulumi.Input[str]
+    adhoc_bytes_scanned_max: NotRequired[int]
+    has_readers: NotRequired[bool]
+    region: NotRequired[pulumi.Input[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Audience:
+    """is_enforced: whether clients cannot choose other settings. bytes_scanned_max: None for no limit."""
+
+    description: str
+    is_enforced: bool
+    bytes_scanned_max: int | None
+
+
+class Workgroups(pulumi.ComponentResource):
+    """`production` for what must answer, `adhoc` for people, with a limit for each query, `batch` for jobs.
+
+    `readers`, if there are any, is for other accounts: who shares a workgroup's results can read each other's.
+
+    of: the workgroup of each audience. `batch` is not enforced: jobs say where their results go, and a table that
+    UNLOAD writes is none of a workgroup's results (Athena user guide, "Override client-side settings").
+    """
+
+    def __init__(self, name: str, args: WorkgroupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        component = f"Workgroups {name!r}"
+        given = checked_arguments(component, args, WorkgroupsArgs)
+        limit = checked_number(
+            component,
+            "adhoc_bytes_scanned_max",
+            given.get("adhoc_bytes_scanned_max", ADHOC_BYTES_SCANNED_MAX),
+            BYTES_SCANNED_MIN,
+            BYTES_SCANNED_MAX,
+            "Athena API, WorkGroupConfiguration",
+        )
+        super().__init__("datawarehouse:index:Workgroups", name, {}, opts)
+        audiences = {
+            PRODUCTION: _Audience("Queries of services and dashboards", True, None),
+            ADHOC: _Audience("Queries of people, each with a limit", True, limit),
+            BATCH: _Audience("Queries of the jobs of batch input tables", False, None),
+        }
+        if given.get("has_readers"):
+            audiences[READERS] = _Audience("Queries from other accounts, each with a limit", True, limit)
+        self.of = {
+            audience: aws.athena.Workgroup(
+                f"{name}-{audience}",
+                name=workgroup_name(given["warehouse"], audience),
+                description=settings.description,
+                configuration={
+                    "enforce_workgroup_configuration": settings.is_enforced,
+                    "publish_cloudwatch_metrics_enabled": True,
+                    **(
+                        {"bytes_scanned_cutoff_per_query": settings.bytes_scanned_max}
+                        if settings.bytes_scanned_max
+                        else {}
+                    ),
+                    "engine_version": {"selected_engine_version": "Athena engine version 3"},
+                    "result_configuration": {
+                        "output_location": pulumi.Output.concat("s3://", given["results_bucket"], f"/{audience}/"),
+                        "encryption_configuration": {"encryption_option": "SSE_S3"},
+                    },
+                },
+                force_destroy=True,
+                region=given.get("region"),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            for audience, settings in audiences.items()
+        }
+        self.register_outputs({audience: workgroup.name for audience, workgroup in self.of.items()})
