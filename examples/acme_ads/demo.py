@@ -19,10 +19,10 @@ SEED, EVENTS, MALFORMED = 7, 20_000, 0.01
 RECORDS_IN_A_CALL = 500
 
 CLICK_THROUGH = """
-select a.advertiser, i.campaign, count(*) as impressions, count(c.id) as clicks,
+select f.advertiser, i.campaign, count(*) as impressions, count(c.id) as clicks,
        round(100.0 * count(c.id) / count(*), 2) as ctr_percent, sum(c.price) as spent
 from impressions i
-join campaigns a on a.campaign = i.campaign
+join facts f on f.campaign = i.campaign
 left join clicks c on c.impression_id = i.id
 group by 1, 2
 order by ctr_percent desc
@@ -36,8 +36,8 @@ def main() -> None:
         try:
             say(f"dw up takes events at {url}")
             sent = send(url)
-            (data / "campaigns").mkdir()
-            (data / "campaigns" / "campaigns.json").write_text((HERE / "campaigns.json").read_text())
+            (data / "facts").mkdir()
+            (data / "facts" / "facts.json").write_text((HERE / "facts.json").read_text())
             dw("flush", data)
             show(data, sent)
         finally:

@@ -1,4 +1,4 @@
-"""ACME shows ads in a shop's search results: which were shown, which were clicked, and what the campaigns are.
+"""ACME shows ads in a shop's search results: which were shown, which were clicked, and what is known of the campaigns.
 
 `aggregates` counts each hour once, as soon as no more events can arrive in it.
 """
@@ -31,10 +31,12 @@ def hourly_counts(job):
 
 warehouse = (
     Warehouse("acme_ads")
-    .with_streaming_input_table("impressions", columns=impression, input_stream_shard_count=2)
-    .with_streaming_input_table("clicks", columns=click)
+    .with_streaming_input_table(
+        "impressions", columns=impression, input_stream_shard_count=2, peak_events_per_second=1500, event_bytes=300
+    )
+    .with_streaming_input_table("clicks", columns=click, peak_events_per_second=100, event_bytes=200)
     .with_table(
-        "campaigns", columns={"campaign": "string", "advertiser": "string", "budget": "double"}, data_format="JSON"
+        "facts", columns={"campaign": "string", "advertiser": "string", "budget": "double"}, data_format="JSON"
     )
     .with_batch_input_table(
         "aggregates",
