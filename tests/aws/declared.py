@@ -1,0 +1,51 @@
+"""Declarations that the tests of the AWS side share, with jobs that can be imported by name."""
+
+from datawarehouse import Warehouse
+
+COLUMNS = {"id": "string", "session_id": "string", "event_time": "timestamp"}
+
+
+def hourly_counts(job):
+    for event_type, hour in (("clicks", "arrived_at"), ("impressions", "inserted_at")):
+        [(count,)] = job.query(f"select count(*) from {event_type} where {hour} = ?", [job.partition])
+        yield {"event_type": event_type, "count": count, "time": job.partition}
+
+
+def daily_sessions(job):
+    return [{"session_id": "s1", "events": 1}]
+
+
+def tidy(event, context):
+    """A handler of its own."""
+    return event["time"]
+
+
+def everything() -> Warehouse:
+    """Every kind of table, with every argument that has a meaning on AWS."""
+    return (
+        Warehouse("every_kind")
+        .with_streaming_input_table("impressions", COLUMNS, input_stream_shard_count=2, retention_days=90)
+        .with_streaming_input_table(
+            "clicks", COLUMNS | {"tags": "array<string>", "price": "decimal(9,4)"}, partition_key_name="arrived_at"
+        )
+        .with_table("facts", {"thing": "string", "color": "string"}, data_format="JSON")
+        .with_table("prices", {"item": "string", "price": "double"}, {"day": "string"})
+        .with_batch_input_table(
+            "aggregates",
+            {"event_type": "string", "count": "int", "time": "string"},
+            hourly_counts,
+            "rate(1 hour)",
+            data_format="JSON",
+            reads=["clicks", "impressions"],
+            run_when_complete=True,
+        )
+        .with_batch_input_table(
+            "sessions",
+            {"session_id": "string", "events": "bigint"},
+            daily_sessions,
+            "cron(30 2 * * ? *)",
+            partition_keys={"hour": "string"},
+            policy_arns_to_attach=["arn:aws:iam::aws:policy/AmazonDynamoDBReadOnlyAccess"],
+            retention_days=30,
+        )
+    )

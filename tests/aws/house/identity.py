@@ -1,0 +1,225 @@
+"""IAM: the form of policies, what identity policies may allow, who may assume a role, and resource policies."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+
+from graph import ACCOUNT, UNKNOWN, Node
+from policies import IDENTITY, RESOURCE, TRUST, as_list, document_of, statements
+
+from house.world import Errors, World, get, texts
+
+# Actions that take no ARN (Service Authorization Reference: no resource types), and why they are needed.
+STAR_ONLY = {
+    "athena:ListDataCatalogs": "lists the catalogs of the account, for drivers",
+    "athena:ListEngineVersions": "lists Athena's versions, for drivers",
+    "athena:ListWorkGroups": "lists the workgroups of the account, for drivers",
+    "xray:PutTelemetryRecords": "traces have no ARN",
+    "xray:PutTraceSegments": "traces have no ARN",
+}
+_STATEMENT = {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}
+INLINE_CHARACTERS_MAX = 10_240
+MANAGED_CHARACTERS_MAX = 6_144
+
+# IAM user guide, "IAM JSON policy elements: Condition operators".
+_CONDITION = re.compile(
+    r"((ForAllValues|ForAnyValue):)?"
+    r"(String(Not)?Equals(IgnoreCase)?|String(Not)?Like|Arn(Not)?(Equals|Like)|(Not)?IpAddress|Bool|BinaryEquals"
+    r"|(Numeric|Date)((Not)?Equals|(LessThan|GreaterThan)(Equals)?))(IfExists)?|Null"
+)
+
+
+def document_rule(node: Node, world: World) -> Errors:
+    """IAM user guide, "IAM JSON policy elements reference" and "IAM and STS quotas"."""
+    text = document_of(node)
+    if text is None or text == UNKNOWN:
+        return
+    try:
+        parsed = json.loads(text)
+        found = statements(text)
+    except ValueError as error:
+        yield f"policy: {error}"
+        return
+    if parsed.get("Version") != "2012-10-17":
+        yield f"policy Version is {parsed.get('Version')!r}, not 2012-10-17"
+    if extra := parsed.keys() - {"Version", "Statement", "Id"}:
+        yield f"policy has {sorted(extra)}"
+    sids = Counter(one["Sid"] for one in found if "Sid" in one)
+    if any(count > 1 for count in sids.values()):
+        yield "two statements have the same Sid"
+    length = len(re.sub(r"\s", "", text))
+    if length > (MANAGED_CHARACTERS_MAX if node.kind == "Policy" else INLINE_CHARACTERS_MAX):
+        yield f"policy has {length} characters"
+    if not found:
+        yield "policy has no statement"
+    for one in found:
+        if extra := one.keys() - _STATEMENT:
+            yield f"statement has {sorted(extra)}"
+        if one.get("Effect") not in ("Allow", "Deny"):
+            yield f"Effect is {one.get('Effect')!r}"
+        if not re.fullmatch(r"[A-Za-z0-9]*", str(one.get("Sid", ""))):
+            yield f"Sid is {one['Sid']!r}"
+        actions = as_list(one.get("Action", []))
+        if not actions or any(not re.fullmatch(r"[a-z0-9-]+:[A-Za-z*]+", str(action)) for action in actions):
+            yield f"Action is {one.get('Action')!r}"
+        if len(set(map(str, actions))) != len(actions):
+            yield "an action is listed twice"
+        if ("Principal" in one) == (node.kind in IDENTITY):
+            yield "Principal belongs in resource and trust policies, and only there"
+        if ("Resource" in one) == (node.kind in TRUST):
+            yield "Resource belongs in every policy but trust policies"
+        for operator, keys in one.get("Condition", {}).items():
+            if not _CONDITION.fullmatch(operator) or not isinstance(keys, dict) or not keys:
+                yield f"Condition {operator} is no operator of IAM with keys"
+
+
+def identity_rule(node: Node, world: World) -> Errors:
+    """Least privilege: actions are spelled out, resources are ARNs, nothing is denied."""
+    if node.kind not in IDENTITY or not (text := document_of(node)):
+        return
+    try:
+        found = statements(text)
+    except ValueError:
+        return
+    for one in found:
+        if one.get("Effect") != "Allow":
+            yield "an identity policy here only allows"
+        actions = [str(action) for action in as_list(one.get("Action", []))]
+        for action in actions:
+            if "*" in action:
+                yield f"action {action} is a wildcard"
+        for resource in as_list(one.get("Resource", [])):
+            if resource == "*" and not all(action in STAR_ONLY for action in actions):
+                yield f"Resource * for {actions}; only {sorted(STAR_ONLY)} take no ARN"
+            elif resource != "*" and not str(resource).startswith("arn:"):
+                yield f"Resource {resource!r} is no ARN"
+
+
+def attachment_rule(node: Node, world: World) -> Errors:
+    """Least privilege: no managed policy that gives all of a service."""
+    if node.kind == "RolePolicyAttachment" and "FullAccess" in str(node.inputs.get("policyArn")):
+        yield f"{node.inputs['policyArn']} gives all of a service"
+
+
+def trust_rule(node: Node, world: World) -> Errors:
+    """Who uses a role is who may assume it; Firehose and other accounts under a condition.
+
+    Firehose developer guide, "Controlling access with Amazon Data Firehose"; IAM user guide, "Access to AWS accounts
+    owned by third parties".
+    """
+    if node.kind != "Role" or not (text := document_of(node)) or text == UNKNOWN:
+        return
+    try:
+        found = statements(text)
+    except ValueError:
+        return
+    users = {
+        "firehose.amazonaws.com": any(
+            node.outputs.get("arn") in dict(texts(one.inputs)).values() for one in world.all("FirehoseDeliveryStream")
+        ),
+        "lambda.amazonaws.com": bool(world.pointing("Function", "role", node)),
+    }
+    services = {service for service, uses in users.items() if uses}
+    for one in found:
+        if one.get("Effect") != "Allow" or as_list(one.get("Action")) != ["sts:AssumeRole"]:
+            yield "a trust policy allows sts:AssumeRole and nothing else"
+        principal = one.get("Principal")
+        external = get(one, "Condition.StringEquals") or {}
+        if not isinstance(principal, dict) or len(principal) != 1:
+            yield f"trust principal is {principal!r}"
+        elif "Service" in principal:
+            if set(as_list(principal["Service"])) != services:
+                yield f"trust principal is {principal['Service']!r}; the role is used by {sorted(services) or 'nobody'}"
+            elif services == {"firehose.amazonaws.com"}:
+                guards = {external.get("sts:ExternalId"), external.get("aws:SourceAccount")} - {None}
+                if guards != {ACCOUNT}:
+                    yield "Firehose may assume the role for any account: no sts:ExternalId or aws:SourceAccount"
+        elif "AWS" in principal:
+            if services:
+                yield f"trust principal is an account; the role is used by {sorted(services)}"
+            who = r"arn:aws:iam::\d{12}:(root|role/.+)"
+            accounts = as_list(principal["AWS"])
+            if not accounts or not all(re.fullmatch(who, str(arn)) for arn in accounts):
+                yield f"trust principal is {principal['AWS']!r}"
+            if not external.get("sts:ExternalId"):
+                yield "another account may assume the role without an external id"
+        else:
+            yield f"trust principal is {principal!r}"
+    if not world.pointing("RolePolicy", "role", node):
+        yield "has no inline policy"
+
+
+def granted(world: World, role: Node) -> set[tuple[str, str]]:
+    """(action, resource) of everything the inline policies of a role allow."""
+    found: set[tuple[str, str]] = set()
+    for node in world.pointing("RolePolicy", "role", role):
+        try:
+            for one in statements(document_of(node) or ""):
+                if one.get("Effect") == "Allow":
+                    found |= {
+                        (str(action), str(resource))
+                        for action in as_list(one.get("Action", []))
+                        for resource in as_list(one.get("Resource", []))
+                    }
+        except ValueError:
+            continue
+    return found
+
+
+def waits_for_rights(node: Node, role: Node, world: World) -> bool:
+    """Whether a resource is created after the policy of its role, without which it may be refused.
+
+    terraform-provider-aws issue 7727.
+    """
+    return any(one.urn in node.dependencies for one in world.pointing("RolePolicy", "role", role))
+
+
+def resource_policy_rule(node: Node, world: World) -> Errors:
+    """Dead letters come from the rule, alarms from CloudWatch, and buckets only take TLS.
+
+    EventBridge user guide, "Using dead-letter queues to process undelivered events"; IAM user guide, "The confused
+    deputy problem".
+    """
+    if node.kind not in RESOURCE or not (text := document_of(node)) or text == UNKNOWN:
+        return
+    try:
+        found = statements(text)
+    except ValueError:
+        return
+    if node.kind == "BucketPolicy":
+        bucket = world.named("Bucket", node.inputs.get("bucket"))
+        arn = bucket.outputs.get("arn") if bucket else None
+        if not any(
+            one.get("Effect") == "Deny"
+            and one.get("Principal") in ("*", {"AWS": "*"})
+            and as_list(one.get("Action")) == ["s3:*"]
+            and set(map(str, as_list(one.get("Resource", [])))) == {arn, f"{arn}/*"}
+            and one.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+            for one in found
+        ):
+            yield "does not refuse requests without TLS to the bucket and its objects"
+        return
+    service, action = {
+        "QueuePolicy": ("events.amazonaws.com", "sqs:SendMessage"),
+        "TopicPolicy": ("cloudwatch.amazonaws.com", "sns:Publish"),
+    }[node.kind]
+    if node.kind == "QueuePolicy":
+        own = next((one for one in world.all("Queue") if one.outputs.get("url") == node.inputs.get("queueUrl")), None)
+        arn = own.outputs.get("arn") if own else None
+    else:
+        arn = node.inputs.get("arn")
+    for one in found:
+        if one.get("Effect") != "Allow" or one.get("Principal") != {"Service": service}:
+            yield f"principal is {one.get('Principal')!r}, not {service}"
+        if as_list(one.get("Action")) != [action] or as_list(one.get("Resource")) != [arn]:
+            yield f"allows {one.get('Action')!r} on {one.get('Resource')!r}, not {action} on {arn}"
+        guards = {key: value for keys in one.get("Condition", {}).values() for key, value in keys.items()}
+        source = guards.get("aws:SourceArn")
+        if source is None and guards.get("aws:SourceAccount") != ACCOUNT:
+            yield "any account's resources may use it: no aws:SourceArn or aws:SourceAccount"
+        if node.kind == "QueuePolicy":
+            at = world.at(source)
+            if at is None or at.kind != "EventRule":
+                yield f"aws:SourceArn is {source!r}, no rule of this stack"

@@ -1,0 +1,153 @@
+"""What tells that something went wrong: alarms, topics, queues, logs."""
+
+from __future__ import annotations
+
+import re
+
+from graph import Node
+from policies import as_list
+
+from house.world import Errors, World, number_in
+
+_UP = ("GreaterThanThreshold", "GreaterThanOrEqualToThreshold")
+_DOWN = ("LessThanThreshold", "LessThanOrEqualToThreshold")
+
+# namespace -> (dimension, kind that it names, {metric: (statistics, operators)}). "Monitor Amazon Data Firehose using
+# CloudWatch metrics", "Monitor the Amazon Kinesis Data Streams service with Amazon CloudWatch", "Types of metrics for
+# Lambda functions", "Available CloudWatch metrics for Amazon SQS", "Monitoring Amazon EventBridge".
+_METRICS: dict[str, tuple[str, str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]]] = {
+    "AWS/Events": ("RuleName", "EventRule", {"FailedInvocations": (("Sum",), _UP)}),
+    "AWS/Firehose": (
+        "DeliveryStreamName",
+        "FirehoseDeliveryStream",
+        {
+            "DeliveryToS3.DataFreshness": (("Maximum", "Average"), _UP),
+            "DeliveryToS3.Success": (("Average", "Minimum"), _DOWN),
+            "FailedConversion.Records": (("Sum",), _UP),
+            "KinesisMillisBehindLatest": (("Maximum",), _UP),
+            "ThrottledGetRecords": (("Sum",), _UP),
+        },
+    ),
+    "AWS/Kinesis": (
+        "StreamName",
+        "Stream",
+        {
+            "GetRecords.IteratorAgeMilliseconds": (("Maximum",), _UP),
+            "PutRecords.ThrottledRecords": (("Sum",), _UP),
+            "ReadProvisionedThroughputExceeded": (("Sum",), _UP),
+            "WriteProvisionedThroughputExceeded": (("Sum", "Average"), _UP),
+        },
+    ),
+    "AWS/Lambda": (
+        "FunctionName",
+        "Function",
+        {
+            "AsyncEventsDropped": (("Sum",), _UP),
+            "DeadLetterErrors": (("Sum",), _UP),
+            "DestinationDeliveryFailures": (("Sum",), _UP),
+            "Duration": (("Maximum", "Average"), _UP),
+            "Errors": (("Sum",), _UP),
+            "Throttles": (("Sum",), _UP),
+        },
+    ),
+    "AWS/SQS": (
+        "QueueName",
+        "Queue",
+        {
+            "ApproximateAgeOfOldestMessage": (("Maximum",), _UP),
+            "ApproximateNumberOfMessagesVisible": (("Maximum", "Sum"), _UP),
+        },
+    ),
+}
+
+
+def alarm_rule(node: Node, world: World) -> Errors:
+    """Metrics that exist, on resources that exist, sent to the topic; Amazon CloudWatch API, PutMetricAlarm."""
+    if node.kind != "MetricAlarm":
+        return
+    inputs = node.inputs
+    dimension, kind, metrics = _METRICS.get(str(inputs.get("namespace")), ("", "", {}))
+    if inputs.get("metricName") not in metrics:
+        yield f"no metric {inputs.get('namespace')} {inputs.get('metricName')}"
+        return
+    statistics, operators = metrics[inputs["metricName"]]
+    if inputs.get("statistic") not in statistics:
+        yield f"statistic of {inputs['metricName']} is {inputs.get('statistic')!r}, not one of {statistics}"
+    if inputs.get("comparisonOperator") not in operators:
+        yield f"{inputs['metricName']} is compared with {inputs.get('comparisonOperator')!r}, not one of {operators}"
+    dimensions = inputs.get("dimensions")
+    if not isinstance(dimensions, dict) or set(dimensions) != {dimension}:
+        yield f"dimensions are {dimensions!r}, not {dimension}"
+    elif world.named(kind, dimensions[dimension]) is None:
+        yield f"{dimension} {dimensions[dimension]!r} is not in this stack"
+    threshold = inputs.get("threshold")
+    if not isinstance(threshold, (int, float)) or isinstance(threshold, bool) or not 0 <= threshold < 10**12:
+        yield f"threshold is {threshold!r}"
+    period = inputs.get("period")
+    if not number_in(period, 60, 86_400) or period % 60:
+        yield f"period is {period!r}, not a multiple of 60 s of at most a day"
+    if not number_in(inputs.get("evaluationPeriods"), 1, 100):
+        yield f"evaluationPeriods is {inputs.get('evaluationPeriods')!r}"
+    points = inputs.get("datapointsToAlarm")
+    if points is not None and not number_in(points, 1, inputs.get("evaluationPeriods") or 0):
+        yield f"datapointsToAlarm is {points!r}"
+    if inputs.get("treatMissingData") not in ("breaching", "notBreaching", "ignore"):
+        yield f"treatMissingData is {inputs.get('treatMissingData')!r}"
+    if len(str(inputs.get("alarmDescription", ""))) < 20:
+        yield "does not say what it means and where to look"
+    if not inputs.get("alarmActions"):
+        yield "tells nobody"
+    for key in ("alarmActions", "okActions", "insufficientDataActions"):
+        for arn in as_list(inputs.get(key) or []):
+            topic = world.at(arn)
+            if topic is None or topic.kind != "Topic":
+                yield f"{key} has {arn!r}, no topic of this stack"
+
+
+def subscription_rule(node: Node, world: World) -> Errors:
+    """Amazon SNS API, Subscribe: protocols and the form of their endpoints."""
+    if node.kind != "TopicSubscription":
+        return
+    forms = {
+        "email": r"[^@\s]+@[^@\s]+\.[^@\s]+",
+        "email-json": r"[^@\s]+@[^@\s]+\.[^@\s]+",
+        "http": r"http://\S+",
+        "https": r"https://\S+",
+        "lambda": r"arn:aws:lambda:.+",
+        "sms": r"\+\d+",
+        "sqs": r"arn:aws:sqs:.+",
+    }
+    protocol = node.inputs.get("protocol")
+    if protocol not in forms:
+        yield f"protocol is {protocol!r}, not one of {sorted(forms)}"
+    elif not re.fullmatch(forms[protocol], str(node.inputs.get("endpoint"))):
+        yield f"endpoint {node.inputs.get('endpoint')!r} is none of {protocol}"
+    topic = world.at(node.inputs.get("topic"))
+    if topic is None or topic.kind != "Topic":
+        yield f"topic is {node.inputs.get('topic')!r}, no topic of this stack"
+
+
+def queue_rule(node: Node, world: World) -> Errors:
+    """Amazon SQS API, SetQueueAttributes: its limits. Encrypted, and a standard queue, as dead letters need one.
+
+    EventBridge user guide, "Using dead-letter queues to process undelivered events".
+    """
+    if node.kind != "Queue":
+        return
+    if node.inputs.get("fifoQueue"):
+        yield "dead letters need a standard queue"
+    if not number_in(node.inputs.get("messageRetentionSeconds"), 60, 1_209_600):
+        yield f"messageRetentionSeconds is {node.inputs.get('messageRetentionSeconds')!r}, not 60 to 1209600"
+    if node.inputs.get("sqsManagedSseEnabled") is not True and not node.inputs.get("kmsMasterKeyId"):
+        yield "is not encrypted"
+
+
+_RETENTION_DAYS = {
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+}
+
+
+def log_group_rule(node: Node, world: World) -> Errors:
+    """Amazon CloudWatch Logs API, PutRetentionPolicy: these days and no others. Logs end."""
+    if node.kind == "LogGroup" and node.inputs.get("retentionInDays") not in _RETENTION_DAYS:
+        yield f"retentionInDays is {node.inputs.get('retentionInDays')!r}"

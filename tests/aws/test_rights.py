@@ -1,0 +1,230 @@
+"""Each function has the rights for the calls that it makes, and no others: both ways, on the archives as deployed.
+
+The functions run in a bare interpreter against the emulator, and their calls are compared with their roles' policies.
+What a service does on behalf of a role is passed in with its source.
+"""
+
+import pytest
+from apply import Emulator, apply
+from athena_endpoint import emulator_with_athena
+from declared import daily_sessions, everything
+from emulator import REGION
+from graph import Graph
+from lambda_zip import run
+from policies import Implied, Query, athena_implies, audit, lambda_implies, role_documents, role_of
+from recorder import deploy
+
+from datawarehouse.aws import EventGenerator, ServerlessDataWarehouse
+
+TICK = {"time": "2026-11-23T08:20:00Z"}
+DATABASE = "analytics_dw_dev"
+HOUR = "2026/11/23/07"
+STORES = {"Bucket", "CatalogDatabase", "CatalogTable", "Stream"}
+"""What functions work with; their own resources need not be there when they run outside of them."""
+
+
+@pytest.fixture(scope="module")
+def graph():
+    def program():
+        warehouse = everything().with_batch_input_table(
+            "totals", {"session_id": "string", "events": "bigint"}, daily_sessions, "rate(1 day)"
+        )
+        warehouse.with_batch_input_table(
+            "marks",
+            {"session_id": "string", "events": "bigint"},
+            daily_sessions,
+            "rate(1 day)",
+            partition_keys={"hour": "string"},
+            data_format="JSON",
+            reads=["facts"],
+        )
+        deployed = ServerlessDataWarehouse("analytics_dw", {"warehouse": warehouse})
+        stream = deployed.get_input_stream("clicks")
+        EventGenerator(
+            "clicks-events",
+            {"table": warehouse.get_table("clicks"), "stream_name": stream.name, "stream_arn": stream.arn},
+        )
+
+    return deploy(program)
+
+
+@pytest.fixture(scope="module")
+def aws(graph):
+    with emulator_with_athena() as started:
+        stores = Graph({urn: node for urn, node in graph.nodes.items() if node.kind in STORES})
+        apply(stores, Emulator(started.url, region=REGION))
+        yield started
+
+
+@pytest.fixture
+def audited(graph, aws):
+    """Runs a function for several events; the audit of all calls that it made."""
+
+    def runs(function, *events, implied=(), fails=False, **changed):
+        node = graph.one("Function", function)
+        calls = []
+        for event in events:
+            done = run(_with(node, changed), event, extras=_extras(aws), record_calls=True)
+            assert bool(done.error) == fails, done.errors
+            calls += done.calls
+        return calls, audit(
+            role_documents(graph, role_of(graph, node)), calls, [*lambda_implies(graph, node), *implied]
+        )
+
+    return runs
+
+
+def _extras(aws):
+    return {key: value for key, value in aws.environment().items() if key.startswith("AWS_")}
+
+
+def _with(node, changed):
+    return node if not changed else type(node)(**{**vars(node), "inputs": {**node.inputs, **changed}})
+
+
+def _bucket(graph, which):
+    return graph.one("Bucket", f"analytics-dw-{which}").outputs["bucket"]
+
+
+def _queries(graph, tables, reads, writes):
+    data, results = _bucket(graph, "data"), _bucket(graph, "query-results")
+    places = {"data": data, "results": results}
+
+    def urls(folders):
+        return tuple(f"s3://{places[where]}/{folder}" for where, folder in folders)
+
+    return athena_implies(
+        Query("analytics_dw-dev-batch", tuple((DATABASE, table) for table in tables), urls(reads), urls(writes))
+    )
+
+
+def test_the_registrar(audited):
+    _, found = audited("analytics_dw-clicks-partitions-cron-function", {"source": "deployment"})
+    assert (found.missing, found.unused) == ([], [])
+
+
+def test_the_event_generator(audited):
+    _, found = audited("clicks-events-cron-function", TICK)
+    assert (found.missing, found.unused) == ([], [])
+
+
+@pytest.fixture
+def stopped(audited):
+    """The calls of a job whose query is stopped, because the function's time is nearly over when it begins."""
+
+    def calls(function):
+        made, _ = audited(function, TICK, fails=True, timeout=5)
+        assert ("athena", "StopQueryExecution") in [(service, operation) for service, operation, _ in made]
+        return made
+
+    return calls
+
+
+def test_a_job_that_writes_json(graph, audited, stopped):
+    function = "analytics_dw-aggregates-job-cron-function"
+    read = ["clicks", "impressions"]
+    tables = [*read, *(f"{table}_quarantine" for table in read), "aggregates"]
+    folders = [f"{table}/" for table in read] + [f"errors/{table}/format-conversion-failed/" for table in read]
+    implied = _queries(
+        graph,
+        tables,
+        [("data", folder) for folder in [*folders, "aggregates/"]],
+        [("results", "batch/aggregates/")],
+    )
+    calls, found = audited(function, TICK, implied=[*implied, _stopping(stopped(function))])
+    assert (found.missing, found.unused) == ([], [])
+    keys = [parameters["Key"] for _, operation, parameters in calls if operation == "PutObject"]
+    assert keys == [f"aggregates/{HOUR}/rows.json"]
+
+
+def _stopping(calls):
+    [workgroup] = {parameters["WorkGroup"] for _, operation, parameters in calls if operation == "StartQueryExecution"}
+    arn = f"arn:aws:athena:eu-west-1:123456789012:workgroup/{workgroup}"
+    return Implied("athena:StopQueryExecution", (arn,), "a query that runs when the function's time ends")
+
+
+def test_a_job_that_writes_partitions_of_parquet(graph, audited):
+    table = "sessions"
+    run_folder = ("data", f"{table}/{HOUR}/run/")
+    implied = _queries(
+        graph,
+        [table, f"{table}_staging"],
+        [("data", "any/"), ("results", f"staging/{table}/")],
+        [("results", f"batch/{table}/"), run_folder],
+    )
+    data = _bucket(graph, "data")
+    calls, found = audited(
+        f"analytics_dw-{table}-job-cron-function",
+        {"time": "2026-11-23T08:30:00Z"},
+        {"time": "2026-11-23T08:30:00Z"},
+        implied=[
+            *implied,
+            Implied("s3:DeleteObject", (f"arn:aws:s3:::{data}/{table}/{HOUR}/old",), "files of runs an hour ago"),
+            *_may_ask(RESULTS),
+        ],
+    )
+    assert (found.missing, found.unused) == ([], [])
+    pointed = [operation for service, operation, _ in calls if service == "glue" and "Partition" in operation]
+    assert pointed == ["CreatePartition", "CreatePartition", "BatchUpdatePartition"]
+
+
+RESULTS = ("GetQueryResults", "StopQueryExecution")
+ALL_OF_A_QUERY = ("StartQueryExecution", "GetQueryExecution", *RESULTS)
+
+
+def _may_ask(actions):
+    """A job that asks nothing may all the same: these are the calls of `job.query`."""
+    arn = "arn:aws:athena:eu-west-1:123456789012:workgroup/analytics_dw-dev-batch"
+    return [Implied(f"athena:{action}", (arn,), "job.query") for action in actions]
+
+
+def test_a_job_that_writes_parquet_without_partitions(graph, audited):
+    table = "totals"
+    implied = _queries(
+        graph,
+        [table, f"{table}_staging"],
+        [("data", "any/"), ("results", f"staging/{table}/")],
+        [("results", f"batch/{table}/"), ("results", f"unload/{table}/")],
+    )
+    calls, found = audited(
+        f"analytics_dw-{table}-job-cron-function",
+        TICK,
+        TICK,
+        implied=[*implied, *_may_ask(RESULTS)],
+    )
+    assert (found.missing, found.unused) == ([], [])
+    operations = [operation for service, operation, _ in calls if service == "s3"]
+    assert operations.count("CopyObject") == 2 and operations.count("DeleteObjects") == 1
+
+
+def test_a_job_that_writes_partitions_of_json(graph, audited):
+    implied = _queries(
+        graph, ["facts", "marks"], [("data", "facts/"), ("data", "marks/")], [("results", "batch/marks/")]
+    )
+    calls, found = audited(
+        "analytics_dw-marks-job-cron-function",
+        TICK,
+        TICK,
+        implied=[*implied, *_may_ask(ALL_OF_A_QUERY)],
+    )
+    assert (found.missing, found.unused) == ([], [])
+    assert [operation for service, operation, _ in calls if service != "glue"] == ["PutObject", "PutObject"]
+
+
+def test_a_right_that_is_missing_or_not_needed_is_found(graph, audited):
+    """The audit itself: each single right of the registrar's policy is needed, and one more would be told."""
+    function = graph.one("Function", "analytics_dw-impressions-partitions-cron-function")
+    calls, _ = audited(function.name, {"source": "deployment"})
+    [document] = role_documents(graph, role_of(graph, function))
+    by_lambda = lambda_implies(graph, function)
+    for action in ("glue:GetTable", "glue:GetPartitions", "glue:BatchCreatePartition"):
+        found = audit([document.replace(f'"{action}"', '"glue:DeleteTable"')], calls, by_lambda)
+        assert {name for name, _ in found.missing} == {action}
+        assert {name for name, _ in found.unused} == {"glue:DeleteTable"}
+    narrowed = document.replace("impressions_quarantine", "other")
+    assert audit([narrowed], calls, by_lambda).missing
+
+
+def test_no_two_functions_share_a_role(graph):
+    roles = [node.inputs["role"] for node in graph.all("Function")]
+    assert len(set(roles)) == len(roles) == 7

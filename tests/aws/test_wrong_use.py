@@ -1,0 +1,251 @@
+"""Wrong use is refused before anything is created, and the message says what came, what is valid and what to do."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from declared import COLUMNS, everything, hourly_counts
+from recorder import deploy
+
+from datawarehouse import Warehouse
+from datawarehouse.aws import (
+    EventGenerator,
+    HourlyPartitionRegistrar,
+    InputStream,
+    LambdaCronJob,
+    ServerlessDataWarehouse,
+)
+from datawarehouse.errors import DeclarationError
+
+ROOT = Path(__file__).parents[2]
+BARE_PYTHON = ROOT / ".venv" / "lambda" / "bin" / "python"
+STREAM = {"bucket": "lake", "database_name": "lake", "table_name": "clicks", "columns": COLUMNS}
+
+
+def refusal(build):
+    """What is said when `build` is run as a program, and nothing was created by it."""
+    said = []
+
+    def program():
+        with pytest.raises(DeclarationError) as refused:
+            build()
+        said.append(str(refused.value))
+
+    graph = deploy(program)
+    assert not graph.nodes
+    return said[0]
+
+
+def with_job(tmp_path, monkeypatch, name, source):
+    """The job of a module of the user's, beside which nothing else is."""
+    (tmp_path / f"{name}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module(name)
+    monkeypatch.setitem(sys.modules, name, module)
+    return module.job
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ({"warehose": everything()}, ["no argument 'warehose'", "'warehouse', 'is_dev'", "Did you mean 'warehouse'?"]),
+        ({"warehouse": "warehouse.py"}, ["warehouse is 'warehouse.py'", "valid is a datawarehouse.Warehouse"]),
+        ({"is_dev": "yes"}, ["is_dev is 'yes'", "valid are True and False"]),
+        ({"adhoc_bytes_scanned_max": 1000}, ["adhoc_bytes_scanned_max is 1000", "from 10000000 to"]),
+        ({"stream_retention_hours": 12}, ["stream_retention_hours is 12", "from 24 to 8760"]),
+        ({"log_retention_days": 31}, ["log_retention_days is 31", "30, 60"]),
+        ({"reader_account_ids": ["12345"]}, ["'12345' is not valid", "12 digits"]),
+        ({"reader_account_ids": "123456789012"}, ["give a list of texts"]),
+        ({"partition_projection_start": "2026-11-01"}, ["'2026-11-01'", "YYYY/MM/DD/HH"]),
+        (
+            {"warehouse": everything(), "on_demand_streams": ["facts"]},
+            ["on_demand_streams", "'facts' is a table", "'impressions', 'clicks'"],
+        ),
+    ],
+)
+def test_arguments_of_the_warehouse(arguments, parts):
+    said = refusal(lambda: ServerlessDataWarehouse("analytics_dw", arguments))
+    assert all(part in said for part in ["ServerlessDataWarehouse 'analytics_dw'", *parts]), said
+
+
+@pytest.mark.parametrize(
+    ("build", "parts"),
+    [
+        (lambda: InputStream("s", {**STREAM, "shard_cout": 2}), ["no argument 'shard_cout'", "mean 'shard_count'?"]),
+        (
+            lambda: InputStream("s", {**STREAM, "file_flush_interval_seconds": 901}),
+            ["file_flush_interval_seconds is 901", "from 0 to 900", "Firehose"],
+        ),
+        (lambda: InputStream("s", {**STREAM, "shard_count": 501}), ["is 501", "from 1 to 500", "Kinesis"]),
+        (lambda: InputStream("s", {**STREAM, "stream_mode": "on-demand", "shard_count": 1}), ["leave it out"]),
+        (lambda: InputStream("s", {**STREAM, "stream_mode": "auto"}), ["'provisioned', 'on-demand'"]),
+        (lambda: InputStream("s", {**STREAM, "columns": {"id": "text"}}), ["Glue calls it 'string'"]),
+        (lambda: InputStream("s", {"bucket": "lake"}), ["'database_name' is missing"]),
+        (
+            lambda: HourlyPartitionRegistrar(
+                "r", {"database_arn": "a", "database_name": "d", "table_names": ["t"], "schedule_expression": "hourly"}
+            ),
+            ["'hourly'", "rate("],
+        ),
+        (
+            lambda: LambdaCronJob("c", {"schedule_expression": "rate(1 hours)", "job": print}),
+            ["'rate(1 hours)'", "'1 hour'"],
+        ),
+        (lambda: LambdaCronJob("c", {"schedule_expression": "rate(1 hour)"}), ["give either job", "code", "handler"]),
+        (lambda: LambdaCronJob("c", {"schedule_expression": "rate(1 hour)", "job": lambda e, c: 1}), ["lambda"]),
+        (
+            lambda: LambdaCronJob("c", {"schedule_expression": "rate(1 hour)", "job": hourly_counts}),
+            ["hourly_counts(job) cannot be called with two arguments"],
+        ),
+        (
+            lambda: LambdaCronJob(
+                "c", {"schedule_expression": "rate(1 hour)", "job": print, "timeout_seconds": 1000}
+            ),
+            ["timeout_seconds is 1000", "from 1 to 900"],
+        ),
+        (
+            lambda: EventGenerator(
+                "g", {"table": everything().get_table("clicks"), "stream_name": "s", "stream_arn": "a", "malformed": 2}
+            ),
+            ["malformed is 2", "from 0 to 1"],
+        ),
+    ],
+)  # fmt: skip
+def test_arguments_of_components(build, parts):
+    said = refusal(build)
+    assert all(part in said for part in parts), said
+
+
+def test_too_few_shards_for_the_declared_peak():
+    said = refusal(
+        lambda: ServerlessDataWarehouse("analytics_dw", {"warehouse": Warehouse("w").with_streaming_input_table(
+            "clicks", COLUMNS, peak_events_per_second=2500, event_bytes=400
+        )})
+    )  # fmt: skip
+    assert "need 3 shards" in said and "input_stream_shard_count=3" in said
+
+
+@pytest.mark.parametrize(
+    ("source", "parts"),
+    [
+        ("import pyarrow\ndef job(job): return []", [".py:1 imports 'pyarrow'", "boto3"]),
+        ("def job(job):\n    import pandas as pd\n    return []", [".py:2 imports 'pandas'"]),
+        ("from datawarehouse import open_warehouse\ndef job(job): return []", ["'open_warehouse'", "only Warehouse"]),
+        ("import datawarehouse.query\ndef job(job): return []", ["'query' from datawarehouse"]),
+        ("import json, telnetlib\ndef job(job): return []", [".py:1 imports 'telnetlib'"]),
+    ],
+)
+def test_a_job_that_imports_what_lambda_lacks(tmp_path, monkeypatch, source, parts):
+    monkeypatch.setitem(sys.modules, "telnetlib", sys)  # gone since Python 3.13, here it may be there or not
+    job = with_job(tmp_path, monkeypatch, f"job_{tmp_path.name}", source)
+    declared = everything().with_batch_input_table("sums", {"count": "int"}, job, "rate(1 hour)")
+    said = refusal(lambda: ServerlessDataWarehouse("analytics_dw", {"warehouse": declared}))
+    assert all(part in said for part in ["Table 'sums'", *parts]), said
+
+
+def test_what_a_job_imports_but_never_runs_on_lambda_is_no_fault(tmp_path, monkeypatch):
+    source = """
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import pandas
+try:
+    import ujson as json
+except ImportError:
+    import json
+def job(job):
+    return [{"count": 1}]
+if __name__ == "__main__":
+    import pyarrow
+"""
+    job = with_job(tmp_path, monkeypatch, "job_b", source)
+    declared = Warehouse("w").with_batch_input_table("sums", {"count": "int"}, job, "rate(1 hour)")
+    graph = deploy(lambda: ServerlessDataWarehouse("analytics_dw", {"warehouse": declared}) and None)
+    assert "job_b.py" in graph.one("Function").inputs["code"]["assets"]
+
+
+def test_a_job_of_the_deploying_program_itself(monkeypatch):
+    monkeypatch.setattr(hourly_counts, "__module__", "__main__")
+    declared = Warehouse("w").with_batch_input_table("sums", {"count": "int"}, hourly_counts, "rate(1 hour)")
+    said = refusal(lambda: ServerlessDataWarehouse("analytics_dw", {"warehouse": declared}))
+    assert "'__main__'" in said and "module of its own" in said
+
+
+@pytest.mark.parametrize(
+    ("job", "schedule", "part"),
+    [
+        (lambda job: [], "rate(1 hour)", "a lambda"),
+        (hourly_counts, "cron(0 * * * * *)", "cron("),
+        (hourly_counts, "rate(0 hours)", "rate("),
+    ],
+)
+def test_jobs_and_schedules_of_the_fluent_form(job, schedule, part):
+    def program():
+        warehouse = ServerlessDataWarehouse("analytics_dw", {})
+        with pytest.raises(DeclarationError, match=r".") as refused:
+            warehouse.with_batch_input_table("sums", {"count": "int"}, job, schedule)
+        assert part in str(refused.value)
+        assert warehouse.list_tables() == []
+
+    assert not deploy(program).all("CatalogTable")
+
+
+def test_a_nested_function_as_a_job():
+    def nested(job):
+        return []
+
+    with pytest.raises(DeclarationError, match="not at the top level"):
+        everything().with_batch_input_table("sums", {"count": "int"}, nested, "rate(1 hour)")
+
+
+def test_waiting_for_a_table_that_may_be_late():
+    declared = (
+        Warehouse("w")
+        .with_batch_input_table("first", {"count": "int"}, hourly_counts, "rate(1 hour)")
+        .with_batch_input_table(
+            "second", {"count": "int"}, hourly_counts, "rate(1 hour)", reads=["first"], run_when_complete=True
+        )
+    )
+    said = refusal(lambda: ServerlessDataWarehouse("analytics_dw", {"warehouse": declared}))
+    assert "'second'" in said and "75 minutes" in said and "cron expression" in said
+
+
+def test_a_schedule_for_partitions_that_are_projected():
+    declared = Warehouse("w").with_streaming_input_table(
+        "clicks", COLUMNS, partition_schedule_expression="rate(5 minutes)"
+    )
+    arguments = {"warehouse": declared, "partition_projection_start": "2026/11/01/00"}
+    said = refusal(lambda: ServerlessDataWarehouse("analytics_dw", arguments))
+    assert "rate(5 minutes)" in said and "Leave one of the two out" in said
+
+
+def test_a_table_named_as_the_staging_of_another():
+    declared = (
+        Warehouse("w")
+        .with_table("sums_staging", {"count": "int"})
+        .with_batch_input_table("sums", {"count": "int"}, hourly_counts, "rate(1 hour)")
+    )
+    said = refusal(lambda: ServerlessDataWarehouse("analytics_dw", {"warehouse": declared}))
+    assert "'sums_staging' is taken on AWS" in said
+    declared = Warehouse("w").with_batch_input_table("sums", {"staging_run": "int"}, hourly_counts, "rate(1 hour)")
+    said = refusal(lambda: ServerlessDataWarehouse("analytics_dw", {"warehouse": declared}))
+    assert "'staging_run' is taken on AWS" in said
+
+
+def test_a_name_that_no_bucket_can_have():
+    assert "at most 40" in refusal(lambda: ServerlessDataWarehouse("w" * 41, {}))
+    assert "Try 'analytics_dw'" in refusal(lambda: ServerlessDataWarehouse("Analytics-DW", {}))
+
+
+def test_the_missing_extra_is_named():
+    if not BARE_PYTHON.exists():
+        pytest.skip("there is no Python without Pulumi; `make test` makes one")
+    done = subprocess.run(
+        [BARE_PYTHON, "-c", "from datawarehouse.aws import ServerlessDataWarehouse"],
+        env={"PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "MissingExtra" in done.stderr and "pip install 'serverless-datawarehouse[aws]'" in done.stderr
