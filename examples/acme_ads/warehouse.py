@@ -35,9 +35,7 @@ warehouse = (
         "impressions", columns=impression, input_stream_shard_count=2, peak_events_per_second=1500, event_bytes=300
     )
     .with_streaming_input_table("clicks", columns=click, peak_events_per_second=100, event_bytes=200)
-    .with_table(
-        "facts", columns={"campaign": "string", "advertiser": "string", "budget": "double"}, data_format="JSON"
-    )
+    .with_table("facts", columns={"campaign": "string", "advertiser": "string", "budget": "double"}, data_format="JSON")
     .with_batch_input_table(
         "aggregates",
         columns={"event_type": "string", "count": "int", "time": "string"},

@@ -65,8 +65,8 @@ class ServerlessDataWarehouseArgs(TypedDict):
     of streaming input tables, and none is registered. on_demand_streams: names of the streaming input tables whose
     streams are on-demand. stream_retention_hours: how long streams keep records, 24 (default) to 8760.
 
-    reader_account_ids: AWS accounts that may assume `reader_role`, if they give `reader_external_id` (default: the name
-    of the database). alarm_emails: who is told of alarms (default: nobody; subscribe to `alarm_topic`).
+    reader_account_ids: AWS accounts that may assume `reader_role`, if they give `reader_external_id` (default:
+    `<name>_<stack>`). alarm_emails: who is told of alarms (default: nobody; subscribe to `alarm_topic`).
     adhoc_bytes_scanned_max: at which a query of people and readers is ended (default: 100,000,000,000).
     results_retention_days: how long results of queries stay (default: 7). log_retention_days: of all logs (default:
     30).
