@@ -20,16 +20,26 @@ class JobContext(Protocol):
 
     `time` is the scheduled instant (UTC); `partition` the newest hour that ended at or before it, as
     YYYY/MM/DD/HH; `open_partition` the hour that `time` lies in. Rows that the function returns or yields are
-    written for `partition`.
+    written for `partition`. `written` has what was written so far, by partition.
     """
 
     time: datetime
     partition: str
     open_partition: str
 
+    @property
+    def written(self) -> Mapping[str, Any]: ...
+
     def query(self, sql: str, params: Sequence[Any] | None = None) -> Iterable[tuple[Any, ...]]: ...
 
     def write(self, rows: Iterable[Mapping[str, Any]], partition: str | None = None) -> None: ...
+
+
+def run_function(function: Callable[..., Any], context: JobContext) -> None:
+    """Call a job's function; what it returns or yields is written for its partition."""
+    returned = function(context)
+    if returned is not None or not context.written:
+        context.write([returned] if isinstance(returned, Mapping) else returned or ())
 
 
 def checked_job(table: str, job: Any) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from datawarehouse.definition.job import run_function
 from datawarehouse.definition.partition import HOUR_MS, partition_of, start_of
 from datawarehouse.functions.athena import Athena
 from datawarehouse.functions.clients import client
@@ -87,13 +88,6 @@ class Context:
         for row in rows:
             hour.lines.write(self._writer.line(hour.count, row))
             hour.count += 1
-
-
-def run_function(function: Callable[[Context], Any], context: Context) -> None:
-    """Call a job's function; what it returns or yields is written for its partition."""
-    returned = function(context)
-    if returned is not None or not context.written:
-        context.write([returned] if isinstance(returned, Mapping) else returned or ())
 
 
 def _function(job: str) -> Callable[[Context], Any]:

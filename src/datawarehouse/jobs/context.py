@@ -76,10 +76,3 @@ class Context:
 
     def _place(self, number: int) -> str:
         return f"Row {number + 1} for table {self._table!r}"
-
-
-def run_function(function: Callable[[Context], Any], context: Context) -> None:
-    """Call a job's function; what it returns or yields is written for its partition."""
-    returned = function(context)
-    if returned is not None or not context.written:
-        context.write([returned] if isinstance(returned, Mapping) else returned or ())

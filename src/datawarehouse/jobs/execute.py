@@ -25,10 +25,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from datawarehouse.definition.job import run_function
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
 from datawarehouse.errors import DataWarehouseError
-from datawarehouse.jobs.context import Context, Query, run_function
+from datawarehouse.jobs.context import Context, Query
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import ROWS, DataFile, Footer
