@@ -254,7 +254,7 @@ def athena_implies(query: Query) -> list[Implied]:
     on_database += tuple(_arn("glue", f"database/{database}") for database in databases)
     on_table = (_arn("glue", "catalog"), *(_arn("glue", f"database/{one}") for one in databases))
     on_table += tuple(_arn("glue", f"table/{database}/{table}") for database, table in query.tables)
-    implied = [Implied("glue:GetDatabase", on_database, reason)]
+    implied = [Implied(f"glue:{action}", on_database, reason) for action in ("GetDatabase", "GetDatabases")]
     implied += [Implied(f"glue:{action}", on_table, reason) for action in _CATALOG_READS]
     folders = {one.removeprefix("s3://") for one in (*query.reads, *query.writes)}
     buckets = tuple(sorted({f"arn:{PARTITION}:s3:::{folder.partition('/')[0]}" for folder in folders}))

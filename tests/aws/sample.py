@@ -36,11 +36,12 @@ PARQUET = {
         "parameters": {"serialization.format": "1"},
     },
 }
-JSON = {
+ERROR_DOCUMENTS = {
     "inputFormat": "org.apache.hadoop.mapred.TextInputFormat",
     "outputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
     "serDeInfo": {"serializationLibrary": "org.openx.data.jsonserde.JsonSerDe"},
 }
+JSON = {**ERROR_DOCUMENTS, "serDeInfo": {"serializationLibrary": "org.apache.hive.hcatalog.data.JsonSerDe"}}
 
 
 def document(*statements: dict[str, Any]) -> str:
@@ -407,7 +408,7 @@ def program() -> dict[str, Any]:
         "dw-clicks_quarantine",
         database,
         pulumi.Output.concat("s3://", data.bucket, "/errors/clicks/format-conversion-failed/"),
-        JSON,
+        ERROR_DOCUMENTS,
         {"rawdata": "string", "arrivaltimestamp": "bigint"},
         {"classification": "json"},
     )

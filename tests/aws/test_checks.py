@@ -163,7 +163,7 @@ MISTAKES = [
     ("house", FUNCTION, "runtime", "python3.9", "python3.13"),
     ("house", FUNCTION, "architectures.0", "x86_64", "arm64"),
     ("house", FUNCTION, "timeout", 901, "1 to 900"),
-    ("house", FUNCTION, "memorySize", 64, "128 to 10240"),
+    ("house", FUNCTION, "memorySize", 64, "128 to 3008"),
     ("house", FUNCTION, "handler", "jobs.registrar.handler", "archive has no jobs/registrar.py"),
     ("house", FUNCTION, "handler", "jobs.register.handle", "defines no function handle"),
     ("house", FUNCTION, "loggingConfig", GONE, "no log group"),

@@ -24,6 +24,7 @@ from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest, DataWarehouseError, QueryFailed, QueryLimitExceeded, QueryRefused
 from datawarehouse.functions import generate_events, register_partitions, run_job
+from datawarehouse.functions.publish import Publisher
 from datawarehouse.generator.events import generate
 
 SOURCE = Path(generate_events.__file__).parents[1]
@@ -142,8 +143,14 @@ def answer(run, table, sql, params=None):
 
 @pytest.fixture
 def register(stack, monkeypatch):
+    """Calls the registrar, for a table whose data begins 100 hours before TICK if it is not said when."""
     monkeypatch.setenv("DW_TABLES", "clicks")
-    return lambda time: register_partitions.handler({"time": time}, None)
+
+    def register(time, since=""):
+        [first] = hours(-100, -100)
+        return register_partitions.handler({"time": time, "from": first if since == "" else since}, None)
+
+    return register
 
 
 def hours(first, last):
@@ -173,7 +180,7 @@ def test_a_new_table_gets_the_hours_from_its_making_on(stack, register):
     stack.table("clicks", form="parquet")
     created = stack.glue.get_table(DatabaseName=stack.name, Name="clicks")["Table"]["CreateTime"]
     now = created.astimezone(UTC)
-    assert register((now + timedelta(hours=3)).isoformat()) == {"clicks": 3 + 12 + 1}
+    assert register((now + timedelta(hours=3)).isoformat(), None) == {"clicks": 3 + 12 + 1}
     found = stack.partitions("clicks")
     first = int(created.timestamp() * 1000)
     assert sorted(found) == [partition_of(first + n * HOUR_MS) for n in range(16)]
@@ -184,35 +191,34 @@ def test_a_new_table_gets_the_hours_from_its_making_on(stack, register):
 
 def test_a_second_call_registers_nothing(stack, register):
     stack.table("clicks", form="parquet")
-    given_partitions(stack, hours(-3, 0))
+    given_partitions(stack, hours(-100, 0))
     assert register(TICK) == {"clicks": 12}
     assert register(TICK) == {"clicks": 0}
     assert register(instant(1)) == {"clicks": 1}
 
 
-def test_holes_of_the_last_two_days_heal(stack, register):
+def test_holes_heal(stack, register):
     stack.table("clicks", form="parquet")
     given_partitions(stack, [*hours(-100, -90), *hours(-40, -30), *hours(-20, -1), "2026/11/21"])
-    assert register(TICK) == {"clicks": 9 + 13}
-    assert sorted(set(stack.partitions("clicks")) - {"2026/11/21"}) == [*hours(-100, -90), *hours(-40, 12)]
+    assert register(TICK) == {"clicks": 49 + 9 + 13}
+    assert sorted(set(stack.partitions("clicks")) - {"2026/11/21"}) == hours(-100, 12)
 
 
 def test_an_outage_of_days_is_made_up_for(stack, register):
     stack.table("clicks", form="parquet")
     start = datetime.now(UTC)
-    registered = register(start.isoformat())["clicks"]
+    registered = register(start.isoformat(), None)["clicks"]
     assert registered in (13, 14)  # an hour may have begun in between
-    assert register((start + timedelta(hours=400)).isoformat()) == {"clicks": 400}
+    assert register((start + timedelta(hours=400)).isoformat(), None) == {"clicks": 400}
     first = int(start.timestamp() * 1000)
     assert sorted(stack.partitions("clicks"))[-413:] == [partition_of(first + n * HOUR_MS) for n in range(413)]
 
 
 def test_a_table_that_fails_keeps_no_other_from_its_hours(stack, register, monkeypatch):
     stack.table("clicks", form="parquet")
-    given_partitions(stack, hours(0, 0))
     monkeypatch.setenv("DW_TABLES", "nowhere,clicks")
     with pytest.raises(ClientError, match="EntityNotFoundException"):
-        register(TICK)
+        register(TICK, hours(0, 0)[0])
     assert sorted(stack.partitions("clicks")) == hours(0, 12)
 
 
@@ -246,7 +252,7 @@ def test_a_json_table_without_partitions_has_one_object_an_hour(stack, run):
     assert answer(run, "facts", "select count, event_type from facts") == [(4, None)]
 
 
-def test_a_partitioned_json_table_registers_its_hours(stack, run):
+def test_a_partitioned_json_table_is_repointed_by_a_rerun(stack, run):
     stack.table("facts")
 
     def job(job):
@@ -254,11 +260,12 @@ def test_a_partitioned_json_table_registers_its_hours(stack, run):
         yield {"count": 2}
 
     assert run("facts", job) == {"2026/11/23/07": 1, HOUR: 1}
-    assert {value: found["Location"] for value, found in stack.partitions("facts").items()} == {
-        "2026/11/23/07": f"s3://{stack.data}/facts/2026/11/23/07/",
-        HOUR: f"s3://{stack.data}/facts/{HOUR}/",
-    }
+    first = {value: found["Location"] for value, found in stack.partitions("facts").items()}
+    assert first.keys() == {"2026/11/23/07", HOUR}
+    assert all(place.startswith(f"s3://{stack.data}/facts/{value}/") for value, place in first.items())
     run("facts", job)
+    second = {value: found["Location"] for value, found in stack.partitions("facts").items()}
+    assert not set(first.values()) & set(second.values())
     sql = "select inserted_at, count from facts where inserted_at >= ? order by 1"
     assert answer(run, "facts", sql, [HOUR]) == [(HOUR, 2), ("2026/11/23/07", 1)]
     # The job that asked was a run without rows itself.
@@ -323,6 +330,24 @@ def test_a_parquet_table_without_partitions_has_the_objects_of_the_last_run_alon
     assert answer(run, "other", "select count from aggregates") == [(10,)]
 
 
+def test_of_runs_that_overlap_the_latest_remains_in_a_table_without_partitions(stack, run, monkeypatch):
+    """Two runs for an hour copy their files before either looks what is there: none must delete the other's."""
+    stack.parquet_table("aggregates", key=None)
+    stack.table("other", {"n": "int"}, key=None)
+    early, late = Publisher._written, []
+
+    def overtaken(publisher, partition, rows):
+        target = early(publisher, partition, rows)
+        if not late:
+            late.append("begun")
+            run("aggregates", lambda job: [{"count": 2}])
+        return target
+
+    monkeypatch.setattr(Publisher, "_written", overtaken)
+    run("aggregates", lambda job: [{"count": 1}])
+    assert answer(run, "other", "select count from aggregates") == [(2,)]
+
+
 def test_the_staging_table_says_by_which_column_a_run_is_found(stack, run):
     stack.parquet_table("t", {"run": "string", "n": "int"}, run_key="_run")
     stack.table("other", {"n": "int"}, key=None)
@@ -344,6 +369,9 @@ def calls(stack):
     boto3.setup_default_session()
 
 
+POINTED = {("glue", "CreatePartition"), ("glue", "BatchUpdatePartition")} | {
+    ("s3", name) for name in ("PutObject", "ListObjectsV2", "DeleteObjects")
+}
 QUERY = {("athena", name) for name in ("StartQueryExecution", "GetQueryExecution", "GetQueryResults")}
 
 
@@ -351,13 +379,8 @@ QUERY = {("athena", name) for name in ("StartQueryExecution", "GetQueryExecution
     ("form", "key", "wanted"),
     [
         ("JSON", None, {("s3", "PutObject")}),
-        ("JSON", "inserted_at", {("s3", "PutObject"), ("glue", "CreatePartition")}),
-        (
-            "parquet",
-            "inserted_at",
-            {("glue", "CreatePartition"), ("glue", "BatchUpdatePartition")}
-            | {("s3", name) for name in ("PutObject", "ListObjectsV2", "DeleteObjects")},
-        ),
+        ("JSON", "inserted_at", POINTED),
+        ("parquet", "inserted_at", POINTED),
         ("parquet", None, {("s3", name) for name in ("PutObject", "ListObjectsV2", "CopyObject", "DeleteObjects")}),
     ],
 )
@@ -374,7 +397,7 @@ def test_a_job_calls_what_its_role_is_to_allow_and_nothing_else(stack, run, call
 
 def test_the_other_functions_call_what_their_roles_are_to_allow_and_nothing_else(stack, register, stream, calls):
     stack.table("clicks", form="parquet")
-    register((datetime.now(UTC)).isoformat())
+    register((datetime.now(UTC)).isoformat(), None)
     assert calls == {("glue", name) for name in ("GetTable", "GetPartitions", "BatchCreatePartition")}
     calls.clear()
     generate_events.handler({"time": TICK}, None)

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import house
 import pulumi_aws as aws
 import pytest
 from declared import COLUMNS, daily_sessions, everything, hourly_counts, tidy
@@ -149,9 +150,8 @@ def test_a_changed_column_is_in_the_inputs_of_its_delivery_stream_alone(graph, c
 
 
 def test_old_log_streams_stay_when_columns_change(graph):
-    log = graph.one("LogStream", "analytics_dw-clicks-input-log-stream")
-    assert log.inputs["name"].startswith("schema-")
-    assert log.retain_on_delete
+    [log] = [node for node in graph.all("LogStream") if node.name.startswith("analytics_dw-clicks-input-log-")]
+    assert log.retain_on_delete and "name" not in log.inputs  # one of the same name would be in its way
 
 
 def test_hours_are_registered_for_a_table_and_its_quarantine_and_at_once(graph):
@@ -166,6 +166,15 @@ def test_hours_are_registered_for_a_table_and_its_quarantine_and_at_once(graph):
     now = graph.one("Invocation", "analytics_dw-clicks-partitions-now")
     assert json.loads(now.inputs["input"]) == {"source": "deployment"}
     assert now.inputs["functionName"] == function.outputs["name"]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "ahead"), [("rate(5 minutes)", "12"), ("rate(1 day)", "25"), ("cron(0 9 ? * MON-FRI *)", "73")]
+)
+def test_hours_are_registered_until_the_next_run(schedule, ahead):
+    declared = Warehouse("w").with_streaming_input_table("clicks", COLUMNS, partition_schedule_expression=schedule)
+    function = deployed(arguments={"warehouse": declared}).one("Function")
+    assert function.inputs["environment"]["variables"]["DW_HOURS_AHEAD"] == ahead
 
 
 def test_projected_hours_need_no_registrar():
@@ -189,8 +198,8 @@ def test_a_job_has_the_rights_to_read_what_it_names_and_to_write_its_table(graph
     bucket = graph.one("Bucket", "analytics-dw-data").outputs["arn"]
     assert granted(policy, "ReadData")["Resource"] == [
         f"{bucket}/clicks/*",
-        f"{bucket}/impressions/*",
         f"{bucket}/errors/clicks/format-conversion-failed/*",
+        f"{bucket}/impressions/*",
         f"{bucket}/errors/impressions/format-conversion-failed/*",
         f"{bucket}/aggregates/*",
     ]
@@ -319,14 +328,15 @@ def test_too_many_shards_for_the_default_quota_are_told(caplog):
     assert "600 provisioned shards are needed, 500 are the default" in caplog.text
 
 
-LONGEST = (
-    ("FirehoseDeliveryStream", 64),
-    ("Function", 64),
-    ("Role", 64),
-    ("EventRule", 64),
-    ("Bucket", 63),
-    ("Queue", 80),
-)
+LONGEST = {
+    "FirehoseDeliveryStream": 64,
+    "Function": 64,
+    "Role": 64,
+    "EventRule": 64,
+    "Bucket": 63,
+    "Queue": 80,
+    "RolePolicy": 128,
+}
 
 
 def test_long_names_stay_within_the_limits_and_apart():
@@ -334,9 +344,10 @@ def test_long_names_stay_within_the_limits_and_apart():
     for end in ("a", "b"):
         declared.with_streaming_input_table("clicks_" + "x" * 70 + end, COLUMNS)
     graph = deployed("w" * 40, {"warehouse": declared})
-    for kind, most in LONGEST:
+    for kind, most in LONGEST.items():
         names = [node.physical_name for node in graph.all(kind)]
         assert len(set(names)) == len(names) and max(map(len, names)) <= most
+    assert house.check(graph) == []
 
 
 def test_components_work_alone():
@@ -371,7 +382,7 @@ def test_components_work_alone():
     context = key["Condition"]["StringEquals"]["kms:EncryptionContext:aws:kinesis:arn"]
     assert context == graph.one("Stream").outputs["arn"]
     function = graph.one("Function", "tidy-function").inputs
-    assert (function["timeout"], function["memorySize"], function["handler"]) == (900, 3072, "declared.tidy")
+    assert (function["timeout"], function["memorySize"], function["handler"]) == (900, 3008, "declared.tidy")
     assert not graph.all("MetricAlarm")  # no topic was given
 
 

@@ -233,6 +233,38 @@ def test_a_table_named_as_the_staging_of_another():
     assert "'staging_run' is taken on AWS" in said
 
 
+def test_a_table_named_as_the_staging_of_one_that_comes_later():
+    def program():
+        warehouse = ServerlessDataWarehouse("analytics_dw", {}).with_table("sums_staging", {"count": "int"})
+        with pytest.raises(DeclarationError, match="'sums_staging' is taken on AWS"):
+            warehouse.with_batch_input_table("sums", {"count": "int"}, hourly_counts, "rate(1 hour)")
+
+    assert len(deploy(program).all("CatalogTable")) == 1
+
+
+def test_a_table_whose_quarantine_would_have_too_long_a_name():
+    declared = Warehouse("w").with_streaming_input_table("c" * 250, COLUMNS)
+    said = refusal(lambda: ServerlessDataWarehouse("analytics_dw", {"warehouse": declared}))
+    assert "261 characters" in said and "255" in said
+
+
+def test_a_job_that_names_more_tables_than_a_policy_can():
+    declared = Warehouse("w")
+    names = [f"clicks_of_region_{number}" for number in range(30)]
+    for name in names:
+        declared.with_streaming_input_table(name, COLUMNS)
+    declared.with_batch_input_table("sums", {"count": "int"}, hourly_counts, "rate(1 hour)", reads=names)
+    said = refusal(lambda: ServerlessDataWarehouse("analytics_dw", {"warehouse": declared}))
+    assert "30 tables in reads" in said and "IAM takes 10240" in said and "leave reads out" in said
+
+
+@pytest.mark.parametrize("schedule", ["cron(0 0 1 * ? *)", "cron(0 0 1 1 ? 2199)", "rate(30 days)"])
+def test_hours_that_would_be_registered_too_late(schedule):
+    declared = Warehouse("w").with_streaming_input_table("clicks", COLUMNS, partition_schedule_expression=schedule)
+    said = refusal(lambda: ServerlessDataWarehouse("analytics_dw", {"warehouse": declared}))
+    assert schedule in said and "336 ahead" in said and "due more often" in said
+
+
 def test_a_name_that_no_bucket_can_have():
     assert "at most 40" in refusal(lambda: ServerlessDataWarehouse("w" * 41, {}))
     assert "Try 'analytics_dw'" in refusal(lambda: ServerlessDataWarehouse("Analytics-DW", {}))

@@ -7,8 +7,9 @@ import pulumi
 
 from datawarehouse.aws.arguments import checked_arguments
 from datawarehouse.aws.lambda_cron import LambdaCronJob
+from datawarehouse.aws.naming import QUEUE_MAX, WORKGROUP_MAX
 from datawarehouse.aws.packaging import entry, job_code
-from datawarehouse.aws.policies import JobRights, Place, batch_job
+from datawarehouse.aws.policies import JobRights, Place, batch_job, dead_letters, document, function_logs
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.definition.tables import BatchInputTable
 
@@ -72,6 +73,33 @@ class BatchInputJob(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({"function_name": self.cron.function.name})
+
+
+POLICY_CHARACTERS_MAX = 10_240
+"""IAM user guide, "IAM and AWS STS quotas": of all inline policies of a role, without white space."""
+
+
+def job_policy_characters(
+    warehouse: str, table: BatchInputTable, readable: tuple[tuple[str, ...], tuple[str, ...]] | None
+) -> int:
+    """At most so many characters has the policy of a table's job, whatever names its resources get."""
+    place = Place("aws-us-gov", "ap-southeast-99", "1" * 12)
+    longest = {"bucket": "b" * 63, "queue": "q" * QUEUE_MAX, "log": "l" * (len(warehouse) + len(table.name) + 40)}
+    rights = JobRights(
+        place,
+        warehouse + "_" * 40,
+        table.name,
+        readable[0] if readable else None,
+        readable[1] if readable else (),
+        longest["bucket"],
+        longest["bucket"],
+        "w" * WORKGROUP_MAX,
+        bool(table.partition_keys),
+        table.data_format == "parquet",
+    )
+    arn = f"arn:{place.partition}:service:{place.region}:{place.account}:"
+    all_statements = [*function_logs(arn + longest["log"]), *dead_letters(arn + longest["queue"]), *batch_job(rights)]
+    return len(document(all_statements).replace(" ", ""))
 
 
 def _rights(given: Mapping[str, Any], table: BatchInputTable) -> pulumi.Output[JobRights]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from datawarehouse.definition.storage import STORAGE
+from datawarehouse.definition.storage import ERROR_DOCUMENTS, STORAGE, Storage
 from datawarehouse.definition.tables import QUARANTINE_SUFFIX, BatchInputTable, StreamingInputTable, Table
 
 ERRORS_FOLDER = "errors"
@@ -44,12 +44,12 @@ class GlueTable:
     columns: Mapping[str, str]
     keys: Mapping[str, str]
     folder: str
-    data_format: str
+    storage: Storage
     in_results: bool = False
 
     def arguments(self, location: Any, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The arguments of the resource. location: an s3:// address, as `folder` in its bucket, or an output of one."""
-        storage = STORAGE[self.data_format]
+        storage = self.storage
         return {
             "name": self.name,
             "table_type": "EXTERNAL_TABLE",
@@ -75,7 +75,7 @@ def table_of(table: Table) -> GlueTable:
         {column.name: str(column.type) for column in table.columns},
         {key.name: str(key.type) for key in table.partition_keys},
         f"{table.name}/",
-        table.data_format,
+        STORAGE[table.data_format],
     )
 
 
@@ -86,7 +86,7 @@ def quarantine_of(table: StreamingInputTable) -> GlueTable:
         ERROR_DOCUMENT,
         {table.partition_key_name: "string"},
         f"{ERRORS_FOLDER}/{table.name}/{CONVERSION_FAILED}/",
-        "JSON",
+        ERROR_DOCUMENTS,
     )
 
 
@@ -99,7 +99,7 @@ def staging_of(table: BatchInputTable) -> GlueTable | None:
         name=table.name + STAGING_SUFFIX,
         keys={RUN_KEY: "string"},
         folder=f"{STAGING_FOLDER}/{table.name}/",
-        data_format="JSON",
+        storage=STORAGE["JSON"],
         in_results=True,
     )
 
@@ -113,11 +113,19 @@ def staging_parameters(location: str) -> dict[str, str]:
     }
 
 
-def readable(tables: Sequence[Table]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(Glue tables, folders) that hold what these tables have, quarantines included."""
-    found = [table_of(table) for table in tables]
-    found += [quarantine_of(table) for table in tables if isinstance(table, StreamingInputTable)]
-    return tuple(each.name for each in found), tuple(each.folder for each in found)
+def glue_tables_of(table: Table) -> list[GlueTable]:
+    """All Glue tables of a declared table, its own first."""
+    found = [table_of(table)]
+    if isinstance(table, StreamingInputTable):
+        found.append(quarantine_of(table))
+    elif isinstance(table, BatchInputTable) and (staging := staging_of(table)):
+        found.append(staging)
+    return found
+
+
+def readable_of(table: Table) -> list[GlueTable]:
+    """The Glue tables that queries of a declared table read: its own and its quarantine."""
+    return [each for each in glue_tables_of(table) if not each.in_results]
 
 
 def _columns(types: Mapping[str, str]) -> list[dict[str, str]]:

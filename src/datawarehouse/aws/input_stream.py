@@ -17,7 +17,7 @@ import pulumi_aws as aws
 
 from datawarehouse.aws.alarms import add_alarm, delivery_alarms, stream_alarms
 from datawarehouse.aws.arguments import LOG_RETENTION_DAYS, checked_arguments, checked_choice, checked_number
-from datawarehouse.aws.naming import FIREHOSE_MAX, ROLE_MAX, STREAM_MAX, short_name
+from datawarehouse.aws.naming import FIREHOSE_MAX, POLICY_MAX, ROLE_MAX, STREAM_MAX, short_name
 from datawarehouse.aws.policies import Place, delivery, document, firehose_trust
 from datawarehouse.definition.tables import checked_columns
 from datawarehouse.definition.warehouse import SHARD_COUNT_MAX
@@ -112,7 +112,8 @@ class InputStream(pulumi.ComponentResource):
 
         Firehose keeps the schema that it has looked up until its own configuration changes (terraform-provider-aws,
         issues 5906 and 39593), and the provider exports no version of a Glue table. So the columns are in the name of
-        the log stream: other columns are another name, and with it an update of the delivery stream.
+        the log stream: other columns are another stream, and with it an update of the delivery stream. The old one
+        stays, so a name must not come again when the columns do: Pulumi adds what is random.
         """
         group = aws.cloudwatch.LogGroup(
             f"{self._name}-log",
@@ -121,8 +122,7 @@ class InputStream(pulumi.ComponentResource):
             opts=self._child,
         )
         stream = aws.cloudwatch.LogStream(
-            f"{self._name}-log-stream",
-            name=f"schema-{schema_digest(given['columns'])}",
+            f"{self._name}-log-{schema_digest(given['columns'])}",
             log_group_name=group.name,
             region=self._region,
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
@@ -142,6 +142,7 @@ class InputStream(pulumi.ComponentResource):
         )
         policy = aws.iam.RolePolicy(
             f"{logical}-policy",
+            name=short_name(f"{logical}-policy", POLICY_MAX),
             role=role.name,
             policy=pulumi.Output.all(
                 self.input_stream.arn,

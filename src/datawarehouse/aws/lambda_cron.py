@@ -14,7 +14,15 @@ import pulumi_aws as aws
 
 from datawarehouse.aws.alarms import DEAD_LETTER_ALARM, FUNCTION_ALARM, add_alarm
 from datawarehouse.aws.arguments import LOG_RETENTION_DAYS, checked_arguments, checked_choice, checked_number
-from datawarehouse.aws.naming import FUNCTION_MAX, QUEUE_MAX, ROLE_MAX, RULE_MAX, short_name
+from datawarehouse.aws.naming import (
+    FUNCTION_MAX,
+    POLICY_MAX,
+    QUEUE_MAX,
+    ROLE_MAX,
+    RULE_MAX,
+    STATEMENT_MAX,
+    short_name,
+)
 from datawarehouse.aws.packaging import ARCHITECTURE, RUNTIME, Code, handler_code
 from datawarehouse.aws.policies import (
     Statement,
@@ -28,7 +36,8 @@ from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.errors import DeclarationError
 
 TIMEOUT_SECONDS = 900
-MEMORY_MB = 3072
+MEMORY_MB = 3008
+"""The most that a new account is allowed."""
 RETRIES = 2
 EVENT_AGE_SECONDS = 21_600
 """Six hours, the longest that Lambda keeps an event for a retry (Lambda API, PutFunctionEventInvokeConfig)."""
@@ -43,7 +52,7 @@ class LambdaCronJobArgs(TypedDict):
     that module goes along, and the modules beside it that it imports. Or code and handler: files and the function in
     them. environment: variables, at most 4 KB in all. policy_statements: what the function may do, as IAM statements.
     policy_arns_to_attach: managed policies. timeout_seconds: 1 to 900 (default). memory_mb: 128 to 10240 (default:
-    3072). retries: 0 to 2 (default). alarm_topic_arn: the SNS topic that alarms go to (default: no alarms).
+    3008). retries: 0 to 2 (default). alarm_topic_arn: the SNS topic that alarms go to (default: no alarms).
     log_retention_days: default 30. region: default is the provider's.
     """
 
@@ -110,6 +119,7 @@ class LambdaCronJob(pulumi.ComponentResource):
         )
         rights = aws.iam.RolePolicy(
             f"{name}-policy",
+            name=short_name(f"{name}-policy", POLICY_MAX),
             role=self.role.name,
             policy=pulumi.Output.all(log.arn, self.dead_letter_queue.arn, given["policy_statements"]).apply(
                 lambda found: document([*function_logs(found[0]), *dead_letters(found[1]), *found[2]])
@@ -167,6 +177,7 @@ class LambdaCronJob(pulumi.ComponentResource):
         )
         permission = aws.lambda_.Permission(
             f"{name}-permission",
+            statement_id=short_name(f"{name}-permission", STATEMENT_MAX),
             action="lambda:InvokeFunction",
             function=self.function.name,
             principal="events.amazonaws.com",

@@ -21,6 +21,8 @@ QUEUE_MAX = 80
 STREAM_MAX = 128
 WORKGROUP_MAX = 128
 ALARM_MAX = 255
+POLICY_MAX = 128
+STATEMENT_MAX = 100
 """The longest names, in characters; API references of the services."""
 
 

@@ -15,13 +15,14 @@ from datawarehouse.aws.arguments import checked_arguments, checked_number
 from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.packaging import library
 from datawarehouse.aws.policies import Place, registrar
+from datawarehouse.aws.schedules import longest_gap_hours
 from datawarehouse.definition.partition import start_of
-from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.errors import BadRequest, DeclarationError
 
 HOURS_AHEAD = 12
+HOURS_AHEAD_MAX = 336
 MEMORY_MB = 256
-TIMEOUT_SECONDS = 300
+TIMEOUT_SECONDS = 900
 
 
 class HourlyPartitionRegistrarArgs(TypedDict):
@@ -29,8 +30,8 @@ class HourlyPartitionRegistrarArgs(TypedDict):
 
     database_arn, database_name: the Glue database. table_names: its tables whose hours are registered, each with one
     string partition key and with hours in folders YYYY/MM/DD/HH/ below its location. schedule_expression: how often
-    (default: "rate(1 hour)"). hours_ahead: 1 to 168 (default: 12). alarm_topic_arn, log_retention_days, region: as of
-    a LambdaCronJob.
+    (default: "rate(1 hour)"). hours_ahead: 1 to 336 (default: 12, or more if the next run comes later).
+    alarm_topic_arn, log_retention_days, region: as of a LambdaCronJob.
     """
 
     database_arn: pulumi.Input[str]
@@ -57,8 +58,7 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
         component = f"HourlyPartitionRegistrar {name!r}"
         given = checked_arguments(component, args, HourlyPartitionRegistrarArgs)
         schedule = given.get("schedule_expression", "rate(1 hour)")
-        parse_schedule(schedule)
-        ahead = checked_number(component, "hours_ahead", given.get("hours_ahead", HOURS_AHEAD), 1, 168, "a week")
+        ahead = checked_hours_ahead(component, schedule, given.get("hours_ahead"))
         super().__init__("datawarehouse:index:HourlyPartitionRegistrar", name, {}, opts)
         code = library("register_partitions.handler")
         tables = pulumi.Output.all(*given["table_names"])
@@ -87,10 +87,26 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
             f"{name}-now",
             function_name=self.cron.function.name,
             input=json.dumps({"source": "deployment"}),
+            triggers={"tables": tables.apply(",".join)},
             region=given.get("region"),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({"function_name": self.cron.function.name})
+
+
+def checked_hours_ahead(component: str, schedule: str, given: int | None = None) -> int:
+    """How many hours a run registers ahead: 12, or more if the next run comes later; else DeclarationError."""
+    gap = longest_gap_hours(schedule)
+    default = min(max(HOURS_AHEAD, gap + 1), HOURS_AHEAD_MAX)
+    ahead = checked_number(
+        component, "hours_ahead", default if given is None else given, 1, HOURS_AHEAD_MAX, "two weeks"
+    )
+    if ahead <= gap:
+        raise DeclarationError(
+            f"{component}: hours are registered {ahead} ahead, but {schedule!r} can be due {gap} hours after it was; "
+            "new events would not be seen until then. Give a schedule that is due more often."
+        )
+    return ahead
 
 
 def projected_hours(

@@ -207,7 +207,11 @@ def batch_job(rights: JobRights) -> list[Statement]:
             ],
             place.workgroup(rights.workgroup),
         ),
-        allow("ReadDatabases", ["glue:GetDatabase"], [*place.glue(rights.database, []), place.default_database()]),
+        allow(
+            "ReadDatabases",
+            ["glue:GetDatabase", "glue:GetDatabases"],
+            [*place.glue(rights.database, []), place.default_database()],
+        ),
         allow("ReadTables", READ_TABLE, place.glue(rights.database, read)),
         allow("Buckets", READ_BUCKET, [data, aside]),
         allow("Uploads", ["s3:ListBucketMultipartUploads"], [data, aside] if unloads_here else aside),
@@ -219,7 +223,7 @@ def batch_job(rights: JobRights) -> list[Statement]:
         ),
         allow(
             "WriteData",
-            [*writes, *(["s3:DeleteObject"] if rights.is_parquet else [])],
+            [*writes, *(["s3:DeleteObject"] if rights.is_parquet or rights.is_partitioned else [])],
             place.objects(rights.data_bucket, f"{table}/"),
         ),
     ]
@@ -227,7 +231,7 @@ def batch_job(rights: JobRights) -> list[Statement]:
         staging = place.objects(rights.results_bucket, f"staging/{table}/")
         statements.append(allow("Staging", ["s3:GetObject", "s3:PutObject"], staging))
     if rights.is_partitioned:
-        actions = ["glue:CreatePartition", *(["glue:BatchUpdatePartition"] if rights.is_parquet else [])]
+        actions = ["glue:CreatePartition", "glue:BatchUpdatePartition"]
         statements.append(allow("WritePartitions", actions, place.glue(rights.database, [table])))
     return statements
 

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from datawarehouse.aws.arguments import checked_arguments
-from datawarehouse.aws.naming import ROLE_MAX, short_name
+from datawarehouse.aws.naming import POLICY_MAX, ROLE_MAX, short_name
 from datawarehouse.aws.policies import Place, document, reader, reader_trust
 from datawarehouse.aws.workgroups import READERS
 from datawarehouse.errors import DeclarationError
@@ -53,6 +53,7 @@ class ReaderRole(pulumi.ComponentResource):
         )
         aws.iam.RolePolicy(
             f"{name}-policy",
+            name=short_name(f"{name}-policy", POLICY_MAX),
             role=self.role.name,
             policy=pulumi.Output.all(
                 given["database_arn"],

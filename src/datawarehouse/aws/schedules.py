@@ -8,12 +8,16 @@ job that waits for completeness runs so many minutes after the hour.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from datawarehouse.definition.schedule import Rate, parse_schedule
 from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable, Table
 from datawarehouse.errors import DeclarationError
 
 EACH_MINUTE = "rate(1 minute)"
+_START = datetime(2027, 1, 1, tzinfo=UTC)
+_TICKS_MAX = 1000
+_NEVER_HOURS = 366 * 24
 DELIVERY_MINUTES = 5
 """For a buffer to be converted and written, once it is full."""
 JOB_MINUTES = 15
@@ -30,6 +34,20 @@ def flush_seconds(table: StreamingInputTable, is_dev: bool) -> int:
 def dev_schedule(expression: str, is_dev: bool) -> str:
     """In development a rate is one minute; instants that a cron expression names stay."""
     return EACH_MINUTE if is_dev and isinstance(parse_schedule(expression), Rate) else expression
+
+
+def longest_gap_hours(expression: str) -> int:
+    """The longest time between two ticks, rounded up; of a cron expression, as far as its next year or 1,000 ticks."""
+    schedule = parse_schedule(expression)
+    if isinstance(schedule, Rate):
+        return -(-int(schedule.interval.total_seconds()) // 3600)
+    before, gap = _START, timedelta(0)
+    for _ in range(_TICKS_MAX):
+        tick = schedule.next_after(before)
+        if tick is None or tick > _START + timedelta(days=366):
+            return max(-(-int(gap.total_seconds()) // 3600), _NEVER_HOURS if gap == timedelta(0) else 0)
+        gap, before = max(gap, tick - before), tick
+    return -(-int(gap.total_seconds()) // 3600)
 
 
 def job_schedule(table: BatchInputTable, get_table: Callable[[str], Table], is_dev: bool) -> str:

@@ -16,14 +16,15 @@ import pulumi
 import pulumi_aws as aws
 
 from datawarehouse.aws.arguments import LOG_RETENTION_DAYS, checked_arguments, checked_choice, checked_number
-from datawarehouse.aws.batch_job import BatchInputJob
+from datawarehouse.aws.batch_job import POLICY_CHARACTERS_MAX, BatchInputJob, job_policy_characters
 from datawarehouse.aws.buckets import PrivateBucket
 from datawarehouse.aws.capacity import need_of, quotas_to_raise
 from datawarehouse.aws.glue_tables import (
     RUN_KEY,
     GlueTable,
+    glue_tables_of,
     quarantine_of,
-    readable,
+    readable_of,
     staging_of,
     staging_parameters,
     table_of,
@@ -31,7 +32,12 @@ from datawarehouse.aws.glue_tables import (
 from datawarehouse.aws.input_stream import RETENTION_HOURS, InputStream
 from datawarehouse.aws.naming import database_name, hyphenated
 from datawarehouse.aws.packaging import job_code
-from datawarehouse.aws.partitions import HourlyPartitionRegistrar, checked_first_hour, projected_hours
+from datawarehouse.aws.partitions import (
+    HourlyPartitionRegistrar,
+    checked_first_hour,
+    checked_hours_ahead,
+    projected_hours,
+)
 from datawarehouse.aws.readers import ReaderRole, checked_accounts
 from datawarehouse.aws.schedules import dev_schedule, flush_seconds, job_schedule
 from datawarehouse.aws.workgroups import (
@@ -42,11 +48,11 @@ from datawarehouse.aws.workgroups import (
     READERS,
     Workgroups,
 )
-from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable, Table
+from datawarehouse.definition.tables import NAME_CHARACTERS_MAX, BatchInputTable, StreamingInputTable, Table
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import DeclarationError, UnknownName
 
-NAME_CHARACTERS_MAX = 40
+WAREHOUSE_CHARACTERS_MAX = 40
 """So that the names of its buckets fit into the 63 characters that S3 allows."""
 RESULTS_DAYS = 7
 LOG_DAYS = 30
@@ -192,26 +198,43 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         """That AWS can have this table; raises DeclarationError."""
         if isinstance(table, BatchInputTable):
             job_schedule(table, declared.get_table, self._given["is_dev"])
-            job_code(f"Table {table.name!r}", table.job, "run_job.handler")
-        staging = staging_of(table) if isinstance(table, BatchInputTable) else None
-        names = [each.name for each in declared.tables()]
-        if staging and staging.name in names:
+            self._check_job(table, declared)
+        longest = max(len(each.name) for each in glue_tables_of(table))
+        if longest > NAME_CHARACTERS_MAX:
             raise DeclarationError(
-                f"The table name {staging.name!r} is taken on AWS: through a table of that name the rows of "
-                f"{table.name!r} become Parquet. Choose another name."
+                f"Table {table.name!r}: on AWS its quarantine or staging table has a name of {longest} characters; "
+                f"Glue takes {NAME_CHARACTERS_MAX}. Choose a shorter name."
             )
-        if staging and any(column.name in staging.keys for column in table.columns):
+        taken = {each.name: other.name for other in declared.tables() for each in glue_tables_of(other)[1:]}
+        for name in declared.list_tables():
+            if name in taken:
+                raise DeclarationError(
+                    f"The table name {name!r} is taken on AWS: through a table of that name the rows of "
+                    f"{taken[name]!r} become Parquet. Choose another name."
+                )
+        if isinstance(table, StreamingInputTable):
+            schedule = table.partition_schedule_expression
+            checked_hours_ahead(f"Table {table.name!r}", schedule)
+            if "partition_projection_start" in self._given and schedule != HOURLY:
+                raise DeclarationError(
+                    f"Table {table.name!r}: partition_schedule_expression is {schedule!r}, but with "
+                    "partition_projection_start no partition is ever registered. Leave one of the two out."
+                )
+
+    def _check_job(self, table: BatchInputTable, declared: Warehouse) -> None:
+        job_code(f"Table {table.name!r}", table.job, "run_job.handler")
+        if staging_of(table) and any(column.name == RUN_KEY for column in table.columns):
             raise DeclarationError(
                 f"Table {table.name!r}: the column name {RUN_KEY!r} is taken on AWS, for the runs whose rows become "
                 "Parquet. Choose another name."
             )
-        if "partition_projection_start" in self._given and isinstance(table, StreamingInputTable):
-            given = table.partition_schedule_expression
-            if given != HOURLY:
-                raise DeclarationError(
-                    f"Table {table.name!r}: partition_schedule_expression is {given!r}, but with "
-                    "partition_projection_start no partition is ever registered. Leave one of the two out."
-                )
+        characters = job_policy_characters(self._declared.name, table, _readable(table, declared))
+        if characters > POLICY_CHARACTERS_MAX:
+            raise DeclarationError(
+                f"Table {table.name!r}: with {len(table.reads)} tables in reads, the policy of its job has about "
+                f"{characters} characters; IAM takes {POLICY_CHARACTERS_MAX} (a role's inline policies). Name fewer "
+                "tables, or leave reads out: the job may then read all of the warehouse."
+            )
 
     def _create_stores(self) -> None:
         name, is_dev = self._name, self._given["is_dev"]
@@ -338,8 +361,8 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         if staging := staging_of(table):
             parameters = self._location(staging).apply(staging_parameters)
             self._glue_table(staging, parameters)
-        names, folders = readable([declared.get_table(name) for name in table.reads])
-        reads: Any = {"reads": names, "folders": folders} if table.reads else {}
+        readable = _readable(table, declared)
+        reads: Any = {"reads": readable[0], "folders": readable[1]} if readable else {}
         BatchInputJob(
             f"{self._name}-{table.name}-job",
             {
@@ -395,6 +418,12 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         return found
 
 
+def _readable(table: BatchInputTable, declared: Warehouse) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """(Glue tables, folders) that a job may read; None for all of the database."""
+    found = [each for name in table.reads for each in readable_of(declared.get_table(name))]
+    return (tuple(each.name for each in found), tuple(each.folder for each in found)) if found else None
+
+
 def _expiring(table: Table) -> dict[str, int]:
     """After how many days the files of a table go, by folder."""
     days = getattr(table, "retention_days", None)
@@ -408,10 +437,10 @@ def _checked(name: str, args: ServerlessDataWarehouseArgs) -> dict[str, Any]:
     """The arguments, with their defaults."""
     component = f"ServerlessDataWarehouse {name!r}"
     given = checked_arguments(component, args, ServerlessDataWarehouseArgs)
-    if len(name) > NAME_CHARACTERS_MAX:
+    if len(name) > WAREHOUSE_CHARACTERS_MAX:
         raise DeclarationError(
-            f"{component}: the name has {len(name)} characters; on AWS it has at most {NAME_CHARACTERS_MAX}, so that "
-            "the names of its buckets fit into 63."
+            f"{component}: the name has {len(name)} characters; on AWS it has at most {WAREHOUSE_CHARACTERS_MAX}, so "
+            "that the names of its buckets fit into 63."
         )
     if "warehouse" in given and not isinstance(given["warehouse"], Warehouse):
         raise DeclarationError(f"{component}: warehouse is {given['warehouse']!r}; valid is a datawarehouse.Warehouse.")

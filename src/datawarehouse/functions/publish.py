@@ -1,13 +1,17 @@
 """Puts the rows of a run where their table's readers find them, hour by hour.
 
-    JSON table           1. PUT the hour's one object, whole.       2. Register the hour if it is not there.
-    Parquet, hours as    1. Stage the rows as JSON lines.           2. UNLOAD them as Parquet into a folder of the run's
-    partitions              own inside the hour's.                  3. Point the partition there.
-                         4. Delete what older runs left, an hour after it was written: a query may still read it.
-    Parquet, without     1. and 2. as above, into the results.      3. Copy the objects into the hour's folder.
-    partitions           4. Delete all others in it.
+Hours as partitions
+    1. Write the rows into a folder of the run's own inside the hour's: JSON lines as they are; Parquet by staging JSON
+       lines and letting Athena UNLOAD them.
+    2. Point the partition there. Here the run becomes visible.
+    3. Delete what older runs left, an hour after it was written: a query may still read it.
 
-Step 3 is where a run becomes visible. What fails before it leaves the table as it was; the run can be repeated.
+Tables without partitions
+    JSON: PUT the hour's one object, whole, in place of the old one.
+    Parquet: 1. Stage and UNLOAD into the results. 2. Copy the objects into the hour's folder; here the run becomes
+    visible. 3. Delete those of all other runs there, but for a later one's: of runs that overlap the latest remains.
+
+What fails before a run is visible leaves the table as it was; the run can be repeated.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from typing import IO, Any
 
 from datawarehouse.errors import DataWarehouseError
 from datawarehouse.functions.athena import Athena
-from datawarehouse.functions.tables import GlueTable, create, point_to, read_table
+from datawarehouse.functions.tables import GlueTable, point_to, read_table
 
 STAGING_SUFFIX = "_staging"
 _STALE = timedelta(hours=1)
@@ -47,15 +51,11 @@ class Publisher:
 
     def publish(self, hours: Mapping[str, HourRows]) -> None:
         """Replace the rows of hours, by partition value."""
-        if self.table.is_json:
+        if self.table.is_json and not self.table.partition_key:
             for partition, rows in hours.items():
-                folder = self.table.folder(partition)
-                self._put(f"{folder}rows.json", rows)
-                if self.table.partition_key:
-                    create(self.glue, self.table, partition, folder)
+                self._put(f"{self.table.folder(partition)}rows.json", rows)
             return
-        staging = read_table(self.glue, self.table.database, f"{self.table.name}{STAGING_SUFFIX}")
-        targets = {partition: self._unloaded(staging, partition, rows) for partition, rows in hours.items()}
+        targets = {partition: self._written(partition, rows) for partition, rows in hours.items()}
         for partition, target in targets.items():
             if self.table.partition_key:
                 point_to(self.glue, self.table, partition, target)
@@ -63,12 +63,15 @@ class Publisher:
             else:
                 self._replace(partition, target)
 
-    def _unloaded(self, staging: GlueTable, partition: str, rows: HourRows) -> str:
-        """The folder that has the rows as Parquet, and nothing else."""
-        run = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    def _written(self, partition: str, rows: HourRows) -> str:
+        """A folder of the run's own that has the rows, and nothing else."""
+        run = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"  # later runs have greater names
         home = self.table.folder(partition) if self.table.partition_key else f"{self.results}/unload/{self.table.name}/"
         target = f"{home}{run}/"
-        if rows.count:
+        if rows.count and self.table.is_json:
+            self._put(f"{target}rows.json", rows)
+        elif rows.count:
+            staging = read_table(self.glue, self.table.database, f"{self.table.name}{STAGING_SUFFIX}")
             self._put(f"{staging.location}{run}/rows.json", rows)
             names = ", ".join(f'"{column.name}"' for column in self.table.columns)
             self.athena.run(
@@ -92,12 +95,14 @@ class Publisher:
         bucket, folder = split_url(self.table.folder(partition))
         source, _ = split_url(target)
         run = target.rstrip("/").rpartition("/")[2]
-        made = set()
         for number, (key, _) in enumerate(self._objects(target)):
             name = f"{folder}{run}-{number}.parquet"
             self.s3.copy_object(Bucket=bucket, Key=name, CopySource={"Bucket": source, "Key": key})
-            made.add(name)
-        self._delete(key for key, _ in self._objects(self.table.folder(partition)) if key not in made)
+        found = {
+            key: key.removeprefix(folder).rpartition("-")[0] for key, _ in self._objects(f"s3://{bucket}/{folder}")
+        }
+        latest = max([run, *found.values()])
+        self._delete(key for key, each in found.items() if each != latest)
 
     def _objects(self, url: str) -> Iterator[tuple[str, datetime]]:
         """The keys below a URL, each with when it was written."""

@@ -1,10 +1,8 @@
 """Registers the hours of tables as partitions before their first event comes. A Lambda function's handler.
 
-For each table:
-1. List what is registered in the last 48 hours. Register each hour that is missing, from the first one of these to
-   DW_HOURS_AHEAD hours from now: holes heal.
-2. If nothing is, list all since the table was made, and go on from the hour after the last one, or from the hour in
-   which the table was made: an outage of any length is made up for.
+For each table each hour is registered that is not, from the one in which the table was made to DW_HOURS_AHEAD hours
+from now. So whatever was missed is made up for: a failed call, a month without runs. A table that was made anew over
+older data gets its hours when the event says since when, `"from": "2026/11/01/00"`.
 
 Older hours come first, and a call that fails keeps none of the others from being made. Hours are registered without a
 look at the data: an hour without any costs nothing.
@@ -22,9 +20,8 @@ from datawarehouse.errors import DataWarehouseError
 from datawarehouse.functions.clients import ClientError, client, error_code
 from datawarehouse.functions.instant import scheduled_ms
 from datawarehouse.functions.logs import log
-from datawarehouse.functions.tables import GlueTable, read_table, register, registered_since
+from datawarehouse.functions.tables import GlueTable, read_table, register, registered
 
-HOURS_BACK = 48
 _NEW_ROLE_S = 60.0  # IAM user guide, "Changes that I make are not always immediately visible"
 _RETRY_S = 2.0
 
@@ -36,24 +33,24 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, int]:
     access_by = time.monotonic() + (_NEW_ROLE_S if at_deployment else 0.0)
     database, glue = os.environ["DW_DATABASE"], client("glue")
     last = partition_of(now_ms + int(os.environ.get("DW_HOURS_AHEAD", "12")) * HOUR_MS)
-    registered: dict[str, int] = {}
+    added: dict[str, int] = {}
     failures: list[Exception] = []
     for name in os.environ["DW_TABLES"].split(","):
         try:
-            registered[name] = _register(glue, database, name, now_ms, last, access_by)
+            added[name] = _register(glue, database, name, event.get("from"), last, access_by)
         except (ClientError, DataWarehouseError) as error:
             log("hours could not be registered", table=name, error=error)
             failures.append(error)
     if failures:
         raise failures[0]
-    return registered
+    return added
 
 
-def _register(glue: Any, database: str, name: str, now_ms: int, last: str, access_by: float) -> int:
+def _register(glue: Any, database: str, name: str, since: str | None, last: str, access_by: float) -> int:
     while True:
         try:
             table = read_table(glue, database, name)
-            missing = missing_hours(glue, table, now_ms, last)
+            missing = missing_hours(glue, table, since, last)
             register(glue, table, missing)
             log("registered hours", table=name, hours=len(missing), first=min(missing, default=None), last=last)
             return len(missing)
@@ -63,15 +60,9 @@ def _register(glue: Any, database: str, name: str, now_ms: int, last: str, acces
             time.sleep(_RETRY_S)
 
 
-def missing_hours(glue: Any, table: GlueTable, now_ms: int, last: str) -> list[str]:
-    """The hours to register, up to `last`, the oldest first."""
-    since = partition_of(now_ms - HOURS_BACK * HOUR_MS)
-    found = registered_since(glue, table, since)
-    if found:
-        first = start_ms(min(found))
-    else:
-        created = partition_of(int(table.created.timestamp() * 1000))
-        earlier = max(registered_since(glue, table, created), default=None)
-        first = start_ms(created) if earlier is None else start_ms(earlier) + HOUR_MS
+def missing_hours(glue: Any, table: GlueTable, since: str | None, last: str) -> list[str]:
+    """The hours to register, from `since` or the making of the table up to `last`, the oldest first."""
+    first = start_ms(since or partition_of(int(table.created.timestamp() * 1000)))
+    found = registered(glue, table)
     hours = map(partition_of, range(first, start_ms(last) + 1, HOUR_MS))
     return [hour for hour in hours if hour not in found]

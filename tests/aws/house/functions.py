@@ -17,6 +17,9 @@ ENVIRONMENT_BYTES_MAX = 4096
 _RESERVED = re.compile(r"AWS_|_HANDLER$|_X_AMZN|LAMBDA_|PYTHONPATH$|TZ$")
 
 
+MEMORY_MB_MAX = 3008  # of new accounts; others may have 10,240
+
+
 def function_rule(node: Node, world: World) -> Errors:
     """One runtime and processor for all; a log that ends; what failed is kept. Developer guide, "Lambda quotas"."""
     if node.kind != "Function":
@@ -28,8 +31,8 @@ def function_rule(node: Node, world: World) -> Errors:
         yield f"architectures are {inputs.get('architectures')!r}, not arm64"
     if not number_in(inputs.get("timeout"), 1, 900):
         yield f"timeout is {inputs.get('timeout')!r}, not 1 to 900 s"
-    if not number_in(inputs.get("memorySize"), 128, 10_240):
-        yield f"memorySize is {inputs.get('memorySize')!r}, not 128 to 10240 MB"
+    if not number_in(inputs.get("memorySize"), 128, MEMORY_MB_MAX):
+        yield f"memorySize is {inputs.get('memorySize')!r}, not 128 to {MEMORY_MB_MAX} MB"
     if inputs.get("packageType", "Zip") != "Zip":
         yield f"packageType is {inputs.get('packageType')!r}"
     if get(inputs, "loggingConfig.logGroup") is None:
@@ -119,6 +122,9 @@ def invoke_config_rule(node: Node, world: World) -> Errors:
         yield "failures go nowhere: no queue or topic of this stack as on-failure destination"
 
 
+STATEMENT_CHARACTERS_MAX = 100  # AddPermission, StatementId
+
+
 def permission_rule(node: Node, world: World) -> Errors:
     """EventBridge user guide, "Using resource-based policies": a rule calls a function if a permission says so."""
     if node.kind != "Permission":
@@ -127,6 +133,8 @@ def permission_rule(node: Node, world: World) -> Errors:
         yield f"action is {node.inputs.get('action')!r}, not lambda:InvokeFunction"
     if node.inputs.get("principal") != "events.amazonaws.com":
         yield f"principal is {node.inputs.get('principal')!r}, not events.amazonaws.com"
+    if len(str(node.outputs.get("statementId", ""))) > STATEMENT_CHARACTERS_MAX:
+        yield f"statementId {node.outputs['statementId']!r} has more than {STATEMENT_CHARACTERS_MAX} characters"
     source = world.at(node.inputs.get("sourceArn"))
     function = world.named("Function", node.inputs.get("function"))
     if source is None or source.kind != "EventRule":

@@ -68,11 +68,10 @@ def _job_pairs(given: dict[str, str], world: World) -> set[tuple[str, str]]:
     data = files.partition("/")[0]
     wanted |= {(f"s3:{action}", data) for action in ("GetBucketLocation", "ListBucket")}
     wanted |= {("s3:PutObject", files), ("s3:GetObject", files)}
-    actions: tuple[str, ...] = ()
-    is_parquet = get(table.inputs, "parameters.classification") == "parquet"
-    if table.inputs.get("partitionKeys"):
-        actions = ("CreatePartition", "BatchUpdatePartition") if is_parquet else ("BatchCreatePartition",)
-    if is_parquet:
+    actions = ("CreatePartition", "BatchUpdatePartition") if table.inputs.get("partitionKeys") else ()
+    if actions:
+        wanted.add(("s3:DeleteObject", files))
+    if get(table.inputs, "parameters.classification") == "parquet":
         wanted |= _glue_pairs(given, [f"{name}_staging"], ("GetTable",))
         wanted |= {(f"s3:{action}", f"{results}/staging/{name}/x") for action in ("PutObject", "GetObject")}
         # UNLOAD writes to the table's own folder if a partition can be pointed there, else the files are copied.

@@ -117,16 +117,13 @@ _FORMATS = {
     "json": (
         "org.apache.hadoop.mapred.TextInputFormat",
         "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
-        "org.openx.data.jsonserde.JsonSerDe",
-        {
-            "serialization.format": ("1",),
-            "case.insensitive": ("true", "TRUE"),
-            "dots.in.keys": ("true", "false", "TRUE", "FALSE"),
-            "ignore.malformed.json": ("true", "false", "TRUE", "FALSE"),
-        },
+        "org.apache.hive.hcatalog.data.JsonSerDe",
+        {"serialization.format": ("1",)},
         {},
     ),
 }
+# "OpenX JSON SerDe": results can have rows too many or too few. For keys in whatever case there is no other.
+_ERROR_SERDE = "org.openx.data.jsonserde.JsonSerDe"
 _FLAGS = {"EXTERNAL": ("TRUE",), "has_encrypted_data": ("true", "false")}
 
 # Firehose developer guide, "Error handling for data format conversion"; in the lower case of Glue.
@@ -181,7 +178,7 @@ def table_rule(node: Node, world: World) -> Errors:
         for one in columns:
             if _ERROR_COLUMNS.get(str(one.get("name"))) != one.get("type"):
                 yield f"error documents have no {one.get('name')} {one.get('type')}"
-    yield from _format_errors(inputs, storage)
+    yield from _format_errors(inputs, storage, str(node.physical_name).endswith("_quarantine"))
     yield from _location_errors(node, storage.get("location"), world)
     yield from _projection_errors(inputs, [str(one.get("name")) for one in keys])
     twin = world.named("CatalogTable", str(node.physical_name).removesuffix("_staging"))
@@ -189,13 +186,14 @@ def table_rule(node: Node, world: World) -> Errors:
         yield f"its columns are not those of {twin.physical_name}"
 
 
-def _format_errors(inputs: dict[str, Any], storage: dict[str, Any]) -> Errors:
+def _format_errors(inputs: dict[str, Any], storage: dict[str, Any], is_quarantine: bool) -> Errors:
     parameters = inputs.get("parameters") or {}
     classification = parameters.get("classification")
     if classification not in _FORMATS:
         yield f"classification is {classification!r}, not one of {sorted(_FORMATS)}"
         return
     reader, writer, serde, serde_parameters, own = _FORMATS[classification]
+    serde = _ERROR_SERDE if is_quarantine else serde
     given = storage.get("serDeInfo") or {}
     found = (storage.get("inputFormat"), storage.get("outputFormat"), given.get("serializationLibrary"))
     if found != (reader, writer, serde):

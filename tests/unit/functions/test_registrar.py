@@ -7,7 +7,7 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from datawarehouse.errors import DataWarehouseError
+from datawarehouse.errors import BadRequest, DataWarehouseError
 from datawarehouse.functions import register_partitions
 from datawarehouse.functions.clients import ClientError
 from datawarehouse.functions.tables import point_to, read_table, register
@@ -38,13 +38,12 @@ def glue(monkeypatch):
         stubber.assert_no_pending_responses()
 
 
-def listing(glue, first, *pages):
-    """Expect the pages of one listing from an hour on."""
+def listing(glue, *pages):
+    """Expect the pages of one listing."""
     for number, values in enumerate(pages):
         wanted = {
             "DatabaseName": "warehouse_test",
             "TableName": "clicks",
-            "Expression": f"inserted_at >= '{first}'",
             "ExcludeColumnSchema": True,
         }
         answer = {"Partitions": [{"Values": [value]} for value in values]}
@@ -71,25 +70,35 @@ def error(value, code):
     return {"PartitionValues": [value], "ErrorDetail": {"ErrorCode": code, "ErrorMessage": "as it happens"}}
 
 
-def test_all_pages_of_the_last_two_days_are_read(glue):
+def test_all_pages_are_read_and_what_is_missing_since_the_tables_making_is_registered(glue):
     glue.add_response("get_table", TABLE)
-    listing(glue, "2025/12/30/06", ["2026/01/01/03"], [], ["by hand", "2026/01/01/05"])
-    creation(glue, "2026/01/01/04", "2026/01/01/06", "2026/01/01/07")
-    assert register_partitions.handler(EVENT, None) == {"clicks": 3}
+    listing(glue, ["2026/01/01/03"], [], ["by hand", "2026/01/01/06"])
+    creation(glue, "2026/01/01/05", "2026/01/01/07")
+    assert register_partitions.handler(EVENT, None) == {"clicks": 2}
 
 
-def test_without_any_in_two_days_all_since_the_tables_making_are_read(glue):
+def test_what_failed_long_ago_is_made_up_for(glue):
     glue.add_response("get_table", TABLE)
-    listing(glue, "2026/01/07/08", ["by hand"])
-    listing(glue, "2026/01/01/05", ["2026/01/01/05", "2026/01/01/06"], ["2026/01/07/04"])
-    creation(glue, *(f"2026/01/07/{hour:02d}" for hour in range(5, 24)), *(
-        f"2026/01/08/{hour:02d}" for hour in range(24)), *(f"2026/01/09/{hour:02d}" for hour in range(10)))  # fmt: skip
-    assert register_partitions.handler({"time": "2026-01-09T08:00:00Z"}, None) == {"clicks": 19 + 24 + 10}
+    days = [f"2026/01/{day:02d}/{hour:02d}" for day in range(1, 10) for hour in range(24)]
+    lacking = [*days[30:33], *days[-14:]]
+    listing(glue, [hour for hour in days[5:] if hour not in lacking])
+    creation(glue, *lacking)
+    assert register_partitions.handler({"time": "2026-01-09T22:00:00Z"}, None) == {"clicks": 17}
+
+
+def test_an_event_says_from_which_hour_on_where_data_is_older_than_the_table(glue):
+    glue.add_response("get_table", TABLE)
+    listing(glue, ["2026/01/01/05", "2026/01/01/06", "2026/01/01/07"])
+    creation(glue, "2026/01/01/02", "2026/01/01/03", "2026/01/01/04")
+    assert register_partitions.handler({**EVENT, "from": "2026/01/01/02"}, None) == {"clicks": 3}
+    glue.add_response("get_table", TABLE)
+    with pytest.raises(BadRequest, match=r"'yesterday'; valid is the UTC hour as YYYY/MM/DD/HH"):
+        register_partitions.handler({**EVENT, "from": "yesterday"}, None)
 
 
 def test_a_partition_that_somebody_else_registered_meanwhile_is_no_error(glue):
     glue.add_response("get_table", TABLE)
-    listing(glue, "2025/12/30/06", ["2026/01/01/05"])
+    listing(glue, ["2026/01/01/05"])
     creation(glue, "2026/01/01/06", "2026/01/01/07", errors=[error("2026/01/01/06", "AlreadyExistsException")])
     register_partitions.handler(EVENT, None)
 
@@ -124,7 +133,7 @@ def test_a_role_that_is_not_known_yet_is_waited_for_at_deployment_alone(glue, mo
         glue.add_client_error(operation, "AccessDeniedException")
     monkeypatch.setattr(time, "time_ns", lambda: int(CREATED.timestamp() * 10**9))
     glue.add_response("get_table", TABLE)
-    listing(glue, "2025/12/30/05", ["2026/01/01/05"])
+    listing(glue, ["2026/01/01/05"])
     creation(glue, "2026/01/01/06")
     assert register_partitions.handler({"source": "deployment"}, None) == {"clicks": 1}
     monkeypatch.setattr(register_partitions, "_NEW_ROLE_S", 0.0)
