@@ -32,4 +32,6 @@ if dev:
         EventGenerator(
             f"{name}-generator",
             {"table": warehouse.get_table(name), "stream_name": stream.name, "stream_arn": stream.arn},
+            # Firehose reads a stream from when it was created.
+            pulumi.ResourceOptions(depends_on=[deployed]),
         )

@@ -77,8 +77,25 @@ def _attribute(value: Any) -> str:
 
 
 def _alarm(inputs: dict[str, Any]) -> dict[str, Any]:
-    dimensions = [{"name": key, "value": value} for key, value in (inputs.get("dimensions") or {}).items()]
-    return _tag_list({**inputs, "dimensions": dimensions})
+    """A metric, or several under `metrics`; dimensions as lists."""
+    if "metricQueries" in inputs:
+        rest = {key: value for key, value in inputs.items() if key != "metricQueries"}
+        return _tag_list({**rest, "metrics": [_metric_query(one) for one in inputs["metricQueries"]]})
+    return _tag_list({**inputs, "dimensions": _dimensions(inputs.get("dimensions"))})
+
+
+def _dimensions(given: dict[str, Any] | None) -> list[dict[str, Any]]:
+    return [{"name": key, "value": value} for key, value in (given or {}).items()]
+
+
+def _metric_query(query: dict[str, Any]) -> dict[str, Any]:
+    given = dict(query)
+    if metric := given.pop("metric", None):
+        named = {"namespace": metric["namespace"], "metricName": metric["metricName"]}
+        named["dimensions"] = _dimensions(metric["dimensions"])
+        given["metricStat"] = {"metric": named, "period": metric["period"], "stat": metric["stat"]}
+        given["returnData"] = given.get("returnData", False)
+    return given
 
 
 def _target(inputs: dict[str, Any]) -> dict[str, Any]:

@@ -55,10 +55,28 @@ class _Row:
 
 
 def _alarm(inputs: dict[str, Any]) -> dict[str, Any]:
-    dimensions = inputs.get("dimensions")
-    if isinstance(dimensions, dict):
-        return {**inputs, "dimensions": [{"name": key, "value": value} for key, value in dimensions.items()]}
-    return inputs
+    found = dict(inputs)
+    if isinstance(found.get("dimensions"), dict):
+        found["dimensions"] = _dimensions(found["dimensions"])
+    if isinstance(found.get("metricQueries"), list):
+        found["metrics"] = [_metric_query(one) for one in found.pop("metricQueries") if isinstance(one, dict)]
+    return found
+
+
+def _dimensions(given: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"name": key, "value": value} for key, value in given.items()]
+
+
+def _metric_query(query: dict[str, Any]) -> dict[str, Any]:
+    """A query of CloudFormation has the metric, its period and its statistic apart."""
+    found = dict(query)
+    metric = found.pop("metric", None)
+    if isinstance(metric, dict):
+        named = {key: value for key, value in metric.items() if key not in ("period", "stat")}
+        if isinstance(named.get("dimensions"), dict):
+            named["dimensions"] = _dimensions(named["dimensions"])
+        found["metricStat"] = {"metric": named, **{key: metric[key] for key in ("period", "stat") if key in metric}}
+    return found
 
 
 def _target(inputs: dict[str, Any]) -> dict[str, Any]:

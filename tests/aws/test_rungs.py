@@ -67,7 +67,7 @@ def test_the_graph_as_a_template_has_no_fault_in_the_eyes_of_cfn_lint(graph):
 
 
 EXPLAINED = {
-    r"[Dd]escription: ": "a text for people",
+    r"([Dd]escription|metricQueries\[\d+\]\.(label|id)): ": "a text for people",
     r"\.Sid: ": "the name of a statement, for people",
     r"rules\[\d+\]\.id: ": "the name of a rule, for people",
     r"alarms-email-\d+ endpoint: ": "nobody but its owner knows an address",

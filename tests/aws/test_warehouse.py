@@ -295,7 +295,9 @@ def test_alarms_go_to_one_topic_and_its_subscribers():
     alarms = {node.name: node.inputs for node in graph.all("MetricAlarm")}
     assert all(alarm["alarmActions"] == [topic] for alarm in alarms.values())
     assert alarms["analytics_dw-clicks-input-late"]["threshold"] == 1800
-    per_stream = {"throttled", "behind", "rejected", "late"}
+    stalled = alarms["analytics_dw-clicks-input-stalled"]["metricQueries"]
+    assert {query["metric"]["period"] for query in stalled if "metric" in query} == {1800}
+    per_stream = {"throttled", "behind", "rejected", "late", "stalled"}
     assert {name.rsplit("-", 1)[1] for name in alarms if name.startswith("analytics_dw-clicks-input-")} == per_stream
     for cron in ("clicks-partitions", "aggregates-job"):
         assert {f"analytics_dw-{cron}-cron-errors", f"analytics_dw-{cron}-cron-dead-letters"} < alarms.keys()

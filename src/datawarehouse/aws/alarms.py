@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -82,6 +83,60 @@ DEAD_LETTER_ALARM = Alarm(
     "Maximum",
     0,
 )
+
+
+STALLED = (
+    "stalled",
+    "Records arrive and none is delivered: Firehose cannot read the stream or write the bucket. What waits for longer "
+    "than the stream's retention is lost.",
+)
+STALLED_PERIODS = 2
+"""What arrives at the end of one period is delivered in the next."""
+
+
+def add_stalled_alarm(
+    name: str,
+    stream: pulumi.Input[str],
+    delivery_stream: pulumi.Input[str],
+    flush_interval_seconds: int,
+    topic_arn: pulumi.Input[str],
+    parent: pulumi.Resource,
+    region: pulumi.Input[str] | None = None,
+) -> aws.cloudwatch.MetricAlarm:
+    """An alarm for what no single metric shows: a Firehose that does nothing publishes nothing, and is late nowhere."""
+    ending, description = STALLED
+    period = -(-max(2 * flush_interval_seconds, PERIOD_SECONDS) // 60) * 60
+
+    def summed(id: str, namespace: str, metric: str, dimension: str, value: pulumi.Input[str]) -> Any:
+        counted = {"namespace": namespace, "metric_name": metric, "dimensions": {dimension: value}}
+        return {"id": id, "metric": {**counted, "period": period, "stat": "Sum"}}
+
+    firehose = ("DeliveryStreamName", delivery_stream)
+    logical = f"{name}-{ending}"
+    return aws.cloudwatch.MetricAlarm(
+        logical,
+        name=short_name(logical, ALARM_MAX),
+        alarm_description=description,
+        metric_queries=[
+            summed("arrived", "AWS/Kinesis", "IncomingRecords", "StreamName", stream),
+            summed("delivered", "AWS/Firehose", "DeliveryToS3.Records", *firehose),
+            summed("rejected", "AWS/Firehose", "FailedConversion.Records", *firehose),
+            {
+                "id": "stalled",
+                "expression": "IF(FILL(arrived, 0) > 0 AND FILL(delivered, 0) + FILL(rejected, 0) == 0, 1, 0)",
+                "label": "Records arrive and none is delivered",
+                "return_data": True,
+            },
+        ],
+        comparison_operator="GreaterThanThreshold",
+        threshold=0,
+        evaluation_periods=STALLED_PERIODS,
+        treat_missing_data="notBreaching",
+        alarm_actions=[topic_arn],
+        ok_actions=[topic_arn],
+        region=region,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
 
 
 def add_alarm(

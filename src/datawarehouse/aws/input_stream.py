@@ -15,7 +15,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from datawarehouse.aws.alarms import add_alarm, delivery_alarms, stream_alarms
+from datawarehouse.aws.alarms import add_alarm, add_stalled_alarm, delivery_alarms, stream_alarms
 from datawarehouse.aws.arguments import LOG_RETENTION_DAYS, checked_arguments, checked_choice, checked_number
 from datawarehouse.aws.naming import FIREHOSE_MAX, POLICY_MAX, ROLE_MAX, STREAM_MAX, short_name
 from datawarehouse.aws.policies import Place, delivery, document, firehose_trust
@@ -84,6 +84,15 @@ class InputStream(pulumi.ComponentResource):
                 add_alarm(name, alarm, {"StreamName": self.input_stream.name}, topic, self, self._region)
             for alarm in delivery_alarms(given["file_flush_interval_seconds"]):
                 add_alarm(name, alarm, {"DeliveryStreamName": self.delivery_stream.name}, topic, self, self._region)
+            add_stalled_alarm(
+                name,
+                self.input_stream.name,
+                self.delivery_stream.name,
+                given["file_flush_interval_seconds"],
+                topic,
+                self,
+                self._region,
+            )
         self.register_outputs(
             {
                 "stream_name": self.input_stream.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from graph import Node
 from policies import as_list
@@ -21,6 +22,7 @@ _METRICS: dict[str, tuple[str, str, dict[str, tuple[tuple[str, ...], tuple[str, 
         "DeliveryStreamName",
         "FirehoseDeliveryStream",
         {
+            "DeliveryToS3.Records": (("Sum",), _UP),
             "DeliveryToS3.DataFreshness": (("Maximum", "Average"), _UP),
             "DeliveryToS3.Success": (("Average", "Minimum"), _DOWN),
             "FailedConversion.Records": (("Sum",), _UP),
@@ -33,6 +35,7 @@ _METRICS: dict[str, tuple[str, str, dict[str, tuple[tuple[str, ...], tuple[str, 
         "Stream",
         {
             "GetRecords.IteratorAgeMilliseconds": (("Maximum",), _UP),
+            "IncomingRecords": (("Sum",), _UP),
             "PutRecords.ThrottledRecords": (("Sum",), _UP),
             "ReadProvisionedThroughputExceeded": (("Sum",), _UP),
             "WriteProvisionedThroughputExceeded": (("Sum", "Average"), _UP),
@@ -66,26 +69,18 @@ def alarm_rule(node: Node, world: World) -> Errors:
     if node.kind != "MetricAlarm":
         return
     inputs = node.inputs
-    dimension, kind, metrics = _METRICS.get(str(inputs.get("namespace")), ("", "", {}))
-    if inputs.get("metricName") not in metrics:
-        yield f"no metric {inputs.get('namespace')} {inputs.get('metricName')}"
-        return
-    statistics, operators = metrics[inputs["metricName"]]
-    if inputs.get("statistic") not in statistics:
-        yield f"statistic of {inputs['metricName']} is {inputs.get('statistic')!r}, not one of {statistics}"
+    if inputs.get("metricQueries") is None:
+        yield from _metric_errors(inputs, inputs.get("statistic"), world)
+        yield from _period_errors(inputs.get("period"))
+    else:
+        yield from _query_errors(inputs["metricQueries"], world)
+    metrics = _METRICS.get(str(inputs.get("namespace")), ("", "", {}))[2]
+    _, operators = metrics.get(str(inputs.get("metricName")), ((), _UP))
     if inputs.get("comparisonOperator") not in operators:
-        yield f"{inputs['metricName']} is compared with {inputs.get('comparisonOperator')!r}, not one of {operators}"
-    dimensions = inputs.get("dimensions")
-    if not isinstance(dimensions, dict) or set(dimensions) != {dimension}:
-        yield f"dimensions are {dimensions!r}, not {dimension}"
-    elif world.named(kind, dimensions[dimension]) is None:
-        yield f"{dimension} {dimensions[dimension]!r} is not in this stack"
+        yield f"is compared with {inputs.get('comparisonOperator')!r}, not one of {operators}"
     threshold = inputs.get("threshold")
     if not isinstance(threshold, (int, float)) or isinstance(threshold, bool) or not 0 <= threshold < 10**12:
         yield f"threshold is {threshold!r}"
-    period = inputs.get("period")
-    if not number_in(period, 60, 86_400) or period % 60:
-        yield f"period is {period!r}, not a multiple of 60 s of at most a day"
     if not number_in(inputs.get("evaluationPeriods"), 1, 100):
         yield f"evaluationPeriods is {inputs.get('evaluationPeriods')!r}"
     points = inputs.get("datapointsToAlarm")
@@ -102,6 +97,52 @@ def alarm_rule(node: Node, world: World) -> Errors:
             topic = world.at(arn)
             if topic is None or topic.kind != "Topic":
                 yield f"{key} has {arn!r}, no topic of this stack"
+
+
+def _metric_errors(metric: dict[str, Any], statistic: Any, world: World) -> Errors:
+    """A metric that exists, of a resource of this stack, summed up as it can be."""
+    dimension, kind, metrics = _METRICS.get(str(metric.get("namespace")), ("", "", {}))
+    if metric.get("metricName") not in metrics:
+        yield f"no metric {metric.get('namespace')} {metric.get('metricName')}"
+        return
+    statistics, _ = metrics[metric["metricName"]]
+    if statistic not in statistics:
+        yield f"statistic of {metric['metricName']} is {statistic!r}, not one of {statistics}"
+    dimensions = metric.get("dimensions")
+    if not isinstance(dimensions, dict) or set(dimensions) != {dimension}:
+        yield f"dimensions are {dimensions!r}, not {dimension}"
+    elif world.named(kind, dimensions[dimension]) is None:
+        yield f"{dimension} {dimensions[dimension]!r} is not in this stack"
+
+
+def _period_errors(period: Any) -> Errors:
+    if not number_in(period, 60, 86_400) or period % 60:
+        yield f"period is {period!r}, not a multiple of 60 s of at most a day"
+
+
+def _query_errors(queries: Any, world: World) -> Errors:
+    """Amazon CloudWatch API, MetricDataQuery: one of them is the alarm's, an expression over the others."""
+    found = [one for one in queries if isinstance(one, dict)] if isinstance(queries, list) else []
+    metrics = {str(one.get("id")): one.get("metric") for one in found if "metric" in one}
+    periods = set()
+    for metric in metrics.values():
+        if not isinstance(metric, dict):
+            yield f"metric is {metric!r}"
+            continue
+        yield from _metric_errors(metric, metric.get("stat"), world)
+        yield from _period_errors(metric.get("period"))
+        periods.add(metric.get("period"))
+    if len(periods) != 1:
+        yield f"metrics are of the periods {periods}, not of one"
+    told = [one for one in found if one.get("returnData") is True]
+    if len(told) != 1 or "expression" not in told[0]:
+        yield "not one expression of the queries is the alarm's"
+    for one in found:
+        if not re.fullmatch(r"[a-z][A-Za-z0-9_]*", str(one.get("id"))):
+            yield f"id is {one.get('id')!r}"
+        used = set(re.findall(r"\b[a-z][A-Za-z0-9_]*", str(one.get("expression", ""))))
+        if "expression" in one and used != metrics.keys():
+            yield f"the expression is over {sorted(used)}, the metrics are {sorted(metrics)}"
 
 
 def subscription_rule(node: Node, world: World) -> Errors:
