@@ -16,7 +16,7 @@ deployed = ServerlessDataWarehouse("analytics_dw", {"warehouse": Warehouse("anal
 InputStream(
     "orders", {"bucket": "lake", "database_name": "lake", "table_name": "orders", "columns": {"id": "string"}}
 )
-name: str = deployed.list_tables()[0]
+name: str = deployed.with_table("facts", columns={"thing": "string"}).list_tables()[0]
 """
 
 
@@ -24,7 +24,9 @@ MISTAKES = {
     "misspelt": ('"is_dev": True', '"is_development": True', 'Argument 2 to "ServerlessDataWarehouse"'),
     "mistyped": ('"is_dev": True', '"is_dev": "yes"', 'Argument 2 to "ServerlessDataWarehouse"'),
     "missing": ('"table_name": "orders", ', "", 'Missing key "table_name"'),
-    "mistaken": ("deployed.list_tables()[0]", 'deployed.get_table("clicks")', "Incompatible types in assignment"),
+    "unknown": ("columns={", "colums={", 'Unexpected keyword argument "colums"'),
+    "mistaken": ("name: str", "name: int", "Incompatible types in assignment"),
+    ),
 }
 """What is replaced in the program, by what, and what mypy says."""
 

@@ -9,8 +9,9 @@
 The `with_...` methods add a table to the declaration and take the same third step for it.
 """
 
-from collections.abc import Sequence
-from typing import Any, NotRequired, Self, TypedDict
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, NotRequired, ParamSpec, TypedDict
 
 import pulumi
 import pulumi_aws as aws
@@ -93,6 +94,22 @@ class ServerlessDataWarehouseArgs(TypedDict):
     log_retention_days: NotRequired[int]
 
 
+P = ParamSpec("P")
+
+
+def _declaring(
+    method: Callable[Concatenate[Warehouse, P], Warehouse],
+) -> Callable[Concatenate["ServerlessDataWarehouse", P], "ServerlessDataWarehouse"]:
+    """A method with the arguments of the declaration's, that adds the table and what fills it."""
+
+    @functools.wraps(method)
+    def declare(self: "ServerlessDataWarehouse", /, *args: P.args, **kwargs: P.kwargs) -> "ServerlessDataWarehouse":
+        self._declare(lambda declared: method(declared, *args, **kwargs))
+        return self
+
+    return declare
+
+
 class ServerlessDataWarehouse(pulumi.ComponentResource):
     """A warehouse on Kinesis, Firehose, S3, Glue, Lambda and Athena.
 
@@ -148,17 +165,9 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
 
     # -- declaring tables one by one
 
-    def with_table(self, *args: Any, **kwargs: Any) -> Self:
-        """Add a table as `Warehouse.with_table` declares it."""
-        return self._declare("with_table", *args, **kwargs)
-
-    def with_streaming_input_table(self, *args: Any, **kwargs: Any) -> Self:
-        """Add a table as `Warehouse.with_streaming_input_table` declares it."""
-        return self._declare("with_streaming_input_table", *args, **kwargs)
-
-    def with_batch_input_table(self, *args: Any, **kwargs: Any) -> Self:
-        """Add a table as `Warehouse.with_batch_input_table` declares it."""
-        return self._declare("with_batch_input_table", *args, **kwargs)
+    with_table = _declaring(Warehouse.with_table)
+    with_streaming_input_table = _declaring(Warehouse.with_streaming_input_table)
+    with_batch_input_table = _declaring(Warehouse.with_batch_input_table)
 
     # -- what there is
 
@@ -177,13 +186,12 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
 
     # -- creating
 
-    def _declare(self, method: str, *args: Any, **kwargs: Any) -> Self:
-        before = set(self._declared.list_tables())
+    def _declare(self, declare: Callable[[Warehouse], Warehouse]) -> None:
         after = Warehouse(self._declared.name)
         for table in self._declared.tables():
             after.add(table)
-        getattr(after, method)(*args, **kwargs)
-        [added] = [table for table in after.tables() if table.name not in before]
+        declare(after)
+        added = after.tables()[-1]
         self._check(added, after)
         if _expiring(added) and self._expiry_is_settled:
             raise DeclarationError(
@@ -192,7 +200,6 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             )
         self._add(added, after)
         self._warn_of_quotas()
-        return self
 
     def _check(self, table: Table, declared: Warehouse) -> None:
         """That AWS can have this table; raises DeclarationError."""
