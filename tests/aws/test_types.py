@@ -26,7 +26,6 @@ MISTAKES = {
     "missing": ('"table_name": "orders", ', "", 'Missing key "table_name"'),
     "unknown": ("columns={", "colums={", 'Unexpected keyword argument "colums"'),
     "mistaken": ("name: str", "name: int", "Incompatible types in assignment"),
-    ),
 }
 """What is replaced in the program, by what, and what mypy says."""
 
