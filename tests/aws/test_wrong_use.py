@@ -5,8 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pulumi
 import pytest
-from declared import COLUMNS, everything, hourly_counts
+from declared import COLUMNS, everything, hourly_counts, tidy
 from recorder import deploy
 
 from datawarehouse import Warehouse
@@ -15,12 +16,21 @@ from datawarehouse.aws import (
     HourlyPartitionRegistrar,
     InputStream,
     LambdaCronJob,
+    PrivateBucket,
     ServerlessDataWarehouse,
+    Workgroups,
 )
 from datawarehouse.errors import DeclarationError
 
 ROOT = Path(__file__).parents[2]
 BARE_PYTHON = ROOT / ".venv" / "lambda" / "bin" / "python"
+ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/s"
+CRON = {"schedule_expression": "rate(1 hour)", "job": tidy}
+REGISTRAR = {
+    "database_arn": "arn:aws:glue:eu-west-1:123456789012:database/lake",
+    "database_name": "lake",
+    "table_names": ["clicks"],
+}
 STREAM = {"bucket": "lake", "database_name": "lake", "table_name": "clicks", "columns": COLUMNS}
 
 
@@ -51,13 +61,23 @@ def with_job(tmp_path, monkeypatch, name, source):
     ("arguments", "parts"),
     [
         ({"warehose": everything()}, ["no argument 'warehose'", "'warehouse', 'is_dev'", "Did you mean 'warehouse'?"]),
-        ({"warehouse": "warehouse.py"}, ["warehouse is 'warehouse.py'", "valid is a datawarehouse.Warehouse"]),
-        ({"is_dev": "yes"}, ["is_dev is 'yes'", "valid are True and False"]),
+        (
+            {"warehouse": "warehouse.py"},
+            ["warehouse is 'warehouse.py'", "valid is a datawarehouse.definition.warehouse.Warehouse"],
+        ),
+        ({"is_dev": "yes"}, ["is_dev is 'yes'", "valid is True or False"]),
         ({"adhoc_bytes_scanned_max": 1000}, ["adhoc_bytes_scanned_max is 1000", "from 10000000 to"]),
         ({"stream_retention_hours": 12}, ["stream_retention_hours is 12", "from 24 to 8760"]),
         ({"log_retention_days": 31}, ["log_retention_days is 31", "30, 60"]),
         ({"reader_account_ids": ["12345"]}, ["'12345' is not valid", "12 digits"]),
-        ({"reader_account_ids": "123456789012"}, ["give a list of texts"]),
+        ({"reader_account_ids": "123456789012"}, ["reader_account_ids is '123456789012'", "a list of texts"]),
+        ({"alarm_emails": "ops@example.com"}, ["alarm_emails is 'ops@example.com'", "valid is a list of texts"]),
+        ({"alarm_emails": [5]}, ["alarm_emails is [5]", "valid is a list of texts"]),
+        ({"on_demand_streams": True}, ["on_demand_streams is True", "valid is a list of texts"]),
+        ({"database": "lake"}, ["database is 'lake'", "CatalogDatabase"]),
+        ({"region": 5}, ["region is 5", "valid is a text"]),
+        ({"reader_external_id": ""}, ["reader_external_id is ''"]),
+        ({"partition_projection_start": pulumi.Output.from_input("2026/11/01/00")}, ["an output", "valid is a text"]),
         ({"partition_projection_start": "2026-11-01"}, ["'2026-11-01'", "YYYY/MM/DD/HH"]),
         (
             {"warehouse": everything(), "on_demand_streams": ["facts"]},
@@ -83,9 +103,35 @@ def test_arguments_of_the_warehouse(arguments, parts):
         (lambda: InputStream("s", {**STREAM, "stream_mode": "auto"}), ["'provisioned', 'on-demand'"]),
         (lambda: InputStream("s", {**STREAM, "columns": {"id": "text"}}), ["Glue calls it 'string'"]),
         (lambda: InputStream("s", {"bucket": "lake"}), ["'database_name' is missing"]),
+        (lambda: InputStream("s", {**STREAM, "table_name": 5}), ["table_name is 5", "a text, or an output of one"]),
+        (lambda: InputStream("s", {**STREAM, "log_retention_days": 31}), ["log_retention_days is 31", "30, 60"]),
+        (lambda: PrivateBucket("b", {"is_disposable": "no"}), ["is_disposable is 'no'", "True or False"]),
+        (lambda: PrivateBucket("b", {"expire_days": 7}), ["expire_days is 7", "a dict of folders and days"]),
+        (lambda: PrivateBucket("b", {"expire_days": {"a/": -1}}), ["expire_days['a/'] is -1", "from 1 to"]),
+        (
+            lambda: HourlyPartitionRegistrar("r", {**REGISTRAR, "log_retention_days": 31}),
+            ["HourlyPartitionRegistrar 'r'", "log_retention_days is 31"],
+        ),
+        (lambda: HourlyPartitionRegistrar("r", {**REGISTRAR, "table_names": "clicks"}), ["valid is a list of texts"]),
+        (lambda: HourlyPartitionRegistrar("r", {**REGISTRAR, "table_names": []}), ["table_names is empty"]),
+        (lambda: HourlyPartitionRegistrar("r", {**REGISTRAR, "database_arn": "lake"}), ["'lake'", "an ARN"]),
+        (
+            lambda: LambdaCronJob("c", {**CRON, "policy_arns_to_attach": "arn:aws:iam::aws:policy/Any"}),
+            ["policy_arns_to_attach is 'arn:aws:iam::aws:policy/Any'", "a list of texts"],
+        ),
+        (lambda: LambdaCronJob("c", {**CRON, "environment": "A=1"}), ["environment is 'A=1'", "a dict"]),
+        (lambda: LambdaCronJob("c", {**CRON, "policy_statements": {}}), ["policy_statements is {}", "IAM statements"]),
+        (lambda: LambdaCronJob("c", {**CRON, "code": "x.zip", "handler": "x.y"}), ["code is 'x.zip'", "Archive"]),
+        (
+            lambda: EventGenerator(
+                "g", {"table": everything().get_table("facts"), "stream_name": "s", "stream_arn": ARN}
+            ),
+            ["table is Table(", "StreamingInputTable"],
+        ),
+        (lambda: Workgroups("w", {"warehouse": "w", "results_bucket": "r", "has_readers": "no"}), ["True or False"]),
         (
             lambda: HourlyPartitionRegistrar(
-                "r", {"database_arn": "a", "database_name": "d", "table_names": ["t"], "schedule_expression": "hourly"}
+                "r", {**REGISTRAR, "schedule_expression": "hourly"}
             ),
             ["'hourly'", "rate("],
         ),
@@ -107,7 +153,7 @@ def test_arguments_of_the_warehouse(arguments, parts):
         ),
         (
             lambda: EventGenerator(
-                "g", {"table": everything().get_table("clicks"), "stream_name": "s", "stream_arn": "a", "malformed": 2}
+                "g", {"table": everything().get_table("clicks"), "stream_name": "s", "stream_arn": ARN, "malformed": 2}
             ),
             ["malformed is 2", "from 0 to 1"],
         ),
@@ -268,6 +314,7 @@ def test_hours_that_would_be_registered_too_late(schedule):
 def test_a_name_that_no_bucket_can_have():
     assert "at most 40" in refusal(lambda: ServerlessDataWarehouse("w" * 41, {}))
     assert "Try 'analytics_dw'" in refusal(lambda: ServerlessDataWarehouse("Analytics-DW", {}))
+    assert "Illegal warehouse name None" in refusal(lambda: ServerlessDataWarehouse(None, {}))
 
 
 def test_the_missing_extra_is_named():

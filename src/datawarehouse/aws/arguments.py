@@ -1,47 +1,36 @@
-"""What components are given is checked before anything is created: names of arguments, numbers, choices."""
+"""What components are given is checked before anything is created: names of arguments, their types, numbers, choices.
+
+Types are read from a component's TypedDict. What is an output is known later, and taken as it is.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
-from typing import Any
+import inspect
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NotRequired, get_args, get_origin
+
+import pulumi
 
 from datawarehouse.errors import DeclarationError
 
-LOG_RETENTION_DAYS = (
-    1,
-    3,
-    5,
-    7,
-    14,
-    30,
-    60,
-    90,
-    120,
-    150,
-    180,
-    365,
-    400,
-    545,
-    731,
-    1096,
-    1827,
-    2192,
-    2557,
-    2922,
-    3288,
-    3653,
-)
+_SOME = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+LOG_RETENTION_DAYS = frozenset(_SOME)
 """CloudWatch Logs API reference, PutRetentionPolicy."""
+LOG_DAYS = 30
+
+_TEXT = pulumi.Input[str]
+_SHARED = ("alarm_topic_arn", "log_retention_days", "region")
 
 
 def checked_arguments(component: str, given: Any, shape: type) -> dict[str, Any]:
     """The arguments of a component, as a dict of their own. shape: its TypedDict.
 
-    Raises DeclarationError if one is unknown, with the one that may be meant, or if one that is required is missing.
+    Raises DeclarationError if one is unknown, with the one that may be meant, if one that is required is missing, or if
+    one is of a type that it does not have.
     """
     if not isinstance(given, Mapping):
-        raise DeclarationError(f"{component}: the arguments are {given!r}; valid is a dict of {_listed(shape)}.")
+        raise DeclarationError(f"{component}: the arguments are {shown(given)}; valid is a dict of {_listed(shape)}.")
     for name in given:
         if name not in shape.__annotations__:
             close = difflib.get_close_matches(str(name), shape.__annotations__, 1)
@@ -50,31 +39,72 @@ def checked_arguments(component: str, given: Any, shape: type) -> dict[str, Any]
     required: frozenset[str] = shape.__required_keys__  # type: ignore[attr-defined]
     missing = [name for name in shape.__annotations__ if name in required and given.get(name) is None]
     if missing:
-        raise DeclarationError(
-            f"{component}: the argument {missing[0]!r} is missing; required are {_sorted(required)}."
-        )
-    return {name: value for name, value in given.items() if value is not None}
+        needed = ", ".join(map(repr, sorted(required)))
+        raise DeclarationError(f"{component}: the argument {missing[0]!r} is missing; required are {needed}.")
+    found = {name: value for name, value in given.items() if value is not None}
+    for name, value in found.items():
+        hint = shape.__annotations__[name]
+        is_wrapped = get_origin(hint) is NotRequired  # type: ignore[comparison-overlap]
+        valid = _invalid(value, get_args(hint)[0] if is_wrapped else hint)
+        if not valid and name.endswith("_arn") and isinstance(value, str) and not value.startswith("arn:"):
+            valid = "an ARN, e.g. 'arn:aws:sns:eu-west-1:123456789012:alarms'"
+        if valid:
+            raise DeclarationError(f"{component}: {name} is {shown(value)}; valid is {valid}.")
+    if "log_retention_days" in shape.__annotations__:
+        days = found.setdefault("log_retention_days", LOG_DAYS)
+        if days not in LOG_RETENTION_DAYS:
+            valid = ", ".join(map(str, sorted(LOG_RETENTION_DAYS)))
+            raise DeclarationError(f"{component}: log_retention_days is {shown(days)}; valid are {valid}.")
+    return found
+
+
+def shared_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Of checked arguments those that a component hands on to the one inside it."""
+    return {name: given[name] for name in _SHARED if name in given}
 
 
 def checked_number(component: str, argument: str, value: Any, low: int, high: int, source: str) -> int:
     """A whole number within a service's limits. source: the page that states them."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise DeclarationError(
-            f"{component}: {argument} is {value!r}; valid is a whole number from {low} to {high} ({source})."
+            f"{component}: {argument} is {shown(value)}; valid is a whole number from {low} to {high} ({source})."
         )
     return value
 
 
 def checked_choice(component: str, argument: str, value: Any, valid: Collection[Any]) -> Any:
     """One of the values that are valid."""
-    if value not in valid or isinstance(value, bool):
-        raise DeclarationError(f"{component}: {argument} is {value!r}; valid are {', '.join(map(repr, valid))}.")
+    if value not in valid:
+        raise DeclarationError(f"{component}: {argument} is {shown(value)}; valid are {', '.join(map(repr, valid))}.")
     return value
+
+
+def shown(value: Any) -> str:
+    """A value as a message names it: of an output there is nothing to show yet."""
+    return "an output" if isinstance(value, pulumi.Output) else repr(value)
+
+
+def _invalid(value: Any, hint: Any) -> str | None:
+    """What would be valid instead of a value; None if it is of the type, or of one that is not looked at here."""
+    if hint == _TEXT:
+        return None if _is_text(value) else "a text, or an output of one"
+    if hint is str:
+        return None if isinstance(value, str) and value else "a text"
+    if hint is bool:
+        return None if isinstance(value, bool) else "True or False"
+    if get_origin(hint) is Sequence and get_args(hint)[0] in (str, _TEXT):
+        is_list = isinstance(value, list | tuple)
+        return None if is_list and all(map(_is_text, value)) else "a list of texts"
+    if get_origin(hint) is Mapping or hint is dict:
+        return None if isinstance(value, Mapping) else "a dict"
+    if inspect.isclass(hint) and not issubclass(hint, int | float):
+        return None if isinstance(value, hint) else f"a {hint.__module__}.{hint.__qualname__}"
+    return None
+
+
+def _is_text(value: Any) -> bool:
+    return (isinstance(value, str) and value != "") or isinstance(value, pulumi.Output) or inspect.isawaitable(value)
 
 
 def _listed(shape: type) -> str:
     return ", ".join(map(repr, shape.__annotations__))
-
-
-def _sorted(names: Collection[str]) -> str:
-    return ", ".join(map(repr, sorted(names)))

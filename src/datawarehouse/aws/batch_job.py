@@ -5,21 +5,22 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
-from datawarehouse.aws.arguments import checked_arguments
+from datawarehouse.aws.arguments import checked_arguments, shared_arguments
+from datawarehouse.aws.glue_tables import readable_of
 from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.naming import QUEUE_MAX, WORKGROUP_MAX
 from datawarehouse.aws.packaging import entry, job_code
 from datawarehouse.aws.policies import JobRights, Place, batch_job, dead_letters, document, function_logs
 from datawarehouse.definition.schedule import parse_schedule
-from datawarehouse.definition.tables import BatchInputTable
+from datawarehouse.definition.tables import BatchInputTable, Table
 
 
 class BatchInputJobArgs(TypedDict):
     """The arguments of a BatchInputJob.
 
     table: the declared table. schedule_expression: when it runs (default: as the table says). database_arn,
-    database_name: the Glue database that has the table. reads: the Glue tables that the job may query, and folders:
-    those of their files (default: all). data_bucket, results_bucket, workgroup: names. alarm_topic_arn,
+    database_name: the Glue database that has the table. reads: the declared tables that the job may query (default:
+    all of the database). data_bucket, results_bucket, workgroup: names. alarm_topic_arn,
     log_retention_days, region: as of a LambdaCronJob.
     """
 
@@ -30,8 +31,7 @@ class BatchInputJobArgs(TypedDict):
     results_bucket: pulumi.Input[str]
     workgroup: pulumi.Input[str]
     schedule_expression: NotRequired[str]
-    reads: NotRequired[Sequence[str]]
-    folders: NotRequired[Sequence[str]]
+    reads: NotRequired[Sequence[Table]]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
     log_retention_days: NotRequired[int]
     region: NotRequired[pulumi.Input[str]]
@@ -52,7 +52,6 @@ class BatchInputJob(pulumi.ComponentResource):
         parse_schedule(schedule)
         code = job_code(f"Table {table.name!r}", table.job, "run_job.handler")
         super().__init__("datawarehouse:index:BatchInputJob", name, {}, opts)
-        shared = {key: given[key] for key in ("alarm_topic_arn", "log_retention_days", "region") if key in given}
         self.cron = LambdaCronJob(
             f"{name}-cron",
             {
@@ -68,7 +67,7 @@ class BatchInputJob(pulumi.ComponentResource):
                 },
                 "policy_statements": _rights(given, table).apply(batch_job),
                 "policy_arns_to_attach": table.policy_arns_to_attach,
-                **shared,  # type: ignore[typeddict-item]
+                **shared_arguments(given),  # type: ignore[typeddict-item]
             },
             pulumi.ResourceOptions(parent=self),
         )
@@ -79,18 +78,17 @@ POLICY_CHARACTERS_MAX = 10_240
 """IAM user guide, "IAM and AWS STS quotas": of all inline policies of a role, without white space."""
 
 
-def job_policy_characters(
-    warehouse: str, table: BatchInputTable, readable: tuple[tuple[str, ...], tuple[str, ...]] | None
-) -> int:
+def job_policy_characters(warehouse: str, table: BatchInputTable, reads: Sequence[Table]) -> int:
     """At most so many characters has the policy of a table's job, whatever names its resources get."""
     place = Place("aws-us-gov", "ap-southeast-99", "1" * 12)
     longest = {"bucket": "b" * 63, "queue": "q" * QUEUE_MAX, "log": "l" * (len(warehouse) + len(table.name) + 40)}
+    names, folders = _readable(reads)
     rights = JobRights(
         place,
         warehouse + "_" * 40,
         table.name,
-        readable[0] if readable else None,
-        readable[1] if readable else (),
+        names,
+        folders,
         longest["bucket"],
         longest["bucket"],
         "w" * WORKGROUP_MAX,
@@ -102,14 +100,22 @@ def job_policy_characters(
     return len(document(all_statements).replace(" ", ""))
 
 
+def _readable(reads: Sequence[Table]) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """(Glue tables, folders) that a job may read; None for all of the database."""
+    found = [each for table in reads for each in readable_of(table)]
+    return (tuple(each.name for each in found) if reads else None), tuple(each.folder for each in found)
+
+
 def _rights(given: Mapping[str, Any], table: BatchInputTable) -> pulumi.Output[JobRights]:
+    readable, folders = _readable(given.get("reads", ()))
+
     def rights(found: Mapping[str, Any]) -> JobRights:
         return JobRights(
             place=Place.of(found["database_arn"]),
             database=found["database_name"],
             table=table.name,
-            reads=None if given.get("reads") is None else tuple(given["reads"]),
-            folders=tuple(given.get("folders", ())),
+            reads=readable,
+            folders=folders,
             data_bucket=found["data_bucket"],
             results_bucket=found["results_bucket"],
             workgroup=found["workgroup"],

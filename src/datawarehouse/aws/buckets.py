@@ -5,8 +5,9 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from datawarehouse.aws.arguments import checked_arguments
+from datawarehouse.aws.arguments import checked_arguments, checked_number
 from datawarehouse.aws.policies import only_tls
+from datawarehouse.errors import DeclarationError
 
 INCOMPLETE_UPLOAD_DAYS = 7
 
@@ -30,6 +31,7 @@ class PrivateBucket(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         given = checked_arguments(f"PrivateBucket {name!r}", args, PrivateBucketArgs)
+        _check_days(f"PrivateBucket {name!r}", given.get("expire_days", {}))
         super().__init__("datawarehouse:index:PrivateBucket", name, {}, opts)
         disposable, region = given.get("is_disposable", False), given.get("region")
         child = pulumi.ResourceOptions(parent=self)
@@ -72,6 +74,15 @@ class PrivateBucket(pulumi.ComponentResource):
             opts=child,
         )
         self.register_outputs({"bucket": self.bucket.bucket})
+
+
+def _check_days(component: str, expire_days: Any) -> None:
+    if isinstance(expire_days, pulumi.Output):
+        return
+    if not isinstance(expire_days, dict):
+        raise DeclarationError(f"{component}: expire_days is {expire_days!r}; valid is a dict of folders and days.")
+    for prefix, days in expire_days.items():
+        checked_number(component, f"expire_days[{prefix!r}]", days, 1, 36_500, "a hundred years")
 
 
 def _rules(expire_days: dict[str, int]) -> list[dict[str, Any]]:

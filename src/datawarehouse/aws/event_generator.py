@@ -5,7 +5,7 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 
-from datawarehouse.aws.arguments import checked_arguments, checked_number
+from datawarehouse.aws.arguments import checked_arguments, checked_number, shared_arguments
 from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.packaging import library
 from datawarehouse.aws.policies import producer
@@ -22,8 +22,8 @@ class EventGeneratorArgs(TypedDict):
     """The arguments of an EventGenerator.
 
     table: the declared streaming input table. stream_name, stream_arn: its input stream. events_per_minute: 1 to 10000
-    (default: 60). malformed: the share of malformed events, from 0 (default) to 1. alarm_topic_arn, region: as of a
-    LambdaCronJob.
+    (default: 60). malformed: the share of malformed events, from 0 (default) to 1. alarm_topic_arn,
+    log_retention_days, region: as of a LambdaCronJob.
     """
 
     table: StreamingInputTable
@@ -32,6 +32,7 @@ class EventGeneratorArgs(TypedDict):
     events_per_minute: NotRequired[int]
     malformed: NotRequired[float]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
+    log_retention_days: NotRequired[int]
     region: NotRequired[pulumi.Input[str]]
 
 
@@ -57,7 +58,6 @@ class EventGenerator(pulumi.ComponentResource):
         events = {"tables": [{"name": table.name, "columns": columns}], "rate": rate, "malformed": malformed}
         code = library("generate_events.handler", "generator", extra={"events.json": json.dumps(events)})
         super().__init__("datawarehouse:index:EventGenerator", name, {}, opts)
-        shared = {key: given[key] for key in ("alarm_topic_arn", "region") if key in given}
         self.cron = LambdaCronJob(
             f"{name}-cron",
             {
@@ -68,7 +68,7 @@ class EventGenerator(pulumi.ComponentResource):
                 "policy_statements": pulumi.Output.from_input(given["stream_arn"]).apply(producer),
                 "timeout_seconds": TIMEOUT_SECONDS,
                 "memory_mb": MEMORY_MB,
-                **shared,  # type: ignore[typeddict-item]
+                **shared_arguments(given),  # type: ignore[typeddict-item]
             },
             pulumi.ResourceOptions(parent=self),
         )

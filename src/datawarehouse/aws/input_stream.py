@@ -16,7 +16,7 @@ import pulumi
 import pulumi_aws as aws
 
 from datawarehouse.aws.alarms import add_alarm, add_stalled_alarm, delivery_alarms, stream_alarms
-from datawarehouse.aws.arguments import LOG_RETENTION_DAYS, checked_arguments, checked_choice, checked_number
+from datawarehouse.aws.arguments import checked_arguments, checked_choice, checked_number
 from datawarehouse.aws.naming import FIREHOSE_MAX, POLICY_MAX, ROLE_MAX, STREAM_MAX, short_name
 from datawarehouse.aws.policies import Place, delivery, document, firehose_trust
 from datawarehouse.definition.tables import checked_columns
@@ -228,5 +228,4 @@ def _checked(component: str, args: InputStreamArgs) -> dict[str, Any]:
         argument: checked_number(component, argument, given.get(argument, default), low, high, source)
         for argument, (default, low, high, source) in numbers.items()
     }
-    days = checked_choice(component, "log_retention_days", given.get("log_retention_days", 30), LOG_RETENTION_DAYS)
-    return {**given, **checked, "columns": columns, "stream_mode": mode, "log_retention_days": days}
+    return {**given, **checked, "columns": columns, "stream_mode": mode}

@@ -13,7 +13,7 @@ import pulumi
 import pulumi_aws as aws
 
 from datawarehouse.aws.alarms import DEAD_LETTER_ALARM, FUNCTION_ALARM, add_alarm
-from datawarehouse.aws.arguments import LOG_RETENTION_DAYS, checked_arguments, checked_choice, checked_number
+from datawarehouse.aws.arguments import checked_arguments, checked_number, shown
 from datawarehouse.aws.naming import (
     FUNCTION_MAX,
     POLICY_MAX,
@@ -211,11 +211,17 @@ def _checked(component: str, args: LambdaCronJobArgs) -> dict[str, Any]:
         "memory_mb": (MEMORY_MB, 128, 10_240, "Lambda quotas"),
         "retries": (RETRIES, 0, RETRIES, "Lambda API, PutFunctionEventInvokeConfig"),
     }
+    statements = given.get("policy_statements", [])
+    is_list = isinstance(statements, list | tuple) and all(isinstance(each, dict) for each in statements)
+    if not is_list and not isinstance(statements, pulumi.Output):
+        raise DeclarationError(
+            f"{component}: policy_statements is {shown(statements)}; valid is a list of IAM statements, e.g. "
+            "[{'Effect': 'Allow', 'Action': ['s3:GetObject'], 'Resource': 'arn:aws:s3:::lake/*'}]."
+        )
     checked = {
         argument: checked_number(component, argument, given.get(argument, default), low, high, source)
         for argument, (default, low, high, source) in limits.items()
     }
-    days = checked_choice(component, "log_retention_days", given.get("log_retention_days", 30), LOG_RETENTION_DAYS)
     packaged = {"packaged": handler_code(component, given["job"])} if "job" in given else {}
     defaults: dict[str, Any] = {"policy_statements": [], "policy_arns_to_attach": []}
-    return {**defaults, **given, **checked, **packaged, "log_retention_days": days}
+    return {**defaults, **given, **checked, **packaged}

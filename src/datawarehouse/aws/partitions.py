@@ -11,7 +11,7 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from datawarehouse.aws.arguments import checked_arguments, checked_number
+from datawarehouse.aws.arguments import checked_arguments, checked_number, shared_arguments
 from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.packaging import library
 from datawarehouse.aws.policies import Place, registrar
@@ -58,11 +58,12 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
         component = f"HourlyPartitionRegistrar {name!r}"
         given = checked_arguments(component, args, HourlyPartitionRegistrarArgs)
         schedule = given.get("schedule_expression", "rate(1 hour)")
+        if not given["table_names"]:
+            raise DeclarationError(f"{component}: table_names is empty; give the tables whose hours are registered.")
         ahead = checked_hours_ahead(component, schedule, given.get("hours_ahead"))
         super().__init__("datawarehouse:index:HourlyPartitionRegistrar", name, {}, opts)
         code = library("register_partitions.handler")
         tables = pulumi.Output.all(*given["table_names"])
-        shared = {key: given[key] for key in ("alarm_topic_arn", "log_retention_days", "region") if key in given}
         self.cron = LambdaCronJob(
             f"{name}-cron",
             {
@@ -79,7 +80,7 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
                 ),
                 "timeout_seconds": TIMEOUT_SECONDS,
                 "memory_mb": MEMORY_MB,
-                **shared,  # type: ignore[typeddict-item]
+                **shared_arguments(given),  # type: ignore[typeddict-item]
             },
             pulumi.ResourceOptions(parent=self),
         )

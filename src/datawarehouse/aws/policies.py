@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from datawarehouse.errors import DeclarationError
+
 Statement = dict[str, Any]
 
 
@@ -25,9 +27,14 @@ class Place:
 
     @classmethod
     def of(cls, arn: str) -> Place:
-        """Where the resource of an ARN is that has a Region and an account."""
-        _, partition, _, region, account, _ = arn.split(":", 5)
-        return cls(partition, region, account)
+        """Where the resource of an ARN is that has a Region and an account. Raises DeclarationError if it is none."""
+        parts = arn.split(":", 5)
+        if len(parts) < 6 or parts[0] != "arn" or not parts[3] or not parts[4]:
+            raise DeclarationError(
+                f"{arn!r} is no ARN with a Region and an account; valid is e.g. "
+                "'arn:aws:glue:eu-west-1:123456789012:database/lake'."
+            )
+        return cls(parts[1], parts[3], parts[4])
 
     def bucket(self, name: str) -> str:
         return f"arn:{self.partition}:s3:::{name}"

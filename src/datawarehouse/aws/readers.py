@@ -73,7 +73,7 @@ def checked_accounts(component: str, account_ids: object) -> list[str]:
     """The ids of AWS accounts, as text; else DeclarationError."""
     ids = account_ids if isinstance(account_ids, list | tuple) else [[account_ids]]
     for account in ids:
-        if not isinstance(account, str) or not re.fullmatch(r"\d{12}", account):
+        if not isinstance(account, str) or not re.fullmatch(r"[0-9]{12}", account):
             raise DeclarationError(
                 f"{component}: the account id {account!r} is not valid; give a list of texts of 12 digits, e.g. "
                 "['123456789012']."

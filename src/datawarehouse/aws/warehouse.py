@@ -16,7 +16,7 @@ from typing import Any, Concatenate, NotRequired, ParamSpec, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from datawarehouse.aws.arguments import LOG_RETENTION_DAYS, checked_arguments, checked_choice, checked_number
+from datawarehouse.aws.arguments import checked_arguments, checked_number
 from datawarehouse.aws.batch_job import POLICY_CHARACTERS_MAX, BatchInputJob, job_policy_characters
 from datawarehouse.aws.buckets import PrivateBucket
 from datawarehouse.aws.capacity import need_of, quotas_to_raise
@@ -25,7 +25,6 @@ from datawarehouse.aws.glue_tables import (
     GlueTable,
     glue_tables_of,
     quarantine_of,
-    readable_of,
     staging_of,
     staging_parameters,
     table_of,
@@ -56,7 +55,6 @@ from datawarehouse.errors import DeclarationError, UnknownName
 WAREHOUSE_CHARACTERS_MAX = 40
 """So that the names of its buckets fit into the 63 characters that S3 allows."""
 RESULTS_DAYS = 7
-LOG_DAYS = 30
 HOURLY = "rate(1 hour)"
 
 
@@ -235,7 +233,8 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 f"Table {table.name!r}: the column name {RUN_KEY!r} is taken on AWS, for the runs whose rows become "
                 "Parquet. Choose another name."
             )
-        characters = job_policy_characters(self._declared.name, table, _readable(table, declared))
+        reads = [declared.get_table(name) for name in table.reads]
+        characters = job_policy_characters(self._declared.name, table, reads)
         if characters > POLICY_CHARACTERS_MAX:
             raise DeclarationError(
                 f"Table {table.name!r}: with {len(table.reads)} tables in reads, the policy of its job has about "
@@ -368,8 +367,6 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         if staging := staging_of(table):
             parameters = self._location(staging).apply(staging_parameters)
             self._glue_table(staging, parameters)
-        readable = _readable(table, declared)
-        reads: Any = {"reads": readable[0], "folders": readable[1]} if readable else {}
         BatchInputJob(
             f"{self._name}-{table.name}-job",
             {
@@ -380,8 +377,8 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 "data_bucket": self.data_warehouse_bucket.bucket,
                 "results_bucket": self.query_results_bucket.bucket,
                 "workgroup": self.workgroups[BATCH].name,
+                "reads": [declared.get_table(each) for each in table.reads],
                 "alarm_topic_arn": self.alarm_topic.arn,
-                **reads,
                 **self._shared,  # type: ignore[typeddict-item]
             },
             self._child,
@@ -419,16 +416,12 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
 
     def _settled_expiry(self) -> dict[str, int]:
         self._expiry_is_settled = True
+        for name in set(self._given["on_demand_streams"]) - self._streams.keys():
+            pulumi.log.warn(f"on_demand_streams names {name!r}, which no streaming input table is called.", self)
         found: dict[str, int] = {}
         for table in self._declared.tables():
             found |= _expiring(table)
         return found
-
-
-def _readable(table: BatchInputTable, declared: Warehouse) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """(Glue tables, folders) that a job may read; None for all of the database."""
-    found = [each for name in table.reads for each in readable_of(declared.get_table(name))]
-    return (tuple(each.name for each in found), tuple(each.folder for each in found)) if found else None
 
 
 def _expiring(table: Table) -> dict[str, int]:
@@ -443,16 +436,13 @@ def _expiring(table: Table) -> dict[str, int]:
 def _checked(name: str, args: ServerlessDataWarehouseArgs) -> dict[str, Any]:
     """The arguments, with their defaults."""
     component = f"ServerlessDataWarehouse {name!r}"
+    Warehouse(name)
     given = checked_arguments(component, args, ServerlessDataWarehouseArgs)
     if len(name) > WAREHOUSE_CHARACTERS_MAX:
         raise DeclarationError(
             f"{component}: the name has {len(name)} characters; on AWS it has at most {WAREHOUSE_CHARACTERS_MAX}, so "
             "that the names of its buckets fit into 63."
         )
-    if "warehouse" in given and not isinstance(given["warehouse"], Warehouse):
-        raise DeclarationError(f"{component}: warehouse is {given['warehouse']!r}; valid is a datawarehouse.Warehouse.")
-    if not isinstance(given.get("is_dev", False), bool):
-        raise DeclarationError(f"{component}: is_dev is {given['is_dev']!r}; valid are True and False.")
     limits = {
         "stream_retention_hours": (RETENTION_HOURS[0], *RETENTION_HOURS, "Kinesis API"),
         "adhoc_bytes_scanned_max": (ADHOC_BYTES_SCANNED_MAX, BYTES_SCANNED_MIN, BYTES_SCANNED_MAX, "Athena API"),
@@ -462,12 +452,10 @@ def _checked(name: str, args: ServerlessDataWarehouseArgs) -> dict[str, Any]:
         argument: checked_number(component, argument, given.get(argument, default), low, high, source)
         for argument, (default, low, high, source) in limits.items()
     }
-    logs = given.get("log_retention_days", LOG_DAYS)
-    checked_choice(component, "log_retention_days", logs, LOG_RETENTION_DAYS)
     if "partition_projection_start" in given:
         checked_first_hour(component, given["partition_projection_start"])
     defaults: dict[str, Any] = {"is_dev": False, "on_demand_streams": (), "reader_account_ids": (), "alarm_emails": ()}
-    found = {**defaults, **given, **numbers, "log_retention_days": logs}
+    found = {**defaults, **given, **numbers}
     found["reader_account_ids"] = checked_accounts(component, found["reader_account_ids"])
     return found
 
