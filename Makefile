@@ -24,9 +24,11 @@ $(VENV)/emulator/.ready: requirements/emulator.txt $(READY)
 
 $(VENV)/lambda/.ready: requirements/lambda.txt $(READY)
 	for python in python3.13 "$$(pyenv prefix 3.13 2>/dev/null)/bin/python" $(PYTHON); do \
-		"$$python" -c '' 2>/dev/null && exec "$$python" -m venv $(VENV)/lambda; \
+		"$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
+			exec "$$python" -m venv $(VENV)/lambda; \
 	done
 	$(VENV)/lambda/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@echo "The archives of Lambda functions are tested with $$($(VENV)/lambda/bin/python --version); on AWS they run with 3.13"
 	@touch $@
 
 test: $(READY) $(VENV)/emulator/.ready $(VENV)/lambda/.ready  ## all tests; with those of PySpark where there is Java (a download of 450 MB, once)

@@ -15,6 +15,13 @@ def daily_sessions(job):
     return [{"session_id": "s1", "events": 1}]
 
 
+def slow_count(job):
+    """Asks what takes longer than any test waits."""
+    numbers = "unnest(sequence(1, 1000000))"
+    sql = f"select count(*) from {numbers} as a(x), {numbers} as b(y) where (x * y) % 7 = 3"
+    return [{"count": count} for (count,) in job.query(sql)]
+
+
 def tidy(event, context):
     """A handler of its own."""
     return event["time"]

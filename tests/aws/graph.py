@@ -296,11 +296,6 @@ class Node:
         return value if isinstance(value, str) else None
 
     @property
-    def component_outputs(self) -> dict[str, Any]:
-        """What a component (or the stack) registered as its outputs; empty when it registered none."""
-        return self.registered_outputs[-1] if self.registered_outputs else {}
-
-    @property
     def label(self) -> str:
         """How error texts call this resource."""
         return f"{self.kind} {self.name}"

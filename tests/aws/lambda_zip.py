@@ -131,24 +131,19 @@ def environment_of(function: Node) -> dict[str, str]:
     return variables
 
 
-def version(python: Path = PYTHON) -> str:
-    """The version of the interpreter that runs the handlers, for reports: not 3.13 everywhere."""
-    script = "import platform; print(platform.python_version())"
-    return subprocess.run([python, "-I", "-c", script], check=True, capture_output=True, text=True).stdout.strip()
-
-
 def run(
     function: Node,
     event: Mapping[str, Any],
     *,
     extras: Mapping[str, str] | None = None,
     record_calls: bool = False,
+    left_ms: int | None = None,
     python: Path = PYTHON,
 ) -> Invocation:
     """Run the handler of a recorded function with its recorded environment, the variables of Lambda, and `extras`.
 
     `extras` say where the services are (`AWS_ENDPOINT_URL`). The recorded timeout is what the context counts down
-    from, and ends the process. A handler that raises gives an `Invocation` with `error`.
+    from, or `left_ms`, and in the end ends the process. A handler that raises gives an `Invocation` with `error`.
     """
     timeout_s = int(function.inputs.get("timeout", 3))
     with tempfile.TemporaryDirectory() as folder:
@@ -176,7 +171,14 @@ def run(
                 **(extras or {}),
             }
             record = "yes" if record_calls else "no"
-            arguments = [folder, function.inputs["handler"], json.dumps(event), report, record, str(timeout_s * 1000)]
+            arguments = [
+                folder,
+                function.inputs["handler"],
+                json.dumps(event),
+                report,
+                record,
+                str(left_ms or timeout_s * 1000),
+            ]
             process = subprocess.run(
                 [python, "-I", "-c", _BOOT, *arguments],
                 env=variables,

@@ -487,7 +487,7 @@ def test_a_handler_runs_from_the_deployed_zip_alone(stack):
     [line] = run.lines
     assert line["message"] == "started"
     assert 0 < line["left_ms"] <= 60_000
-    assert run.python == lambda_zip.version()
+    assert run.python.startswith("3.")
 
 
 def test_only_what_is_packaged_can_be_imported(stack):

@@ -7,7 +7,7 @@ What a service does on behalf of a role is passed in with its source.
 import pytest
 from apply import Emulator, apply
 from athena_endpoint import emulator_with_athena
-from declared import daily_sessions, everything
+from declared import daily_sessions, everything, slow_count
 from emulator import REGION
 from graph import Graph
 from lambda_zip import run
@@ -38,6 +38,7 @@ def graph():
             data_format="JSON",
             reads=["facts"],
         )
+        warehouse.with_batch_input_table("slow", {"count": "bigint"}, slow_count, "rate(1 day)", data_format="JSON")
         deployed = ServerlessDataWarehouse("analytics_dw", {"warehouse": warehouse})
         stream = deployed.get_input_stream("clicks")
         EventGenerator(
@@ -60,11 +61,11 @@ def aws(graph):
 def audited(graph, aws):
     """Runs a function for several events; the audit of all calls that it made."""
 
-    def runs(function, *events, implied=(), fails=False, **changed):
+    def runs(function, *events, implied=(), fails=False, left_ms=None):
         node = graph.one("Function", function)
         calls = []
         for event in events:
-            done = run(_with(node, changed), event, extras=_extras(aws), record_calls=True)
+            done = run(node, event, extras=_extras(aws), record_calls=True, left_ms=left_ms)
             assert bool(done.error) == fails, done.errors
             calls += done.calls
         return calls, audit(
@@ -76,10 +77,6 @@ def audited(graph, aws):
 
 def _extras(aws):
     return {key: value for key, value in aws.environment().items() if key.startswith("AWS_")}
-
-
-def _with(node, changed):
-    return node if not changed else type(node)(**{**vars(node), "inputs": {**node.inputs, **changed}})
 
 
 def _bucket(graph, which):
@@ -108,19 +105,13 @@ def test_the_event_generator(audited):
     assert (found.missing, found.unused) == ([], [])
 
 
-@pytest.fixture
-def stopped(audited):
-    """The calls of a job whose query is stopped, because the function's time is nearly over when it begins."""
-
-    def calls(function):
-        made, _ = audited(function, TICK, fails=True, timeout=5)
-        assert ("athena", "StopQueryExecution") in [(service, operation) for service, operation, _ in made]
-        return made
-
-    return calls
+def test_a_job_whose_query_runs_when_its_time_ends(audited):
+    calls, found = audited("analytics_dw-slow-job-cron-function", TICK, fails=True, left_ms=1000)
+    assert ("athena", "StopQueryExecution") in [(service, operation) for service, operation, _ in calls]
+    assert not [(action, arn) for action, arn in found.missing if "what is read by" not in arn]
 
 
-def test_a_job_that_writes_json(graph, audited, stopped):
+def test_a_job_that_writes_json(graph, audited):
     function = "analytics_dw-aggregates-job-cron-function"
     read = ["clicks", "impressions"]
     tables = [*read, *(f"{table}_quarantine" for table in read), "aggregates"]
@@ -131,16 +122,10 @@ def test_a_job_that_writes_json(graph, audited, stopped):
         [("data", folder) for folder in [*folders, "aggregates/"]],
         [("results", "batch/aggregates/")],
     )
-    calls, found = audited(function, TICK, implied=[*implied, _stopping(stopped(function))])
+    calls, found = audited(function, TICK, implied=[*implied, *_may_ask(STOPPED)])
     assert (found.missing, found.unused) == ([], [])
     keys = [parameters["Key"] for _, operation, parameters in calls if operation == "PutObject"]
     assert keys == [f"aggregates/{HOUR}/rows.json"]
-
-
-def _stopping(calls):
-    [workgroup] = {parameters["WorkGroup"] for _, operation, parameters in calls if operation == "StartQueryExecution"}
-    arn = f"arn:aws:athena:eu-west-1:123456789012:workgroup/{workgroup}"
-    return Implied("athena:StopQueryExecution", (arn,), "a query that runs when the function's time ends")
 
 
 def test_a_job_that_writes_partitions_of_parquet(graph, audited):
@@ -173,7 +158,8 @@ def _deleting(graph, table):
     )
 
 
-RESULTS = ("GetQueryResults", "StopQueryExecution")
+STOPPED = ("StopQueryExecution",)
+RESULTS = ("GetQueryResults", *STOPPED)
 ALL_OF_A_QUERY = ("StartQueryExecution", "GetQueryExecution", *RESULTS)
 
 
@@ -233,4 +219,4 @@ def test_a_right_that_is_missing_or_not_needed_is_found(graph, audited):
 
 def test_no_two_functions_share_a_role(graph):
     roles = [node.inputs["role"] for node in graph.all("Function")]
-    assert len(set(roles)) == len(roles) == 7
+    assert len(set(roles)) == len(roles) == 8

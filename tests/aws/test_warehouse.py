@@ -166,6 +166,20 @@ def test_hours_are_registered_for_a_table_and_its_quarantine_and_at_once(graph):
     now = graph.one("Invocation", "analytics_dw-clicks-partitions-now")
     assert json.loads(now.inputs["input"]) == {"source": "deployment"}
     assert now.inputs["functionName"] == function.outputs["name"]
+    assert now.inputs["triggers"] == {"tables": "clicks,clicks_quarantine"}  # another table is registered at once, too
+
+
+def test_ticks_and_runs_are_tried_again_for_six_hours_and_kept_then(graph):
+    name = "analytics_dw-aggregates-job-cron"
+    queue = graph.one("Queue", f"{name}-dead-letters").outputs["arn"]
+    target = graph.one("EventTarget", f"{name}-target")
+    assert target.inputs["retryPolicy"] == {"maximumEventAgeInSeconds": 21_600, "maximumRetryAttempts": 185}
+    assert target.inputs["deadLetterConfig"] == {"arn": queue}
+    # A tick that comes before the permission is refused for good.
+    assert graph.one("Permission", f"{name}-permission").urn in target.dependencies
+    runs = graph.one("FunctionEventInvokeConfig", f"{name}-retries").inputs
+    assert (runs["maximumRetryAttempts"], runs["maximumEventAgeInSeconds"]) == (2, 21_600)
+    assert runs["destinationConfig"] == {"onFailure": {"destination": queue}}
 
 
 @pytest.mark.parametrize(
@@ -297,6 +311,8 @@ def test_alarms_go_to_one_topic_and_its_subscribers():
     assert alarms["analytics_dw-clicks-input-late"]["threshold"] == 1800
     stalled = alarms["analytics_dw-clicks-input-stalled"]["metricQueries"]
     assert {query["metric"]["period"] for query in stalled if "metric" in query} == {1800}
+    # What arrives at the end of one period is delivered in the next.
+    assert alarms["analytics_dw-clicks-input-stalled"]["evaluationPeriods"] == 2
     per_stream = {"throttled", "behind", "rejected", "late", "stalled"}
     assert {name.rsplit("-", 1)[1] for name in alarms if name.startswith("analytics_dw-clicks-input-")} == per_stream
     for cron in ("clicks-partitions", "aggregates-job"):
@@ -327,7 +343,26 @@ def test_too_many_shards_for_the_default_quota_are_told(caplog):
     for number in range(3):
         declared.with_streaming_input_table(f"clicks_{number}", COLUMNS, input_stream_shard_count=200)
     deployed("big", {"warehouse": declared, "region": "us-east-1"})
-    assert "600 provisioned shards are needed, 500 are the default" in caplog.text
+    assert caplog.text.count("600 provisioned shards are needed, 500 are the default") == 1
+
+
+def test_a_quota_is_told_once_however_many_tables_need_more(caplog):
+    def program():
+        warehouse = ServerlessDataWarehouse("big", {"region": "us-east-1"})
+        for number in range(5):
+            warehouse.with_streaming_input_table(f"clicks_{number}", COLUMNS, input_stream_shard_count=200)
+
+    deploy(program)
+    assert caplog.text.count("provisioned shards are needed") == 1
+
+
+def test_on_demand_streams_that_no_table_has_are_told(caplog):
+    def program():
+        warehouse = ServerlessDataWarehouse("analytics_dw", {"on_demand_streams": ["clikcs", "clicks"]})
+        warehouse.with_streaming_input_table("clicks", COLUMNS)
+
+    deploy(program)
+    assert "on_demand_streams names 'clikcs'" in caplog.text and "'clicks'" not in caplog.text
 
 
 LONGEST = {

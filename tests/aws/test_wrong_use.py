@@ -8,6 +8,7 @@ from pathlib import Path
 import pulumi
 import pytest
 from declared import COLUMNS, everything, hourly_counts, tidy
+from emulator import interpreter
 from recorder import deploy
 
 from datawarehouse import Warehouse
@@ -23,7 +24,6 @@ from datawarehouse.aws import (
 from datawarehouse.errors import DeclarationError
 
 ROOT = Path(__file__).parents[2]
-BARE_PYTHON = ROOT / ".venv" / "lambda" / "bin" / "python"
 ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/s"
 CRON = {"schedule_expression": "rate(1 hour)", "job": tidy}
 REGISTRAR = {
@@ -318,10 +318,8 @@ def test_a_name_that_no_bucket_can_have():
 
 
 def test_the_missing_extra_is_named():
-    if not BARE_PYTHON.exists():
-        pytest.skip("there is no Python without Pulumi; `make test` makes one")
     done = subprocess.run(
-        [BARE_PYTHON, "-c", "from datawarehouse.aws import ServerlessDataWarehouse"],
+        [interpreter("lambda"), "-c", "from datawarehouse.aws import ServerlessDataWarehouse"],
         env={"PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
