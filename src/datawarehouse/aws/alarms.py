@@ -66,7 +66,7 @@ def delivery_alarms(flush_interval_seconds: int) -> Iterator[Alarm]:
     )
     yield Alarm(
         "late",
-        "Records are not delivered within twice the flush interval: see the delivery stream's log.",
+        "Records are not delivered within twice the flush interval, or 5 minutes: see the delivery stream's log.",
         "AWS/Firehose",
         "DeliveryToS3.DataFreshness",
         "Maximum",

@@ -28,6 +28,8 @@ BUFFER_BYTES = 128 * 1024 * 1024
 PARALLEL_BUFFERS = 10
 """Firehose scales out into buffers of their own, each with its objects: ten times the number of full buffers."""
 FLUSH_INTERVAL_SECONDS_MAX = 900
+REGISTRAR_CALLS = 6
+"""Of a run of the partition registrar: GetTable, GetPartitions, BatchCreatePartition, for a table and its quarantine."""
 PACKED_BYTES = 25_000
 """Into how many bytes of events producers pack: a payload unit of 25 KB, with room for line ends and larger events."""
 
@@ -196,7 +198,7 @@ def amounts(streams: Sequence[Stream], assumptions: Assumptions, prices: Prices)
         "s3_storage": total(lambda stream: stream.events_per_day * stream.event_bytes * stream.retention_days)
         / assumptions.parquet_ratio
         / DAYS_PER_MONTH,
-        "glue_requests": registrations,
+        "glue_requests": registrations * REGISTRAR_CALLS,
         "lambda_requests": registrations + assumptions.job_runs_per_day,
         "lambda_gb_seconds": assumptions.job_runs_per_day * assumptions.job_seconds * assumptions.job_memory_gb,
         "athena_scanned": assumptions.queries_tb_per_day * prices.of["athena_scanned"].unit_size,

@@ -1,1 +1,1 @@
-"""What runs inside AWS Lambda: Python 3.13 with boto3, this package's `definition` and `errors`, nothing else."""
+"""What runs inside AWS Lambda, with the standard library, boto3, `definition`, `errors` and, for events, `generator`."""
