@@ -1,1 +1,1 @@
-"""What runs inside AWS Lambda, with the standard library, boto3, `definition`, `errors` and, for events, `generator`."""
+"""What runs inside AWS Lambda: standard library, boto3, `definition`, `errors`; for made-up events `generator`."""
