@@ -29,7 +29,18 @@ ACCOUNT = "000000000000"
 START_S = 60.0
 STOP_S = 10.0
 
-_RUN = "import sys; sys.executable = sys.argv.pop(1) or sys.executable; from ministack.app import main; main()"
+_RUN = """
+import os, sys, threading
+
+def end_with_tests():
+    sys.stdin.buffer.read()
+    os.killpg(0, 9)
+
+threading.Thread(target=end_with_tests, daemon=True).start()
+sys.executable = sys.argv.pop(1)
+from ministack.app import main
+main()
+"""
 
 
 @dataclass(frozen=True)
@@ -133,7 +144,7 @@ def _start(python: Path, lambda_python: Path, started: Emulator, folder: Path) -
             [python, "-c", _RUN, lambda_python],
             cwd=folder,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # closed when this process is gone, however it ends
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -167,3 +178,4 @@ def _stop(process: subprocess.Popen) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    process.stdin.close()
