@@ -204,6 +204,21 @@ def test_holes_heal(stack, register):
     assert sorted(set(stack.partitions("clicks")) - {"2026/11/21"}) == hours(-100, 12)
 
 
+def test_hours_registered_ahead_get_a_column_that_is_added(stack, register):
+    stack.table("clicks", {"id": "string"}, "parquet")
+    register(TICK)
+    found = stack.glue.get_table(DatabaseName=stack.name, Name="clicks")["Table"]
+    found["StorageDescriptor"]["Columns"].append({"Name": "price", "Type": "double"})
+    kept = ("Name", "TableType", "Parameters", "PartitionKeys", "StorageDescriptor")
+    stack.glue.update_table(DatabaseName=stack.name, TableInput={key: found[key] for key in kept})
+    assert register(TICK) == {"clicks": 0}
+    columns = {hour: [each["Name"] for each in one["Columns"]] for hour, one in stack.partitions("clicks").items()}
+    assert {hour for hour, names in columns.items() if names == ["id", "price"]} == set(hours(-1, 12))
+    assert {hour for hour, names in columns.items() if names == ["id"]} == set(hours(-100, -2))
+    places = {one["Location"] for one in stack.partitions("clicks").values()}
+    assert places == {f"s3://{stack.data}/clicks/{hour}/" for hour in hours(-100, 12)}
+
+
 def test_an_outage_of_days_is_made_up_for(stack, register):
     stack.table("clicks", form="parquet")
     start = datetime.now(UTC)
@@ -398,7 +413,8 @@ def test_a_job_calls_what_its_role_is_to_allow_and_nothing_else(stack, run, call
 def test_the_other_functions_call_what_their_roles_are_to_allow_and_nothing_else(stack, register, stream, calls):
     stack.table("clicks", form="parquet")
     register((datetime.now(UTC)).isoformat(), None)
-    assert calls == {("glue", name) for name in ("GetTable", "GetPartitions", "BatchCreatePartition")}
+    looks = {("glue", name) for name in ("GetTable", "GetPartitions", "BatchCreatePartition", "BatchGetPartition")}
+    assert calls == looks
     calls.clear()
     generate_events.handler({"time": TICK}, None)
     assert calls == {("kinesis", "PutRecords")}

@@ -82,7 +82,7 @@ EXPLAINED = {
     r"schemaConfiguration\.(region|versionId): dropped": "the default",
     r"(parquetSerDe\.compression|openXJsonSerDe\.caseInsensitive): dropped": "the default",
     r"DW_HOURS_AHEAD: dropped": "the default of the function",
-    r"Invocation .*-now triggers\.tables: ": "when to register once more: the schedule does, an interval later",
+    r"Invocation .*-now triggers\.(tables|columns): ": "what makes it register once more",
     r"okActions\[0\]: dropped": "to be told that it is over is a courtesy",
     r"RolePolicy .*-(job|partitions)-cron-policy .*(Action|Resource)\[\d+\]: dropped": "test_rights.py finds it",
     r"RolePolicy .*-job-cron-policy .*Statement\[\d+\]: dropped, {'Sid': 'Uploads'": "test_rights.py finds it",

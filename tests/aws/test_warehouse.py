@@ -128,7 +128,7 @@ def test_on_demand_streams_have_no_shards():
 
 
 @pytest.mark.parametrize("change", [{"tags": "array<int>"}, {"added": "string"}, {"price": None}])
-def test_a_changed_column_is_in_the_inputs_of_its_delivery_stream_alone(graph, change):
+def test_a_changed_column_is_in_the_inputs_of_its_delivery_stream_alone_and_registers_hours_anew(graph, change):
     changed = {
         name: kind
         for name, kind in (COLUMNS | {"tags": "array<string>", "price": "decimal(9,4)"} | change).items()
@@ -144,9 +144,9 @@ def test_a_changed_column_is_in_the_inputs_of_its_delivery_stream_alone(graph, c
     differing = {
         node.name
         for urn, node in after.nodes.items()
-        if node.kind == "FirehoseDeliveryStream" and node.inputs != graph.nodes[urn].inputs
+        if node.kind in ("FirehoseDeliveryStream", "Invocation") and node.inputs != graph.nodes[urn].inputs
     }
-    assert differing == {"analytics_dw-clicks-input-delivery"}
+    assert differing == {"analytics_dw-clicks-input-delivery", "analytics_dw-clicks-partitions-now"}
 
 
 def test_old_log_streams_stay_when_columns_change(graph):
@@ -166,7 +166,9 @@ def test_hours_are_registered_for_a_table_and_its_quarantine_and_at_once(graph):
     now = graph.one("Invocation", "analytics_dw-clicks-partitions-now")
     assert json.loads(now.inputs["input"]) == {"source": "deployment"}
     assert now.inputs["functionName"] == function.outputs["name"]
-    assert now.inputs["triggers"] == {"tables": "clicks,clicks_quarantine"}  # another table is registered at once, too
+    # What is added is registered at once, too: a table, a column of the hours that are there already.
+    assert now.inputs["triggers"].keys() == {"tables", "columns"}
+    assert now.inputs["triggers"]["tables"] == "clicks,clicks_quarantine"
 
 
 def test_ticks_and_runs_are_tried_again_for_six_hours_and_kept_then(graph):

@@ -31,6 +31,7 @@ class HourlyPartitionRegistrarArgs(TypedDict):
     database_arn, database_name: the Glue database. table_names: its tables whose hours are registered, each with one
     string partition key and with hours in folders YYYY/MM/DD/HH/ below its location. schedule_expression: how often
     (default: "rate(1 hour)"). hours_ahead: 1 to 336 (default: 12, or more if the next run comes later).
+    columns_digest: another text whenever columns change, so that the hours that are registered get them at once.
     alarm_topic_arn, log_retention_days, region: as of a LambdaCronJob.
     """
 
@@ -39,6 +40,7 @@ class HourlyPartitionRegistrarArgs(TypedDict):
     table_names: Sequence[pulumi.Input[str]]
     schedule_expression: NotRequired[str]
     hours_ahead: NotRequired[int]
+    columns_digest: NotRequired[str]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
     log_retention_days: NotRequired[int]
     region: NotRequired[pulumi.Input[str]]
@@ -88,7 +90,7 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
             f"{name}-now",
             function_name=self.cron.function.name,
             input=json.dumps({"source": "deployment"}),
-            triggers={"tables": tables.apply(",".join)},
+            triggers={"tables": tables.apply(",".join), "columns": given.get("columns_digest", "")},
             region=given.get("region"),
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -153,7 +153,13 @@ def dead_letters(queue_arn: str) -> list[Statement]:
 
 def registrar(place: Place, database: str, tables: Sequence[str]) -> list[Statement]:
     """What registering partitions needs."""
-    actions = ["glue:GetTable", "glue:GetPartitions", "glue:BatchCreatePartition"]
+    actions = [
+        "glue:GetTable",
+        "glue:GetPartitions",
+        "glue:BatchGetPartition",
+        "glue:BatchCreatePartition",
+        "glue:BatchUpdatePartition",
+    ]
     return [allow("Partitions", actions, place.glue(database, tables))]
 
 

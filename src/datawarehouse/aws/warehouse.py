@@ -29,7 +29,7 @@ from datawarehouse.aws.glue_tables import (
     staging_parameters,
     table_of,
 )
-from datawarehouse.aws.input_stream import RETENTION_HOURS, InputStream
+from datawarehouse.aws.input_stream import RETENTION_HOURS, InputStream, schema_digest
 from datawarehouse.aws.naming import database_name, hyphenated
 from datawarehouse.aws.packaging import job_code
 from datawarehouse.aws.partitions import (
@@ -356,6 +356,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                     "database_name": self.database.name,
                     "table_names": [each.name for each in catalog],
                     "schedule_expression": dev_schedule(table.partition_schedule_expression, given["is_dev"]),
+                    "columns_digest": schema_digest(table.columns),
                     "alarm_topic_arn": self.alarm_topic.arn,
                     **self._shared,  # type: ignore[typeddict-item]
                 },

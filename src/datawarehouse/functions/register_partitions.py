@@ -4,6 +4,9 @@ For each table each hour is registered that is not, from the one in which the ta
 from now. So whatever was missed is made up for: a failed call, a month without runs. A table that was made anew over
 older data gets its hours when the event says since when, `"from": "2026/11/01/00"`.
 
+Hours that are registered ahead have the columns that the table had then. Those from the last hour on, into which
+events are still filed, are given the present ones.
+
 Older hours come first, and a call that fails keeps none of the others from being made. Hours are registered without a
 look at the data: an hour without any costs nothing.
 """
@@ -12,7 +15,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datawarehouse.definition.partition import HOUR_MS, partition_of, start_ms
@@ -20,7 +23,7 @@ from datawarehouse.errors import DataWarehouseError
 from datawarehouse.functions.clients import ClientError, client, error_code
 from datawarehouse.functions.instant import scheduled_ms
 from datawarehouse.functions.logs import log
-from datawarehouse.functions.tables import GlueTable, read_table, register, registered
+from datawarehouse.functions.tables import GlueTable, read_table, refresh, register, registered
 
 _NEW_ROLE_S = 60.0  # IAM user guide, "Changes that I make are not always immediately visible"
 _RETRY_S = 2.0
@@ -32,12 +35,13 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, int]:
     now_ms = time.time_ns() // 1_000_000 if at_deployment else scheduled_ms(event)
     access_by = time.monotonic() + (_NEW_ROLE_S if at_deployment else 0.0)
     database, glue = os.environ["DW_DATABASE"], client("glue")
-    last = partition_of(now_ms + int(os.environ.get("DW_HOURS_AHEAD", "12")) * HOUR_MS)
+    ahead = int(os.environ.get("DW_HOURS_AHEAD", "12"))
+    filling = [partition_of(now_ms + hours * HOUR_MS) for hours in range(-1, ahead + 1)]
     added: dict[str, int] = {}
     failures: list[Exception] = []
     for name in os.environ["DW_TABLES"].split(","):
         try:
-            added[name] = _register(glue, database, name, event.get("from"), last, access_by)
+            added[name] = _register(glue, database, name, event.get("from"), filling, access_by)
         except (ClientError, DataWarehouseError) as error:
             log("hours could not be registered", table=name, error=error)
             failures.append(error)
@@ -46,13 +50,16 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, int]:
     return added
 
 
-def _register(glue: Any, database: str, name: str, since: str | None, last: str, access_by: float) -> int:
+def _register(glue: Any, database: str, name: str, since: str | None, filling: Sequence[str], access_by: float) -> int:
+    """filling: the hours into which events are filed now or later, in order."""
     while True:
         try:
             table = read_table(glue, database, name)
-            missing = missing_hours(glue, table, since, last)
+            missing = missing_hours(glue, table, since, filling[-1])
             register(glue, table, missing)
-            log("registered hours", table=name, hours=len(missing), first=min(missing, default=None), last=last)
+            altered = refresh(glue, table, filling)
+            first = min(missing, default=None)
+            log("registered hours", table=name, hours=len(missing), first=first, last=filling[-1], altered=altered)
             return len(missing)
         except ClientError as error:
             if error_code(error) != "AccessDeniedException" or time.monotonic() > access_by:

@@ -100,6 +100,29 @@ def register(glue: Any, table: GlueTable, partitions: Sequence[str]) -> None:
         )
 
 
+def refresh(glue: Any, table: GlueTable, partitions: Sequence[str]) -> list[str]:
+    """Give partitions the table's present columns; those that had others. Raises DataWarehouseError if one keeps them.
+
+    Athena reads a partition by its own columns, and hours are registered before columns are added. At most 1,000.
+    """
+    answer = glue.batch_get_partition(
+        DatabaseName=table.database,
+        TableName=table.name,
+        PartitionsToGet=[{"Values": [partition]} for partition in partitions],
+    )
+    found = [each for each in answer["Partitions"] if _columns(each["StorageDescriptor"]) != _columns(table.storage)]
+    entries = [
+        {
+            "PartitionValueList": each["Values"],
+            "PartitionInput": table.partition_input(each["Values"][0], each["StorageDescriptor"]["Location"]),
+        }
+        for each in found
+    ]
+    for start in range(0, len(entries), PARTITIONS_A_CALL_MAX):
+        _update(glue, table, entries[start : start + PARTITIONS_A_CALL_MAX])
+    return [each["Values"][0] for each in found]
+
+
 def point_to(glue: Any, table: GlueTable, partition: str, location: str) -> None:
     """Register a partition at a location, or move it there."""
     given = table.partition_input(partition, location)
@@ -109,13 +132,17 @@ def point_to(glue: Any, table: GlueTable, partition: str, location: str) -> None
     except ClientError as error:
         if error_code(error) != "AlreadyExistsException":
             raise
-    answer = glue.batch_update_partition(
-        DatabaseName=table.database,
-        TableName=table.name,
-        Entries=[{"PartitionValueList": [partition], "PartitionInput": given}],
-    )
+    _update(glue, table, [{"PartitionValueList": [partition], "PartitionInput": given}])
+
+
+def _update(glue: Any, table: GlueTable, entries: Sequence[Mapping[str, Any]]) -> None:
+    answer = glue.batch_update_partition(DatabaseName=table.database, TableName=table.name, Entries=entries)
     for failure in _failures(answer, "PartitionValueList"):
-        raise DataWarehouseError(f"A partition of table {table.name!r} could not be moved to {location}: {failure}.")
+        raise DataWarehouseError(f"A partition of table {table.name!r} could not be updated: {failure}.")
+
+
+def _columns(storage: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(column["Name"], column["Type"]) for column in storage["Columns"]]
 
 
 def _failures(answer: Mapping[str, Any], values: str) -> list[str]:

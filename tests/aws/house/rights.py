@@ -26,7 +26,8 @@ def function_rights_rule(node: Node, world: World) -> Errors:
     wanted: set[tuple[str, str]] = set()
     if handler == "register_partitions.handler":
         tables = given.get("DW_TABLES", "").split(",")
-        wanted |= _glue_pairs(given, tables, ("GetTable", "BatchCreatePartition"))
+        calls = ("GetTable", "GetPartitions", "BatchGetPartition", "BatchCreatePartition", "BatchUpdatePartition")
+        wanted |= _glue_pairs(given, tables, calls)
     elif handler == "generate_events.handler":
         stream = world.named("Stream", given.get("DW_STREAM"))
         wanted.add(("kinesis:PutRecords", str(stream.outputs.get("arn")) if stream else "no stream"))

@@ -23,6 +23,8 @@ TABLE = {
     }
 }
 EVENT = {"time": "2026-01-01T06:00:00Z"}
+NEAR = ("2026/01/01/05", "2026/01/01/06", "2026/01/01/07")
+"""The hours that a run at that time looks at: the last, the present, and the one ahead."""
 
 
 @pytest.fixture
@@ -54,6 +56,21 @@ def listing(glue, *pages):
         glue.add_response("get_partitions", answer, wanted)
 
 
+def present(glue, *values, columns=STORAGE["Columns"]):
+    """Expect a look at the columns of hours; all of `values` are there and have these."""
+    wanted = {
+        "DatabaseName": "warehouse_test",
+        "TableName": "clicks",
+        "PartitionsToGet": [{"Values": [value]} for value in values],
+    }
+    storage = {**STORAGE, "Columns": columns}
+    found = [
+        {"Values": [value], "StorageDescriptor": {**storage, "Location": f"s3://data/clicks/{value}/"}}
+        for value in values
+    ]
+    glue.add_response("batch_get_partition", {"Partitions": found}, wanted)
+
+
 def inputs(*values):
     return [
         {"Values": [value], "StorageDescriptor": {**STORAGE, "Location": f"s3://data/clicks/{value}/"}}
@@ -74,6 +91,7 @@ def test_all_pages_are_read_and_what_is_missing_since_the_tables_making_is_regis
     glue.add_response("get_table", TABLE)
     listing(glue, ["2026/01/01/03"], [], ["by hand", "2026/01/01/06"])
     creation(glue, "2026/01/01/05", "2026/01/01/07")
+    present(glue, *NEAR)
     assert register_partitions.handler(EVENT, None) == {"clicks": 2}
 
 
@@ -83,6 +101,7 @@ def test_what_failed_long_ago_is_made_up_for(glue):
     lacking = [*days[30:33], *days[-14:]]
     listing(glue, [hour for hour in days[5:] if hour not in lacking])
     creation(glue, *lacking)
+    present(glue, "2026/01/09/21", "2026/01/09/22", "2026/01/09/23")
     assert register_partitions.handler({"time": "2026-01-09T22:00:00Z"}, None) == {"clicks": 17}
 
 
@@ -90,6 +109,7 @@ def test_an_event_says_from_which_hour_on_where_data_is_older_than_the_table(glu
     glue.add_response("get_table", TABLE)
     listing(glue, ["2026/01/01/05", "2026/01/01/06", "2026/01/01/07"])
     creation(glue, "2026/01/01/02", "2026/01/01/03", "2026/01/01/04")
+    present(glue, *NEAR)
     assert register_partitions.handler({**EVENT, "from": "2026/01/01/02"}, None) == {"clicks": 3}
     glue.add_response("get_table", TABLE)
     with pytest.raises(BadRequest, match=r"'yesterday'; valid is the UTC hour as YYYY/MM/DD/HH"):
@@ -100,7 +120,20 @@ def test_a_partition_that_somebody_else_registered_meanwhile_is_no_error(glue):
     glue.add_response("get_table", TABLE)
     listing(glue, ["2026/01/01/05"])
     creation(glue, "2026/01/01/06", "2026/01/01/07", errors=[error("2026/01/01/06", "AlreadyExistsException")])
+    present(glue, *NEAR)
     register_partitions.handler(EVENT, None)
+
+
+def test_hours_that_were_registered_before_a_column_was_added_get_it(glue):
+    glue.add_response("get_table", TABLE)
+    listing(glue, ["2026/01/01/05", *NEAR])
+    present(glue, *NEAR, columns=[{"Name": "old", "Type": "string"}])
+    changed = [
+        {"PartitionValueList": [value], "PartitionInput": one} for value, one in zip(NEAR, inputs(*NEAR), strict=True)
+    ]
+    wanted = {"DatabaseName": "warehouse_test", "TableName": "clicks", "Entries": changed}
+    glue.add_response("batch_update_partition", {"Errors": []}, wanted)
+    assert register_partitions.handler(EVENT, None) == {"clicks": 0}
 
 
 def test_an_entry_that_fails_is_told_when_all_calls_were_made(glue):
@@ -135,6 +168,7 @@ def test_a_role_that_is_not_known_yet_is_waited_for_at_deployment_alone(glue, mo
     glue.add_response("get_table", TABLE)
     listing(glue, ["2026/01/01/05"])
     creation(glue, "2026/01/01/06")
+    present(glue, "2026/01/01/04", "2026/01/01/05", "2026/01/01/06")
     assert register_partitions.handler({"source": "deployment"}, None) == {"clicks": 1}
     monkeypatch.setattr(register_partitions, "_NEW_ROLE_S", 0.0)
     glue.add_client_error("get_table", "AccessDeniedException")
@@ -153,7 +187,7 @@ def test_a_partition_that_cannot_be_moved_is_an_error(glue):
         "Entries": [{"PartitionValueList": ["2026/01/01/05"], "PartitionInput": ANY}],
     }
     glue.add_response("batch_update_partition", {"Errors": failed}, moved)
-    with pytest.raises(DataWarehouseError, match=r"could not be moved to s3://data/x/: .*EntityNotFoundException"):
+    with pytest.raises(DataWarehouseError, match=r"could not be updated: .*EntityNotFoundException"):
         point_to(glue.client, table, "2026/01/01/05", "s3://data/x/")
 
 
