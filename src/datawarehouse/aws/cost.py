@@ -28,8 +28,8 @@ BUFFER_BYTES = 128 * 1024 * 1024
 PARALLEL_BUFFERS = 10
 """Firehose scales out into buffers of their own, each with its objects: ten times the number of full buffers."""
 FLUSH_INTERVAL_SECONDS_MAX = 900
-REGISTRAR_CALLS = 6
-"""Of a run of the registrar: GetTable, GetPartitions, BatchCreatePartition; for a table and its quarantine."""
+REGISTRAR_CALLS = 8
+"""GetTable, GetPartitions, BatchCreatePartition and BatchGetPartition, for a table and its quarantine."""
 PACKED_BYTES = 25_000
 """Into how many bytes of events producers pack: a payload unit of 25 KB, with room for line ends and larger events."""
 

@@ -150,7 +150,7 @@ def test_the_free_tier_ends():
 def test_registering_partitions_of_twenty_tables_costs_nothing():
     twenty = [stream(0)] * 20
     by_name = {line.price.counted: line for line in bill(twenty, Assumptions(), PRICES)}
-    assert by_name["partitions registered"].quantity * 1_000_000 == 480 * 6
+    assert by_name["partitions registered"].quantity * 1_000_000 == 480 * 8
     assert by_name["partitions registered"].usd == by_name["runs of jobs and of the partition registrar"].usd == 0
 
 

@@ -94,7 +94,7 @@ def test_the_load_of_the_declaration(dw):
     assert quantities["PUT payload units of 25 KB"] == 129.6
     assert quantities["Parquet stored"] == 4.32  # 21.6 GB a day, a fifth of it, for a month
     assert quantities["PUT requests"] == 4.489325  # 10 * 21.6e9 / 2^27 = 1609.325 for clicks, 2 * 1440 for views
-    assert quantities["partitions registered"] == 0.000288  # six requests a run
+    assert quantities["partitions registered"] == 0.000384  # eight requests a run
     assert quantities["runs of jobs and of the partition registrar"] == 0.000072
     assert quantities["time of jobs, arm64"] == 4320
     settings = [each["setting"] for each in found["alternatives"]]
