@@ -328,7 +328,7 @@ def test_other_threads_are_refused(pulumi):
             EphemeralStack(pulumi.folder).__enter__()
         said.append(refused)
 
-    thread = threading.Thread(target=use, name="helper")
+    thread = threading.Thread(target=use, name="another")
     thread.start()
     thread.join()
     assert said
