@@ -324,7 +324,7 @@ def test_other_threads_are_refused(pulumi):
     said = []
 
     def use():
-        with pytest.raises(BadRequest, match=r"'helper'; valid is the main thread") as refused:
+        with pytest.raises(BadRequest, match=r"'another'; valid is the main thread") as refused:
             EphemeralStack(pulumi.folder).__enter__()
         said.append(refused)
 
