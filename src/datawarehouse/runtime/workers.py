@@ -125,20 +125,19 @@ class Worker:
         process, self._process = self._process, None
         if process is None:
             return
-        assert process.stdin and process.stdout
-        process.stdin.close()
+        _close(process.stdin)
         try:
             process.wait(wait_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        process.stdout.close()
+        _close(process.stdout)
 
     def _send(self, message: Order) -> None:
         assert self._process and self._process.stdin
         try:
             _write(self._process.stdin, message)
-        except OSError:
+        except (OSError, ValueError):  # ValueError: `stop` closed the pipe meanwhile
             raise self._died() from None
 
     def _receive(self) -> Answer:
@@ -146,7 +145,10 @@ class Worker:
         if process is None:
             raise self._died()
         assert process.stdout
-        data = _read(process.stdout)
+        try:
+            data = _read(process.stdout)
+        except ValueError:  # as above
+            data = None
         if data is None:
             raise self._died()
         answer: Answer = _ANSWER.decode(data)
@@ -154,14 +156,21 @@ class Worker:
 
     def _died(self) -> WorkerDied:
         code = None
-        if self._process:
+        process = self._process
+        if process:
             self.kill()
-            code = self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe:
-                    pipe.close()
+            code = process.wait()
+            _close(process.stdin)
+            _close(process.stdout)
             self._process = None
         return WorkerDied(f"The {self.kind} process ended (status {code}). Its work was not done and can be repeated.")
+
+
+def _close(pipe: IO[bytes] | None) -> None:
+    """Close a pipe. Its buffer may hold what a dead child did not read, and closing would write that again."""
+    assert pipe
+    with contextlib.suppress(BrokenPipeError):
+        pipe.close()
 
 
 def _write(pipe: IO[bytes], message: Any) -> None:
