@@ -62,17 +62,32 @@ def test_a_partitioned_parquet_table_is_repointed_by_a_rerun(stack, run):
     second = stack.partitions("aggregates")[HOUR]
     assert second["Location"] != first and second["SerdeInfo"]["SerializationLibrary"] == STORAGE["parquet"].serde
     assert answer(run, "other", "select count from aggregates") == [(7,)]
-    assert len(stack.objects(stack.data, "aggregates/")) == 2  # a query may still read the first
+    run("aggregates", lambda job: [{"count": 8}])
+    assert len(stack.objects(stack.data, "aggregates/")) == 3  # queries may still read the first two
 
 
-def test_objects_of_runs_that_are_long_gone_are_deleted(stack, run, monkeypatch):
-    stack.parquet_table("aggregates")
-    run("aggregates", lambda job: [{"count": 1}])
-    [old] = stack.objects(stack.data)
+@pytest.mark.parametrize("form", ["JSON", "parquet"])
+def test_runs_are_deleted_but_for_the_last_and_the_one_that_queries_may_still_read(stack, run, monkeypatch, form):
+    (stack.table if form == "JSON" else stack.parquet_table)("aggregates")
     monkeypatch.setattr("datawarehouse.functions.publish._STALE", timedelta(hours=-1))
-    run("aggregates", lambda job: [{"count": 2}])
-    [new] = stack.objects(stack.data)
-    assert new != old
+    written = []
+    for count in range(3):
+        run("aggregates", lambda job, count=count: [{"count": count}])
+        [new] = stack.objects(stack.data, f"aggregates/{HOUR}/").keys() - set(written)
+        written.append(new)
+    assert set(stack.objects(stack.data)) == set(written[1:])
+
+
+def test_the_first_run_of_the_next_hour_deletes_what_the_hour_before_no_longer_needs(stack, run, monkeypatch):
+    stack.table("aggregates")
+    stack.table("other", {"n": "int"}, key=None)
+    for count in range(3):
+        run("aggregates", lambda job, count=count: [{"count": count}])
+    assert len(stack.objects(stack.data)) == 3
+    monkeypatch.setattr("datawarehouse.functions.publish._STALE", timedelta(hours=-1))
+    run("aggregates", lambda job: [{"count": 9}], "2026-11-23T08:20:00Z")
+    assert len(stack.objects(stack.data, f"aggregates/{HOUR}/")) == 1
+    assert answer(run, "other", "select count from aggregates order by 1") == [(2,), (9,)]
 
 
 def test_a_run_without_rows_leaves_an_hour_without_rows(stack, run):
@@ -127,7 +142,7 @@ def test_the_staging_table_says_by_which_column_a_run_is_found(stack, run):
     assert answer(run, "other", "select run, n from t") == [("a", 1)]
 
 
-POINTED = {("glue", "CreatePartition"), ("glue", "BatchUpdatePartition")} | {
+POINTED = {("glue", name) for name in ("CreatePartition", "BatchUpdatePartition", "GetPartition")} | {
     ("s3", name) for name in ("PutObject", "ListObjectsV2", "DeleteObjects")
 }
 QUERY = {("athena", name) for name in ("StartQueryExecution", "GetQueryExecution", "GetQueryResults")}
@@ -148,7 +163,7 @@ def test_a_job_calls_what_its_role_is_to_allow_and_nothing_else(stack, run, call
         stack.table("t", key=key)
     else:
         stack.parquet_table("t", key=key)
-    for _ in range(2):
+    for _ in range(3):
         run("t", lambda job: [{"count": job.query("select 1")[0][0]}])
     assert calls == wanted | QUERY | {("glue", "GetTable")}
 

@@ -4,27 +4,31 @@ Hours as partitions
     1. Write the rows into a folder of the run's own inside the hour's: JSON lines as they are; Parquet by staging JSON
        lines and letting Athena UNLOAD them.
     2. Point the partition there. Here the run becomes visible.
-    3. Delete what older runs left, an hour after it was written: a query may still read it.
+    3. Delete the folders of older runs, an hour after the run that followed them: a query may still read them. Those of
+       the hour before as well, to which no run may come again.
 
 Tables without partitions
     JSON: PUT the hour's one object, whole, in place of the old one.
     Parquet: 1. Stage and UNLOAD into the results. 2. Copy the objects into the hour's folder; here the run becomes
     visible. 3. Delete those of all other runs there, but for a later one's: of runs that overlap the latest remains.
 
-What fails before a run is visible leaves the table as it was; the run can be repeated.
+What fails before a run is visible leaves the table as it was; the run can be repeated. One that ends amid step 2 or 3
+of Parquet without partitions leaves rows of two runs, until the next one.
 """
 
 from __future__ import annotations
 
+import itertools
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
+from datawarehouse.definition.partition import HOUR_MS, partition_of, start_ms
 from datawarehouse.errors import DataWarehouseError
 from datawarehouse.functions.athena import Athena
-from datawarehouse.functions.tables import GlueTable, point_to, read_table
+from datawarehouse.functions.tables import GlueTable, location_of, point_to, read_table
 
 STAGING_SUFFIX = "_staging"
 _STALE = timedelta(hours=1)
@@ -58,8 +62,11 @@ class Publisher:
         targets = {partition: self._written(partition, rows) for partition, rows in hours.items()}
         for partition, target in targets.items():
             if self.table.partition_key:
+                before = location_of(self.glue, self.table, partition)
                 point_to(self.glue, self.table, partition, target)
-                self._delete_stale(partition, target)
+                self._delete_stale(partition, {target, before})
+                earlier = partition_of(start_ms(partition) - HOUR_MS)
+                self._delete_stale(earlier, {location_of(self.glue, self.table, earlier)})
             else:
                 self._replace(partition, target)
 
@@ -85,11 +92,11 @@ class Publisher:
         rows.lines.seek(0)
         self.s3.put_object(Bucket=bucket, Key=key, Body=rows.lines, ContentType="application/json")
 
-    def _delete_stale(self, partition: str, target: str) -> None:
-        before = datetime.now(UTC) - _STALE
-        _, keep = split_url(target)
-        found = self._objects(self.table.folder(partition))
-        self._delete(key for key, modified in found if modified < before and not key.startswith(keep))
+    def _delete_stale(self, partition: str, kept: Collection[str | None]) -> None:
+        """kept: the URLs of folders that queries may read."""
+        bucket, home = split_url(self.table.folder(partition))
+        keep = {split_url(url)[1] for url in kept if url}
+        self._delete(stale(self._objects(f"s3://{bucket}/{home}"), home, keep, datetime.now(UTC) - _STALE))
 
     def _replace(self, partition: str, target: str) -> None:
         bucket, folder = split_url(self.table.folder(partition))
@@ -119,6 +126,23 @@ class Publisher:
             given = {"Objects": gone[start : start + _DELETE_A_CALL_MAX], "Quiet": True}
             for error in self.s3.delete_objects(Bucket=bucket, Delete=given).get("Errors", []):
                 raise DataWarehouseError(f"s3://{bucket}/{error['Key']} could not be deleted: {error['Message']}.")
+
+
+def stale(objects: Iterable[tuple[str, datetime]], home: str, keep: Collection[str], before: datetime) -> list[str]:
+    """The keys of the runs of an hour that another one has followed before an instant, but for the folders to keep.
+
+    objects: (key, when it was written) of all that is below `home`, the hour's folder.
+    """
+    runs: dict[str, list[tuple[str, datetime]]] = {}
+    for key, written in objects:
+        run, slash, _ = key.removeprefix(home).partition("/")
+        if slash:
+            runs.setdefault(f"{home}{run}/", []).append((key, written))
+    found: list[str] = []
+    for run, follower in itertools.pairwise(sorted(runs)):
+        if run not in keep and min(written for _, written in runs[follower]) < before:
+            found += [key for key, _ in runs[run]]
+    return found
 
 
 def split_url(url: str) -> tuple[str, str]:

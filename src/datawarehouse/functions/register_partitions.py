@@ -23,9 +23,9 @@ from datawarehouse.errors import DataWarehouseError
 from datawarehouse.functions.clients import ClientError, client, error_code
 from datawarehouse.functions.instant import scheduled_ms
 from datawarehouse.functions.logs import log
-from datawarehouse.functions.tables import GlueTable, read_table, refresh, register, registered
+from datawarehouse.functions.tables import ROLE_IS_NEW, GlueTable, read_table, refresh, register, registered
 
-_NEW_ROLE_S = 60.0  # IAM user guide, "Changes that I make are not always immediately visible"
+_NEW_ROLE_S = 120.0  # IAM user guide, "Changes that I make are not always immediately visible"
 _RETRY_S = 2.0
 
 
@@ -62,7 +62,7 @@ def _register(glue: Any, database: str, name: str, since: str | None, filling: S
             log("registered hours", table=name, hours=len(missing), first=first, last=filling[-1], altered=altered)
             return len(missing)
         except ClientError as error:
-            if error_code(error) != "AccessDeniedException" or time.monotonic() > access_by:
+            if error_code(error) not in ROLE_IS_NEW or time.monotonic() > access_by:
                 raise
             time.sleep(_RETRY_S)
 

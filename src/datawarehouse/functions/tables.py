@@ -14,6 +14,8 @@ from datawarehouse.functions.clients import ClientError, error_code
 
 PARTITIONS_A_CALL_MAX = 100
 """AWS Glue API reference, BatchCreatePartition."""
+ROLE_IS_NEW = ("AccessDeniedException", "UnrecognizedClientException")
+"""What services answer as long as they do not know a role or its policy (AWS Glue API reference, "Common errors")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def register(glue: Any, table: GlueTable, partitions: Sequence[str]) -> None:
                 DatabaseName=table.database, TableName=table.name, PartitionInputList=inputs
             )
         except ClientError as error:
-            if error_code(error) == "AccessDeniedException":
+            if error_code(error) in ROLE_IS_NEW:
                 raise
             failed.append(f"{inputs[0]['Values'][0]} to {inputs[-1]['Values'][0]}: {error}")
             continue
@@ -105,12 +107,8 @@ def refresh(glue: Any, table: GlueTable, partitions: Sequence[str]) -> list[str]
 
     Athena reads a partition by its own columns, and hours are registered before columns are added. At most 1,000.
     """
-    answer = glue.batch_get_partition(
-        DatabaseName=table.database,
-        TableName=table.name,
-        PartitionsToGet=[{"Values": [partition]} for partition in partitions],
-    )
-    found = [each for each in answer["Partitions"] if _columns(each["StorageDescriptor"]) != _columns(table.storage)]
+    known = _partitions(glue, table, partitions)
+    found = [each for each in known if _columns(each["StorageDescriptor"]) != _columns(table.storage)]
     entries = [
         {
             "PartitionValueList": each["Values"],
@@ -121,6 +119,32 @@ def refresh(glue: Any, table: GlueTable, partitions: Sequence[str]) -> list[str]
     for start in range(0, len(entries), PARTITIONS_A_CALL_MAX):
         _update(glue, table, entries[start : start + PARTITIONS_A_CALL_MAX])
     return [each["Values"][0] for each in found]
+
+
+def _partitions(glue: Any, table: GlueTable, partitions: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Those of the partitions that are registered. At most 1,000 are asked for.
+
+    UnprocessedKeys are those that were not returned (AWS Glue API reference, BatchGetPartition): because Glue had no
+    time for them, or because there are none. So they are asked for as long as some come.
+    """
+    found: list[Mapping[str, Any]] = []
+    wanted = [{"Values": [partition]} for partition in partitions]
+    while wanted:
+        answer = glue.batch_get_partition(DatabaseName=table.database, TableName=table.name, PartitionsToGet=wanted)
+        found += answer["Partitions"]
+        wanted = answer.get("UnprocessedKeys", []) if answer["Partitions"] else []
+    return found
+
+
+def location_of(glue: Any, table: GlueTable, partition: str) -> str | None:
+    """Where a partition points to; None if it is not registered."""
+    try:
+        found = glue.get_partition(DatabaseName=table.database, TableName=table.name, PartitionValues=[partition])
+    except ClientError as error:
+        if error_code(error) != "EntityNotFoundException":
+            raise
+        return None
+    return str(found["Partition"]["StorageDescriptor"]["Location"])
 
 
 def point_to(glue: Any, table: GlueTable, partition: str, location: str) -> None:

@@ -56,19 +56,22 @@ def listing(glue, *pages):
         glue.add_response("get_partitions", answer, wanted)
 
 
-def present(glue, *values, columns=STORAGE["Columns"]):
-    """Expect a look at the columns of hours; all of `values` are there and have these."""
+def present(glue, *values, columns=STORAGE["Columns"], left_out=()):
+    """Expect a look at the columns of hours; `values` are there and have these, `left_out` are asked for as well."""
     wanted = {
         "DatabaseName": "warehouse_test",
         "TableName": "clicks",
-        "PartitionsToGet": [{"Values": [value]} for value in values],
+        "PartitionsToGet": [{"Values": [value]} for value in (*values, *left_out)],
     }
     storage = {**STORAGE, "Columns": columns}
     found = [
         {"Values": [value], "StorageDescriptor": {**storage, "Location": f"s3://data/clicks/{value}/"}}
         for value in values
     ]
-    glue.add_response("batch_get_partition", {"Partitions": found}, wanted)
+    answer = {"Partitions": found}
+    if left_out:
+        answer["UnprocessedKeys"] = [{"Values": [value]} for value in left_out]
+    glue.add_response("batch_get_partition", answer, wanted)
 
 
 def inputs(*values):
@@ -136,6 +139,22 @@ def test_hours_that_were_registered_before_a_column_was_added_get_it(glue):
     assert register_partitions.handler(EVENT, None) == {"clicks": 0}
 
 
+def test_hours_that_glue_leaves_out_are_looked_at_again_as_long_as_some_come(glue):
+    """It leaves out what it has no time for, and what is not there."""
+    for there in (1, 0):
+        old = [{"Name": "old", "Type": "string"}]
+        glue.add_response("get_table", TABLE)
+        listing(glue, ["2026/01/01/05", *NEAR])
+        present(glue, NEAR[0], columns=old, left_out=NEAR[1:])
+        if there:
+            present(glue, NEAR[1], columns=old, left_out=NEAR[2:])
+        present(glue, columns=old, left_out=NEAR[1 + there :])
+        entries = [{"PartitionValueList": [value], "PartitionInput": ANY} for value in NEAR[: 1 + there]]
+        wanted = {"DatabaseName": "warehouse_test", "TableName": "clicks", "Entries": entries}
+        glue.add_response("batch_update_partition", {"Errors": []}, wanted)
+        assert register_partitions.handler(EVENT, None) == {"clicks": 0}
+
+
 def test_an_entry_that_fails_is_told_when_all_calls_were_made(glue):
     glue.add_response("get_table", TABLE)
     table = read_table(glue.client, "warehouse_test", "clicks")
@@ -153,17 +172,18 @@ def test_an_entry_that_fails_is_told_when_all_calls_were_made(glue):
     assert days[4] not in text
 
 
-def test_a_role_that_is_not_known_yet_is_waited_for_at_deployment_alone(glue, monkeypatch):
+@pytest.mark.parametrize("code", ["AccessDeniedException", "UnrecognizedClientException"])
+def test_a_role_that_is_not_known_yet_is_waited_for_at_deployment_alone(glue, monkeypatch, code):
     monkeypatch.setattr(register_partitions, "_RETRY_S", 0.0)
-    glue.add_client_error("get_table", "AccessDeniedException")
-    with pytest.raises(ClientError, match="AccessDenied"):
+    glue.add_client_error("get_table", code)
+    with pytest.raises(ClientError, match=code):
         register_partitions.handler(EVENT, None)
     for operation in ("get_table", "get_table", "get_partitions", "batch_create_partition"):
         if operation != "get_table":
             glue.add_response("get_table", TABLE)
         if operation == "batch_create_partition":
             glue.add_response("get_partitions", {"Partitions": [{"Values": ["2026/01/01/05"]}]})
-        glue.add_client_error(operation, "AccessDeniedException")
+        glue.add_client_error(operation, code)
     monkeypatch.setattr(time, "time_ns", lambda: int(CREATED.timestamp() * 10**9))
     glue.add_response("get_table", TABLE)
     listing(glue, ["2026/01/01/05"])
@@ -171,8 +191,8 @@ def test_a_role_that_is_not_known_yet_is_waited_for_at_deployment_alone(glue, mo
     present(glue, "2026/01/01/04", "2026/01/01/05", "2026/01/01/06")
     assert register_partitions.handler({"source": "deployment"}, None) == {"clicks": 1}
     monkeypatch.setattr(register_partitions, "_NEW_ROLE_S", 0.0)
-    glue.add_client_error("get_table", "AccessDeniedException")
-    with pytest.raises(ClientError, match="AccessDenied"):
+    glue.add_client_error("get_table", code)
+    with pytest.raises(ClientError, match=code):
         register_partitions.handler({"source": "deployment"}, None)
 
 
