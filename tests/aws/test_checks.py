@@ -216,7 +216,7 @@ MISTAKES = [
     # Athena, alarms, topics, queues, logs.
     ("house", ADHOC, "configuration.resultConfiguration.outputLocation", "dw-results/adhoc", "outputLocation"),
     ("house", ADHOC, "configuration.enforceWorkgroupConfiguration", False, "enforceWorkgroup"),
-    ("house", ADHOC, "configuration.bytesScannedCutoffPerQuery", 1_000_000, "10,000,000"),
+    ("house", ADHOC, "configuration.bytesScannedCutoffPerQuery", 10_485_759, "10,485,760"),
     ("cfn-lint", ADHOC, "configuration.bytesScannedCutoffPerQuery", 1_000_000, "E3034"),
     ("house", ALARM, "metricName", "Error", "no metric AWS/Lambda Error"),
     ("house", ALARM, "statistic", "Average", "statistic of Errors"),

@@ -259,14 +259,67 @@ def test_development_is_fast_and_leaves_nothing():
     assert delivery["extendedS3Configuration"]["bufferingInterval"] == 60
     rule = graph.one("EventRule", "analytics_dw-clicks-partitions-cron-rule")
     assert rule.inputs["scheduleExpression"] == "rate(1 minute)"
-    assert all(bucket.inputs["forceDestroy"] and not bucket.protect for bucket in graph.all("Bucket"))
+    assert _disposable(graph) == set(STORES)
+
+
+STORES = ("analytics-dw-data", "analytics_dw-clicks-input-stream", "analytics_dw-impressions-input-stream")
+
+
+def _disposable(graph):
+    """Which of what holds data is not protected, and can be deleted with what is in it."""
+    stores = [graph.one("Bucket", STORES[0]), *(graph.one("Stream", name) for name in STORES[1:])]
+    assert stores[0].inputs["forceDestroy"] is not stores[0].protect
+    return {store.name for store in stores if not store.protect}
 
 
 def test_data_is_protected_and_results_are_not(graph):
-    data = graph.one("Bucket", "analytics-dw-data")
-    assert data.protect and data.inputs["forceDestroy"] is False
+    assert _disposable(graph) == set()
     results = graph.one("Bucket", "analytics-dw-query-results")
     assert not results.protect and results.inputs["forceDestroy"] is True
+
+
+def test_data_can_be_given_up_without_what_else_development_means():
+    graph = deployed(arguments={"warehouse": everything(), "data_is_disposable": True})
+    assert _disposable(graph) == set(STORES)
+    rule = graph.one("EventRule", "analytics_dw-clicks-partitions-cron-rule")
+    assert rule.inputs["scheduleExpression"] == "rate(1 hour)"
+    kept = deployed(arguments={"warehouse": everything(), "is_dev": True, "data_is_disposable": False})
+    assert _disposable(kept) == set()
+
+
+def test_the_role_of_delivery_does_not_wait_for_the_stream(graph):
+    """AWS knows a new role everywhere after a while only; a stream takes as long to be made."""
+    role = graph.one("Role", "analytics_dw-clicks-input-delivery-role")
+    stream = graph.one("Stream", "analytics_dw-clicks-input-stream")
+    waits_for = {urn for urns in role.property_dependencies.values() for urn in urns} | set(role.dependencies)
+    assert waits_for and stream.urn not in waits_for
+    [trusted] = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+    assert trusted["Condition"] == {"StringEquals": {"sts:ExternalId": "123456789012"}}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "is_early"),
+    [
+        ("rate(1 hour)", True),
+        ("rate(41 minutes)", True),
+        ("rate(40 minutes)", False),
+        ("cron(19 * * * ? *)", True),
+        ("cron(20 * * * ? *)", False),
+        ("cron(0,20 3 * * ? *)", False),
+    ],
+)
+def test_a_job_that_can_run_before_its_hour_is_delivered_is_told(caplog, schedule, is_early):
+    declared = (
+        Warehouse("early")
+        .with_streaming_input_table("clicks", COLUMNS)
+        .with_batch_input_table("counts", {"n": "int"}, hourly_counts, schedule, reads=["clicks"])
+    )
+    deployed("early", {"warehouse": declared, "is_dev": True})
+    assert "Table 'counts'" not in caplog.text
+    deployed("early", {"warehouse": declared})
+    told = f"Table 'counts': by {schedule} the last run for an hour can come before"
+    assert caplog.text.count(told) == is_early
+    assert caplog.text.count("20 minutes after its end for clicks") == is_early
 
 
 def test_folders_of_tables_with_a_retention_expire(graph):
@@ -290,6 +343,7 @@ def test_workgroups_have_limits_of_their_own(graph):
     assert settings["analytics_dw-workgroups-adhoc"]["bytesScannedCutoffPerQuery"] == 100_000_000_000
     assert settings["analytics_dw-workgroups-adhoc"]["enforceWorkgroupConfiguration"] is True
     assert "bytesScannedCutoffPerQuery" not in settings["analytics_dw-workgroups-production"]
+    assert settings["analytics_dw-workgroups-batch"]["bytesScannedCutoffPerQuery"] == 1_000_000_000_000
     assert settings["analytics_dw-workgroups-batch"]["enforceWorkgroupConfiguration"] is False
 
 
@@ -300,6 +354,7 @@ def test_readers_of_other_accounts_get_one_role_and_one_workgroup():
     assert trusted["Principal"] == {"AWS": ["arn:aws:iam::210987654321:root"]}
     assert trusted["Condition"] == {"StringEquals": {"sts:ExternalId": "analytics_dw_dev"}}
     policy = graph.one("RolePolicy", "analytics_dw-reader-policy")
+    assert granted(policy, "Browse")["Resource"].endswith(":datacatalog/AwsDataCatalog")
     assert granted(policy, "Query")["Resource"].endswith(":workgroup/analytics_dw-dev-readers")
     results = graph.one("Bucket", "analytics-dw-query-results").outputs["arn"]
     assert granted(policy, "Results")["Resource"] == f"{results}/readers/*"

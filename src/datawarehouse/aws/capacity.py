@@ -57,9 +57,9 @@ def need_of(tables: Iterable[Table], on_demand: Collection[str] = ()) -> Need:
 def quotas_to_raise(need: Need, region: str = REGION) -> list[Quota]:
     """The quotas whose default is less than what is needed.
 
-    Defaults: "Quotas and limits" of Kinesis Data Streams, of Firehose (the model of its API), of
-    Glue, of Lambda and of Athena. New accounts can have less. Where Athena's differs by Region and is not known, it is
-    the least of all Regions.
+    Defaults: "Quotas and limits" of Kinesis Data Streams, of Firehose (the model of its API), of Glue, of Lambda, of
+    EventBridge and of Athena. New accounts can have less. Where Athena's differs by Region and is not known, it is the
+    least of all Regions.
     """
     quotas = [
         Quota("Kinesis Data Streams", "provisioned shards", _SHARDS.get(region, 200), need.shards),
@@ -67,6 +67,7 @@ def quotas_to_raise(need: Need, region: str = REGION) -> list[Quota]:
         Quota("Data Firehose", "Firehose streams", 5_000, need.delivery_streams),
         Quota("Glue Data Catalog", "tables of a database", 200_000, need.tables),
         Quota("Lambda", "concurrent executions", 1_000, need.functions),
+        Quota("EventBridge", "rules of an event bus", _RULES.get(region, 300), need.functions),
         Quota("Athena", "active DML queries", _DML_QUERIES.get(region, 20), need.queries),
     ]
     return [quota for quota in quotas if quota.needed > quota.default]
@@ -74,3 +75,4 @@ def quotas_to_raise(need: Need, region: str = REGION) -> list[Quota]:
 
 _SHARDS = {"us-east-1": 500, "us-west-2": 500, "eu-west-1": 500}
 _DML_QUERIES = {"us-east-1": 200, "us-west-2": 150}
+_RULES = {"af-south-1": 100, "eu-south-1": 100}

@@ -40,10 +40,11 @@ class InputStreamArgs(TypedDict):
     converted for; it exists before. columns: its columns, `{name: type}` or `[{"name": ..., "type": ...}]`, so that a
     change of them reaches Firehose. shard_count: 1 (default) to 500, not for an on-demand stream. stream_mode:
     "provisioned" (default) or "on-demand". retention_hours: how long the stream keeps records, 24 (default) to 8760,
-    which is the longest outage of delivery that loses nothing. kms_key_arn: what records are encrypted with (default:
-    the key that Kinesis manages). file_flush_interval_seconds: how long Firehose buffers, 0 to 900 (default).
-    alarm_topic_arn: the SNS topic that alarms go to (default: no alarms). log_retention_days: of errors of delivery
-    (default: 30). region: default is the provider's.
+    which is the longest outage of delivery that loses nothing; beyond 24 a shard costs more than twice as much.
+    is_disposable: whether the stream can be deleted with the records that are in it; else it is protected (default).
+    kms_key_arn: what records are encrypted with (default: the key that Kinesis manages). file_flush_interval_seconds:
+    how long Firehose buffers, 0 to 900 (default). alarm_topic_arn: the SNS topic that alarms go to (default: no
+    alarms). log_retention_days: of errors of delivery (default: 30). region: default is the provider's.
     """
 
     bucket: pulumi.Input[str]
@@ -53,6 +54,7 @@ class InputStreamArgs(TypedDict):
     shard_count: NotRequired[int]
     stream_mode: NotRequired[str]
     retention_hours: NotRequired[int]
+    is_disposable: NotRequired[bool]
     kms_key_arn: NotRequired[pulumi.Input[str]]
     file_flush_interval_seconds: NotRequired[int]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
@@ -113,7 +115,7 @@ class InputStream(pulumi.ComponentResource):
             encryption_type="KMS",
             kms_key_id=given.get("kms_key_arn", "alias/aws/kinesis"),
             region=self._region,
-            opts=self._child,
+            opts=pulumi.ResourceOptions(parent=self, protect=not given.get("is_disposable", False)),
         )
 
     def _logs(self, given: Mapping[str, Any]) -> tuple[aws.cloudwatch.LogGroup, aws.cloudwatch.LogStream]:
@@ -146,7 +148,8 @@ class InputStream(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{logical}-role",
             name=short_name(f"{logical}-role", ROLE_MAX),
-            assume_role_policy=self.input_stream.arn.apply(lambda arn: firehose_trust(Place.of(arn).account)),
+            # The account is that of the log, which is there long before the stream: roles are known after a while.
+            assume_role_policy=group.arn.apply(lambda arn: firehose_trust(Place.of(arn).account)),
             opts=self._child,
         )
         policy = aws.iam.RolePolicy(
@@ -200,7 +203,8 @@ class InputStream(pulumi.ComponentResource):
                 },
             },
             region=self._region,
-            # Firehose tries the role when it is created: "unable to assume role", terraform-provider-aws issue 7727.
+            # Firehose tries the role when it is created; of some refusals the provider waits for the end
+            # (terraform-provider-aws, retryDeliveryStreamOp), but not of those in its issue 47937.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
 

@@ -58,6 +58,10 @@ class Place:
     def workgroup(self, name: str) -> str:
         return f"arn:{self.partition}:athena:{self.region}:{self.account}:workgroup/{name}"
 
+    def data_catalog(self) -> str:
+        """Glue's, as Athena calls it."""
+        return f"arn:{self.partition}:athena:{self.region}:{self.account}:datacatalog/AwsDataCatalog"
+
     def key_service(self, service: str) -> str:
         return f"{service}.{self.region}.amazonaws.com"
 
@@ -252,8 +256,21 @@ def batch_job(rights: JobRights) -> list[Statement]:
 def reader(
     place: Place, database: str, data_bucket: str, results_bucket: str, workgroup: str, audience: str
 ) -> list[Statement]:
-    """What querying the tables of one database in one workgroup needs."""
+    """What querying the tables of one database in one workgroup needs, with a driver that shows what there is."""
     return [
+        allow(
+            "Browse",
+            [
+                "athena:GetDataCatalog",
+                "athena:ListDatabases",
+                "athena:GetDatabase",
+                "athena:ListTableMetadata",
+                "athena:GetTableMetadata",
+            ],
+            place.data_catalog(),
+        ),
+        # These two take no ARN (Service Authorization Reference, "Actions for Amazon Athena"); they tell names alone.
+        allow("List", ["athena:ListDataCatalogs", "athena:ListWorkGroups"], "*"),
         allow(
             "Query",
             [

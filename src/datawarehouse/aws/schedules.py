@@ -68,6 +68,27 @@ def job_schedule(table: BatchInputTable, get_table: Callable[[str], Table], is_d
     return f"cron({minute} * * * ? *)"
 
 
+def early_run(table: BatchInputTable, schedule: str, get_table: Callable[[str], Table]) -> str:
+    """What is to be said of a job whose last run for an hour can come before the hour has been delivered; else ""."""
+    waits = {
+        name: complete_after_minutes(get_table(name), get_table)
+        for name in table.reads
+        if isinstance(get_table(name), StreamingInputTable)
+    }
+    parsed, needed = parse_schedule(schedule), max(waits.values(), default=0)
+    if isinstance(parsed, Rate):
+        is_late = parsed.interval + timedelta(minutes=needed) <= timedelta(hours=1)
+    else:
+        is_late = max(parsed.minutes) >= needed
+    if is_late or not waits:
+        return ""
+    return (
+        f"Table {table.name!r}: by {schedule} the last run for an hour can come before the hour's last events are "
+        f"delivered, {needed} minutes after its end for {', '.join(waits)}. Such events would not be counted. "
+        f"run_when_complete=True waits for them; so does a cron expression with minute {needed} or later."
+    )
+
+
 def complete_after_minutes(table: Table, get_table: Callable[[str], Table]) -> int:
     """So many minutes after the end of an hour, what a job reads of a table is there."""
     if isinstance(table, StreamingInputTable):

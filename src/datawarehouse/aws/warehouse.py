@@ -39,12 +39,13 @@ from datawarehouse.aws.partitions import (
     projected_hours,
 )
 from datawarehouse.aws.readers import ReaderRole, checked_accounts
-from datawarehouse.aws.schedules import dev_schedule, flush_seconds, job_schedule
+from datawarehouse.aws.schedules import dev_schedule, early_run, flush_seconds, job_schedule
 from datawarehouse.aws.workgroups import (
-    ADHOC_BYTES_SCANNED_MAX,
     BATCH,
+    BYTES_SCANNED_DEFAULTS,
     BYTES_SCANNED_MAX,
     BYTES_SCANNED_MIN,
+    LIMIT_SOURCE,
     READERS,
     Workgroups,
 )
@@ -62,8 +63,9 @@ class ServerlessDataWarehouseArgs(TypedDict):
     """The arguments of a ServerlessDataWarehouse.
 
     warehouse: the declaration (default: an empty one, for the `with_...` methods). is_dev: whether this is for
-    development: data goes with the stack, files are flushed after 60 s, and what is scheduled by a rate runs each
-    minute. database: a Glue database that is there already (default: a new one, named after warehouse and stack).
+    development: data is disposable, files are flushed after 60 s, and what is scheduled by a rate runs each minute.
+    data_is_disposable: whether streams and data can be deleted with what is in them; else they are protected (default:
+    is_dev). database: a Glue database that is there already (default: a new one, named after warehouse and stack).
     region: default is the provider's.
 
     partition_projection_start: the first hour that there can be data of, YYYY/MM/DD/HH: Athena then projects the hours
@@ -73,12 +75,13 @@ class ServerlessDataWarehouseArgs(TypedDict):
     reader_account_ids: AWS accounts that may assume `reader_role`, if they give `reader_external_id` (default:
     `<name>_<stack>`). alarm_emails: who is told of alarms (default: nobody; subscribe to `alarm_topic`).
     adhoc_bytes_scanned_max: at which a query of people and readers is ended (default: 100,000,000,000).
-    results_retention_days: how long results of queries stay (default: 7). log_retention_days: of all logs (default:
-    30).
+    batch_bytes_scanned_max: at which a query of a job is ended (default: 1,000,000,000,000). results_retention_days:
+    how long results of queries stay (default: 7). log_retention_days: of all logs (default: 30).
     """
 
     warehouse: NotRequired[Warehouse]
     is_dev: NotRequired[bool]
+    data_is_disposable: NotRequired[bool]
     database: NotRequired[aws.glue.CatalogDatabase]
     region: NotRequired[str]
     partition_projection_start: NotRequired[str]
@@ -88,6 +91,7 @@ class ServerlessDataWarehouseArgs(TypedDict):
     reader_external_id: NotRequired[str]
     alarm_emails: NotRequired[Sequence[str]]
     adhoc_bytes_scanned_max: NotRequired[int]
+    batch_bytes_scanned_max: NotRequired[int]
     results_retention_days: NotRequired[int]
     log_retention_days: NotRequired[int]
 
@@ -243,13 +247,13 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             )
 
     def _create_stores(self) -> None:
-        name, is_dev = self._name, self._given["is_dev"]
+        name = self._name
         data = PrivateBucket(
             f"{hyphenated(name)}-data",
             {
                 # Settled when the program first lets others run: until then tables are added.
                 "expire_days": pulumi.Output.from_input(0).apply(lambda _: self._settled_expiry()),
-                "is_disposable": is_dev,
+                "is_disposable": self._given["data_is_disposable"],
                 **self._place,  # type: ignore[typeddict-item]
             },
             self._child,
@@ -275,9 +279,9 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             {
                 "warehouse": name,
                 "results_bucket": self.query_results_bucket.bucket,
-                "adhoc_bytes_scanned_max": given["adhoc_bytes_scanned_max"],
+                **{argument: given[argument] for argument in BYTES_SCANNED_DEFAULTS},  # type: ignore[typeddict-item]
                 "has_readers": bool(given["reader_account_ids"]),
-                **self._place,  # type: ignore[typeddict-item]
+                **self._place,
             },
             self._child,
         ).of
@@ -341,6 +345,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 "columns": rows.columns,
                 "stream_mode": "on-demand" if on_demand else "provisioned",
                 "retention_hours": given["stream_retention_hours"],
+                "is_disposable": given["data_is_disposable"],
                 "file_flush_interval_seconds": flush_seconds(table, given["is_dev"]),
                 "alarm_topic_arn": self.alarm_topic.arn,
                 **shards,
@@ -365,6 +370,9 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
 
     def _add_batch(self, table: BatchInputTable, declared: Warehouse) -> None:
         self._tables[table.name] = self._glue_table(table_of(table))
+        schedule = job_schedule(table, declared.get_table, self._given["is_dev"])
+        if not self._given["is_dev"] and (early := early_run(table, schedule, declared.get_table)):
+            pulumi.log.warn(early, self)
         if staging := staging_of(table):
             parameters = self._location(staging).apply(staging_parameters)
             self._glue_table(staging, parameters)
@@ -372,7 +380,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             f"{self._name}-{table.name}-job",
             {
                 "table": table,
-                "schedule_expression": job_schedule(table, declared.get_table, self._given["is_dev"]),
+                "schedule_expression": schedule,
                 "database_arn": self.database.arn,
                 "database_name": self.database.name,
                 "data_bucket": self.data_warehouse_bucket.bucket,
@@ -446,7 +454,10 @@ def _checked(name: str, args: ServerlessDataWarehouseArgs) -> dict[str, Any]:
         )
     limits = {
         "stream_retention_hours": (RETENTION_HOURS[0], *RETENTION_HOURS, "Kinesis API"),
-        "adhoc_bytes_scanned_max": (ADHOC_BYTES_SCANNED_MAX, BYTES_SCANNED_MIN, BYTES_SCANNED_MAX, "Athena API"),
+        **{
+            argument: (default, BYTES_SCANNED_MIN, BYTES_SCANNED_MAX, LIMIT_SOURCE)
+            for argument, default in BYTES_SCANNED_DEFAULTS.items()
+        },
         "results_retention_days": (RESULTS_DAYS, 1, 3650, "ten years"),
     }
     numbers = {
@@ -457,6 +468,7 @@ def _checked(name: str, args: ServerlessDataWarehouseArgs) -> dict[str, Any]:
         checked_first_hour(component, given["partition_projection_start"])
     defaults: dict[str, Any] = {"is_dev": False, "on_demand_streams": (), "reader_account_ids": (), "alarm_emails": ()}
     found = {**defaults, **given, **numbers}
+    found.setdefault("data_is_disposable", found["is_dev"])
     found["reader_account_ids"] = checked_accounts(component, found["reader_account_ids"])
     return found
 

@@ -12,21 +12,30 @@ from datawarehouse.aws.naming import workgroup_name
 PRODUCTION, ADHOC, BATCH, READERS = "production", "adhoc", "batch", "readers"
 ADHOC_BYTES_SCANNED_MAX = 100_000_000_000
 """100 GB: half a dollar a query, at five dollars a TB."""
-BYTES_SCANNED_MIN, BYTES_SCANNED_MAX = 10_000_000, 10**15
-"""Athena API, WorkGroupConfiguration: at least 10 MB, which is what a query is billed at the least."""
+BATCH_BYTES_SCANNED_MAX = 1_000_000_000_000
+"""1 TB: five dollars a query; a job that reads one hour reads far less."""
+BYTES_SCANNED_MIN, BYTES_SCANNED_MAX = 10 * 1024 * 1024, 10**15
+"""At the least what the provider takes; the Athena API takes 10,000,000 (WorkGroupConfiguration)."""
+BYTES_SCANNED_DEFAULTS = {
+    "adhoc_bytes_scanned_max": ADHOC_BYTES_SCANNED_MAX,
+    "batch_bytes_scanned_max": BATCH_BYTES_SCANNED_MAX,
+}
+LIMIT_SOURCE = "pulumi_aws, WorkgroupConfigurationArgs"
 
 
 class WorkgroupsArgs(TypedDict):
     """The arguments of Workgroups.
 
     warehouse: what the names begin with. results_bucket: its name. adhoc_bytes_scanned_max: at which an ad-hoc query is
-    ended, 10,000,000 bytes or more (default: 100,000,000,000). has_readers: whether there is one for other accounts,
-    with the same limit. region: default is the provider's.
+    ended, 10,485,760 bytes or more (default: 100,000,000,000). batch_bytes_scanned_max: the same for queries of jobs
+    (default: 1,000,000,000,000). has_readers: whether there is one for other accounts, with the limit of ad-hoc
+    queries. region: default is the provider's.
     """
 
     warehouse: str
     results_bucket: pulumi.Input[str]
     adhoc_bytes_scanned_max: NotRequired[int]
+    batch_bytes_scanned_max: NotRequired[int]
     has_readers: NotRequired[bool]
     region: NotRequired[pulumi.Input[str]]
 
@@ -52,22 +61,21 @@ class Workgroups(pulumi.ComponentResource):
     def __init__(self, name: str, args: WorkgroupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         component = f"Workgroups {name!r}"
         given = checked_arguments(component, args, WorkgroupsArgs)
-        limit = checked_number(
-            component,
-            "adhoc_bytes_scanned_max",
-            given.get("adhoc_bytes_scanned_max", ADHOC_BYTES_SCANNED_MAX),
-            BYTES_SCANNED_MIN,
-            BYTES_SCANNED_MAX,
-            "Athena API, WorkGroupConfiguration",
-        )
+        limits = {
+            argument: checked_number(
+                component, argument, given.get(argument, default), BYTES_SCANNED_MIN, BYTES_SCANNED_MAX, LIMIT_SOURCE
+            )
+            for argument, default in BYTES_SCANNED_DEFAULTS.items()
+        }
+        for_people, for_jobs = limits["adhoc_bytes_scanned_max"], limits["batch_bytes_scanned_max"]
         super().__init__("datawarehouse:index:Workgroups", name, {}, opts)
         audiences = {
             PRODUCTION: _Audience("Queries of services and dashboards", True, None),
-            ADHOC: _Audience("Queries of people, each with a limit", True, limit),
-            BATCH: _Audience("Queries of the jobs of batch input tables", False, None),
+            ADHOC: _Audience("Queries of people, each with a limit", True, for_people),
+            BATCH: _Audience("Queries of the jobs of batch input tables, each with a limit", False, for_jobs),
         }
         if given.get("has_readers"):
-            audiences[READERS] = _Audience("Queries from other accounts, each with a limit", True, limit)
+            audiences[READERS] = _Audience("Queries from other accounts, each with a limit", True, for_people)
         self.of = {
             audience: aws.athena.Workgroup(
                 f"{name}-{audience}",

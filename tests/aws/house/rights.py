@@ -106,6 +106,11 @@ def reader_rule(node: Node, world: World) -> Errors:
             *("GetQueryResultsStream", "ListQueryExecutions", "BatchGetQueryExecution"),
         )
     }
+    catalog = f"arn:{PARTITION}:athena:{REGION}:{ACCOUNT}:datacatalog/AwsDataCatalog"
+    wanted |= {
+        (f"athena:{action}", catalog)
+        for action in ("GetDataCatalog", "ListDatabases", "GetDatabase", "ListTableMetadata", "GetTableMetadata")
+    } | {("athena:ListDataCatalogs", "*"), ("athena:ListWorkGroups", "*")}  # which drivers ask
     tables = [one for one in world.all("CatalogTable") if not str(one.physical_name).endswith("_staging")]
     databases = {f"{glue}:catalog"} | {f"{glue}:database/{one.inputs.get('databaseName')}" for one in tables}
     inside = databases | {str(one.outputs.get("arn")) for one in tables}

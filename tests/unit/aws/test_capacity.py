@@ -23,13 +23,14 @@ def test_what_a_declaration_needs():
 
 
 def test_a_quota_is_named_when_more_than_its_default_is_needed():
-    assert quotas_to_raise(Need(500, 5000, 200_000, 1000, 200, 50)) == []
+    assert quotas_to_raise(Need(500, 5000, 200_000, 300, 200, 50)) == []
     assert quotas_to_raise(Need(501, 5001, 200_001, 1001, 201, 51)) == [
         Quota("Kinesis Data Streams", "provisioned shards", 500, 501),
         Quota("Kinesis Data Streams", "on-demand streams", 50, 51),
         Quota("Data Firehose", "Firehose streams", 5000, 5001),
         Quota("Glue Data Catalog", "tables of a database", 200_000, 200_001),
         Quota("Lambda", "concurrent executions", 1000, 1001),
+        Quota("EventBridge", "rules of an event bus", 300, 1001),
         Quota("Athena", "active DML queries", 200, 201),
     ]
 
@@ -41,6 +42,12 @@ def test_shards_of_all_streams_count_together_and_defaults_differ_by_region():
     need = need_of(warehouse.tables())
     assert quotas_to_raise(need, "eu-west-1") == []
     assert quotas_to_raise(need, "eu-central-1") == [Quota("Kinesis Data Streams", "provisioned shards", 200, 300)]
+
+
+def test_a_function_has_a_rule_and_defaults_differ_by_region():
+    some = Need(0, 0, 0, functions=101, queries=0)
+    assert quotas_to_raise(some) == []
+    assert quotas_to_raise(some, "eu-south-1") == [Quota("EventBridge", "rules of an event bus", 100, 101)]
 
 
 def test_jobs_due_together_have_as_many_queries_active():
