@@ -103,3 +103,74 @@ def test_a_handler_of_ones_own_brings_this_package_only_if_it_uses_it(project):
 def test_the_generator_goes_along_where_it_is_asked_for():
     code = library("generate_events.handler", "generator", extra={"events.json": "{}"})
     assert {"events.json", "datawarehouse/generator/events.py"} < code.files.keys()
+
+
+DECORATOR = """
+import functools
+def counted(function):
+    @functools.wraps(function)
+    def call(*args):
+        return function(*args)
+    return call
+"""
+
+
+def test_a_decorated_job_brings_its_own_module_and_the_decorators(project):
+    source = "from packed_k import counted\n@counted\ndef job(job): return []\n@counted\ndef tidy(event, context): pass"
+    module = project({"packed_k.py": DECORATOR, "packed_l.py": source}, "packed_l")
+    assert sorted(user_files("Job", module.job)) == ["packed_k.py", "packed_l.py"]
+    assert handler_code("Cron", module.tidy).handler == "packed_l.tidy"
+
+
+def test_a_function_that_its_module_has_under_another_name_or_that_nobody_awaits(project):
+    source = """
+from packed_m import counted
+def plain(event, context): pass
+decorated = counted(plain)
+async def later(event, context): pass
+"""
+    module = project({"packed_m.py": DECORATOR, "packed_n.py": source}, "packed_n")
+    with pytest.raises(DeclarationError, match=r"plain is not what its module 'packed_n' has under that name"):
+        handler_code("Cron", module.decorated)
+    with pytest.raises(DeclarationError, match="later is `async`, and nothing awaits it"):
+        handler_code("Cron", module.later)
+
+
+def test_of_what_is_installed_only_the_package_of_the_job_goes_along(project, tmp_path, monkeypatch):
+    module = project(
+        {
+            "packed_o/__init__.py": "",
+            "packed_o/jobs.py": "from packed_o import rows\ndef job(job): return rows",
+            "packed_o/rows.py": "import packed_p",
+            "packed_p/__init__.py": "",
+        },
+        "packed_o.jobs",
+    )
+    assert "packed_p/__init__.py" in user_files("Job", module.job)
+    monkeypatch.setattr("site.getsitepackages", lambda: [str(tmp_path)])
+    with pytest.raises(DeclarationError, match=r"packed_o/rows.py:1 imports 'packed_p', which Lambda does not have"):
+        user_files("Job", module.job)
+
+
+def test_a_folder_that_has_no_module_is_none(project):
+    module = project({"packed_q.py": "def job(job):\n    import pandas", "pandas/data.csv": "1"}, "packed_q")
+    with pytest.raises(DeclarationError, match=r"packed_q.py:2 imports 'pandas', which Lambda does not have"):
+        user_files("Job", module.job)
+
+
+@pytest.mark.parametrize(
+    ("number", "source"),
+    list(
+        enumerate(
+            [
+                "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import nowhere\nelse:\n    import pyarrow\n",
+                "try:\n    import nowhere\nexcept ImportError:\n    import pyarrow\n",
+                "try:\n    import json\nexcept ImportError:\n    pass\nelse:\n    import pyarrow\n",
+            ]
+        )
+    ),
+)
+def test_what_runs_when_something_is_not_there_must_be_there(project, number, source):
+    module = project({f"packed_r{number}.py": source + "def job(job): return []"}, f"packed_r{number}")
+    with pytest.raises(DeclarationError, match="imports 'pyarrow', which Lambda does not have"):
+        user_files("Job", module.job)

@@ -13,11 +13,13 @@ from recorder import deploy
 
 from datawarehouse import Warehouse
 from datawarehouse.aws import (
+    BatchInputJob,
     EventGenerator,
     HourlyPartitionRegistrar,
     InputStream,
     LambdaCronJob,
     PrivateBucket,
+    ReaderRole,
     ServerlessDataWarehouse,
     Workgroups,
 )
@@ -30,6 +32,20 @@ REGISTRAR = {
     "database_arn": "arn:aws:glue:eu-west-1:123456789012:database/lake",
     "database_name": "lake",
     "table_names": ["clicks"],
+}
+JOB = {
+    "table": everything().get_table("aggregates"),
+    "database_arn": REGISTRAR["database_arn"],
+    "database_name": "lake",
+    "data_bucket": "lake",
+    "results_bucket": "results",
+    "workgroup": "batch",
+}
+READER = {
+    "account_ids": ["123456789012"],
+    "external_id": "agreed",
+    "workgroup_name": "readers",
+    **{name: JOB[name] for name in ("database_arn", "database_name", "data_bucket", "results_bucket")},
 }
 STREAM = {"bucket": "lake", "database_name": "lake", "table_name": "clicks", "columns": COLUMNS}
 
@@ -78,6 +94,12 @@ def with_job(tmp_path, monkeypatch, name, source):
         ({"on_demand_streams": True}, ["on_demand_streams is True", "valid is a list of texts"]),
         ({"database": "lake"}, ["database is 'lake'", "CatalogDatabase"]),
         ({"region": 5}, ["region is 5", "valid is a text"]),
+        ({"region": "Ireland"}, ["region is 'Ireland'", "e.g. 'eu-west-1'"]),
+        ({"alarm_emails": ["ops"]}, ["alarm_emails has 'ops'", "ops@example.com"]),
+        ({"log_retention_days": [30]}, ["log_retention_days is [30]", "30, 60"]),
+        ({"log_retention_days": True}, ["log_retention_days is True", "30, 60"]),
+        ({"reader_external_id": "a b"}, ["reader_external_id is 'a b'", "2 to 1224"]),
+        ({"reader_external_id": "agreed"}, ["reader_external_id is 'agreed'", "no reader_account_ids"]),
         ({"reader_external_id": ""}, ["reader_external_id is ''"]),
         ({"partition_projection_start": pulumi.Output.from_input("2026/11/01/00")}, ["an output", "valid is a text"]),
         ({"partition_projection_start": "2026-11-01"}, ["'2026-11-01'", "YYYY/MM/DD/HH"]),
@@ -107,9 +129,17 @@ def test_arguments_of_the_warehouse(arguments, parts):
         (lambda: InputStream("s", {"bucket": "lake"}), ["'database_name' is missing"]),
         (lambda: InputStream("s", {**STREAM, "table_name": 5}), ["table_name is 5", "a text, or an output of one"]),
         (lambda: InputStream("s", {**STREAM, "log_retention_days": 31}), ["log_retention_days is 31", "30, 60"]),
-        (lambda: PrivateBucket("b", {"is_disposable": "no"}), ["is_disposable is 'no'", "True or False"]),
-        (lambda: PrivateBucket("b", {"expire_days": 7}), ["expire_days is 7", "a dict of folders and days"]),
-        (lambda: PrivateBucket("b", {"expire_days": {"a/": -1}}), ["expire_days['a/'] is -1", "from 1 to"]),
+        (lambda: InputStream("My Stream", STREAM), ["InputStream 'My Stream'", "the name is not valid"]),
+        (lambda: LambdaCronJob("my cron!", CRON), ["LambdaCronJob 'my cron!'", "the name is not valid"]),
+        (lambda: InputStream("s", {**STREAM, "bucket": "s3://lake"}), ["bucket is 's3://lake'", "without s3://"]),
+        (lambda: InputStream("s", {**STREAM, "table_name": "Clicks"}), ["table_name is 'Clicks'", "lower case"]),
+        (lambda: BatchInputJob("j", {**JOB, "reads": ["clicks"]}), ["reads is ['clicks']", "tables.Table"]),
+        (lambda: ReaderRole("r", {**READER, "account_ids": []}), ["account_ids is empty"]),
+        (lambda: PrivateBucket("My_Bucket", {}), ["PrivateBucket 'My_Bucket'", "the name is not valid"]),
+        (lambda: PrivateBucket("logs", {"expire_days": {"/logs": 3}}), ["'/logs'", "e.g. 'logs/'"]),
+        (lambda: PrivateBucket("lake", {"is_disposable": "no"}), ["is_disposable is 'no'", "True or False"]),
+        (lambda: PrivateBucket("lake", {"expire_days": 7}), ["expire_days is 7", "a dict of folders and days"]),
+        (lambda: PrivateBucket("lake", {"expire_days": {"a/": -1}}), ["expire_days['a/'] is -1", "from 1 to"]),
         (
             lambda: HourlyPartitionRegistrar("r", {**REGISTRAR, "log_retention_days": 31}),
             ["HourlyPartitionRegistrar 'r'", "log_retention_days is 31"],
@@ -122,6 +152,24 @@ def test_arguments_of_the_warehouse(arguments, parts):
             ["policy_arns_to_attach is 'arn:aws:iam::aws:policy/Any'", "a list of texts"],
         ),
         (lambda: LambdaCronJob("c", {**CRON, "environment": "A=1"}), ["environment is 'A=1'", "a dict"]),
+        (lambda: LambdaCronJob("c", {**CRON, "environment": {"my-var": "x"}}), ["has 'my-var'", "begin with a letter"]),
+        (lambda: LambdaCronJob("c", {**CRON, "environment": {"AWS_REGION": "x"}}), ["has 'AWS_REGION'"]),
+        (lambda: LambdaCronJob("c", {**CRON, "environment": {"A1": "x" * 4095}}), ["4097 bytes", "takes 4096"]),
+        (
+            lambda: LambdaCronJob("c", {**CRON, "policy_arns_to_attach": ["AmazonS3ReadOnlyAccess"]}),
+            ["policy_arns_to_attach has 'AmazonS3ReadOnlyAccess'", "arn:aws:iam::aws:policy/"],
+        ),
+        (
+            lambda: LambdaCronJob("c", {**CRON, "policy_statements": [{"effect": "Allow", "Action": "a:b"}]}),
+            ["policy_statements is [{'effect'", "IAM statements"],
+        ),
+        (
+            lambda: LambdaCronJob(
+                "c",
+                {"schedule_expression": "rate(1 hour)", "code": pulumi.AssetArchive({}), "handler": "handler"},
+            ),
+            ["handler is 'handler'", "'module.function'"],
+        ),
         (lambda: LambdaCronJob("c", {**CRON, "policy_statements": {}}), ["policy_statements is {}", "IAM statements"]),
         (lambda: LambdaCronJob("c", {**CRON, "code": "x.zip", "handler": "x.y"}), ["code is 'x.zip'", "Archive"]),
         (
@@ -130,7 +178,7 @@ def test_arguments_of_the_warehouse(arguments, parts):
             ),
             ["table is Table(", "StreamingInputTable"],
         ),
-        (lambda: Workgroups("w", {"warehouse": "w", "results_bucket": "r", "has_readers": "no"}), ["True or False"]),
+        (lambda: Workgroups("w", {"warehouse": "w", "results_bucket": "lake", "has_readers": "no"}), ["True or False"]),
         (
             lambda: HourlyPartitionRegistrar(
                 "r", {**REGISTRAR, "schedule_expression": "hourly"}
@@ -215,6 +263,7 @@ if __name__ == "__main__":
 
 def test_a_job_of_the_deploying_program_itself(monkeypatch):
     monkeypatch.setattr(hourly_counts, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "hourly_counts", hourly_counts, raising=False)
     declared = Warehouse("w").with_batch_input_table("sums", {"count": "int"}, hourly_counts, "rate(1 hour)")
     said = refusal(lambda: ServerlessDataWarehouse("analytics_dw", {"warehouse": declared}))
     assert "'__main__'" in said and "module of its own" in said

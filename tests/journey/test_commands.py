@@ -35,6 +35,24 @@ def test_tables_lists_the_declaration_without_any_data(tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (
+            "from datawarehouse import Warehouse\nwarehouse = Warehouse(\n",
+            "warehouse.py:2: SyntaxError: '(' was never closed",
+        ),
+        ("import nowhere_to_be_found", "warehouse.py:1: ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
+        ("import json\n\njson.loads('{')", "warehouse.py:3: JSONDecodeError: Expecting property name"),
+    ],
+)
+def test_a_declaration_that_cannot_be_loaded_is_told_by_its_own_line(tmp_path, source, says):
+    (tmp_path / "warehouse.py").write_text(source)
+    done = dw(tmp_path, "tables")
+    assert done.returncode == 2
+    assert says in done.stderr and "Traceback" not in done.stderr
+
+
 def test_rejects_are_counted_by_cause_and_exported_as_firehose_writes_them(tmp_path):
     declared = Warehouse("shop").with_streaming_input_table("clicks", {"n": "int"})
     with open_warehouse(declared, tmp_path / "data") as warehouse:

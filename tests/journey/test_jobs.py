@@ -48,6 +48,37 @@ warehouse = (
 """
 
 
+DECORATED = """
+from datawarehouse import Warehouse
+from decorators_of_shop import counted
+
+@counted
+def hourly(job):
+    yield {"n": 7}
+
+warehouse = Warehouse("shop").with_batch_input_table("sums", {"n": "int"}, hourly, "rate(1 hour)")
+"""
+
+
+def test_a_job_that_a_decorator_of_another_module_made(tmp_path, monkeypatch):
+    decorator = """
+import functools
+def counted(function):
+    @functools.wraps(function)
+    def call(job):
+        return function(job)
+    return call
+"""
+    (tmp_path / "decorators_of_shop.py").write_text(decorator)
+    (tmp_path / "decorated_shop.py").write_text(DECORATED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from decorated_shop import warehouse
+
+    with open_warehouse(warehouse, tmp_path / "data") as opened:
+        opened.run("sums", AT)
+        assert list(opened.query("select n from sums")) == [(7,)]
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     (tmp_path / "declared_shop.py").write_text(MODULE)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NotRequired, get_args, get_origin
 
@@ -19,8 +20,33 @@ LOG_RETENTION_DAYS = frozenset(_SOME)
 """CloudWatch Logs API reference, PutRetentionPolicy."""
 LOG_DAYS = 30
 
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_BUCKET = (re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"), "the name of a bucket, e.g. 'lake', without s3:// and ARN")
+_GLUE_NAME = (re.compile(r"[a-z0-9_-]{1,255}"), "a name in lower case, as Glue has it")
+_EXTERNAL_ID = (re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII), "2 to 1224 of letters, digits and _+=,.@:/-")
+_PATTERNS = {
+    **dict.fromkeys(("bucket", "data_bucket", "results_bucket"), _BUCKET),
+    **dict.fromkeys(("database_name", "table_name"), _GLUE_NAME),
+    "region": (re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]"), "an AWS Region, e.g. 'eu-west-1'"),
+    **dict.fromkeys(("external_id", "reader_external_id"), _EXTERNAL_ID),
+}
+"""What texts are like, by the argument: Amazon S3 user guide, "Bucket naming rules"; Amazon Athena user guide, "Name
+databases, tables, and columns"; AWS STS API reference, AssumeRole."""
+
 _TEXT = pulumi.Input[str]
 _SHARED = ("alarm_topic_arn", "log_retention_days", "region")
+
+
+def checked_name(kind: str, name: Any, pattern: re.Pattern[str] = _NAME) -> str:
+    """What messages call a component: its kind and its name, from which those of its resources are made.
+
+    Raises DeclarationError if AWS would refuse them.
+    """
+    if not isinstance(name, str) or not pattern.fullmatch(name):
+        raise DeclarationError(
+            f"{kind} {name!r}: the name is not valid, since resources are named after it; valid is {pattern.pattern}."
+        )
+    return f"{kind} {name!r}"
 
 
 def checked_arguments(component: str, given: Any, shape: type) -> dict[str, Any]:
@@ -48,11 +74,14 @@ def checked_arguments(component: str, given: Any, shape: type) -> dict[str, Any]
         valid = _invalid(value, get_args(hint)[0] if is_wrapped else hint)
         if not valid and name.endswith("_arn") and isinstance(value, str) and not value.startswith("arn:"):
             valid = "an ARN, e.g. 'arn:aws:sns:eu-west-1:123456789012:alarms'"
+        pattern, like = _PATTERNS.get(name, (None, None))
+        if not valid and pattern and isinstance(value, str) and not pattern.fullmatch(value):
+            valid = like
         if valid:
             raise DeclarationError(f"{component}: {name} is {shown(value)}; valid is {valid}.")
     if "log_retention_days" in shape.__annotations__:
         days = found.setdefault("log_retention_days", LOG_DAYS)
-        if days not in LOG_RETENTION_DAYS:
+        if not isinstance(days, int) or isinstance(days, bool) or days not in LOG_RETENTION_DAYS:
             valid = ", ".join(map(str, sorted(LOG_RETENTION_DAYS)))
             raise DeclarationError(f"{component}: log_retention_days is {shown(days)}; valid are {valid}.")
     return found
@@ -95,6 +124,9 @@ def _invalid(value: Any, hint: Any) -> str | None:
     if get_origin(hint) is Sequence and get_args(hint)[0] in (str, _TEXT):
         is_list = isinstance(value, list | tuple)
         return None if is_list and all(map(_is_text, value)) else "a list of texts"
+    if get_origin(hint) is Sequence and inspect.isclass(item := get_args(hint)[0]):
+        is_list = isinstance(value, list | tuple) and all(isinstance(each, item) for each in value)
+        return None if is_list else f"a list of {item.__module__}.{item.__qualname__}"
     if get_origin(hint) is Mapping or hint is dict:
         return None if isinstance(value, Mapping) else "a dict"
     if inspect.isclass(hint) and not issubclass(hint, int | float):

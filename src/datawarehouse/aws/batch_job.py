@@ -5,7 +5,7 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
-from datawarehouse.aws.arguments import checked_arguments, shared_arguments
+from datawarehouse.aws.arguments import checked_arguments, checked_name, shared_arguments
 from datawarehouse.aws.glue_tables import readable_of
 from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.naming import QUEUE_MAX, WORKGROUP_MAX
@@ -46,7 +46,7 @@ class BatchInputJob(pulumi.ComponentResource):
     cron: LambdaCronJob
 
     def __init__(self, name: str, args: BatchInputJobArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        given = checked_arguments(f"BatchInputJob {name!r}", args, BatchInputJobArgs)
+        given = checked_arguments(checked_name("BatchInputJob", name), args, BatchInputJobArgs)
         table: BatchInputTable = given["table"]
         schedule = given.get("schedule_expression", table.schedule_expression)
         parse_schedule(schedule)

@@ -1,15 +1,20 @@
 """A bucket that is private, encrypted, reached by TLS alone, and rid of what is old."""
 
+import hashlib
+import re
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
-from datawarehouse.aws.arguments import checked_arguments, checked_number
+from datawarehouse.aws.arguments import checked_arguments, checked_name, checked_number
 from datawarehouse.aws.policies import only_tls
 from datawarehouse.errors import DeclarationError
 
 INCOMPLETE_UPLOAD_DAYS = 7
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,53}[a-z0-9]")
+"""Amazon S3 user guide, "Bucket naming rules", less the eight characters that Pulumi adds."""
+_ID_CHARACTERS_MAX = 255
 
 
 class PrivateBucketArgs(TypedDict):
@@ -30,8 +35,9 @@ class PrivateBucket(pulumi.ComponentResource):
     bucket: aws.s3.Bucket
 
     def __init__(self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        given = checked_arguments(f"PrivateBucket {name!r}", args, PrivateBucketArgs)
-        _check_days(f"PrivateBucket {name!r}", given.get("expire_days", {}))
+        component = checked_name("PrivateBucket", name, _NAME)
+        given = checked_arguments(component, args, PrivateBucketArgs)
+        _check_days(component, given.get("expire_days", {}))
         super().__init__("datawarehouse:index:PrivateBucket", name, {}, opts)
         disposable, region = given.get("is_disposable", False), given.get("region")
         child = pulumi.ResourceOptions(parent=self)
@@ -82,6 +88,10 @@ def _check_days(component: str, expire_days: Any) -> None:
     if not isinstance(expire_days, dict):
         raise DeclarationError(f"{component}: expire_days is {expire_days!r}; valid is a dict of folders and days.")
     for prefix, days in expire_days.items():
+        if not isinstance(prefix, str) or prefix.startswith("/"):
+            raise DeclarationError(
+                f"{component}: expire_days has the folder {prefix!r}; valid is what keys begin with, e.g. 'logs/'."
+            )
         checked_number(component, f"expire_days[{prefix!r}]", days, 1, 36_500, "a hundred years")
 
 
@@ -97,10 +107,17 @@ def _rules(expire_days: dict[str, int]) -> list[dict[str, Any]]:
     for prefix, days in sorted(expire_days.items()):
         rules.append(
             {
-                "id": f"expire-{prefix.strip('/').replace('/', '-') or 'all'}",
+                "id": _rule_id(prefix),
                 "status": "Enabled",
                 "filter": {"prefix": prefix},
                 "expiration": {"days": days},
             }
         )
     return rules
+
+
+def _rule_id(prefix: str) -> str:
+    """A name of a rule, of its own for each folder."""
+    digest = hashlib.sha256(prefix.encode()).hexdigest()[:8]
+    readable = prefix.strip("/").replace("/", "-") or "all"
+    return f"expire-{readable[: _ID_CHARACTERS_MAX - 16]}-{digest}"

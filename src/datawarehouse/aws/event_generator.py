@@ -5,7 +5,7 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 
-from datawarehouse.aws.arguments import checked_arguments, checked_number, shared_arguments
+from datawarehouse.aws.arguments import checked_arguments, checked_name, checked_number, shared_arguments
 from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.packaging import library
 from datawarehouse.aws.policies import producer
@@ -45,7 +45,7 @@ class EventGenerator(pulumi.ComponentResource):
     cron: LambdaCronJob
 
     def __init__(self, name: str, args: EventGeneratorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        component = f"EventGenerator {name!r}"
+        component = checked_name("EventGenerator", name)
         given = checked_arguments(component, args, EventGeneratorArgs)
         table: StreamingInputTable = given["table"]
         rate = checked_number(

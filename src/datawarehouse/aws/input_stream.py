@@ -16,7 +16,7 @@ import pulumi
 import pulumi_aws as aws
 
 from datawarehouse.aws.alarms import add_alarm, add_stalled_alarm, delivery_alarms, stream_alarms
-from datawarehouse.aws.arguments import checked_arguments, checked_choice, checked_number
+from datawarehouse.aws.arguments import checked_arguments, checked_choice, checked_name, checked_number
 from datawarehouse.aws.naming import FIREHOSE_MAX, POLICY_MAX, ROLE_MAX, STREAM_MAX, short_name
 from datawarehouse.aws.policies import Place, delivery, document, firehose_trust
 from datawarehouse.definition.tables import checked_columns
@@ -73,7 +73,7 @@ class InputStream(pulumi.ComponentResource):
     delivery_stream: aws.kinesis.FirehoseDeliveryStream
 
     def __init__(self, name: str, args: InputStreamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        given = _checked(f"InputStream {name!r}", args)
+        given = _checked(checked_name("InputStream", name), args)
         super().__init__("datawarehouse:index:InputStream", name, {}, opts)
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)

@@ -6,6 +6,7 @@
    to the same queue, with the error.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
@@ -13,7 +14,7 @@ import pulumi
 import pulumi_aws as aws
 
 from datawarehouse.aws.alarms import DEAD_LETTER_ALARM, FUNCTION_ALARM, add_alarm
-from datawarehouse.aws.arguments import checked_arguments, checked_number, shown
+from datawarehouse.aws.arguments import checked_arguments, checked_name, checked_number, shown
 from datawarehouse.aws.naming import (
     FUNCTION_MAX,
     POLICY_MAX,
@@ -33,6 +34,7 @@ from datawarehouse.aws.policies import (
     trust,
 )
 from datawarehouse.definition.schedule import parse_schedule
+from datawarehouse.definition.warehouse import POLICY_ARN
 from datawarehouse.errors import DeclarationError
 
 TIMEOUT_SECONDS = 900
@@ -43,6 +45,17 @@ EVENT_AGE_SECONDS = 21_600
 """Six hours, the longest that Lambda keeps an event for a retry (Lambda API, PutFunctionEventInvokeConfig)."""
 DEAD_LETTER_SECONDS = 1_209_600
 """Fourteen days, the longest of SQS."""
+ENVIRONMENT_BYTES_MAX = 4096
+"""Lambda quotas: names and values of all variables."""
+_HANDLER = re.compile(r"[\w/]+(\.\w+)+")
+_VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]+")
+_RESERVED = {
+    *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    *("AWS_SESSION_TOKEN", "AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
+    *("AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME"),
+    *("AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"),
+}
+"""Lambda developer guide, "Defined runtime environment variables": reserved."""
 
 
 class LambdaCronJobArgs(TypedDict):
@@ -83,7 +96,7 @@ class LambdaCronJob(pulumi.ComponentResource):
     dead_letter_queue: aws.sqs.Queue
 
     def __init__(self, name: str, args: LambdaCronJobArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        given = _checked(f"LambdaCronJob {name!r}", args)
+        given = _checked(checked_name("LambdaCronJob", name), args)
         super().__init__("datawarehouse:index:LambdaCronJob", name, {}, opts)
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)
@@ -212,12 +225,21 @@ def _checked(component: str, args: LambdaCronJobArgs) -> dict[str, Any]:
         "retries": (RETRIES, 0, RETRIES, "Lambda API, PutFunctionEventInvokeConfig"),
     }
     statements = given.get("policy_statements", [])
-    is_list = isinstance(statements, list | tuple) and all(isinstance(each, dict) for each in statements)
+    is_list = isinstance(statements, list | tuple) and all(map(_is_statement, statements))
     if not is_list and not isinstance(statements, pulumi.Output):
         raise DeclarationError(
             f"{component}: policy_statements is {shown(statements)}; valid is a list of IAM statements, e.g. "
             "[{'Effect': 'Allow', 'Action': ['s3:GetObject'], 'Resource': 'arn:aws:s3:::lake/*'}]."
         )
+    for arn in given.get("policy_arns_to_attach", ()):
+        if isinstance(arn, str) and not POLICY_ARN.fullmatch(arn):
+            raise DeclarationError(
+                f"{component}: policy_arns_to_attach has {arn!r}; valid are ARNs of IAM policies, e.g. "
+                "'arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess'."
+            )
+    _check_environment(component, given.get("environment", {}))
+    if "handler" in given and not _HANDLER.fullmatch(given["handler"]):
+        raise DeclarationError(f"{component}: handler is {given['handler']!r}; valid is 'module.function'.")
     checked = {
         argument: checked_number(component, argument, given.get(argument, default), low, high, source)
         for argument, (default, low, high, source) in limits.items()
@@ -225,3 +247,29 @@ def _checked(component: str, args: LambdaCronJobArgs) -> dict[str, Any]:
     packaged = {"packaged": handler_code(component, given["job"])} if "job" in given else {}
     defaults: dict[str, Any] = {"policy_statements": [], "policy_arns_to_attach": []}
     return {**defaults, **given, **checked, **packaged}
+
+
+def _is_statement(value: Any) -> bool:
+    """Whether a value has the members of an IAM statement (IAM user guide, "IAM JSON policy element reference")."""
+    return (
+        isinstance(value, dict)
+        and value.get("Effect") in ("Allow", "Deny")
+        and ("Action" in value) != ("NotAction" in value)
+        and ("Resource" in value) != ("NotResource" in value)
+    )
+
+
+def _check_environment(component: str, variables: Mapping[Any, Any]) -> None:
+    """Lambda developer guide, "Working with Lambda environment variables"; else DeclarationError."""
+    for name in variables:
+        if not isinstance(name, str) or not _VARIABLE.fullmatch(name) or name in _RESERVED:
+            raise DeclarationError(
+                f"{component}: environment has {name!r}; valid are names of letters, digits and underscores that begin "
+                "with a letter and are not Lambda's own, as AWS_REGION is."
+            )
+    size = sum(len(text.encode()) for pair in variables.items() for text in pair if isinstance(text, str))
+    if size > ENVIRONMENT_BYTES_MAX:
+        raise DeclarationError(
+            f"{component}: environment has {size} bytes; Lambda takes {ENVIRONMENT_BYTES_MAX}. Keep what is long in an "
+            "object on S3, or in the module."
+        )

@@ -1,7 +1,8 @@
 """The code of Lambda functions, as archives of text files: no paths of the machine, no compiled files, no times.
 
 1. Of this package go what functions import: the declaration, the errors and `functions/`.
-2. Of the user's code go the module of the job and the modules beside it that it imports, under the same names.
+2. Of the user's code go the module of the job and the modules beside it that it imports, under the same names. What is
+   installed (in `site-packages`) is not beside it, but for the package that the job itself is in.
 3. What those import must be there on Lambda: the standard library of its Python, boto3, and what goes along.
 
 Imports are read from the source, also those inside functions. Left out is what never runs there: below
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import site
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from typing import Any
 
 import pulumi
 
+from datawarehouse.definition.job import file_of, not_callable_by_name
 from datawarehouse.errors import DeclarationError
 
 RUNTIME = "python3.13"
@@ -84,6 +87,8 @@ def handler_code(what: str, function: Callable[..., Any]) -> Code:
         raise DeclarationError(
             f"{what}: {function.__name__}{inspect.signature(function)} cannot be called with two arguments; {valid}."
         ) from None
+    if problem := not_callable_by_name(function):
+        raise DeclarationError(f"{what}: {function.__name__} {problem}; {valid}.")
     files = user_files(what, function)
     found = library("") if any(_imports_package(text) for text in files.values()) else Code({}, "")
     return Code({**found.files, **files}, entry(function).replace(":", "."))
@@ -99,15 +104,14 @@ def user_files(what: str, function: Callable[..., Any]) -> dict[str, str]:
 
     Raises DeclarationError, naming file and line, if something is imported that Lambda does not have.
     """
-    module = sys.modules.get(function.__module__)
-    source = inspect.getsourcefile(function)
-    if function.__module__ == "__main__" or not source or not module:
+    source = file_of(function)
+    if function.__module__ == "__main__" or not source:
         raise DeclarationError(
             f"{what}: the function {function.__name__!r} is defined in {function.__module__!r}, which Lambda cannot "
             "import: it is the program that deploys. Define it in a module of its own, e.g. warehouse.py, and import "
             "it from there."
         )
-    path = Path(source).resolve()
+    path = source.resolve()
     levels = function.__module__.count(".") + (path.name == "__init__.py")
     root = path.parents[levels]
     files: dict[str, str] = {}
@@ -137,8 +141,8 @@ def _resolved(what: str, root: Path, name: str, line: int, imported: _Import) ->
     if top == "datawarehouse":
         _check_own(what, name, line, imported)
         return []
-    here = root / top
-    if not (here.is_dir() or here.with_suffix(".py").is_file()):
+    found = [] if _is_installed(root, top, name) else list(_files(root, imported))
+    if not found:
         if top in STANDARD_LIBRARY or top in LAMBDA_HAS:
             return []
         raise DeclarationError(
@@ -146,12 +150,20 @@ def _resolved(what: str, root: Path, name: str, line: int, imported: _Import) ->
             "library of Python 3.13, boto3, and the modules beside the job's own. Move the job to a module that does "
             'without, or import it below `if __name__ == "__main__":` if the job does not need it.'
         )
-    found = []
+    return found
+
+
+def _files(root: Path, imported: _Import) -> Iterator[Path]:
     parts = imported.module.split(".")
     for dotted in [parts[: count + 1] for count in range(len(parts))] + [[*parts, each] for each in imported.names]:
         path = root.joinpath(*dotted)
-        found += [each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()]
-    return found
+        yield from (each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file())
+
+
+def _is_installed(root: Path, top: str, name: str) -> bool:
+    """Whether a module beside another one is there because both were installed, as packages of their own."""
+    installed = {Path(each).resolve() for each in (*site.getsitepackages(), site.getusersitepackages())}
+    return root in installed and top != name.split("/")[0].removesuffix(".py")
 
 
 def _check_own(what: str, name: str, line: int, imported: _Import) -> None:

@@ -11,7 +11,7 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from datawarehouse.aws.arguments import checked_arguments, checked_number, shared_arguments
+from datawarehouse.aws.arguments import checked_arguments, checked_name, checked_number, shared_arguments
 from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.packaging import library
 from datawarehouse.aws.policies import Place, registrar
@@ -57,7 +57,7 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: HourlyPartitionRegistrarArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        component = f"HourlyPartitionRegistrar {name!r}"
+        component = checked_name("HourlyPartitionRegistrar", name)
         given = checked_arguments(component, args, HourlyPartitionRegistrarArgs)
         schedule = given.get("schedule_expression", "rate(1 hour)")
         if not given["table_names"]:

@@ -7,7 +7,7 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from datawarehouse.aws.arguments import checked_arguments
+from datawarehouse.aws.arguments import checked_arguments, checked_name
 from datawarehouse.aws.naming import POLICY_MAX, ROLE_MAX, short_name
 from datawarehouse.aws.policies import Place, document, reader, reader_trust
 from datawarehouse.aws.workgroups import READERS
@@ -38,8 +38,11 @@ class ReaderRole(pulumi.ComponentResource):
     role: aws.iam.Role
 
     def __init__(self, name: str, args: ReaderRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        given = checked_arguments(f"ReaderRole {name!r}", args, ReaderRoleArgs)
-        accounts = checked_accounts(f"ReaderRole {name!r}", given["account_ids"])
+        component = checked_name("ReaderRole", name)
+        given = checked_arguments(component, args, ReaderRoleArgs)
+        accounts = checked_accounts(component, given["account_ids"])
+        if not accounts:
+            raise DeclarationError(f"{component}: account_ids is empty; give the accounts that may assume the role.")
         super().__init__("datawarehouse:index:ReaderRole", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.role = aws.iam.Role(

@@ -10,6 +10,7 @@ The `with_...` methods add a table to the declaration and take the same third st
 """
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, NotRequired, ParamSpec, TypedDict
 
@@ -56,6 +57,7 @@ from datawarehouse.errors import DeclarationError, UnknownName
 WAREHOUSE_CHARACTERS_MAX = 40
 """So that the names of its buckets fit into the 63 characters that S3 allows."""
 RESULTS_DAYS = 7
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 HOURLY = "rate(1 hour)"
 
 
@@ -470,6 +472,16 @@ def _checked(name: str, args: ServerlessDataWarehouseArgs) -> dict[str, Any]:
     found = {**defaults, **given, **numbers}
     found.setdefault("data_is_disposable", found["is_dev"])
     found["reader_account_ids"] = checked_accounts(component, found["reader_account_ids"])
+    if "reader_external_id" in given and not found["reader_account_ids"]:
+        raise DeclarationError(
+            f"{component}: reader_external_id is {given['reader_external_id']!r}, but there are no reader_account_ids "
+            "to give it; add them, or leave it out."
+        )
+    for address in found["alarm_emails"]:
+        if isinstance(address, str) and not _EMAIL.fullmatch(address):
+            raise DeclarationError(
+                f"{component}: alarm_emails has {address!r}; valid are addresses, e.g. 'ops@example.com'."
+            )
     return found
 
 

@@ -6,7 +6,7 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from datawarehouse.aws.arguments import checked_arguments, checked_number
+from datawarehouse.aws.arguments import checked_arguments, checked_name, checked_number
 from datawarehouse.aws.naming import workgroup_name
 
 PRODUCTION, ADHOC, BATCH, READERS = "production", "adhoc", "batch", "readers"
@@ -59,7 +59,7 @@ class Workgroups(pulumi.ComponentResource):
     """
 
     def __init__(self, name: str, args: WorkgroupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        component = f"Workgroups {name!r}"
+        component = checked_name("Workgroups", name)
         given = checked_arguments(component, args, WorkgroupsArgs)
         limits = {
             argument: checked_number(

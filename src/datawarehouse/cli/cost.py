@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     option("--queries-tb-per-day", type=_number, default=0, metavar="TB", help=what)
     option("--job-seconds", type=_number, default=60, metavar="S", help="that a run of a job takes (default: 60)")
     option("--job-memory-gb", type=_number, default=3, metavar="GB", help="that a job is given (default: 3)")
+    option("--region", metavar="REGION", help="whose default quotas count (default: that of the prices)")
     option("--no-free-tier", action="store_true", help="the free tiers of the account are used up by something else")
     add_warehouse(parser)
     add_output(parser, "table", "json")
@@ -74,6 +76,8 @@ def run(arguments: argparse.Namespace) -> None:
         job_memory_gb=_checked(arguments, "job_memory_gb", 0, 10),
         free_tier=not arguments.no_free_tier,
     )
+    if arguments.region is not None and not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-[0-9]", arguments.region):
+        raise BadRequest(f"--region is {arguments.region!r}; valid is an AWS Region, e.g. 'eu-west-1'.")
     if arguments.events_per_day is None and arguments.event_bytes is None:
         warehouse = _declared(arguments)
         streams = [_with_options(stream, arguments) for stream in _declared_streams(warehouse, assumptions.headroom)]
@@ -92,7 +96,7 @@ def run(arguments: argparse.Namespace) -> None:
         prices,
         bill(streams, assumptions, prices),
         alternatives(streams, assumptions, prices),
-        quotas_to_raise(need, prices.region),
+        quotas_to_raise(need, arguments.region or prices.region),
     ).print(arguments.output)
 
 

@@ -8,8 +8,10 @@ def hourly_counts(job):
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from datawarehouse.errors import DeclarationError
@@ -61,4 +63,26 @@ def checked_job(table: str, job: Any) -> Callable[..., Any]:
             f"Table {table!r}: the job {job.__name__}{inspect.signature(job)} cannot be called with one argument; "
             f"{valid}."
         ) from None
+    if problem := not_callable_by_name(job):
+        raise DeclarationError(f"Table {table!r}: the job {job.__name__} {problem}; {valid}.")
     return job
+
+
+def not_callable_by_name(function: Callable[..., Any]) -> str:
+    """Why another process that imports a function's module cannot call it; "" if it can."""
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return "is `async`, and nothing awaits it"
+    module = sys.modules.get(function.__module__)
+    if module and getattr(module, function.__name__, None) is not function:
+        return (
+            f"is not what its module {function.__module__!r} has under that name, which is where other processes look "
+            "(apply decorators with @, and keep the name)"
+        )
+    return ""
+
+
+def file_of(function: Callable[..., Any]) -> Path | None:
+    """The file of the module that a function is in, also if a decorator of another module made it."""
+    found = getattr(sys.modules.get(function.__module__), "__file__", None) or function.__code__.co_filename
+    path = Path(found).absolute()
+    return path if path.is_file() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from datawarehouse.definition.tables import (
 from datawarehouse.definition.types import Array, Map, Struct
 from datawarehouse.errors import DeclarationError, UnknownName
 
+POLICY_ARN = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/\S+")
 SHARD_COUNT_MAX = 500
 """Kinesis Data Streams, "Quotas and limits": the default shard quota of the largest Regions."""
 
@@ -94,7 +96,7 @@ class Warehouse:
         _checked_int(name, "file_flush_interval_seconds", file_flush_interval_seconds, 1, 900)
         parse_schedule(partition_schedule_expression)
         fields = checked_table(name, columns, {partition_key_name: "string"}, "parquet")
-        given = [sort_by] if isinstance(sort_by, str) else list(sort_by)
+        given = _checked_names(name, "sort_by", sort_by)
         for column in given:
             _check_orderable(name, "sort_by", column, fields["columns"])
         if dedupe_key is not None:
@@ -107,7 +109,7 @@ class Warehouse:
                 partition_schedule_expression=partition_schedule_expression,
                 file_flush_interval_seconds=file_flush_interval_seconds,
                 retention_days=_checked_retention(name, retention_days),
-                sort_by=tuple(given),
+                sort_by=given,
                 dedupe_key=dedupe_key,
                 peak_events_per_second=peak_events_per_second,
                 event_bytes=event_bytes,
@@ -212,7 +214,7 @@ class Warehouse:
             )
 
     def _checked_reads(self, name: Any, reads: Iterable[str]) -> tuple[str, ...]:
-        found = (reads,) if isinstance(reads, str) else tuple(reads)
+        found = _checked_names(name, "reads", reads)
         for other in found:
             if other not in self._tables:
                 raise DeclarationError(
@@ -284,10 +286,21 @@ def _check_orderable(table: str, argument: str, name: Any, columns: Iterable[Col
         )
 
 
+def _checked_names(table: str, argument: str, names: Any) -> tuple[str, ...]:
+    """A list of texts; one text stands for a list of one."""
+    given = (names,) if isinstance(names, str) else names
+    found = tuple(given) if isinstance(given, Iterable) else (None,)
+    if not all(isinstance(name, str) for name in found):
+        raise DeclarationError(
+            f"Table {table!r}: {argument} is {names!r}; valid is a list of texts. Leave it out for none."
+        )
+    return found
+
+
 def _checked_arns(table: str, arns: Any) -> tuple[str, ...]:
-    found = tuple(arns) if not isinstance(arns, str) else (arns,)
+    found = _checked_names(table, "policy_arns_to_attach", arns)
     for arn in found:
-        if isinstance(arns, str) or not isinstance(arn, str) or not arn.startswith("arn:"):
+        if isinstance(arns, str) or not POLICY_ARN.fullmatch(arn):
             raise DeclarationError(
                 f"Table {table!r}: policy_arns_to_attach has {arn!r}; valid is a list of IAM policy ARNs, "
                 "e.g. ['arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess']."

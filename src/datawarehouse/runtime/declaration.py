@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 
 from datawarehouse.definition.warehouse import Warehouse
@@ -31,10 +32,32 @@ def load(text: str, folder: Path | None = None) -> Warehouse:
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except DeclarationError:
+        raise
+    except Exception as error:
+        raise DeclarationError(f"{_place(path, error)}: {type(error).__name__}: {_said(error)}") from error
     found = getattr(module, name, None)
     if not isinstance(found, Warehouse):
         others = [other for other, value in vars(module).items() if isinstance(value, Warehouse)]
         hint = f"it has {', '.join(others)}" if others else "it has no Warehouse"
         raise DeclarationError(f"{path} has no Warehouse named {name!r}; {hint}. Give it as --warehouse FILE:NAME.")
     return found
+
+
+def _place(path: Path, error: Exception) -> str:
+    """Where the user's code is at fault: the innermost line beside the declaration, as file:line."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).absolute().is_relative_to(path.parent.absolute())
+        and "site-packages" not in frame.filename
+    ]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else str(path)
+
+
+def _said(error: Exception) -> str:
+    return error.msg if isinstance(error, SyntaxError) else str(error)

@@ -20,6 +20,7 @@ from typing import Any
 from datawarehouse.catalog.catalog import Catalog, File
 from datawarehouse.catalog.runs import ASKED_FOR, Run
 from datawarehouse.clock import Clock
+from datawarehouse.definition.job import file_of
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.tables import BatchInputTable
 from datawarehouse.definition.warehouse import Warehouse
@@ -125,7 +126,7 @@ class JobRuns:
             columns=[(column.name, str(column.type)) for column in table.columns],
             schema_version=versions[table.name],
             module=table.job.__module__,
-            file=str(Path(table.job.__code__.co_filename).absolute()),
+            file=str(file_of(table.job) or ""),
             function=table.job.__name__,
             search=list(sys.path),
             time_ms=time_ms,

@@ -123,6 +123,8 @@ def test_quotas_to_raise_are_listed(dw):
         dw("--events-per-day", "1e11", "--event-bytes", "120", "--mode", "on-demand", "--output", "json")
     )
     assert (on_demand["quotas_to_raise"], on_demand["streams"][0]["shards"]) == ([], None)
+    elsewhere = dw("--events-per-day", "1e10", "--event-bytes", "120", "--region", "eu-central-1")
+    assert "provisioned shards: 232 needed, 200 by default" in elsewhere.stdout
 
 
 @pytest.mark.parametrize(
@@ -149,6 +151,7 @@ def test_quotas_to_raise_are_listed(dw):
             "--events-per-record is 2044: with events of 500 bytes, records have 1024043 bytes; Firehose takes "
             "1024000. Valid is 1 to 2043.",
         ),
+        ((*BILLION, "--region", "Frankfurt"), "--region is 'Frankfurt'; valid is an AWS Region, e.g. 'eu-west-1'."),
         ((*BILLION, "--headroom", "0.5"), "--headroom is 0.5; valid is a number from 1 to 100."),
         (
             (*BILLION, "--flush-interval-seconds", "901"),

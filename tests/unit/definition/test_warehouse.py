@@ -1,5 +1,7 @@
 """The declaration: what it holds, and that a wrong one fails at once and says what is valid."""
 
+import functools
+
 import pytest
 
 from datawarehouse import Warehouse
@@ -159,6 +161,15 @@ class Jobs:
         return []
 
 
+async def later(job):
+    return []
+
+
+@functools.wraps(hourly)
+def decorated(job):
+    return hourly(job)
+
+
 @pytest.mark.parametrize(
     ("job", "says"),
     [
@@ -168,6 +179,8 @@ class Jobs:
         ("hourly", "the job is 'hourly'"),
         (None, "the job is None"),
         (takes_none, r"takes_none\(\) cannot be called with one argument"),
+        (later, "the job later is `async`, and nothing awaits it"),
+        (decorated, "the job hourly is not what its module .* has under that name"),
     ],
 )
 def test_wrong_jobs(warehouse, job, says):
@@ -183,7 +196,7 @@ def test_a_nested_function_is_no_job(warehouse):
         warehouse.with_batch_input_table("sums", COLUMNS, nested, "rate(1 hour)")
 
 
-@pytest.mark.parametrize("arns", ["arn:aws:iam::aws:policy/X", ["AmazonS3ReadOnlyAccess"], [7]])
+@pytest.mark.parametrize("arns", ["arn:aws:iam::aws:policy/X", ["AmazonS3ReadOnlyAccess"], ["arn:aws:s3:::b"]])
 def test_wrong_policies(warehouse, arns):
     with pytest.raises(DeclarationError, match="valid is a list of IAM policy ARNs"):
         warehouse.with_batch_input_table("sums", COLUMNS, hourly, "rate(1 hour)", policy_arns_to_attach=arns)
@@ -233,6 +246,13 @@ def test_wrong_batch_input_tables(warehouse, arguments, says):
     assert warehouse.list_tables() == ["clicks", "facts"]
 
 
+@pytest.mark.parametrize("argument", ["reads", "policy_arns_to_attach"])
+@pytest.mark.parametrize("given", [None, [7], 7])
+def test_lists_of_names(warehouse, argument, given):
+    with pytest.raises(DeclarationError, match=r"Table 'sums'.* valid is a list of texts\. Leave"):
+        warehouse.with_batch_input_table("sums", COLUMNS, hourly, "rate(1 hour)", **{argument: given})
+
+
 NESTED = {"id": "string", "tags": "array<string>", "device": "struct<os:string>", "more": "map<string,int>"}
 
 
@@ -243,6 +263,7 @@ NESTED = {"id": "string", "tags": "array<string>", "device": "struct<os:string>"
         ({"sort_by": "tags"}, "sort_by names 'tags'; valid are the columns that are not nested: 'id'"),
         ({"sort_by": ["id", "device"]}, "sort_by names 'device'"),
         ({"sort_by": ["inserted_at"]}, "sort_by names 'inserted_at'"),
+        ({"sort_by": None}, "sort_by is None; valid is a list of texts. Leave it out for none."),
         ({"dedupe_key": "nothing"}, "dedupe_key names 'nothing'; valid are the columns that are not nested: 'id'"),
         ({"dedupe_key": "more"}, "dedupe_key names 'more'"),
         ({"retention_days": 0}, "retention_days is 0; valid is a whole number from 1 to 36500"),
