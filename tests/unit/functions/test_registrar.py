@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -56,29 +57,31 @@ def listing(glue, *pages):
         glue.add_response("get_partitions", answer, wanted)
 
 
-def present(glue, *values, columns=STORAGE["Columns"], left_out=()):
+def present(glue, *values, columns=STORAGE["Columns"], left_out=(), below="s3://data/clicks"):
     """Expect a look at the columns of hours; `values` are there and have these, `left_out` are asked for as well."""
     wanted = {
         "DatabaseName": "warehouse_test",
         "TableName": "clicks",
         "PartitionsToGet": [{"Values": [value]} for value in (*values, *left_out)],
     }
-    storage = {**STORAGE, "Columns": columns}
-    found = [
-        {"Values": [value], "StorageDescriptor": {**storage, "Location": f"s3://data/clicks/{value}/"}}
-        for value in values
-    ]
+    found = inputs(*values, below=below)
+    for each in found:
+        each["StorageDescriptor"]["Columns"] = columns
     answer = {"Partitions": found}
     if left_out:
         answer["UnprocessedKeys"] = [{"Values": [value]} for value in left_out]
     glue.add_response("batch_get_partition", answer, wanted)
 
 
-def inputs(*values):
-    return [
-        {"Values": [value], "StorageDescriptor": {**STORAGE, "Location": f"s3://data/clicks/{value}/"}}
-        for value in values
-    ]
+def inputs(*values, below="s3://data/clicks"):
+    return [{"Values": [value], "StorageDescriptor": {**STORAGE, "Location": f"{below}/{value}/"}} for value in values]
+
+
+def update(glue, *values, below="s3://data/clicks"):
+    """Expect hours to be given the table's columns, where they are."""
+    entries = [{"PartitionValueList": one["Values"], "PartitionInput": one} for one in inputs(*values, below=below)]
+    wanted = {"DatabaseName": "warehouse_test", "TableName": "clicks", "Entries": entries}
+    glue.add_response("batch_update_partition", {"Errors": []}, wanted)
 
 
 def creation(glue, *values, errors=()):
@@ -127,15 +130,24 @@ def test_a_partition_that_somebody_else_registered_meanwhile_is_no_error(glue):
     register_partitions.handler(EVENT, None)
 
 
-def test_hours_that_were_registered_before_a_column_was_added_get_it(glue):
+@pytest.mark.parametrize("before", [("old", "string"), ("id", "bigint")])
+def test_hours_that_were_registered_before_a_column_changed_get_it_where_they_are(glue, before):
     glue.add_response("get_table", TABLE)
     listing(glue, ["2026/01/01/05", *NEAR])
-    present(glue, *NEAR, columns=[{"Name": "old", "Type": "string"}])
-    changed = [
-        {"PartitionValueList": [value], "PartitionInput": one} for value, one in zip(NEAR, inputs(*NEAR), strict=True)
-    ]
-    wanted = {"DatabaseName": "warehouse_test", "TableName": "clicks", "Entries": changed}
-    glue.add_response("batch_update_partition", {"Errors": []}, wanted)
+    elsewhere = "s3://data/clicks/a_run"
+    present(glue, *NEAR, columns=[dict(zip(("Name", "Type"), before, strict=True))], below=elsewhere)
+    update(glue, *NEAR, below=elsewhere)
+    assert register_partitions.handler(EVENT, None) == {"clicks": 0}
+
+
+def test_all_hours_of_a_week_ahead_get_a_new_column(glue, monkeypatch):
+    monkeypatch.setenv("DW_HOURS_AHEAD", "168")
+    hours = [f"2026/01/{day:02d}/{hour:02d}" for day in range(1, 9) for hour in range(24)][5:175]
+    glue.add_response("get_table", TABLE)
+    listing(glue, hours)
+    present(glue, *hours, columns=[{"Name": "old", "Type": "string"}])
+    update(glue, *hours[:100])
+    update(glue, *hours[100:])
     assert register_partitions.handler(EVENT, None) == {"clicks": 0}
 
 
@@ -149,9 +161,7 @@ def test_hours_that_glue_leaves_out_are_looked_at_again_as_long_as_some_come(glu
         if there:
             present(glue, NEAR[1], columns=old, left_out=NEAR[2:])
         present(glue, columns=old, left_out=NEAR[1 + there :])
-        entries = [{"PartitionValueList": [value], "PartitionInput": ANY} for value in NEAR[: 1 + there]]
-        wanted = {"DatabaseName": "warehouse_test", "TableName": "clicks", "Entries": entries}
-        glue.add_response("batch_update_partition", {"Errors": []}, wanted)
+        update(glue, *NEAR[: 1 + there])
         assert register_partitions.handler(EVENT, None) == {"clicks": 0}
 
 
@@ -194,6 +204,33 @@ def test_a_role_that_is_not_known_yet_is_waited_for_at_deployment_alone(glue, mo
     glue.add_client_error("get_table", code)
     with pytest.raises(ClientError, match=code):
         register_partitions.handler({"source": "deployment"}, None)
+
+
+def test_a_new_role_is_waited_for_two_minutes(glue, monkeypatch):
+    clock = SimpleNamespace(now=1000.0, ahead=[1119.0, 1121.0], time_ns=time.time_ns)
+
+    def sleep(seconds):
+        assert seconds >= 1
+        clock.now = clock.ahead.pop(0)
+
+    clock.monotonic, clock.sleep = lambda: clock.now, sleep
+    monkeypatch.setattr(register_partitions, "time", clock)
+    for _ in range(3):
+        glue.add_client_error("get_table", "AccessDeniedException")
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        register_partitions.handler({"source": "deployment"}, None)
+
+
+def test_a_table_that_cannot_be_filled_keeps_no_other_from_its_hours(glue, monkeypatch):
+    monkeypatch.setenv("DW_TABLES", "visits,clicks")
+    keys = [{"Name": name, "Type": "string"} for name in ("day", "hour")]
+    glue.add_response("get_table", {"Table": {**TABLE["Table"], "PartitionKeys": keys}})
+    glue.add_response("get_table", TABLE)
+    listing(glue, ["2026/01/01/05"])
+    creation(glue, *NEAR[1:])
+    present(glue, *NEAR)
+    with pytest.raises(DataWarehouseError, match=r"Table 'visits' has the partition keys day, hour"):
+        register_partitions.handler(EVENT, None)
 
 
 def test_a_partition_that_cannot_be_moved_is_an_error(glue):
