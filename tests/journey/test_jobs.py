@@ -13,6 +13,7 @@ from running import running, until
 
 from datawarehouse import open_warehouse
 from datawarehouse.errors import UnknownName
+from datawarehouse.runtime.declaration import load
 
 AT = datetime(2026, 11, 23, 8, 20, tzinfo=UTC)
 MODULE = """
@@ -77,6 +78,24 @@ def counted(function):
     with open_warehouse(warehouse, tmp_path / "data") as opened:
         opened.run("sums", AT)
         assert list(opened.query("select n from sums")) == [(7,)]
+
+
+def test_jobs_of_two_declarations_whose_files_have_one_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "shop_twice", raising=False)
+    opened = []
+    for n in (1, 2):
+        (tmp_path / f"{n}").mkdir()
+        (tmp_path / f"{n}" / "shop_twice.py").write_text(
+            "from datawarehouse import Warehouse\n"
+            f"def job(job): return [{{'n': {n}}}]\n"
+            "warehouse = Warehouse('shop').with_batch_input_table('sums', {'n': 'int'}, job, 'rate(1 hour)')\n"
+        )
+        opened.append(open_warehouse(load(str(tmp_path / f"{n}" / "shop_twice.py")), tmp_path / f"{n}" / "data"))
+    for n, warehouse in enumerate(opened, 1):
+        with warehouse:
+            warehouse.run("sums", AT)
+            assert list(warehouse.query("select n from sums")) == [(n,)]
 
 
 @pytest.fixture

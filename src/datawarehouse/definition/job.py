@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 from datawarehouse.errors import DeclarationError
@@ -72,8 +73,7 @@ def not_callable_by_name(function: Callable[..., Any]) -> str:
     """Why another process that imports a function's module cannot call it; "" if it can."""
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         return "is `async`, and nothing awaits it"
-    module = sys.modules.get(function.__module__)
-    if module and getattr(module, function.__name__, None) is not function:
+    if function.__module__ in sys.modules and _module_of(function) is None:
         return (
             f"is not what its module {function.__module__!r} has under that name, which is where other processes look "
             "(apply decorators with @, and keep the name)"
@@ -83,6 +83,11 @@ def not_callable_by_name(function: Callable[..., Any]) -> str:
 
 def file_of(function: Callable[..., Any]) -> Path | None:
     """The file of the module that a function is in, also if a decorator of another module made it."""
-    found = getattr(sys.modules.get(function.__module__), "__file__", None) or function.__code__.co_filename
-    path = Path(found).absolute()
+    path = Path(getattr(_module_of(function), "__file__", None) or function.__code__.co_filename).absolute()
     return path if path.is_file() else None
+
+
+def _module_of(function: Callable[..., Any]) -> ModuleType | None:
+    """The module that has a function; None if another one is loaded under that name by now, or it has another one."""
+    module = sys.modules.get(function.__module__)
+    return module if getattr(module, function.__name__, None) is function else None
