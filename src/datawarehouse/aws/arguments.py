@@ -13,6 +13,7 @@ from typing import Any, NotRequired, get_args, get_origin
 
 import pulumi
 
+from datawarehouse.aws.capacity import REGION_NAME
 from datawarehouse.errors import DeclarationError
 
 _SOME = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
@@ -27,7 +28,7 @@ _EXTERNAL_ID = (re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII), "2 to 1224 of let
 _PATTERNS = {
     **dict.fromkeys(("bucket", "data_bucket", "results_bucket"), _BUCKET),
     **dict.fromkeys(("database_name", "table_name"), _GLUE_NAME),
-    "region": (re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]"), "an AWS Region, e.g. 'eu-west-1'"),
+    "region": (REGION_NAME, "an AWS Region, e.g. 'eu-west-1'"),
     **dict.fromkeys(("external_id", "reader_external_id"), _EXTERNAL_ID),
 }
 """What texts are like, by the argument: Amazon S3 user guide, "Bucket naming rules"; Amazon Athena user guide, "Name

@@ -6,12 +6,15 @@ flushed or partitions registered.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable, Table
 
 REGION = "us-east-1"
+REGION_NAME = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+"""What names of Regions are like."""
 
 
 @dataclass(frozen=True, slots=True)

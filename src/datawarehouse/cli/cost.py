@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
-from datawarehouse.aws.capacity import Need, Quota, need_of, quotas_to_raise
+from datawarehouse.aws.capacity import REGION_NAME, Need, Quota, need_of, quotas_to_raise
 from datawarehouse.aws.cost import (
     DAYS_PER_MONTH,
     FLUSH_INTERVAL_SECONDS_MAX,
@@ -76,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
         job_memory_gb=_checked(arguments, "job_memory_gb", 0, 10),
         free_tier=not arguments.no_free_tier,
     )
-    if arguments.region is not None and not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-[0-9]", arguments.region):
+    if arguments.region is not None and not REGION_NAME.fullmatch(arguments.region):
         raise BadRequest(f"--region is {arguments.region!r}; valid is an AWS Region, e.g. 'eu-west-1'.")
     if arguments.events_per_day is None and arguments.event_bytes is None:
         warehouse = _declared(arguments)
