@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 
 from datawarehouse.errors import BadRequest, QueryFailed, QueryRefused
 from datawarehouse.sql import types
-from datawarehouse.sql.compiler import Compiler, Query
-from datawarehouse.sql.literals import numbered
-from datawarehouse.sql.macros import SETUP_STATEMENTS
 from datawarehouse.sql.predicate import EVERYTHING, Predicate
 from datawarehouse.sql.prune import prune
-from datawarehouse.sql.relations import SCAN_MARK
 from datawarehouse.sql.schema import TableSchema
 from datawarehouse.sql.statement import Statement, read
-from datawarehouse.sql.translate import compiler_for
+from datawarehouse.sql.translate.compiler import Compiler, Query
+from datawarehouse.sql.translate.literals import numbered
+from datawarehouse.sql.translate.macros import SETUP_STATEMENTS
+from datawarehouse.sql.translate.relations import SCAN_MARK
+from datawarehouse.sql.translate.rules import compiler_for
 
 __all__ = ["SETUP_STATEMENTS", "Plan", "Scan", "TableSchema", "plan"]
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from datawarehouse.errors import QueryError
-from datawarehouse.sql import calls, grammar
+from datawarehouse.sql import grammar
 from datawarehouse.sql.plan import plan
+from datawarehouse.sql.translate import calls
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "sql.md").read_text(encoding="utf-8")
 

@@ -15,7 +15,8 @@ import duckdb
 import pytest
 
 from datawarehouse.errors import QueryFailed, QueryRefused
-from datawarehouse.sql import calls, types
+from datawarehouse.sql import types
+from datawarehouse.sql.translate import calls
 
 D = Decimal
 NAN = math.nan

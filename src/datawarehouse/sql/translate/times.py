@@ -8,14 +8,15 @@ from __future__ import annotations
 from sqlglot import exp
 
 from datawarehouse.errors import QueryFailed, QueryRefused
-from datawarehouse.sql import formats, types
-from datawarehouse.sql.calls import Call, arguments, special, varchar
-from datawarehouse.sql.casts import casted
-from datawarehouse.sql.compiler import Compiler, Rule, mismatch, rule
+from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
-from datawarehouse.sql.literals import UNITS
-from datawarehouse.sql.scope import Scope
-from datawarehouse.sql.typed import Typed, coerced, quoted_text
+from datawarehouse.sql.translate import formats
+from datawarehouse.sql.translate.calls import Call, arguments, special, varchar
+from datawarehouse.sql.translate.casts import casted
+from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
+from datawarehouse.sql.translate.literals import UNITS
+from datawarehouse.sql.translate.scope import Scope
+from datawarehouse.sql.translate.typed import Typed, coerced, quoted_text
 
 _DAYS = ("day", "week", "month", "quarter", "year")
 

@@ -7,14 +7,15 @@ import re
 from sqlglot import exp
 
 from datawarehouse.errors import QueryRefused
-from datawarehouse.sql import formats, types
-from datawarehouse.sql.arithmetic import concatenated
-from datawarehouse.sql.calls import Call, arguments, special, varchar
-from datawarehouse.sql.casts import text as text_of
-from datawarehouse.sql.compiler import Compiler, Rule, mismatch, rule
+from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
-from datawarehouse.sql.scope import Scope
-from datawarehouse.sql.typed import Typed, failing, quoted_text
+from datawarehouse.sql.translate import formats
+from datawarehouse.sql.translate.arithmetic import concatenated
+from datawarehouse.sql.translate.calls import Call, arguments, special, varchar
+from datawarehouse.sql.translate.casts import text as text_of
+from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
+from datawarehouse.sql.translate.scope import Scope
+from datawarehouse.sql.translate.typed import Typed, failing, quoted_text
 
 
 @special("concat")

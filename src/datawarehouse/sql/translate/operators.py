@@ -12,12 +12,12 @@ from sqlglot import exp
 
 from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql import types
-from datawarehouse.sql.arithmetic import common_type
-from datawarehouse.sql.compiler import Compiler, Rule, mismatch, rule
 from datawarehouse.sql.conditions import flat
 from datawarehouse.sql.grammar import place
-from datawarehouse.sql.scope import Scope, dereferenced, row_field
-from datawarehouse.sql.typed import Typed, coerced, failing
+from datawarehouse.sql.translate.arithmetic import common_type
+from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
+from datawarehouse.sql.translate.scope import Scope, dereferenced, row_field
+from datawarehouse.sql.translate.typed import Typed, coerced, failing
 from datawarehouse.sql.types import Type
 
 _COMPARISONS: dict[type[exp.Expr], str] = {

@@ -15,11 +15,11 @@ from sqlglot import exp
 
 from datawarehouse.errors import QueryRefused
 from datawarehouse.sql import types
-from datawarehouse.sql.compiler import Compiler, Rule, mismatch, rule
 from datawarehouse.sql.grammar import place
-from datawarehouse.sql.literals import date_text, parsed_date, parsed_timestamp, timestamp_text
-from datawarehouse.sql.scope import Scope, row_field
-from datawarehouse.sql.typed import NULL, Typed, coerced, failing, quoted_text
+from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
+from datawarehouse.sql.translate.literals import date_text, parsed_date, parsed_timestamp, timestamp_text
+from datawarehouse.sql.translate.scope import Scope, row_field
+from datawarehouse.sql.translate.typed import NULL, Typed, coerced, failing, quoted_text
 from datawarehouse.sql.types import Type
 
 _SCALARS = {

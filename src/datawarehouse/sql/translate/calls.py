@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from datawarehouse.errors import QueryFailed, QueryRefused
-from datawarehouse.sql import signatures, types
-from datawarehouse.sql.compiler import Compiler, Rule, mismatch, rule
-from datawarehouse.sql.functions import AGGREGATES, SCALARS, WINDOWS
+from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
-from datawarehouse.sql.operators import check_comparable, condition
-from datawarehouse.sql.scope import Scope
-from datawarehouse.sql.typed import Typed, coerced, quoted_name
+from datawarehouse.sql.translate import signatures
+from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
+from datawarehouse.sql.translate.functions import AGGREGATES, SCALARS, WINDOWS
+from datawarehouse.sql.translate.operators import check_comparable, condition
+from datawarehouse.sql.translate.scope import Scope
+from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name
 from datawarehouse.sql.types import Type, duckdb
 
 _LINES = {

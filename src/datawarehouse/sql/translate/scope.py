@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from datawarehouse.errors import QueryFailed
 from datawarehouse.sql.shape import Column
-from datawarehouse.sql.typed import Typed, quoted_text
+from datawarehouse.sql.translate.typed import Typed, quoted_text
 
 
 @dataclass(frozen=True, slots=True)

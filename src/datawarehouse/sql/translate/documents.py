@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datawarehouse.errors import QueryRefused
-from datawarehouse.sql import formats, types
-from datawarehouse.sql.calls import Call, arguments, special, varchar
-from datawarehouse.sql.compiler import Compiler, mismatch
+from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
-from datawarehouse.sql.scope import Scope
-from datawarehouse.sql.typed import Typed, coerced, quoted_text
+from datawarehouse.sql.translate import formats
+from datawarehouse.sql.translate.calls import Call, arguments, special, varchar
+from datawarehouse.sql.translate.compiler import Compiler, mismatch
+from datawarehouse.sql.translate.scope import Scope
+from datawarehouse.sql.translate.typed import Typed, coerced, quoted_text
 
 
 @special("json_extract", "json_query")

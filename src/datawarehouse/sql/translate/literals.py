@@ -12,11 +12,11 @@ from sqlglot import exp
 
 from datawarehouse.errors import BadRequest, QueryFailed, QueryRefused
 from datawarehouse.sql import types
-from datawarehouse.sql.compiler import Compiler, Rule, rule
 from datawarehouse.sql.conditions import Constant
 from datawarehouse.sql.grammar import place
-from datawarehouse.sql.scope import Scope
-from datawarehouse.sql.typed import NULL, Typed, quoted_text
+from datawarehouse.sql.translate.compiler import Compiler, Rule, rule
+from datawarehouse.sql.translate.scope import Scope
+from datawarehouse.sql.translate.typed import NULL, Typed, quoted_text
 
 UNITS = ("millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year")
 _INTERVAL_UNITS = {

@@ -10,14 +10,14 @@ from sqlglot import exp
 
 from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql import types
-from datawarehouse.sql.compiler import CATALOG_OF_TABLES, Compiler, Output, ScanUse, mismatch
 from datawarehouse.sql.conditions import Reader
 from datawarehouse.sql.grammar import COMMA, place
-from datawarehouse.sql.operators import comparable, condition
 from datawarehouse.sql.schema import HIDDEN_COLUMNS, TableSchema
-from datawarehouse.sql.scope import Field, Scope, row_field
 from datawarehouse.sql.shape import Condition, Join, Relation
-from datawarehouse.sql.typed import Typed, coerced, quoted_name
+from datawarehouse.sql.translate.compiler import CATALOG_OF_TABLES, Compiler, Output, ScanUse, mismatch
+from datawarehouse.sql.translate.operators import comparable, condition
+from datawarehouse.sql.translate.scope import Field, Scope, row_field
+from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name
 
 SCAN_MARK = "\0"
 """Stands around the id of a scan in translated text; no statement may have it (see `statement`)."""

@@ -20,9 +20,9 @@ from datawarehouse.sql import types
 from datawarehouse.sql.conditions import Constant
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.schema import TableSchema
-from datawarehouse.sql.scope import Scope
 from datawarehouse.sql.shape import Column, Cte, Relation, Select, SetOperation
-from datawarehouse.sql.typed import Typed, coerced, quoted_name
+from datawarehouse.sql.translate.scope import Scope
+from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name
 from datawarehouse.sql.types import Type
 
 

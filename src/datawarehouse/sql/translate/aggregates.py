@@ -6,8 +6,9 @@ from sqlglot import exp
 
 from datawarehouse.errors import QueryRefused
 from datawarehouse.sql import types
-from datawarehouse.sql.arithmetic import calculated, scaled, whole
-from datawarehouse.sql.calls import (
+from datawarehouse.sql.grammar import place
+from datawarehouse.sql.translate.arithmetic import calculated, scaled, whole
+from datawarehouse.sql.translate.calls import (
     Call,
     arguments,
     by_signature,
@@ -18,11 +19,10 @@ from datawarehouse.sql.calls import (
     template,
     varchar,
 )
-from datawarehouse.sql.compiler import Compiler, mismatch
-from datawarehouse.sql.grammar import place
-from datawarehouse.sql.operators import row_of
-from datawarehouse.sql.scope import Scope
-from datawarehouse.sql.typed import NULL, Typed, quoted_text
+from datawarehouse.sql.translate.compiler import Compiler, mismatch
+from datawarehouse.sql.translate.operators import row_of
+from datawarehouse.sql.translate.scope import Scope
+from datawarehouse.sql.translate.typed import NULL, Typed, quoted_text
 
 
 @special("mod")

@@ -15,15 +15,15 @@ from sqlglot import exp
 
 from datawarehouse.errors import QueryFailed, SqlSyntaxError
 from datawarehouse.sql import types
-from datawarehouse.sql.calls import ordered, window_definition
-from datawarehouse.sql.compiler import Compiler, Facts, Output, Query, mismatch
 from datawarehouse.sql.conditions import Reader
 from datawarehouse.sql.grammar import place
-from datawarehouse.sql.operators import check_comparable, condition
-from datawarehouse.sql.relations import from_clause
-from datawarehouse.sql.scope import Field, Scope, row_field
 from datawarehouse.sql.shape import Column, Condition, Select
-from datawarehouse.sql.typed import Typed, quoted_name
+from datawarehouse.sql.translate.calls import ordered, window_definition
+from datawarehouse.sql.translate.compiler import Compiler, Facts, Output, Query, mismatch
+from datawarehouse.sql.translate.operators import check_comparable, condition
+from datawarehouse.sql.translate.relations import from_clause
+from datawarehouse.sql.translate.scope import Field, Scope, row_field
+from datawarehouse.sql.translate.typed import Typed, quoted_name
 from datawarehouse.sql.types import Type
 
 _SELECT = frozenset("with_ expressions distinct from_ joins where group having windows order limit offset".split())

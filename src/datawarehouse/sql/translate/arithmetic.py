@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from datawarehouse.sql import types
-from datawarehouse.sql.compiler import Compiler, Rule, mismatch, rule
-from datawarehouse.sql.scope import Scope
-from datawarehouse.sql.typed import NULL, Typed, coerced, failing
+from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
+from datawarehouse.sql.translate.scope import Scope
+from datawarehouse.sql.translate.typed import NULL, Typed, coerced, failing
 from datawarehouse.sql.types import DECIMAL_DIGITS_MAX, Type
 
 _ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datawarehouse.sql import types
-from datawarehouse.sql.arithmetic import common_type
-from datawarehouse.sql.calls import Call, arguments, lambda_body, special, varchar
-from datawarehouse.sql.casts import text
-from datawarehouse.sql.compiler import Compiler, mismatch
-from datawarehouse.sql.operators import row_of
-from datawarehouse.sql.scope import Scope
-from datawarehouse.sql.typed import Typed, coerced
+from datawarehouse.sql.translate.arithmetic import common_type
+from datawarehouse.sql.translate.calls import Call, arguments, lambda_body, special, varchar
+from datawarehouse.sql.translate.casts import text
+from datawarehouse.sql.translate.compiler import Compiler, mismatch
+from datawarehouse.sql.translate.operators import row_of
+from datawarehouse.sql.translate.scope import Scope
+from datawarehouse.sql.translate.typed import Typed, coerced
 
 
 @special("row")

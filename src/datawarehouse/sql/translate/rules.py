@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from sqlglot import exp
 
-from datawarehouse.sql import (
+from datawarehouse.sql.schema import TableSchema
+from datawarehouse.sql.translate import (
     aggregates,
     arithmetic,
     calls,
@@ -19,8 +20,7 @@ from datawarehouse.sql import (
     strings,
     times,
 )
-from datawarehouse.sql.compiler import Compiler, Rule
-from datawarehouse.sql.schema import TableSchema
+from datawarehouse.sql.translate.compiler import Compiler, Rule
 
 RULES: dict[type[exp.Expr], Rule] = {
     **literals.RULES,

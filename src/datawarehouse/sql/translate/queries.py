@@ -8,14 +8,14 @@ from sqlglot import exp
 
 from datawarehouse.errors import QueryRefused
 from datawarehouse.sql import types
-from datawarehouse.sql.arithmetic import common_type
-from datawarehouse.sql.compiler import Compiler, NamedQuery, Output, Query, mismatch
 from datawarehouse.sql.grammar import place
-from datawarehouse.sql.operators import check_comparable
-from datawarehouse.sql.scope import Scope
-from datawarehouse.sql.selects import Item, limit_and_offset, order_by, outputs_of, select
 from datawarehouse.sql.shape import Condition, Cte, Relation, Select, SetOperation
-from datawarehouse.sql.typed import Typed, coerced, quoted_name
+from datawarehouse.sql.translate.arithmetic import common_type
+from datawarehouse.sql.translate.compiler import Compiler, NamedQuery, Output, Query, mismatch
+from datawarehouse.sql.translate.operators import check_comparable
+from datawarehouse.sql.translate.scope import Scope
+from datawarehouse.sql.translate.selects import Item, limit_and_offset, order_by, outputs_of, select
+from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name
 
 _SET_OPERATION = frozenset("with_ this expression distinct order limit offset".split())
 _WITHIN = frozenset("this with_ order limit offset".split())
