@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from sqlglot import exp, parser, tokens
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokens import TokenType
 
 from datawarehouse.errors import QueryRefused, SqlSyntaxError
 
