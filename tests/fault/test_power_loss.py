@@ -8,7 +8,8 @@ from power_loss import PowerLoss, PowerLossDisk
 
 from datawarehouse.durable import ASIDE_SUFFIX, make_folder, publish, replace
 from datawarehouse.journal.block import Keys
-from datawarehouse.journal.journal import Damage, Journal, Start, entry_of, read_spans
+from datawarehouse.journal.journal import Journal, Start, entry_of
+from datawarehouse.journal.read import Damage, read_spans
 
 RUNS = 1000
 ROOT = Path("/data")

@@ -35,7 +35,7 @@ from datawarehouse.definition.tables import QUARANTINE_COLUMNS, Column
 from datawarehouse.definition.types import parse_type
 from datawarehouse.durable import LOCAL_DISK
 from datawarehouse.journal.block import Block
-from datawarehouse.journal.journal import Damage, read_spans
+from datawarehouse.journal.read import Damage, read_spans
 from datawarehouse.journal.sequence import COUNTER_STEP, sequence_number, shard_id
 from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import REJECTS, ROWS, DataFile, Footer

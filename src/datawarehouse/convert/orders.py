@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from datawarehouse.journal.journal import Span
+from datawarehouse.journal.read import Span
 from datawarehouse.parquet.footer import DataFile
 
 

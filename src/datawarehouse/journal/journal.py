@@ -27,7 +27,7 @@ import struct
 import threading
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,23 +39,21 @@ from datawarehouse.journal.block import (
     MAGIC,
     RECORDS,
     START,
-    Block,
     Entry,
     Header,
     Keys,
     body_is_whole,
-    decode_block,
     decode_header,
     decode_keys,
     encode,
     encode_entry,
     keys_of,
 )
+from datawarehouse.journal.read import Span
 
 SEGMENT_SUFFIX = ".journal"
 SEGMENT_BYTES = 32 * 1024 * 1024
 KEYS_REMEMBERED_MAX = 20_000
-_READ_BYTES = 8 * 1024 * 1024
 
 _STATE = struct.Struct("<QQQI")  # next record, last arrival, stream created, remembered keys
 _REMEMBERED = struct.Struct("<32sQQI")  # digests, arrival, first record, count
@@ -293,7 +291,7 @@ class Journal:
     def spans(self, after: int, bytes_max: int) -> list[Span]:
         """The parts of files that hold the stream from `after` on, of at least `bytes_max` bytes if there are.
 
-        A span is all that a reader in another process needs; see `read_spans`.
+        A span is all that a reader in another process needs; see `read.read_spans`.
         """
         # The end first: the segments are then those, or more than those, that it lies in.
         end, next_record = self._end
@@ -424,81 +422,6 @@ class Journal:
             "written, and later bytes show that it was acknowledged. Nothing was changed. Restore the file from a "
             "backup, or move it away to go on without its records."
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A part of a segment's file: positions `start` to `end` of the stream, in a file that begins at `origin`.
-
-    next_record: the number of the first record behind `end`; -1 if that is not known.
-    """
-
-    path: str
-    origin: int
-    start: int
-    end: int
-    next_record: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """A part of the stream that no longer is what was written: the bytes found where `count` records were."""
-
-    start: int
-    end: int
-    first_record: int
-    count: int
-    found: bytes
-
-
-def read_spans(spans: list[Span], disk: Disk, first_record: int, bytes_max: int) -> Iterator[Block | Damage]:
-    """The blocks in `spans`, in order, until at least `bytes_max` bytes were read. Some have no records.
-
-    first_record: the number of the first record after the start of the spans; it tells how many records a
-    damaged part held.
-    """
-    for span in spans:
-        position = span.start
-        while position < span.end and bytes_max > 0:
-            chunk = min(_READ_BYTES, span.end - position)
-            data = disk.read(Path(span.path), position - span.origin, chunk)
-            header = decode_header(data, 0)
-            if header and HEADER_BYTES + header.body_bytes > len(data):
-                chunk = min(HEADER_BYTES + header.body_bytes, span.end - position)
-                data = disk.read(Path(span.path), position - span.origin, chunk)
-            at = 0
-            while at < len(data) and bytes_max > 0:
-                header = decode_header(data, at)
-                if at and header and at + HEADER_BYTES + header.body_bytes > len(data):
-                    break  # not all of it is in this chunk
-                if at and header is None and len(data) - at < HEADER_BYTES and position + len(data) < span.end:
-                    break
-                if header is None or not body_is_whole(header, data, at):
-                    damage = _damage(span, disk, position + at, first_record)
-                    yield damage
-                    first_record += damage.count
-                    at = damage.end - position
-                    bytes_max -= damage.end - damage.start
-                    continue
-                yield decode_block(header, data, at, position + at)
-                first_record = header.first_record + header.count
-                at += HEADER_BYTES + header.body_bytes
-                bytes_max -= HEADER_BYTES + header.body_bytes
-            position += at
-
-
-def _damage(span: Span, disk: Disk, position: int, first_record: int) -> Damage:
-    """The damaged part from `position` to the next whole block of `span`, or to its end."""
-    data = disk.read(Path(span.path), position - span.origin, span.end - position)
-    at = data.find(MAGIC, 1)
-    while at >= 0:
-        header = decode_header(data, at)
-        if header and body_is_whole(header, data, at):
-            return Damage(position, position + at, first_record, header.first_record - first_record, data[:at])
-        at = data.find(MAGIC, at + 1)
-    damaged = decode_header(data, 0)
-    count = span.next_record - first_record if span.next_record >= 0 else damaged.count if damaged else 0
-    return Damage(position, span.end, first_record, max(0, count), data)
 
 
 def _later_synced(data: bytes, after: int) -> int | None:

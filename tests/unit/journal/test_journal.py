@@ -9,7 +9,8 @@ import pytest
 from datawarehouse.durable import LOCAL_DISK, LocalDisk
 from datawarehouse.errors import DataWarehouseError, JournalDamaged
 from datawarehouse.journal.block import HEADER_BYTES, Keys
-from datawarehouse.journal.journal import Damage, Journal, Start, entry_of, read_spans
+from datawarehouse.journal.journal import Journal, Start, entry_of
+from datawarehouse.journal.read import Damage, read_spans
 
 
 class Clock:
