@@ -23,14 +23,14 @@ from measuring import report, spread
 
 from datawarehouse import Warehouse, open_warehouse
 from datawarehouse.catalog.catalog import Catalog, Converted, HourEntry
-from datawarehouse.convert.converter import stored_file
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.folder import catalog_path
 from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import ROWS, Footer
 from datawarehouse.parquet.schema import arrow_schema
-from datawarehouse.runtime.chores import Compacted
 from datawarehouse.runtime.embedded import OpenWarehouse
+from datawarehouse.tidy.chores import Compacted
+from datawarehouse.tidy.files import stored_file
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", 15))
 FILES, HOURS = 5_000, 24

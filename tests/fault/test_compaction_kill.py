@@ -15,12 +15,12 @@ from collections import Counter
 import pyarrow.parquet as pq
 import pytest
 
-from datawarehouse.convert.orders import DedupeOrder
 from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.durable import ASIDE_SUFFIX
 from datawarehouse.errors import WorkerDied
 from datawarehouse.parquet.footer import REJECTS, ROWS
 from datawarehouse.testing import simulate
+from datawarehouse.tidy.orders import DedupeOrder
 
 SERIES = 5
 KILLS_IN_A_SERIES = 4

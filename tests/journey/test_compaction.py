@@ -10,11 +10,11 @@ import pytest
 from running import Running, running
 
 from datawarehouse import Warehouse, open_warehouse
-from datawarehouse.convert.orders import MergeOrder
 from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.errors import BadRequest, DataWarehouseError
 from datawarehouse.parquet.footer import REJECTS, ROWS
 from datawarehouse.testing import simulate
+from datawarehouse.tidy.orders import MergeOrder
 
 START = datetime(2026, 3, 1, 7, tzinfo=UTC)
 START_MS = round(START.timestamp() * 1000)

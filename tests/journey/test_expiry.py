@@ -10,12 +10,12 @@ from running import Running, running
 
 from datawarehouse import Warehouse
 from datawarehouse.catalog.catalog import Held
-from datawarehouse.convert.converter import stored_file
 from datawarehouse.definition.partition import HOUR_MS, start_ms
 from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import ROWS, Footer
 from datawarehouse.parquet.schema import arrow_schema
 from datawarehouse.testing import simulate
+from datawarehouse.tidy.files import stored_file
 
 START = datetime(2026, 3, 1, 7, tzinfo=UTC)
 DAY_MS = 24 * HOUR_MS

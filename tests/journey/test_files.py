@@ -8,8 +8,8 @@ import pytest
 from running import until
 
 from datawarehouse import Warehouse, open_warehouse
-from datawarehouse.convert.merge import MANY_FILES
 from datawarehouse.parquet.files import Footer, read_footer
+from datawarehouse.tidy.merges import MANY_FILES
 
 HOUR = 3_600_000
 

@@ -12,6 +12,7 @@ ROWS = [
     {"errors"},
     {"definition", "durable", "settings", "clock"},
     {"journal", "parquet", "catalog", "sql", "folder"},
+    {"tidy"},
     {"intake", "convert", "query", "generator"},
     {"server", "jobs", "quarantine", "export", "functions"},
     {"runtime", "aws"},

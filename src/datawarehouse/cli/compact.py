@@ -16,10 +16,10 @@ from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest
 from datawarehouse.parquet.footer import REJECTS, ROWS
-from datawarehouse.runtime.chores import Planned, Planner, limits_of
 from datawarehouse.runtime.client import client_of
 from datawarehouse.runtime.embedded import open_for_command
 from datawarehouse.runtime.reader import Reader
+from datawarehouse.tidy.chores import Planned, Planner, limits_of
 
 _DONE = ("table", "files_before", "files_after", "removed_rows", "bytes")
 _EXPLAINED = ("table", "holds", "partition", "files", "size", "compacts", "because")

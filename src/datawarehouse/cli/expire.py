@@ -8,10 +8,10 @@ from dataclasses import asdict
 from datawarehouse.cli.options import add_output, add_settings, add_warehouse, settings_of, warehouse_of
 from datawarehouse.cli.output import print_json, print_table, quantity, remark, size
 from datawarehouse.clock import WallClock
-from datawarehouse.runtime.chores import Planner, limits_of
 from datawarehouse.runtime.client import client_of
 from datawarehouse.runtime.embedded import open_for_command
 from datawarehouse.runtime.reader import Reader
+from datawarehouse.tidy.chores import Planner, limits_of
 
 _COLUMNS = ("table", "partition", "files", "rows", "rejects", "size")
 

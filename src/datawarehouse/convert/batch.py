@@ -19,15 +19,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from datawarehouse.convert.orders import (
-    Answer,
-    BatchOrder,
-    BatchResult,
-    Deduplicated,
-    HourCount,
-    MergeOrder,
-    Order,
-)
+from datawarehouse.convert.orders import Answer, BatchOrder, BatchResult, HourCount, Order
 from datawarehouse.convert.rows import GROUP_RECORDS, RowConverter
 from datawarehouse.definition.partition import partition_of
 from datawarehouse.definition.rejects import Reason
@@ -40,6 +32,7 @@ from datawarehouse.journal.sequence import COUNTER_STEP, sequence_number, shard_
 from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import REJECTS, ROWS, DataFile, Footer
 from datawarehouse.parquet.schema import arrow_schema
+from datawarehouse.tidy.rewrite import rewrite
 
 DAMAGED = "DataWarehouse.DamagedJournal"
 CRASHED = "DataWarehouse.ConversionCrashed"
@@ -59,11 +52,7 @@ class BatchConverter:
 
     def run(self, order: Order) -> Answer:
         if not isinstance(order, BatchOrder):
-            lake, schema = Lake(Path(order.lake)), arrow_schema(_columns(order.columns))
-            if isinstance(order, MergeOrder):
-                return lake.merge(order.name, order.files, schema, order.schema_version, order.sort_by)
-            replaced, removed = lake.deduplicate(order.name, order.files, schema, order.schema_version, order.key)
-            return Deduplicated(replaced, removed)
+            return rewrite(order)
         key = (order.table, order.schema_version)
         if key not in self._rows:
             self._rows[key] = RowConverter(_columns(order.columns))

@@ -18,16 +18,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datawarehouse.catalog.catalog import Catalog, Converted, File, HourEntry
+from datawarehouse.catalog.catalog import Catalog, Converted, HourEntry
 from datawarehouse.clock import Clock
-from datawarehouse.convert.merge import Merge, due_merges
-from datawarehouse.convert.orders import Answer, BatchOrder, BatchResult, MergeOrder, Order
+from datawarehouse.convert.orders import Answer, BatchOrder, BatchResult, Order
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.tables import QUARANTINE_COLUMNS, Column
 from datawarehouse.durable import LOCAL_DISK, remove
 from datawarehouse.errors import WorkerDied
 from datawarehouse.journal.journal import Journal
-from datawarehouse.parquet.footer import REJECTS, REJECTS_FOLDER, DataFile, Footer
+from datawarehouse.parquet.footer import REJECTS, REJECTS_FOLDER, DataFile
+from datawarehouse.tidy.files import data_file, stored_file
+from datawarehouse.tidy.merges import Merge, due_merges
+from datawarehouse.tidy.orders import MergeOrder
 
 log = logging.getLogger("datawarehouse.convert")
 
@@ -245,26 +247,3 @@ def _turn(table: Table) -> Iterator[bool]:
     finally:
         if has_turn:
             table.lock.release()
-
-
-def stored_file(file: DataFile, compacted: str | None = None) -> File:
-    """A published file as the catalog keeps it."""
-    footer = file.footer
-    return File(
-        footer.table,
-        footer.kind,
-        footer.partition,
-        file.path,
-        footer.schema_version,
-        footer.spans,
-        footer.records,
-        footer.rows,
-        file.bytes,
-        compacted=compacted,
-    )
-
-
-def data_file(file: File) -> DataFile:
-    """A file of the catalog as it was published."""
-    footer = Footer(file.table, file.kind, file.partition, file.spans, file.records, file.rows, file.schema_version)
-    return DataFile(file.path, file.bytes, footer)

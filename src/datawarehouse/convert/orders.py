@@ -6,6 +6,7 @@ import msgspec
 
 from datawarehouse.journal.read import Span
 from datawarehouse.parquet.footer import DataFile
+from datawarehouse.tidy.orders import DedupeOrder, Deduplicated, MergeOrder
 
 
 class BatchOrder(msgspec.Struct, frozen=True, tag=True):
@@ -29,38 +30,6 @@ class BatchOrder(msgspec.Struct, frozen=True, tag=True):
     name: str
     progress: str = ""
     poison: tuple[int, ...] = ()
-
-
-class MergeOrder(msgspec.Struct, frozen=True, tag=True):
-    """Files of one partition to merge. columns: as in BatchOrder. name: of the merged file.
-
-    sort_by: columns to order the rows by; without them they stay in the order of the files.
-    """
-
-    files: list[DataFile]
-    columns: list[tuple[str, str]]
-    schema_version: int
-    lake: str
-    name: str
-    sort_by: tuple[str, ...] = ()
-
-
-class DedupeOrder(msgspec.Struct, frozen=True, tag=True):
-    """Files of one partition to remove duplicates from: of the rows with one value in `key`, the first one stays."""
-
-    files: list[DataFile]
-    columns: list[tuple[str, str]]
-    schema_version: int
-    lake: str
-    name: str
-    key: str
-
-
-class Deduplicated(msgspec.Struct, frozen=True, tag=True):
-    """What became of the files that had duplicates: (the path of the old one, the new one; None if nothing is left)."""
-
-    replaced: list[tuple[str, DataFile | None]]
-    removed_rows: int
 
 
 class HourCount(msgspec.Struct):

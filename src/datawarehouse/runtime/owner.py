@@ -43,7 +43,6 @@ from datawarehouse.intake import intake as taking
 from datawarehouse.intake.intake import Intake, Stream, keys_for, shards_for
 from datawarehouse.journal.journal import Journal, Start, entry_of
 from datawarehouse.parquet.footer import REJECTS_FOLDER
-from datawarehouse.runtime.chores import Chores, Compacted, Expired, limits_of
 from datawarehouse.runtime.completeness import Completeness
 from datawarehouse.runtime.exports import Exports
 from datawarehouse.runtime.job_runs import Execute, JobRuns
@@ -51,6 +50,7 @@ from datawarehouse.runtime.job_schedule import JobSchedule
 from datawarehouse.runtime.status import status_of
 from datawarehouse.runtime.upgrades import UPGRADES
 from datawarehouse.settings import Settings
+from datawarehouse.tidy.chores import Chores, Compacted, Expired, limits_of
 
 log = logging.getLogger("datawarehouse")
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from datawarehouse.catalog.catalog import File
-from datawarehouse.jobs.compaction import Hours, Step, Wanted, plan
+from datawarehouse.tidy.compaction import Hours, Step, Wanted, plan
 
 HOUR = "2026/03/01/07"
 HOURS = Hours(open="2026/03/01/12", compacted="2026/03/01/10")

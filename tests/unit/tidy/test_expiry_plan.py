@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from datawarehouse.definition.partition import HOUR_MS, start_ms
-from datawarehouse.jobs.expiry import DAY_MS, first_kept
+from datawarehouse.tidy.expiry import DAY_MS, first_kept
 
 
 @pytest.mark.parametrize(

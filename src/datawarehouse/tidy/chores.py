@@ -17,18 +17,21 @@ from pathlib import Path
 
 from datawarehouse.catalog.catalog import Catalog, File, Held, StoredTable
 from datawarehouse.clock import Clock
-from datawarehouse.convert.converter import Execute, data_file, stored_file
-from datawarehouse.convert.orders import DedupeOrder, Deduplicated, MergeOrder
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.tables import QUARANTINE_COLUMNS, BatchInputTable, StreamingInputTable, Table
 from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, remove
-from datawarehouse.jobs.compaction import Hours, Plan, Step, Wanted, plan
-from datawarehouse.jobs.expiry import DAY_MS, first_kept
 from datawarehouse.parquet.footer import REJECTS, REJECTS_FOLDER, ROWS, DataFile
+from datawarehouse.tidy.compaction import Hours, Plan, Step, Wanted, plan
+from datawarehouse.tidy.expiry import DAY_MS, first_kept
+from datawarehouse.tidy.files import data_file, stored_file
+from datawarehouse.tidy.orders import DedupeOrder, Deduplicated, MergeOrder, RewriteOrder
 
 log = logging.getLogger("datawarehouse.chores")
 
 _MINUTE_MS = 60_000
+
+Execute = Callable[[RewriteOrder], object]
+"""Has an order done, here or in another process, and returns what `rewrite` does. Raises WorkerDied."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,29 @@
+"""A data file as it was published, and as the catalog keeps it."""
+
+from __future__ import annotations
+
+from datawarehouse.catalog.catalog import File
+from datawarehouse.parquet.footer import DataFile, Footer
+
+
+def stored_file(file: DataFile, compacted: str | None = None) -> File:
+    """A published file as the catalog keeps it."""
+    footer = file.footer
+    return File(
+        footer.table,
+        footer.kind,
+        footer.partition,
+        file.path,
+        footer.schema_version,
+        footer.spans,
+        footer.records,
+        footer.rows,
+        file.bytes,
+        compacted=compacted,
+    )
+
+
+def data_file(file: File) -> DataFile:
+    """A file of the catalog as it was published."""
+    footer = Footer(file.table, file.kind, file.partition, file.spans, file.records, file.rows, file.schema_version)
+    return DataFile(file.path, file.bytes, footer)

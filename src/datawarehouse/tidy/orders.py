@@ -1,0 +1,44 @@
+"""What is to be done with files of a partition, and what was: plain values that can cross to another process."""
+
+from __future__ import annotations
+
+import msgspec
+
+from datawarehouse.parquet.footer import DataFile
+
+
+class MergeOrder(msgspec.Struct, frozen=True, tag=True):
+    """Files of one partition to merge. columns: (name, Glue type). name: of the merged file.
+
+    sort_by: columns to order the rows by; without them they stay in the order of the files.
+    """
+
+    files: list[DataFile]
+    columns: list[tuple[str, str]]
+    schema_version: int
+    lake: str
+    name: str
+    sort_by: tuple[str, ...] = ()
+
+
+class DedupeOrder(msgspec.Struct, frozen=True, tag=True):
+    """Files of one partition to remove duplicates from: of the rows with one value in `key`, the first one stays."""
+
+    files: list[DataFile]
+    columns: list[tuple[str, str]]
+    schema_version: int
+    lake: str
+    name: str
+    key: str
+
+
+class Deduplicated(msgspec.Struct, frozen=True, tag=True):
+    """What became of the files that had duplicates: (the path of the old one, the new one; None if nothing is left)."""
+
+    replaced: list[tuple[str, DataFile | None]]
+    removed_rows: int
+
+
+RewriteOrder = MergeOrder | DedupeOrder
+Rewritten = DataFile | Deduplicated
+"""What each order is answered with, in their sequence."""
