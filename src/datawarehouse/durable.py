@@ -31,7 +31,7 @@ ASIDE_SUFFIX = ".aside"
 _WRITEV_BUFFERS_MAX = 512  # POSIX promises 16, Linux and macOS take 1024
 
 
-class File(Protocol):
+class OpenFile(Protocol):
     """An open file, written at its end."""
 
     def write(self, buffers: Sequence[bytes]) -> None: ...
@@ -43,7 +43,7 @@ class File(Protocol):
 class Disk(Protocol):
     """The operations that durability is built from. Paths are absolute."""
 
-    def open(self, path: Path, *, new: bool) -> File: ...
+    def open(self, path: Path, *, new: bool) -> OpenFile: ...
     def read(self, path: Path, offset: int = 0, length: int | None = None) -> bytes: ...
     def size(self, path: Path) -> int: ...
     def names(self, folder: Path) -> list[str]: ...
@@ -84,7 +84,7 @@ class _LocalFile:
 class LocalDisk:
     """The file system of this machine."""
 
-    def open(self, path: Path, *, new: bool) -> File:
+    def open(self, path: Path, *, new: bool) -> OpenFile:
         return _LocalFile(path, new)
 
     def read(self, path: Path, offset: int = 0, length: int | None = None) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 from power_loss import PowerLoss, PowerLossDisk
 
 from datawarehouse.durable import ASIDE_SUFFIX, make_folder, publish, replace
-from datawarehouse.journal.block import Keys
+from datawarehouse.journal.block import IdempotencyKeys
 from datawarehouse.journal.journal import Journal, Start, entry_of
 from datawarehouse.journal.read import Damage, read_spans
 
@@ -67,7 +67,9 @@ def work(world, disk):
 
 def append(world, journal):
     groups = [world.records() for _ in range(world.random.randint(1, 3))]
-    keys = [Keys(world.random.randbytes(16), bytes(16)) if world.random.random() < 0.5 else None for _ in groups]
+    keys = [
+        IdempotencyKeys(world.random.randbytes(16), bytes(16)) if world.random.random() < 0.5 else None for _ in groups
+    ]
     tickets = [journal.enqueue(entry_of(group, keys=key)) for group, key in zip(groups, keys, strict=True)]
     journal.flush()
     for group, key, ticket in zip(groups, keys, tickets, strict=True):
@@ -123,7 +125,7 @@ def check(world, disk, journal):
     for number, record in found.items():
         world.acknowledged[number] = record
     for key, first in world.keys.items():
-        seen = journal.seen(Keys(key, bytes(16)))
+        seen = journal.seen(IdempotencyKeys(key, bytes(16)))
         assert seen is not None
         assert (seen[0], seen[1].first_record) == (True, first)
     for path, (content, returned) in world.published.items():

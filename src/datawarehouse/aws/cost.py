@@ -73,7 +73,7 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class StreamLoad:
     """The input stream of a table, its load on an average day, and its settings.
 
     shard_count: None for as many as the load needs. partition_runs_per_day: how often the partition registrar runs.
@@ -147,7 +147,7 @@ def rounded_up(size: int, step: int) -> int:
     return -(-size // step) * step
 
 
-def shards(stream: Stream, headroom: Fraction) -> int:
+def shards(stream: StreamLoad, headroom: Fraction) -> int:
     """How many shards the stream has: those declared, else those of the average load times the headroom.
 
     A peak that one shard takes needs one.
@@ -160,7 +160,7 @@ def shards(stream: Stream, headroom: Fraction) -> int:
     return ceil(headroom * shards_needed(per_second, stream.record_bytes))
 
 
-def objects_per_day(stream: Stream, shard_count: int) -> Fraction:
+def objects_per_day(stream: StreamLoad, shard_count: int) -> Fraction:
     """The objects that Firehose writes: by full buffers or by the interval, whichever are more.
 
     At each interval the buffer of every shard becomes an object, but no object is without a record.
@@ -170,17 +170,17 @@ def objects_per_day(stream: Stream, shard_count: int) -> Fraction:
     return min(max(by_size, by_interval), stream.records_per_day)
 
 
-def amounts(streams: Sequence[Stream], assumptions: Assumptions, prices: Prices) -> dict[str, Fraction]:
+def amounts(streams: Sequence[StreamLoad], assumptions: Assumptions, prices: Prices) -> dict[str, Fraction]:
     """What AWS counts in a day, by the name of its price, in the order of a bill; each a plain number or bytes."""
 
-    def total(of: Callable[[Stream], Fraction | int]) -> Fraction:
+    def total(of: Callable[[StreamLoad], Fraction | int]) -> Fraction:
         return Fraction(sum(of(stream) for stream in streams))
 
     def rounded_bytes(name: str) -> Fraction:
         step = prices.of[name].record_rounding_bytes
         return total(lambda stream: stream.records_per_day * rounded_up(stream.record_bytes, step))
 
-    def shard_count(stream: Stream) -> int:
+    def shard_count(stream: StreamLoad) -> int:
         return shards(stream, assumptions.headroom)
 
     registrations = total(lambda stream: stream.partition_runs_per_day)
@@ -207,7 +207,7 @@ def amounts(streams: Sequence[Stream], assumptions: Assumptions, prices: Prices)
     return {name: amount for name, amount in counted.items() if name not in others}
 
 
-def bill(streams: Sequence[Stream], assumptions: Assumptions, prices: Prices) -> list[Line]:
+def bill(streams: Sequence[StreamLoad], assumptions: Assumptions, prices: Prices) -> list[Line]:
     """The lines of a day's bill."""
     return [
         _line(prices.of[name], amount, assumptions.free_tier)
@@ -229,10 +229,10 @@ def beyond_first_tier(lines: Iterable[Line]) -> list[Line]:
     ]
 
 
-def alternatives(streams: Sequence[Stream], assumptions: Assumptions, prices: Prices) -> list[Alternative]:
+def alternatives(streams: Sequence[StreamLoad], assumptions: Assumptions, prices: Prices) -> list[Alternative]:
     """The bills with one setting changed for all streams, the cheapest first."""
 
-    def changed(setting: str, to: Sequence[Stream], under: Assumptions = assumptions) -> Alternative:
+    def changed(setting: str, to: Sequence[StreamLoad], under: Assumptions = assumptions) -> Alternative:
         return Alternative(setting, total_usd(bill(to, under, prices)))
 
     found = [
@@ -256,7 +256,7 @@ def alternatives(streams: Sequence[Stream], assumptions: Assumptions, prices: Pr
     return sorted(found, key=lambda alternative: alternative.usd)
 
 
-def packed_stream(stream: Stream, unit_bytes: int, headroom: Fraction) -> Stream:
+def packed_stream(stream: StreamLoad, unit_bytes: int, headroom: Fraction) -> StreamLoad:
     """The stream with as many events in a record as fit into one payload unit, and no more shards than that needs."""
     fitting = min(PACKED_BYTES // stream.event_bytes, (unit_bytes + 1) // (stream.event_bytes + 1))
     packed = replace(stream, events_per_record=max(stream.events_per_record, fitting))
@@ -282,7 +282,7 @@ def _line(price: Price, amount: Fraction, free_tier: bool) -> Line:
     return Line(price, amount / price.unit_size, billed / price.unit_size * Fraction(price.usd))
 
 
-def _with_shards_at_most_needed(stream: Stream, headroom: Fraction) -> Stream:
+def _with_shards_at_most_needed(stream: StreamLoad, headroom: Fraction) -> StreamLoad:
     if stream.shard_count is None:
         return stream
     return replace(stream, shard_count=min(stream.shard_count, shards(replace(stream, shard_count=None), headroom)))

@@ -20,7 +20,7 @@ from datawarehouse.aws.cost import (
     Assumptions,
     Line,
     Prices,
-    Stream,
+    StreamLoad,
     alternatives,
     beyond_first_tier,
     bill,
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    streams: Sequence[Stream]
+    streams: Sequence[StreamLoad]
     assumptions: Assumptions
     prices: Prices
     lines: Sequence[Line]
@@ -231,7 +231,7 @@ def _declared(arguments: argparse.Namespace) -> Warehouse:
     return warehouse_of(arguments)
 
 
-def _declared_streams(warehouse: Warehouse, headroom: Fraction) -> list[Stream]:
+def _declared_streams(warehouse: Warehouse, headroom: Fraction) -> list[StreamLoad]:
     tables = [table for table in warehouse.tables() if isinstance(table, StreamingInputTable)]
     missing = [table.name for table in tables if table.peak_events_per_second is None]
     if missing:
@@ -241,7 +241,7 @@ def _declared_streams(warehouse: Warehouse, headroom: Fraction) -> list[Stream]:
             "one stream, which needs no declaration."
         )
     return [
-        Stream(
+        StreamLoad(
             table.name,
             Fraction(table.peak_events_per_second or 0) / headroom * SECONDS_PER_DAY,
             table.event_bytes or 0,
@@ -254,7 +254,7 @@ def _declared_streams(warehouse: Warehouse, headroom: Fraction) -> list[Stream]:
     ]
 
 
-def _given_stream(arguments: argparse.Namespace) -> Stream:
+def _given_stream(arguments: argparse.Namespace) -> StreamLoad:
     if arguments.events_per_day is None or arguments.event_bytes is None:
         missing = "--events-per-day" if arguments.events_per_day is None else "--event-bytes"
         raise BadRequest(
@@ -262,10 +262,10 @@ def _given_stream(arguments: argparse.Namespace) -> Stream:
             "the load from the declaration."
         )
     events = _checked(arguments, "events_per_day", 0, _EVENTS_PER_DAY_MAX)
-    return Stream("(one stream)", events, _checked_whole(arguments, "event_bytes", 1, EVENT_BYTES_MAX))
+    return StreamLoad("(one stream)", events, _checked_whole(arguments, "event_bytes", 1, EVENT_BYTES_MAX))
 
 
-def _with_options(stream: Stream, arguments: argparse.Namespace) -> Stream:
+def _with_options(stream: StreamLoad, arguments: argparse.Namespace) -> StreamLoad:
     """The stream with what the options say of it."""
     packed = replace(stream, events_per_record=_checked_whole(arguments, "events_per_record", 1, EVENT_BYTES_MAX))
     if packed.record_bytes > EVENT_BYTES_MAX:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from datawarehouse.convert.orders import Answer, BatchOrder, BatchResult, HourCount, Order
+from datawarehouse.convert.orders import BatchOrder, BatchResult, ConvertAnswer, ConvertOrder, HourCount
 from datawarehouse.convert.rows import GROUP_RECORDS, RowConverter
 from datawarehouse.definition.partition import partition_of
 from datawarehouse.definition.rejects import Reason
@@ -50,7 +50,7 @@ class BatchConverter:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, int], RowConverter] = {}
 
-    def run(self, order: Order) -> Answer:
+    def run(self, order: ConvertOrder) -> ConvertAnswer:
         if not isinstance(order, BatchOrder):
             return rewrite(order)
         key = (order.table, order.schema_version)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from datawarehouse.catalog.catalog import Catalog, Converted, HourEntry
 from datawarehouse.clock import Clock
-from datawarehouse.convert.orders import Answer, BatchOrder, BatchResult, Order
+from datawarehouse.convert.orders import BatchOrder, BatchResult, ConvertAnswer, ConvertOrder
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.tables import QUARANTINE_COLUMNS, Column
 from datawarehouse.durable import LOCAL_DISK, remove
@@ -33,12 +33,12 @@ from datawarehouse.tidy.orders import MergeOrder
 
 log = logging.getLogger("datawarehouse.convert")
 
-Execute = Callable[[Order], Answer]
+Execute = Callable[[ConvertOrder], ConvertAnswer]
 """Runs an order, here or in another process. Raises WorkerDied if that process ended."""
 
 
 @dataclass
-class Table:
+class ConvertedTable:
     """A streaming input table as the converter sees it; `on_converted` is told each position that was reached."""
 
     name: str
@@ -57,7 +57,7 @@ class Converter:
 
     def __init__(
         self,
-        tables: Mapping[str, Table],
+        tables: Mapping[str, ConvertedTable],
         catalog: Catalog,
         lake: Path,
         clock: Clock,
@@ -109,7 +109,7 @@ class Converter:
                 self._progress(table).unlink(missing_ok=True)
         return True
 
-    def _order(self, table: Table, done: Converted) -> BatchOrder:
+    def _order(self, table: ConvertedTable, done: Converted) -> BatchOrder:
         careful = table.deaths >= 2
         return BatchOrder(
             table=table.name,
@@ -126,7 +126,7 @@ class Converter:
             progress=str(self._progress(table)) if careful else "",
         )
 
-    def _died(self, table: Table, order: BatchOrder) -> None:
+    def _died(self, table: ConvertedTable, order: BatchOrder) -> None:
         """Note a death; after the second, one more tells which record was at fault."""
         table.deaths += 1
         self._remove_what_it_left(table.name, order.name)
@@ -140,10 +140,10 @@ class Converter:
         for home in (self._lake / table, self._lake / REJECTS_FOLDER / table):
             remove(LOCAL_DISK, list(home.rglob(f"*{name}.parquet*")))
 
-    def _progress(self, table: Table) -> Path:
+    def _progress(self, table: ConvertedTable) -> Path:
         return self._lake / f"_{table.name}.progress"
 
-    def _commit(self, table: Table, result: BatchResult) -> None:
+    def _commit(self, table: ConvertedTable, result: BatchResult) -> None:
         arrived_ms = max(result.arrival_ms, self._done[table.name].arrival_ms)
         done = Converted(result.position, result.next_record, arrived_ms)
         self._catalog.commit_batch(
@@ -185,7 +185,7 @@ class Converter:
         ]
         return min(ends, default=None)
 
-    def _merge(self, table: Table, merge: Merge, execute: Execute) -> None:
+    def _merge(self, table: ConvertedTable, merge: Merge, execute: Execute) -> None:
         if len(merge.files) == 1:
             self._catalog.mark_merged(merge.files)
             return
@@ -239,7 +239,7 @@ class Converter:
 
 
 @contextmanager
-def _turn(table: Table) -> Iterator[bool]:
+def _turn(table: ConvertedTable) -> Iterator[bool]:
     """Whether this thread has the table for itself now."""
     has_turn = table.lock.acquire(blocking=False)
     try:

@@ -25,7 +25,7 @@ import pyarrow as pa
 from msgspec.structs import astuple
 
 from datawarehouse.convert.columns import MISSING, StructBuilder, builder_for
-from datawarehouse.convert.keys import Keys
+from datawarehouse.convert.keys import KeyCount
 from datawarehouse.definition import types
 from datawarehouse.definition.coercion import FLOAT_MAX
 from datawarehouse.definition.documents import BYTE_ORDER_MARK, not_utf8
@@ -60,20 +60,20 @@ class FastPath:
         places = _without(range(len(records)), others)
         if others:
             joined = b"".join([records[place] for place in places])
-        keys = Keys.of(joined)
+        keys = KeyCount.of(joined)
         uncountable = self._uncountable(records, places, joined, keys)
         if uncountable:
             structs = [struct for struct, place in zip(structs, places, strict=True) if place not in uncountable]
             places = _without(places, uncountable)
             others.update((place, None) for place in uncountable)
-            keys = Keys.of(b"".join([records[place] for place in places]))
+            keys = KeyCount.of(b"".join([records[place] for place in places]))
         rows = list(map(astuple, structs))
         built = self._shape.builder.build(rows)
         for name, column in zip(self._shape.names, built, strict=True):
             others.update((places[row], name) for row in column.bad)
         if keys.count != sum(column.seen for column in built):
             for row, place in enumerate(places):
-                if Keys.of(records[place]).count != self._shape.seen(rows[row]):
+                if KeyCount.of(records[place]).count != self._shape.seen(rows[row]):
                     others.setdefault(place, None)
         batch = pa.RecordBatch.from_arrays([column.array for column in built], self._shape.names)
         if len(places) + len(others) > len(records):  # some were decoded and are handed back all the same
@@ -108,13 +108,13 @@ class FastPath:
                 others[len(structs) + len(others)] = None
 
     @staticmethod
-    def _uncountable(records: Sequence[bytes], places: Sequence[int], joined: bytes, keys: Keys) -> set[int]:
+    def _uncountable(records: Sequence[bytes], places: Sequence[int], joined: bytes, keys: KeyCount) -> set[int]:
         """The places whose keys cannot be counted, or whose bytes are not UTF-8."""
         found: set[int] = set()
         if not joined.isascii() and not _is_utf8(joined):
             found.update(place for place in places if not _is_utf8(records[place]))
         if keys.backslash:
-            found.update(place for place in places if Keys.of(records[place]).backslash)
+            found.update(place for place in places if KeyCount.of(records[place]).backslash)
         return found
 
 
@@ -219,7 +219,7 @@ def _skipped_members(value: Any) -> int:
     if value is MISSING:
         return 0
     raw = bytes(value)
-    return 1 + (Keys.of(raw).count if raw[:1] in b"{[" else 0)
+    return 1 + (KeyCount.of(raw).count if raw[:1] in b"{[" else 0)
 
 
 def _shape_in(kind: ColumnType) -> _Shape | None:

@@ -22,7 +22,7 @@ _PIECE_BYTES = 64 * 1024  # looked at in pieces that stay in the processor's cac
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class KeyCount:
     """What the colons in a text tell of its keys.
 
     count: at least how many keys there are, unless `backslash`: there is a quote and a colon behind two backslashes.
@@ -32,7 +32,7 @@ class Keys:
     backslash: bool
 
     @classmethod
-    def of(cls, text: bytes) -> Keys:
+    def of(cls, text: bytes) -> KeyCount:
         if len(text) < _ARRAYS_FROM_BYTES:
             count = text.count(b'":')
             if text.count(b":") != count:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from datawarehouse.convert.keys import Keys
+from datawarehouse.convert.keys import KeyCount
 from datawarehouse.definition.documents import Number, value_in
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -30,7 +30,7 @@ def literals(record: bytes) -> dict[str, msgspec.Raw] | None:
 
 def keys_are_single(record: bytes, found: dict[str, msgspec.Raw]) -> bool:
     """Whether it is certain that no key came twice, at any depth, in a record that `literals` read."""
-    keys = Keys.of(record)
+    keys = KeyCount.of(record)
     if keys.backslash or not record.isascii():
         return False
     count = keys.count - len(found)

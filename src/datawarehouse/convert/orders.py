@@ -52,6 +52,6 @@ class BatchResult(msgspec.Struct, frozen=True, tag=True):
     arrival_ms: int
 
 
-Order = BatchOrder | MergeOrder | DedupeOrder
-Answer = BatchResult | DataFile | Deduplicated
+ConvertOrder = BatchOrder | MergeOrder | DedupeOrder
+ConvertAnswer = BatchResult | DataFile | Deduplicated
 """What each order is answered with, in their sequence."""

@@ -28,7 +28,7 @@ from typing import IO, Any
 from datawarehouse.definition.partition import HOUR_MS, partition_of, start_ms
 from datawarehouse.errors import DataWarehouseError
 from datawarehouse.functions.athena import Athena
-from datawarehouse.functions.tables import GlueTable, location_of, point_to, read_table
+from datawarehouse.functions.tables import DescribedTable, location_of, point_to, read_table
 
 STAGING_SUFFIX = "_staging"
 _STALE = timedelta(hours=1)
@@ -50,7 +50,7 @@ class Publisher:
     glue: Any
     s3: Any
     athena: Athena
-    table: GlueTable
+    table: DescribedTable
     results: str
 
     def publish(self, hours: Mapping[str, HourRows]) -> None:

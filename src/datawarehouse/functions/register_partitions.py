@@ -23,7 +23,7 @@ from datawarehouse.errors import DataWarehouseError
 from datawarehouse.functions.clients import ClientError, client, error_code
 from datawarehouse.functions.instant import scheduled_ms
 from datawarehouse.functions.logs import log
-from datawarehouse.functions.tables import ROLE_IS_NEW, GlueTable, read_table, refresh, register, registered
+from datawarehouse.functions.tables import ROLE_IS_NEW, DescribedTable, read_table, refresh, register, registered
 
 _NEW_ROLE_S = 120.0  # IAM user guide, "Changes that I make are not always immediately visible"
 _RETRY_S = 2.0
@@ -67,7 +67,7 @@ def _register(glue: Any, database: str, name: str, since: str | None, filling: S
             time.sleep(_RETRY_S)
 
 
-def missing_hours(glue: Any, table: GlueTable, since: str | None, last: str) -> list[str]:
+def missing_hours(glue: Any, table: DescribedTable, since: str | None, last: str) -> list[str]:
     """The hours to register, from `since` or the making of the table up to `last`, the oldest first."""
     first = start_ms(since or partition_of(int(table.created.timestamp() * 1000)))
     found = registered(glue, table)

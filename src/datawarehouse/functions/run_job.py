@@ -23,7 +23,7 @@ from datawarehouse.functions.instant import scheduled_ms
 from datawarehouse.functions.logs import log
 from datawarehouse.functions.publish import HourRows, Publisher
 from datawarehouse.functions.rows import RowWriter
-from datawarehouse.functions.tables import GlueTable, read_table
+from datawarehouse.functions.tables import DescribedTable, read_table
 
 _BYTES_IN_MEMORY_MAX = 16 * 1024 * 1024  # of an hour; more goes to Lambda's /tmp
 
@@ -47,7 +47,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
         context.get_remaining_time_in_millis,
     )
     with ExitStack() as files:
-        job = Context(table, time_ms, athena, files)
+        job = LambdaJobContext(table, time_ms, athena, files)
         log("the job starts", table=table.name, job=os.environ["DW_JOB"], partition=job.partition)
         run_function(_function(os.environ["DW_JOB"]), job)
         Publisher(glue, client("s3"), athena, table, results).publish(job.written)
@@ -56,10 +56,10 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
     return written
 
 
-class Context:
+class LambdaJobContext:
     """The job context of `definition/job.py`; keeps what is written, by partition."""
 
-    def __init__(self, table: GlueTable, time_ms: int, athena: Athena, files: ExitStack) -> None:
+    def __init__(self, table: DescribedTable, time_ms: int, athena: Athena, files: ExitStack) -> None:
         """files: closes the temporary files of rows."""
         self.time = datetime.fromtimestamp(time_ms / 1000, UTC)
         self.partition = partition_of(time_ms - HOUR_MS)
@@ -90,8 +90,8 @@ class Context:
             hour.count += 1
 
 
-def _function(job: str) -> Callable[[Context], Any]:
+def _function(job: str) -> Callable[[LambdaJobContext], Any]:
     """The function that "module:function" names."""
     module, _, name = job.partition(":")
-    function: Callable[[Context], Any] = getattr(importlib.import_module(module), name)
+    function: Callable[[LambdaJobContext], Any] = getattr(importlib.import_module(module), name)
     return function

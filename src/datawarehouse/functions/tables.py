@@ -19,7 +19,7 @@ ROLE_IS_NEW = ("AccessDeniedException", "UnrecognizedClientException")
 
 
 @dataclass(frozen=True, slots=True)
-class GlueTable:
+class DescribedTable:
     """A table as Glue describes it.
 
     partition_key: the name of the one partition key, None if the table has none. location: ends with a slash.
@@ -43,7 +43,7 @@ class GlueTable:
         return {"Values": [partition], "StorageDescriptor": {**self.storage, "Location": location}}
 
 
-def read_table(glue: Any, database: str, name: str) -> GlueTable:
+def read_table(glue: Any, database: str, name: str) -> DescribedTable:
     found = glue.get_table(DatabaseName=database, Name=name)["Table"]
     storage = found["StorageDescriptor"]
     keys = [key["Name"] for key in found.get("PartitionKeys", [])]
@@ -52,7 +52,7 @@ def read_table(glue: Any, database: str, name: str) -> GlueTable:
             f"Table {name!r} has the partition keys {', '.join(keys)}; the functions of the warehouse fill tables with "
             "one key, the hour, or with none."
         )
-    return GlueTable(
+    return DescribedTable(
         database,
         name,
         tuple(Column(column["Name"], parse_type(column["Type"])) for column in storage["Columns"]),
@@ -64,7 +64,7 @@ def read_table(glue: Any, database: str, name: str) -> GlueTable:
     )
 
 
-def registered(glue: Any, table: GlueTable) -> set[str]:
+def registered(glue: Any, table: DescribedTable) -> set[str]:
     """The values of the partitions that are registered: a page for each 1,000 hours.
 
     All of them, and none by an Expression: Glue reads that with a parser that refuses keys called `key` or `order`.
@@ -75,7 +75,7 @@ def registered(glue: Any, table: GlueTable) -> set[str]:
     return {partition["Values"][0] for page in pages for partition in page["Partitions"]}
 
 
-def register(glue: Any, table: GlueTable, partitions: Sequence[str]) -> None:
+def register(glue: Any, table: DescribedTable, partitions: Sequence[str]) -> None:
     """Register partitions at their folders; those that are there already stay as they are.
 
     Raises DataWarehouseError if one could not be registered, when all were tried.
@@ -102,7 +102,7 @@ def register(glue: Any, table: GlueTable, partitions: Sequence[str]) -> None:
         )
 
 
-def refresh(glue: Any, table: GlueTable, partitions: Sequence[str]) -> list[str]:
+def refresh(glue: Any, table: DescribedTable, partitions: Sequence[str]) -> list[str]:
     """Give partitions the table's present columns; those that had others. Raises DataWarehouseError if one keeps them.
 
     Athena reads a partition by its own columns, and hours are registered before columns are added. At most 1,000.
@@ -121,7 +121,7 @@ def refresh(glue: Any, table: GlueTable, partitions: Sequence[str]) -> list[str]
     return [each["Values"][0] for each in found]
 
 
-def _partitions(glue: Any, table: GlueTable, partitions: Sequence[str]) -> list[Mapping[str, Any]]:
+def _partitions(glue: Any, table: DescribedTable, partitions: Sequence[str]) -> list[Mapping[str, Any]]:
     """Those of the partitions that are registered. At most 1,000 are asked for.
 
     UnprocessedKeys are those that were not returned (AWS Glue API reference, BatchGetPartition): because Glue had no
@@ -136,7 +136,7 @@ def _partitions(glue: Any, table: GlueTable, partitions: Sequence[str]) -> list[
     return found
 
 
-def location_of(glue: Any, table: GlueTable, partition: str) -> str | None:
+def location_of(glue: Any, table: DescribedTable, partition: str) -> str | None:
     """Where a partition points to; None if it is not registered."""
     try:
         found = glue.get_partition(DatabaseName=table.database, TableName=table.name, PartitionValues=[partition])
@@ -147,7 +147,7 @@ def location_of(glue: Any, table: GlueTable, partition: str) -> str | None:
     return str(found["Partition"]["StorageDescriptor"]["Location"])
 
 
-def point_to(glue: Any, table: GlueTable, partition: str, location: str) -> None:
+def point_to(glue: Any, table: DescribedTable, partition: str, location: str) -> None:
     """Register a partition at a location, or move it there."""
     given = table.partition_input(partition, location)
     try:
@@ -159,7 +159,7 @@ def point_to(glue: Any, table: GlueTable, partition: str, location: str) -> None
     _update(glue, table, [{"PartitionValueList": [partition], "PartitionInput": given}])
 
 
-def _update(glue: Any, table: GlueTable, entries: Sequence[Mapping[str, Any]]) -> None:
+def _update(glue: Any, table: DescribedTable, entries: Sequence[Mapping[str, Any]]) -> None:
     answer = glue.batch_update_partition(DatabaseName=table.database, TableName=table.name, Entries=entries)
     for failure in _failures(answer, "PartitionValueList"):
         raise DataWarehouseError(f"A partition of table {table.name!r} could not be updated: {failure}.")

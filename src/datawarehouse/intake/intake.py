@@ -20,7 +20,7 @@ from hashlib import blake2b
 from datawarehouse.clock import Clock
 from datawarehouse.errors import BadRequest, Throttled, UnknownName
 from datawarehouse.intake.shard_rate import ShardRate
-from datawarehouse.journal.block import Entry, Keys
+from datawarehouse.journal.block import Entry, IdempotencyKeys
 from datawarehouse.journal.journal import Appended, Journal, Ticket
 from datawarehouse.journal.sequence import hash_key, shard_of
 
@@ -30,7 +30,7 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class IntakeLimits:
     """See the settings of the same names."""
 
     record_bytes_max: int
@@ -74,7 +74,7 @@ class Intake:
     """Takes records for the streams of one warehouse. All methods can be called from any thread."""
 
     def __init__(
-        self, streams: Mapping[str, Stream], limits: Limits, clock: Clock, disk_free: Callable[[], int]
+        self, streams: Mapping[str, Stream], limits: IntakeLimits, clock: Clock, disk_free: Callable[[], int]
     ) -> None:
         """disk_free: the bytes that are free where the journals are."""
         self.streams = streams
@@ -131,7 +131,7 @@ class Intake:
         stream.journal.flush()
         return outcome(pending.ticket), pending.again
 
-    def _known(self, stream: Stream, keys: Keys, done: Callable[[], None] | None) -> Pending | None:
+    def _known(self, stream: Stream, keys: IdempotencyKeys, done: Callable[[], None] | None) -> Pending | None:
         if keys.key in stream.under_way:
             ticket, waiting = stream.under_way[keys.key]
             _check_same(ticket.entry.keys == keys)
@@ -186,14 +186,16 @@ def outcome(ticket: Ticket) -> Appended:
         raise
 
 
-def keys_for(idempotency_key: str, body: bytes) -> Keys:
+def keys_for(idempotency_key: str, body: bytes) -> IdempotencyKeys:
     """The digests of an Idempotency-Key and of the request that it came with. Raises BadRequest."""
     if not 1 <= len(idempotency_key) <= IDEMPOTENCY_KEY_CHARACTERS_MAX:
         raise BadRequest(
             f"The Idempotency-Key has {len(idempotency_key)} characters; valid are 1 to "
             f"{IDEMPOTENCY_KEY_CHARACTERS_MAX}."
         )
-    return Keys(blake2b(idempotency_key.encode(), digest_size=16).digest(), blake2b(body, digest_size=16).digest())
+    return IdempotencyKeys(
+        blake2b(idempotency_key.encode(), digest_size=16).digest(), blake2b(body, digest_size=16).digest()
+    )
 
 
 def shards_for(

@@ -14,13 +14,13 @@ from datawarehouse.definition.partition import HOUR_MS, partition_of, start_of
 from datawarehouse.definition.tables import Column
 from datawarehouse.errors import BadRequest
 
-Query = Callable[[str, Sequence[Any]], Iterable[tuple[Any, ...]]]
+RunQuery = Callable[[str, Sequence[Any]], Iterable[tuple[Any, ...]]]
 
 
-class Context:
+class EmbeddedJobContext:
     """The job context of `definition/job.py`; keeps what is written, by partition."""
 
-    def __init__(self, table: str, columns: Sequence[Column], time_ms: int, query: Query) -> None:
+    def __init__(self, table: str, columns: Sequence[Column], time_ms: int, query: RunQuery) -> None:
         self.time = datetime.fromtimestamp(time_ms / 1000, UTC)
         self.partition = partition_of(time_ms - HOUR_MS)
         self.open_partition = partition_of(time_ms)

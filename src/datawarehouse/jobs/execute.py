@@ -29,7 +29,7 @@ from datawarehouse.definition.job import run_function
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
 from datawarehouse.errors import DataWarehouseError
-from datawarehouse.jobs.context import Context, Query
+from datawarehouse.jobs.context import EmbeddedJobContext, RunQuery
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import ROWS, DataFile, Footer
@@ -40,7 +40,7 @@ _OUT_OF_MEMORY_SCORE = 1000  # the highest there is
 _ERROR_CHARACTERS_MAX = 20_000
 
 
-def execute(order: JobOrder, query: Query) -> JobOutput | JobFailure:
+def execute(order: JobOrder, query: RunQuery) -> JobOutput | JobFailure:
     """Do a run in a process that exists for it alone. Never raises what the job raises."""
     _end_with_owner()
     _limit(order)
@@ -48,11 +48,13 @@ def execute(order: JobOrder, query: Query) -> JobOutput | JobFailure:
     return execute_here(order, query, lambda: _function(order))
 
 
-def execute_here(order: JobOrder, query: Query, function: Callable[[], Callable[..., Any]]) -> JobOutput | JobFailure:
+def execute_here(
+    order: JobOrder, query: RunQuery, function: Callable[[], Callable[..., Any]]
+) -> JobOutput | JobFailure:
     """Do a run of what `function` returns, without limits. Never raises what the job raises."""
     process = os.getpid()
     columns = [Column(name, parse_type(kind)) for name, kind in order.columns]
-    context = Context(order.table, columns, order.time_ms, query)
+    context = EmbeddedJobContext(order.table, columns, order.time_ms, query)
     failure = None
     try:
         run_function(function(), context)
@@ -123,7 +125,7 @@ def _end_with_owner() -> None:
     threading.Thread(target=wait, name="owner", daemon=True).start()
 
 
-def _function(order: JobOrder) -> Callable[[Context], Any]:
+def _function(order: JobOrder) -> Callable[[EmbeddedJobContext], Any]:
     sys.path[:] = order.search
     if "." in order.module or not Path(order.file).is_file():
         module = importlib.import_module(order.module)
@@ -133,11 +135,11 @@ def _function(order: JobOrder) -> Callable[[Context], Any]:
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
-    function: Callable[[Context], Any] = getattr(module, order.function)
+    function: Callable[[EmbeddedJobContext], Any] = getattr(module, order.function)
     return function
 
 
-def _published(order: JobOrder, columns: list[Column], context: Context) -> JobOutput:
+def _published(order: JobOrder, columns: list[Column], context: EmbeddedJobContext) -> JobOutput:
     schema, lake = arrow_schema(columns), Lake(Path(order.lake))
     files: list[DataFile] = []
     for partition, batches in context.written.items():

@@ -33,7 +33,7 @@ _DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class IdempotencyKeys:
     """The digests (16 bytes each) of an idempotency key and of the request it came with."""
 
     key: bytes
@@ -47,7 +47,7 @@ class Entry:
     payload: bytes
     lengths: array[int]
     shards: array[int] | None = None
-    keys: Keys | None = None
+    keys: IdempotencyKeys | None = None
 
     @property
     def count(self) -> int:
@@ -88,7 +88,7 @@ class Block:
     payload: bytes
     lengths: array[int]
     shards: array[int] | None
-    keys: Keys | None
+    keys: IdempotencyKeys | None
 
     @property
     def count(self) -> int:
@@ -176,10 +176,10 @@ def decode_block(header: Header, data: bytes, at: int, position: int) -> Block:
     )
 
 
-def keys_of(header: Header, data: bytes, at: int) -> Keys | None:
+def keys_of(header: Header, data: bytes, at: int) -> IdempotencyKeys | None:
     """The idempotency digests of the block at `at`, without reading its records."""
     return decode_keys(data, at + HEADER_BYTES) if header.flags & _KEYED else None
 
 
-def decode_keys(data: bytes, at: int) -> Keys:
-    return Keys(data[at : at + _DIGEST_BYTES], data[at + _DIGEST_BYTES : at + 2 * _DIGEST_BYTES])
+def decode_keys(data: bytes, at: int) -> IdempotencyKeys:
+    return IdempotencyKeys(data[at : at + _DIGEST_BYTES], data[at + _DIGEST_BYTES : at + 2 * _DIGEST_BYTES])

@@ -41,7 +41,7 @@ from datawarehouse.journal.block import (
     START,
     Entry,
     Header,
-    Keys,
+    IdempotencyKeys,
     body_is_whole,
     decode_header,
     decode_keys,
@@ -244,14 +244,14 @@ class Journal:
 
     # -- idempotency
 
-    def seen(self, keys: Keys) -> tuple[bool, Appended] | None:
+    def seen(self, keys: IdempotencyKeys) -> tuple[bool, Appended] | None:
         """Whether a request with this key was appended within the window: (same content, where it went)."""
         found = self._state.keys.get(keys.key)
         if found is None or found[1].arrival_ms < self._clock.now_ms() - self._key_window_ms:
             return None
         return found[0] == keys.content, found[1]
 
-    def _remember(self, keys: Keys, result: Appended) -> None:
+    def _remember(self, keys: IdempotencyKeys, result: Appended) -> None:
         self._state.keys[keys.key] = (keys.content, result)
         self._state.keys.move_to_end(keys.key)
         if len(self._state.keys) > KEYS_REMEMBERED_MAX:
@@ -436,6 +436,6 @@ def _later_synced(data: bytes, after: int) -> int | None:
     return found
 
 
-def entry_of(records: list[bytes], shards: array[int] | None = None, keys: Keys | None = None) -> Entry:
+def entry_of(records: list[bytes], shards: array[int] | None = None, keys: IdempotencyKeys | None = None) -> Entry:
     """An entry of these records."""
     return Entry(b"".join(records), array("I", map(len, records)), shards, keys)

@@ -41,7 +41,7 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Answer:
+class QueryAnswer:
     """A result on its way: read `batches` to the end; `rows` counts those that were read."""
 
     schema: pa.Schema
@@ -74,14 +74,14 @@ class Engine:
         return Result(table, Statistics(elapsed, table.num_rows, answer.files, answer.bytes))
 
     @contextmanager
-    def answer(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Answer]:
+    def answer(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[QueryAnswer]:
         """The result in batches, to be read inside the context."""
         tables = readables(self._catalog)
         schemas = {name: table.schema for name, table in tables.items()}
         planned = plan(sql, schemas, self._database, parameters)
         if planned.kind != "select":
             table = _listing(planned, tables, schemas, self._catalog, self._explained)
-            yield Answer(table.schema, iter(table.to_batches()), 0, 0, table.num_rows)
+            yield QueryAnswer(table.schema, iter(table.to_batches()), 0, 0, table.num_rows)
             return
         sources = open_sources(self._catalog, self._lake, tables, planned.scans, self._read_json)
         cursor = self._cursor(sources)
@@ -94,7 +94,7 @@ class Engine:
                 raise self._failure(error) from None
             names = list(planned.column_names)
             schema = pa.schema(zip(names, reader.schema.types, strict=True))
-            answer = Answer(schema, iter(()), sources.files, sources.bytes)
+            answer = QueryAnswer(schema, iter(()), sources.files, sources.bytes)
             answer.batches = (batch.rename_columns(names) for batch in self._counted(reader, answer))
             yield answer
 
@@ -107,7 +107,7 @@ class Engine:
         if self._connection:
             self._connection.close()
 
-    def _counted(self, reader: pa.RecordBatchReader, answer: Answer) -> Iterator[pa.RecordBatch]:
+    def _counted(self, reader: pa.RecordBatchReader, answer: QueryAnswer) -> Iterator[pa.RecordBatch]:
         while True:
             try:
                 batch = reader.read_next_batch()

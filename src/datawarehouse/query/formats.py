@@ -9,7 +9,7 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datawarehouse.query.engine import Answer
+from datawarehouse.query.engine import QueryAnswer
 from datawarehouse.query.result import csv_row, json_rows, tuples
 
 
@@ -18,7 +18,7 @@ def write_parquet(table: pa.Table, out: IO[bytes]) -> None:
     pq.write_table(table, out)
 
 
-def encoded(answer: Answer, form: str) -> Iterator[bytes]:
+def encoded(answer: QueryAnswer, form: str) -> Iterator[bytes]:
     """The pieces of an answer in a format of messages.CONTENT_TYPES. JSON is one array of objects."""
     match form:
         case "ndjson":
@@ -40,7 +40,7 @@ def encoded(answer: Answer, form: str) -> Iterator[bytes]:
             yield from _arrow(answer)
 
 
-def _arrow(answer: Answer) -> Iterator[bytes]:
+def _arrow(answer: QueryAnswer) -> Iterator[bytes]:
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, answer.schema) as writer:
         for batch in answer.batches:

@@ -9,7 +9,7 @@ from typing import Any
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import Clock, WallClock
 from datawarehouse.convert.batch import BatchConverter
-from datawarehouse.convert.orders import Answer, Order
+from datawarehouse.convert.orders import ConvertAnswer, ConvertOrder
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.folder import catalog_path
 from datawarehouse.query.engine import Engine
@@ -72,7 +72,7 @@ class LocalExecutor:
     def __init__(self) -> None:
         self._converter = BatchConverter()
 
-    def run(self, order: Order) -> Answer:
+    def run(self, order: ConvertOrder) -> ConvertAnswer:
         return self._converter.run(order)
 
     def stop(self) -> None:

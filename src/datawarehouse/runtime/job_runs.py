@@ -35,7 +35,7 @@ _LOOK_EVERY_S = 0.25
 _LOOKING_SHARE = 10  # of its time, looking how much is written takes a tenth at most
 _END_S = 2.0
 
-Execute = Callable[[JobOrder, Callable[..., Any]], JobOutput | JobFailure]
+ExecuteJob = Callable[[JobOrder, Callable[..., Any]], JobOutput | JobFailure]
 """Does a run of a function."""
 
 
@@ -49,7 +49,7 @@ class JobRuns:
         catalog: Catalog,
         settings: Settings,
         clock: Clock,
-        execute: Execute | None = None,
+        execute: ExecuteJob | None = None,
     ) -> None:
         """execute: does a run in this process; by default each run has a process of its own."""
         self._warehouse = warehouse

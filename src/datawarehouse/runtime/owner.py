@@ -31,21 +31,19 @@ import msgspec
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.catalog.runs import Run
 from datawarehouse.clock import Clock
-from datawarehouse.convert.converter import Converter, Table
-from datawarehouse.convert.orders import Answer, Order
-from datawarehouse.definition.tables import StreamingInputTable
-from datawarehouse.definition.tables import Table as DeclaredTable
+from datawarehouse.convert.converter import ConvertedTable, Converter
+from datawarehouse.convert.orders import ConvertAnswer, ConvertOrder
+from datawarehouse.definition.tables import StreamingInputTable, Table
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, remove
 from datawarehouse.errors import BadRequest, DataWarehouseError, WorkerDied
 from datawarehouse.folder import Ownership, catalog_path, journal_root
-from datawarehouse.intake import intake as taking
-from datawarehouse.intake.intake import Intake, Stream, keys_for, shards_for
+from datawarehouse.intake.intake import Intake, IntakeLimits, Stream, keys_for, shards_for
 from datawarehouse.journal.journal import Journal, Start, entry_of
 from datawarehouse.parquet.footer import REJECTS_FOLDER
 from datawarehouse.runtime.completeness import Completeness
 from datawarehouse.runtime.exports import Exports
-from datawarehouse.runtime.job_runs import Execute, JobRuns
+from datawarehouse.runtime.job_runs import ExecuteJob, JobRuns
 from datawarehouse.runtime.job_schedule import JobSchedule
 from datawarehouse.runtime.status import status_of
 from datawarehouse.runtime.upgrades import UPGRADES
@@ -67,7 +65,7 @@ Event = Mapping[str, Any] | str | bytes
 class Executor(Protocol):
     """Runs orders of conversion, in this process or in a child."""
 
-    def run(self, order: Order) -> Answer: ...
+    def run(self, order: ConvertOrder) -> ConvertAnswer: ...
     def stop(self) -> None: ...
     def kill(self) -> None: ...
 
@@ -75,7 +73,7 @@ class Executor(Protocol):
 class _Nobody:
     """The executor of an owner that was not started."""
 
-    def run(self, order: Order) -> Answer:
+    def run(self, order: ConvertOrder) -> ConvertAnswer:
         raise DataWarehouseError("The warehouse was not started; nothing is converted or compacted.")
 
     def stop(self) -> None: ...
@@ -120,7 +118,7 @@ class Owner:
         streaming = [table for table in self.warehouse.tables() if isinstance(table, StreamingInputTable)]
         streams = {table.name: self._open_stream(table) for table in streaming}
         number = self.settings.number
-        limits = taking.Limits(
+        limits = IntakeLimits(
             record_bytes_max=number("record_bytes_max"),
             queue_bytes_max=number("queue_bytes_max"),
             journal_bytes_max=number("journal_bytes_max"),
@@ -161,7 +159,7 @@ class Owner:
     def _disk_free(self) -> int:
         return shutil.disk_usage(self.folder).free
 
-    def _job_execution(self) -> Execute | None:
+    def _job_execution(self) -> ExecuteJob | None:
         """How runs of jobs are done, if not each in a process of its own."""
         return None
 
@@ -177,11 +175,11 @@ class Owner:
         )
         return Stream(journal, table.input_stream_shard_count, self.clock, done.position)
 
-    def _converted_table(self, table: StreamingInputTable, version: int, stream: Stream) -> Table:
+    def _converted_table(self, table: StreamingInputTable, version: int, stream: Stream) -> ConvertedTable:
         def on_converted(position: int) -> None:
             stream.converted = position
 
-        return Table(
+        return ConvertedTable(
             table.name, table.columns, version, table.file_flush_interval_seconds, stream.journal, on_converted
         )
 
@@ -190,7 +188,7 @@ class Owner:
         known = self.catalog.paths()
         left = []
         for table in self.warehouse.tables():
-            if table.kind == DeclaredTable.kind:
+            if table.kind == Table.kind:
                 continue
             for home in (self.folder / table.name, self.folder / REJECTS_FOLDER / table.name):
                 for path in home.rglob("*.parquet*"):
@@ -260,7 +258,7 @@ class Owner:
         if isinstance(given, Mapping):
             given = [given[key] for key in keys] if set(given) == set(keys) else []
         problem = ""
-        if declared.kind != DeclaredTable.kind:
+        if declared.kind != Table.kind:
             problem = f"it is a {declared.kind}, whose partitions the warehouse makes"
         elif len(given) != len(keys) or not keys:
             problem = f"it has the partition keys ({', '.join(keys)}), and {values!r} was given"

@@ -15,7 +15,7 @@ from typing import Any
 
 from datawarehouse.errors import QueryLimitExceeded, Throttled, WorkerDied
 from datawarehouse.query.messages import End, Failure, Head, Piece, QueryOrder
-from datawarehouse.runtime.workers import Answer, Worker
+from datawarehouse.runtime.workers import ChildAnswer, Worker
 
 _GRACE_S = 5.0  # the child ends a query in time by itself; this is for a child that cannot
 
@@ -63,7 +63,7 @@ class QueryPool:
         finally:
             self._end(worker, reusable=isinstance(message, End | Failure))
 
-    async def _begin(self, order: QueryOrder, deadline: float) -> tuple[Worker, Answer]:
+    async def _begin(self, order: QueryOrder, deadline: float) -> tuple[Worker, ChildAnswer]:
         """A child that answers, and its first message. A child that died while it was idle is replaced."""
         while True:
             was_idle = bool(self._idle)

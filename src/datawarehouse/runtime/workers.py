@@ -26,7 +26,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from datawarehouse.convert import orders as converting
+from datawarehouse.convert.orders import ConvertAnswer, ConvertOrder
 from datawarehouse.errors import WorkerDied
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.query.messages import End, Failure, Head, Message, Piece, QueryOrder
@@ -46,12 +46,12 @@ class QuerySetup(msgspec.Struct, frozen=True, tag=True):
     result_rows_max: int
 
 
-Order = converting.Order | QuerySetup | QueryOrder | JobOrder
-Answer = converting.Answer | Message | JobOutput | JobFailure
+ChildOrder = ConvertOrder | QuerySetup | QueryOrder | JobOrder
+ChildAnswer = ConvertAnswer | Message | JobOutput | JobFailure
 
 _ENCODE = msgspec.msgpack.Encoder().encode
-_ORDER = msgspec.msgpack.Decoder(Order)
-_ANSWER = msgspec.msgpack.Decoder(Answer)
+_ORDER = msgspec.msgpack.Decoder(ChildOrder)
+_ANSWER = msgspec.msgpack.Decoder(ChildAnswer)
 _LENGTH_BYTES = 4
 _NICE = 10
 
@@ -59,7 +59,7 @@ _NICE = 10
 class Worker:
     """A child process of one kind, started with its first order. One order at a time."""
 
-    def __init__(self, kind: str, setup: Order | None = None) -> None:
+    def __init__(self, kind: str, setup: ChildOrder | None = None) -> None:
         self.kind = kind
         self._setup = setup
         self._process: subprocess.Popen[bytes] | None = None
@@ -82,10 +82,10 @@ class Worker:
         if self._setup:
             self._send(self._setup)
 
-    def run(self, order: converting.Order) -> converting.Answer:
+    def run(self, order: ConvertOrder) -> ConvertAnswer:
         """Have an order done. Raises WorkerDied, or the error that the child met."""
         answer = self._asked(order)
-        assert isinstance(answer, converting.Answer)
+        assert isinstance(answer, ConvertAnswer)
         return answer
 
     def run_job(self, order: JobOrder) -> JobOutput | JobFailure:
@@ -94,7 +94,7 @@ class Worker:
         assert isinstance(answer, JobOutput | JobFailure)
         return answer
 
-    def _asked(self, order: Order) -> Answer:
+    def _asked(self, order: ChildOrder) -> ChildAnswer:
         with self._lock:
             self.start()
             self._send(order)
@@ -108,7 +108,7 @@ class Worker:
         self.start()
         self._send(order)
 
-    def next_answer(self) -> Answer:
+    def next_answer(self) -> ChildAnswer:
         return self._receive()
 
     def kill(self) -> None:
@@ -133,14 +133,14 @@ class Worker:
             process.wait()
         _close(process.stdout)
 
-    def _send(self, message: Order) -> None:
+    def _send(self, message: ChildOrder) -> None:
         assert self._process and self._process.stdin
         try:
             _write(self._process.stdin, message)
         except (OSError, ValueError):  # ValueError: `stop` closed the pipe meanwhile
             raise self._died() from None
 
-    def _receive(self) -> Answer:
+    def _receive(self) -> ChildAnswer:
         process = self._process
         if process is None:
             raise self._died()
@@ -151,7 +151,7 @@ class Worker:
             data = None
         if data is None:
             raise self._died()
-        answer: Answer = _ANSWER.decode(data)
+        answer: ChildAnswer = _ANSWER.decode(data)
         return answer
 
     def _died(self) -> WorkerDied:
@@ -211,7 +211,7 @@ def main(kind: str) -> None:
     os._exit(0)  # nothing is left to do, and taking the engine down in order takes a while
 
 
-def _orders(pipe: IO[bytes]) -> Iterator[Order]:
+def _orders(pipe: IO[bytes]) -> Iterator[ChildOrder]:
     while (data := _read(pipe)) is not None:
         yield _ORDER.decode(data)
 
@@ -219,7 +219,7 @@ def _orders(pipe: IO[bytes]) -> Iterator[Order]:
 # What a kind of child needs is imported by that kind alone: DuckDB is no part of conversion.
 
 
-def _serve_convert(orders: Iterator[Order]) -> Iterator[Answer]:
+def _serve_convert(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
     from datawarehouse.convert.batch import BatchConverter, use_one_thread
 
     use_one_thread()
@@ -228,7 +228,7 @@ def _serve_convert(orders: Iterator[Order]) -> Iterator[Answer]:
     gc.freeze()
     gc.disable()
     for order in orders:
-        assert isinstance(order, converting.Order)
+        assert isinstance(order, ConvertOrder)
         try:
             yield converter.run(order)
         except Exception as error:
@@ -236,7 +236,7 @@ def _serve_convert(orders: Iterator[Order]) -> Iterator[Answer]:
         gc.collect()
 
 
-def _serve_job(orders: Iterator[Order]) -> Iterator[Answer]:
+def _serve_job(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
     from datawarehouse.jobs.execute import execute
 
     engine = _engine(orders)
@@ -245,7 +245,7 @@ def _serve_job(orders: Iterator[Order]) -> Iterator[Answer]:
     yield execute(order, engine.query)
 
 
-def _engine(orders: Iterator[Order]) -> Engine:
+def _engine(orders: Iterator[ChildOrder]) -> Engine:
     """The engine that the first order asks for."""
     from datawarehouse.catalog.catalog import Catalog
     from datawarehouse.folder import catalog_path
@@ -259,7 +259,7 @@ def _engine(orders: Iterator[Order]) -> Engine:
     return Engine(setup.database, Catalog(catalog_path(folder), writable=False), folder, limits, read_json)
 
 
-def _serve_query(orders: Iterator[Order]) -> Iterator[Answer]:
+def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
     from datawarehouse.query.formats import encoded
 
     engine = _engine(orders)

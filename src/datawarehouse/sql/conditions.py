@@ -34,7 +34,7 @@ _COMPARISONS: dict[type[exp.Expr], str] = {
 }
 
 
-class Reader:
+class ConditionReader:
     """Reads conditions of one query, with its names (`column_of`) and constants (`constant_of`)."""
 
     def __init__(self, column_of: ColumnOf, constant_of: ConstantOf) -> None:

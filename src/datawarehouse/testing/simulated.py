@@ -30,7 +30,7 @@ from datawarehouse.jobs.execute import execute_here
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.query.result import Result
 from datawarehouse.runtime.embedded import LocalExecutor, OpenWarehouse
-from datawarehouse.runtime.job_runs import Execute
+from datawarehouse.runtime.job_runs import ExecuteJob
 from datawarehouse.runtime.owner import Event
 from datawarehouse.settings import Settings, resolve
 from datawarehouse.testing.clock import START, TestClock, milliseconds
@@ -223,7 +223,7 @@ class SimulatedWarehouse(OpenWarehouse):
             self.intake.limits = limits
             self.intake.forget_disk()
 
-    def _job_execution(self) -> Execute | None:
+    def _job_execution(self) -> ExecuteJob | None:
         def run_here(order: JobOrder, function: Callable[..., Any]) -> JobOutput | JobFailure:
             failures = self._failing.get(order.table)
 

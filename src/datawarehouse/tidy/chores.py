@@ -21,7 +21,7 @@ from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.tables import QUARANTINE_COLUMNS, BatchInputTable, StreamingInputTable, Table
 from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, remove
 from datawarehouse.parquet.footer import REJECTS, REJECTS_FOLDER, ROWS, DataFile
-from datawarehouse.tidy.compaction import Hours, Plan, Step, Wanted, plan
+from datawarehouse.tidy.compaction import CompactionPlan, Hours, Step, Wanted, plan
 from datawarehouse.tidy.expiry import DAY_MS, first_kept
 from datawarehouse.tidy.files import data_file, stored_file
 from datawarehouse.tidy.orders import DedupeOrder, Deduplicated, MergeOrder, RewriteOrder
@@ -30,12 +30,12 @@ log = logging.getLogger("datawarehouse.chores")
 
 _MINUTE_MS = 60_000
 
-Execute = Callable[[RewriteOrder], object]
+Rewrite = Callable[[RewriteOrder], object]
 """Has an order done, here or in another process, and returns what `rewrite` does. Raises WorkerDied."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TidyLimits:
     """See the settings of the same names. orphan_ms: a file that nobody knows is removed after so long."""
 
     compact_bytes: int
@@ -53,7 +53,7 @@ class Planned:
     kind: str
     partition: str
     files: tuple[File, ...]
-    plan: Plan
+    plan: CompactionPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Compacted:
 class Planner:
     """Finds out what is to be done; changes nothing, and so works without owning the folder."""
 
-    def __init__(self, tables: Sequence[Table], catalog: Catalog, limits: Limits, clock: Clock) -> None:
+    def __init__(self, tables: Sequence[Table], catalog: Catalog, limits: TidyLimits, clock: Clock) -> None:
         self.tables: Mapping[str, Table] = {table.name: table for table in tables}
         self.catalog = catalog
         self.limits = limits
@@ -141,7 +141,7 @@ class Chores(Planner):
         self,
         tables: Sequence[Table],
         catalog: Catalog,
-        limits: Limits,
+        limits: TidyLimits,
         clock: Clock,
         lake: Path,
     ) -> None:
@@ -156,7 +156,7 @@ class Chores(Planner):
         self._unknown: set[str] = set()
         self._unknown_ms: int | None = None
 
-    def round(self, execute: Execute, stopping: Callable[[], bool]) -> Compacted:
+    def round(self, execute: Rewrite, stopping: Callable[[], bool]) -> Compacted:
         """Expire, remove orphans, and compact within the budget; what was compacted."""
         self.expire()
         self.remove_orphans()
@@ -175,7 +175,7 @@ class Chores(Planner):
     # -- compaction
 
     def compact(
-        self, name: str, execute: Execute, stopping: Callable[[], bool], *, within_budget: bool = False
+        self, name: str, execute: Rewrite, stopping: Callable[[], bool], *, within_budget: bool = False
     ) -> Compacted:
         """Do what is due for a table; what was done."""
         done = Compacted()
@@ -199,7 +199,7 @@ class Chores(Planner):
                         planned = self.planned(name, kind, planned.partition, self.hours(), self.wanted(name, kind))
         return done
 
-    def _tried(self, planned: Planned, step: Step, execute: Execute, stopping: Callable[[], bool]) -> Compacted | None:
+    def _tried(self, planned: Planned, step: Step, execute: Rewrite, stopping: Callable[[], bool]) -> Compacted | None:
         """What a step did; None if it failed, which is tried again in an hour, so that it holds up nothing else."""
         try:
             return self._do(planned, step, execute)
@@ -220,7 +220,7 @@ class Chores(Planner):
         self._budget -= size
         return True
 
-    def _do(self, planned: Planned, step: Step, execute: Execute) -> Compacted | None:
+    def _do(self, planned: Planned, step: Step, execute: Rewrite) -> Compacted | None:
         columns, version = self._schema(planned)
         wanted = self.wanted(planned.table, planned.kind)
         sources = [data_file(file) for file in step.files]
@@ -308,9 +308,9 @@ def _data_files(home: Path) -> Iterator[Path]:
                 yield Path(folder, name)
 
 
-def limits_of(number: Callable[[str], int]) -> Limits:
+def limits_of(number: Callable[[str], int]) -> TidyLimits:
     """The limits, from settings."""
-    return Limits(
+    return TidyLimits(
         compact_bytes=number("compact_bytes"),
         compact_after_hours=number("compact_after_hours"),
         compact_bytes_per_minute=number("compact_bytes_per_minute"),

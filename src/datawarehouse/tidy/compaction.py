@@ -62,33 +62,37 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CompactionPlan:
     """What is to be done with a partition, in order, or nothing; and why. After a "deduplicate" it is planned anew."""
 
     steps: tuple[Step, ...]
     reason: str
 
 
-def plan(files: Sequence[File], fresh: bool, partition: str, hours: Hours, wanted: Wanted) -> Plan:
+def plan(files: Sequence[File], fresh: bool, partition: str, hours: Hours, wanted: Wanted) -> CompactionPlan:
     """The plan for the live files of one kind in a partition. fresh: whether some still wait for their first merge."""
     if partition >= hours.open:
-        return Plan((), "the hour is open")
+        return CompactionPlan((), "the hour is open")
     if partition >= hours.compacted:
-        return Plan((), "it is one of the newest hours (compact_after_hours)")
+        return CompactionPlan((), "it is one of the newest hours (compact_after_hours)")
     if fresh:
-        return Plan((), "files wait for the merge of the hour's turn")
+        return CompactionPlan((), "files wait for the merge of the hour's turn")
     if not files:
-        return Plan((), "it has no files")
+        return CompactionPlan((), "it has no files")
     if wanted.dedupe_key and not all((file.compacted or "").startswith(wanted.deduped) for file in files):
-        return Plan((Step("deduplicate", _ordered(files)),), f"duplicates in {wanted.dedupe_key!r} are not removed yet")
+        return CompactionPlan(
+            (Step("deduplicate", _ordered(files)),), f"duplicates in {wanted.dedupe_key!r} are not removed yet"
+        )
     groups = _groups(files, wanted)
     steps = tuple(Step("merge", group) for group in groups if len(group) > 1 or not _is_arranged(group[0], wanted))
     if steps:
         order = f", ordered by {', '.join(wanted.sort_by)}" if wanted.sort_by else ""
-        return Plan(steps, f"{len(files)} files become {len(groups)}{order}")
+        return CompactionPlan(steps, f"{len(files)} files become {len(groups)}{order}")
     if len(files) == 1:
-        return Plan((), "it is one file")
-    return Plan((), f"no two neighbours of its {len(files)} files fit into {wanted.target_bytes} bytes (compact_bytes)")
+        return CompactionPlan((), "it is one file")
+    return CompactionPlan(
+        (), f"no two neighbours of its {len(files)} files fit into {wanted.target_bytes} bytes (compact_bytes)"
+    )
 
 
 def _groups(files: Sequence[File], wanted: Wanted) -> list[tuple[File, ...]]:

@@ -12,7 +12,7 @@ from datawarehouse.aws.cost import (
     MODES,
     ON_DEMAND,
     Assumptions,
-    Stream,
+    StreamLoad,
     alternatives,
     beyond_first_tier,
     bill,
@@ -34,7 +34,7 @@ def cents(usd):
 
 
 def stream(events=BILLION, size=500, **settings):
-    return Stream("clicks", Fraction(events), size, **settings)
+    return StreamLoad("clicks", Fraction(events), size, **settings)
 
 
 def lines(streams, assumptions=Assumptions()):  # noqa: B008, it is frozen

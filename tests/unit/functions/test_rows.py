@@ -14,7 +14,7 @@ from datawarehouse.convert.rows import RowConverter
 from datawarehouse.definition.tables import checked_columns
 from datawarehouse.errors import BadRequest
 from datawarehouse.functions.rows import RowWriter
-from datawarehouse.jobs.context import Context
+from datawarehouse.jobs.context import EmbeddedJobContext
 
 
 class Color(Enum):
@@ -49,7 +49,7 @@ CHECKED = checked_columns("t", COLUMNS)
 
 def embedded(row):
     """The Arrow rows of the embedded host, or its error."""
-    context = Context("t", CHECKED, 0, lambda sql, parameters: ())
+    context = EmbeddedJobContext("t", CHECKED, 0, lambda sql, parameters: ())
     try:
         context.write([row])
     except (BadRequest, ValueError, RecursionError) as error:

@@ -8,7 +8,7 @@ import pytest
 
 from datawarehouse.durable import LOCAL_DISK, LocalDisk
 from datawarehouse.errors import DataWarehouseError, JournalDamaged
-from datawarehouse.journal.block import HEADER_BYTES, Keys
+from datawarehouse.journal.block import HEADER_BYTES, IdempotencyKeys
 from datawarehouse.journal.journal import Journal, Start, entry_of
 from datawarehouse.journal.read import Damage, read_spans
 
@@ -187,7 +187,7 @@ def test_a_block_larger_than_a_chunk_is_read_whole(opened):
 
 def test_idempotency_keys_are_remembered_across_rolls_and_restarts(opened, clock):
     journal = opened(segment_bytes=500, key_window_ms=1000)
-    keys = Keys(b"k" * 16, b"c" * 16)
+    keys = IdempotencyKeys(b"k" * 16, b"c" * 16)
     appended = journal.append(entry_of([b"a"], keys=keys))
     for _ in range(5):
         journal.append(entry_of([b"x" * 200]))
@@ -195,8 +195,8 @@ def test_idempotency_keys_are_remembered_across_rolls_and_restarts(opened, clock
     journal.close()
     journal = opened(segment_bytes=500, key_window_ms=1000)
     assert journal.seen(keys) == (True, appended)
-    assert journal.seen(Keys(keys.key, b"other content...")) == (False, appended)
-    assert journal.seen(Keys(b"unknown.........", b"c" * 16)) is None
+    assert journal.seen(IdempotencyKeys(keys.key, b"other content...")) == (False, appended)
+    assert journal.seen(IdempotencyKeys(b"unknown.........", b"c" * 16)) is None
     clock.now += 1001
     assert journal.seen(keys) is None, "the window is over"
 

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql import types
-from datawarehouse.sql.conditions import Reader
+from datawarehouse.sql.conditions import ConditionReader
 from datawarehouse.sql.grammar import COMMA, place
 from datawarehouse.sql.schema import HIDDEN_COLUMNS, TableSchema
 from datawarehouse.sql.shape import Condition, Join, Relation
@@ -276,7 +276,7 @@ def _joined(compiler: Compiler, left: Source, node: exp.Join, outer: Scope | Non
         return _using(node, left, right, side, [column.name for column in using])
     if not on:
         raise QueryRefused(f"{place(node)}A join needs ON or USING; without a condition write CROSS JOIN.")
-    known = Reader(lambda column: compiler.column_of(column, scope), compiler.constant).read([on])
+    known = ConditionReader(lambda column: compiler.column_of(column, scope), compiler.constant).read([on])
     sql = f"{left.sql} {side.upper()} JOIN {right.sql} ON {condition(compiler, on, scope)}"
     return Source(sql, scope.fields, Join(left.shape, right.shape, side, known))
 

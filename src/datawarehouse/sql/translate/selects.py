@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from datawarehouse.errors import QueryFailed, SqlSyntaxError
 from datawarehouse.sql import types
-from datawarehouse.sql.conditions import Reader
+from datawarehouse.sql.conditions import ConditionReader
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.shape import Column, Condition, Select
 from datawarehouse.sql.translate.calls import ordered, window_definition
@@ -203,7 +203,7 @@ def _filterable(
 
 
 def _known(compiler: Compiler, scope: Scope, nodes: Sequence[exp.Expr]) -> Condition:
-    return Reader(lambda node: compiler.column_of(node, scope), compiler.constant).read(nodes)
+    return ConditionReader(lambda node: compiler.column_of(node, scope), compiler.constant).read(nodes)
 
 
 def _copied(compiler: Compiler, node: exp.Expr, scope: Scope) -> Column | None:
