@@ -17,8 +17,7 @@ from typing import Any
 
 from datawarehouse.catalog.evolution import problems
 from datawarehouse.catalog.runs import Runs
-from datawarehouse.definition.tables import Column, StreamingInputTable, Table
-from datawarehouse.definition.types import parse_type
+from datawarehouse.definition.tables import Column, StreamingInputTable, Table, from_wire, to_wire
 from datawarehouse.errors import SchemaChangeRefused
 
 ROWS = "rows"  # the kind of a data file of rows; see parquet/footer.py
@@ -460,8 +459,8 @@ def _faults(stored: StoredTable, table: Table) -> list[str]:
 
 
 def _to_json(columns: Iterable[Column]) -> str:
-    return json.dumps([[column.name, str(column.type)] for column in columns])
+    return json.dumps(to_wire(columns))
 
 
 def _from_json(text: str) -> tuple[Column, ...]:
-    return tuple(Column(name, parse_type(kind)) for name, kind in json.loads(text))
+    return from_wire(json.loads(text))

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from datawarehouse.cli.options import add_output, add_settings, add_warehouse, s
 from datawarehouse.cli.output import print_json, quantity, remark
 from datawarehouse.cli.run import instant
 from datawarehouse.clock import WallClock
+from datawarehouse.definition.instants import instant_of, milliseconds_of
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.definition.tables import BatchInputTable
 from datawarehouse.definition.warehouse import Warehouse
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     settings, warehouse = settings_of(arguments), warehouse_of(arguments)
     table = _batch_table(warehouse, arguments.job)
-    now = datetime.fromtimestamp(WallClock().now_ms() / 1000, UTC)
+    now = instant_of(WallClock().now_ms())
     start, end = instant(arguments.start), instant(arguments.end) if arguments.end else now
     if not start < end <= now:
         raise BadRequest(f"Runs from {start:%Y-%m-%dT%H:%M} to {end:%Y-%m-%dT%H:%M} were asked for; "
@@ -76,7 +77,7 @@ def _batch_table(warehouse: Warehouse, name: str) -> BatchInputTable:
 def _left(settings: Settings, job: str, instants: list[datetime]) -> list[datetime]:
     """Those that no run has succeeded for."""
     with Reader(settings.folder, settings) as reader:
-        return [at for at in instants if not reader.catalog.has_succeeded(job, round(at.timestamp() * 1000))]
+        return [at for at in instants if not reader.catalog.has_succeeded(job, milliseconds_of(at))]
 
 
 def _runner(
@@ -88,5 +89,5 @@ def _runner(
         opened = stack.enter_context(open_for_command(warehouse, settings))
         return lambda at: described(opened.run(job, at))
     return lambda at: client.call(
-        "POST", "/v1/admin/run", msgspec.json.encode({"job": job, "at_ms": round(at.timestamp() * 1000)})
+        "POST", "/v1/admin/run", msgspec.json.encode({"job": job, "at_ms": milliseconds_of(at)})
     )

@@ -10,6 +10,7 @@ import msgspec
 from datawarehouse.cli.jobs import print_runs
 from datawarehouse.cli.options import add_output, add_settings, add_warehouse, settings_of, warehouse_of
 from datawarehouse.cli.output import print_json
+from datawarehouse.definition.instants import milliseconds_of
 from datawarehouse.errors import BadRequest
 from datawarehouse.runtime.client import client_of
 from datawarehouse.runtime.embedded import open_for_command
@@ -29,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     at = instant(arguments.at) if arguments.at else None
     client = client_of(settings.folder, timeout_s=None)
     if client:
-        asked = {"job": arguments.job, "at_ms": None if at is None else round(at.timestamp() * 1000)}
+        asked = {"job": arguments.job, "at_ms": None if at is None else milliseconds_of(at)}
         ended = client.call("POST", "/v1/admin/run", msgspec.json.encode(asked))
     else:
         with open_for_command(warehouse_of(arguments), settings) as opened:

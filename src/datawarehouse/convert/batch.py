@@ -23,8 +23,7 @@ from datawarehouse.convert.orders import BatchOrder, BatchResult, ConvertAnswer,
 from datawarehouse.convert.rows import GROUP_RECORDS, RowConverter
 from datawarehouse.definition.partition import partition_of
 from datawarehouse.definition.rejects import Reason
-from datawarehouse.definition.tables import QUARANTINE_COLUMNS, Column
-from datawarehouse.definition.types import parse_type
+from datawarehouse.definition.tables import QUARANTINE_COLUMNS, from_wire
 from datawarehouse.durable import LOCAL_DISK
 from datawarehouse.journal.block import Block
 from datawarehouse.journal.read import Damage, read_spans
@@ -55,7 +54,7 @@ class BatchConverter:
             return rewrite(order)
         key = (order.table, order.schema_version)
         if key not in self._rows:
-            self._rows[key] = RowConverter(_columns(order.columns))
+            self._rows[key] = RowConverter(from_wire(order.columns))
         batch = _Batch(order, self._rows[key])
         try:
             return batch.run()
@@ -63,10 +62,6 @@ class BatchConverter:
             for file in batch.files:  # nobody will refer to them
                 (batch.lake.root / file.path).unlink(missing_ok=True)
             raise
-
-
-def _columns(pairs: list[tuple[str, str]]) -> list[Column]:
-    return [Column(name, parse_type(kind)) for name, kind in pairs]
 
 
 class _Batch:

@@ -22,7 +22,7 @@ from datawarehouse.catalog.catalog import Catalog, Converted, HourEntry
 from datawarehouse.clock import Clock
 from datawarehouse.convert.orders import BatchOrder, BatchResult, ConvertAnswer, ConvertOrder
 from datawarehouse.definition.partition import HOUR_MS, partition_of
-from datawarehouse.definition.tables import QUARANTINE_COLUMNS, Column
+from datawarehouse.definition.tables import QUARANTINE_COLUMNS, Column, to_wire
 from datawarehouse.durable import LOCAL_DISK, remove
 from datawarehouse.errors import WorkerDied
 from datawarehouse.journal.journal import Journal
@@ -113,7 +113,7 @@ class Converter:
         careful = table.deaths >= 2
         return BatchOrder(
             table=table.name,
-            columns=[(column.name, str(column.type)) for column in table.columns],
+            columns=to_wire(table.columns),
             schema_version=table.schema_version,
             spans=table.journal.spans(done.position, self._batch_bytes_max),
             first_record=done.next_record,
@@ -193,7 +193,7 @@ class Converter:
         columns = QUARANTINE_COLUMNS if is_rejects else table.columns
         order = MergeOrder(
             files=[data_file(file) for file in merge.files],
-            columns=[(column.name, str(column.type)) for column in columns],
+            columns=to_wire(columns),
             schema_version=0 if is_rejects else table.schema_version,
             lake=str(self._lake),
             name=f"{merge.files[0].spans[0][0]:016d}-{secrets.token_hex(4)}",

@@ -1,4 +1,4 @@
-"""Text and numbers -> timestamps (milliseconds) and dates (days) since 1970-01-01, UTC.
+"""Text, numbers and instants -> timestamps (milliseconds) and dates (days) since 1970-01-01, UTC.
 
 Sources: Firehose developer guide, "Convert input data format" (OpenX SerDe); Athena stores timestamps in
 milliseconds.
@@ -15,7 +15,7 @@ each would have to change the value silently.
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal, InvalidOperation
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
@@ -28,12 +28,23 @@ TIMESTAMP_FORMS = (
 )
 DATE_FORMS = "'yyyy-MM-dd'"
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 MIN_MS = (date(1, 1, 1).toordinal() - _EPOCH_DAY) * 86_400_000
 MAX_MS = (date(9999, 12, 31).toordinal() + 1 - _EPOCH_DAY) * 86_400_000 - 1
 _MILLISECONDS_FROM = 10**12
 _NUMBER_CHARACTERS_MAX = 64
 _EXACT = Context(prec=2 * _NUMBER_CHARACTERS_MAX)
+
+
+def instant_of(milliseconds: int) -> datetime:
+    """The instant, in UTC, that is so many milliseconds after 1970-01-01T00:00:00Z."""
+    return EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def milliseconds_of(instant: datetime) -> int:
+    """Whole milliseconds from 1970-01-01T00:00:00Z to an instant; one without a zone is in the machine's zone."""
+    return (instant.astimezone(UTC) - EPOCH) // timedelta(milliseconds=1)
 
 
 def is_number(text: str) -> bool:

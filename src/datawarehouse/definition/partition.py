@@ -6,18 +6,18 @@ A partition value is the UTC hour in which records arrived. Values sort as text 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
+from datawarehouse.definition.instants import instant_of, milliseconds_of
 from datawarehouse.errors import BadRequest
 
 HOUR_MS = 3_600_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VALUE = re.compile(r"(\d{4})/(\d{2})/(\d{2})/(\d{2})")
 
 
 def partition_of(instant_ms: int) -> str:
     """The partition value of an instant in milliseconds since 1970-01-01T00:00:00Z."""
-    hour = _EPOCH + timedelta(hours=instant_ms // HOUR_MS)
+    hour = instant_of(instant_ms)
     return f"{hour.year:04d}/{hour.month:02d}/{hour.day:02d}/{hour.hour:02d}"
 
 
@@ -37,7 +37,7 @@ def start_of(value: str) -> datetime:
 
 def start_ms(value: str) -> int:
     """The first millisecond of a partition, counted from 1970-01-01T00:00:00Z."""
-    return (start_of(value) - _EPOCH) // timedelta(milliseconds=1)
+    return milliseconds_of(start_of(value))
 
 
 def folder_of(table: str, value: str) -> str:

@@ -42,6 +42,16 @@ class Column:
     type: ColumnType
 
 
+def to_wire(columns: Iterable[Column]) -> list[tuple[str, str]]:
+    """Columns as (name, Glue type), for when they cross to another process or into a file."""
+    return [(column.name, str(column.type)) for column in columns]
+
+
+def from_wire(pairs: Iterable[tuple[str, str]]) -> tuple[Column, ...]:
+    """The columns that `to_wire` wrote."""
+    return tuple(Column(name, parse_type(kind)) for name, kind in pairs)
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table that is declared here and filled by the user's own means."""

@@ -7,12 +7,11 @@ of the schedule, in whole seconds; it is the same when the invocation is repeate
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from datawarehouse.definition.instants import milliseconds_of
 from datawarehouse.errors import BadRequest
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def scheduled_ms(event: Mapping[str, Any]) -> int:
@@ -21,7 +20,7 @@ def scheduled_ms(event: Mapping[str, Any]) -> int:
     try:
         instant = datetime.fromisoformat(text or "")
         if instant.tzinfo:
-            return (instant - _EPOCH) // timedelta(milliseconds=1)
+            return milliseconds_of(instant)
     except (TypeError, ValueError):
         pass
     raise BadRequest(

@@ -18,6 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from datawarehouse.definition.instants import milliseconds_of
 from datawarehouse.definition.partition import HOUR_MS, partition_of, start_ms
 from datawarehouse.errors import DataWarehouseError
 from datawarehouse.functions.clients import ClientError, client, error_code
@@ -69,7 +70,7 @@ def _register(glue: Any, database: str, name: str, since: str | None, filling: S
 
 def missing_hours(glue: Any, table: DescribedTable, since: str | None, last: str) -> list[str]:
     """The hours to register, from `since` or the making of the table up to `last`, the oldest first."""
-    first = start_ms(since or partition_of(int(table.created.timestamp() * 1000)))
+    first = start_ms(since or partition_of(milliseconds_of(table.created)))
     found = registered(glue, table)
     hours = map(partition_of, range(first, start_ms(last) + 1, HOUR_MS))
     return [hour for hour in hours if hour not in found]

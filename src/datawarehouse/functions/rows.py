@@ -13,7 +13,7 @@ import base64
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 from datawarehouse.definition import types
 from datawarehouse.definition.coercion import rule_for
 from datawarehouse.definition.documents import Number, Object, quoted
+from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.rejects import Reject
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Map, Primitive, Struct
@@ -29,7 +30,6 @@ from datawarehouse.errors import BadRequest
 Writer = Callable[[Any], str]
 """A value as a rule gives it, not NULL -> its JSON text."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
@@ -153,7 +153,7 @@ def _writer(kind: ColumnType) -> Writer:
 
 
 def _timestamp_text(instant_ms: int) -> str:
-    instant = (_EPOCH + timedelta(milliseconds=instant_ms)).replace(tzinfo=None)
+    instant = instant_of(instant_ms).replace(tzinfo=None)
     return instant.isoformat(" ", "milliseconds")
 
 

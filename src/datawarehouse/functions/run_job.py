@@ -12,9 +12,9 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.job import run_function
 from datawarehouse.definition.partition import HOUR_MS, partition_of, start_of
 from datawarehouse.functions.athena import Athena
@@ -61,7 +61,7 @@ class LambdaJobContext:
 
     def __init__(self, table: DescribedTable, time_ms: int, athena: Athena, files: ExitStack) -> None:
         """files: closes the temporary files of rows."""
-        self.time = datetime.fromtimestamp(time_ms / 1000, UTC)
+        self.time = instant_of(time_ms)
         self.partition = partition_of(time_ms - HOUR_MS)
         self.open_partition = partition_of(time_ms)
         self.written: dict[str, HourRows] = {}

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from typing import TypeVar
 
+from datawarehouse.definition.instants import EPOCH
 from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Decimal, Map, Primitive, Struct, Text
 from datawarehouse.generator.words import ANY_TEXTS, NUMBERS, TEXTS, Range, candidates
 
@@ -28,7 +29,6 @@ _EXTREME_SHARE = 0.05  # numbers from the whole range of their type
 _ITEMS_MAX = 3
 _LEVELS_OF_SEVERAL = 3  # below that, lists and maps have one item at most, so that no value grows beyond all bounds
 _REFERENCES = 1000  # how many users, products and so on there are
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = ("ms", "millis", "s", "seconds", "utc")
 _TIME_WORDS = ("time", "timestamp", "datetime", "ts", "at")
 _TIME_TYPES = ("timestamp", "string", "bigint", "int", "double")
@@ -95,7 +95,7 @@ def time_text(instant: int) -> str:
 
 @lru_cache(4096)
 def _second(seconds: int) -> str:
-    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
+    return (EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
 
 
 def day(instant: int) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
 from datawarehouse.convert.rows import GROUP_RECORDS, RowConverter
+from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.partition import HOUR_MS, partition_of, start_of
 from datawarehouse.definition.tables import Column
 from datawarehouse.errors import BadRequest
@@ -21,7 +21,7 @@ class EmbeddedJobContext:
     """The job context of `definition/job.py`; keeps what is written, by partition."""
 
     def __init__(self, table: str, columns: Sequence[Column], time_ms: int, query: RunQuery) -> None:
-        self.time = datetime.fromtimestamp(time_ms / 1000, UTC)
+        self.time = instant_of(time_ms)
         self.partition = partition_of(time_ms - HOUR_MS)
         self.open_partition = partition_of(time_ms)
         self.written: dict[str, list[pa.RecordBatch]] = {}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from datawarehouse.definition.instants import instant_of, milliseconds_of
 from datawarehouse.definition.schedule import Rate, Schedule
 
 RETRIES_AFTER_MS = (60_000, 120_000)
 """A failed run is tried again so long after its end, as Lambda does with an asynchronous invocation."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def latest_due(schedule: Schedule, reached_ms: int, now_ms: int) -> tuple[int | None, int]:
@@ -17,20 +16,20 @@ def latest_due(schedule: Schedule, reached_ms: int, now_ms: int) -> tuple[int | 
 
     A rate counts from `reached_ms`, which is when the job was first seen or an instant that was due.
     """
-    reached, now = _instant(reached_ms), _instant(now_ms)
+    reached, now = instant_of(reached_ms), instant_of(now_ms)
     latest, count = None, 0
     due = schedule.next_after(reached, reached)
     while due is not None and due <= now:
         latest, count = due, count + 1
         due = schedule.next_after(due, reached)
-    return None if latest is None else (latest - _EPOCH) // timedelta(milliseconds=1), count
+    return None if latest is None else milliseconds_of(latest), count
 
 
 def earliest_due(schedule: Schedule, reached_ms: int) -> int | None:
     """The first instant later than `reached_ms`; None if there is none any more."""
-    reached = _instant(reached_ms)
+    reached = instant_of(reached_ms)
     due = schedule.next_after(reached, reached)
-    return None if due is None else (due - _EPOCH) // timedelta(milliseconds=1)
+    return None if due is None else milliseconds_of(due)
 
 
 def backfill_instants(schedule: Schedule, start: datetime, end: datetime) -> list[datetime]:
@@ -57,7 +56,3 @@ def backfill_instants(schedule: Schedule, start: datetime, end: datetime) -> lis
 def retry_at(attempt: int, ended_ms: int) -> int | None:
     """When the attempt after a failed one is due; None if that was the last."""
     return ended_ms + RETRIES_AFTER_MS[attempt - 1] if attempt <= len(RETRIES_AFTER_MS) else None
-
-
-def _instant(instant_ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=instant_ms)

@@ -19,15 +19,14 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from datawarehouse.definition.job import run_function
-from datawarehouse.definition.tables import Column
-from datawarehouse.definition.types import parse_type
+from datawarehouse.definition.tables import Column, from_wire
 from datawarehouse.errors import DataWarehouseError
 from datawarehouse.jobs.context import EmbeddedJobContext, RunQuery
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
@@ -53,7 +52,7 @@ def execute_here(
 ) -> JobOutput | JobFailure:
     """Do a run of what `function` returns, without limits. Never raises what the job raises."""
     process = os.getpid()
-    columns = [Column(name, parse_type(kind)) for name, kind in order.columns]
+    columns = from_wire(order.columns)
     context = EmbeddedJobContext(order.table, columns, order.time_ms, query)
     failure = None
     try:
@@ -139,7 +138,7 @@ def _function(order: JobOrder) -> Callable[[EmbeddedJobContext], Any]:
     return function
 
 
-def _published(order: JobOrder, columns: list[Column], context: EmbeddedJobContext) -> JobOutput:
+def _published(order: JobOrder, columns: Sequence[Column], context: EmbeddedJobContext) -> JobOutput:
     schema, lake = arrow_schema(columns), Lake(Path(order.lake))
     files: list[DataFile] = []
     for partition, batches in context.written.items():

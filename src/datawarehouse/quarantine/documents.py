@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from datawarehouse.definition.instants import milliseconds_of
+
 ACCOUNT, REGION = "000000000000", "us-east-1"
 
 
@@ -42,4 +44,4 @@ def error_documents(database: str, table: str, rejects: Iterable[dict[str, Any]]
 
 
 def _milliseconds(instant: datetime) -> int:
-    return round(instant.replace(tzinfo=UTC).timestamp() * 1000)
+    return milliseconds_of(instant.replace(tzinfo=UTC))

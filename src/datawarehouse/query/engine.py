@@ -23,21 +23,12 @@ import pyarrow as pa
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.definition.tables import Table
 from datawarehouse.errors import QueryFailed, QueryLimitExceeded
+from datawarehouse.query.limits import QueryLimits
 from datawarehouse.query.result import Result, Statistics
 from datawarehouse.query.sources import JsonReader, Readable, Sources, open_sources, readables
 from datawarehouse.sql.plan import SETUP_STATEMENTS, Plan, TableSchema, plan
 
 _BATCH_ROWS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """See the settings query_..."""
-
-    time_max_s: float
-    memory_bytes_max: int
-    threads: int
-    result_rows_max: int
 
 
 @dataclass(slots=True)
@@ -54,7 +45,7 @@ class QueryAnswer:
 class Engine:
     """Answers statements over the files that a catalog lists. Can be used from several threads."""
 
-    def __init__(self, database: str, catalog: Catalog, lake: Path, limits: Limits, read_json: JsonReader) -> None:
+    def __init__(self, database: str, catalog: Catalog, lake: Path, limits: QueryLimits, read_json: JsonReader) -> None:
         """database: the name by which SQL may qualify tables."""
         self._database = database
         self._catalog = catalog

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datawarehouse.catalog.catalog import Catalog, Partition, StoredTable
+from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.tables import (
     QUARANTINE_COLUMNS,
     QUARANTINE_SUFFIX,
@@ -171,7 +172,7 @@ def _runs(sources: Sources, catalog: Catalog, scan: Scan) -> list[str]:
 
 
 def _instant(instant_ms: int | None) -> datetime | None:
-    return None if instant_ms is None else datetime.fromtimestamp(instant_ms / 1000, UTC).replace(tzinfo=None)
+    return None if instant_ms is None else instant_of(instant_ms).replace(tzinfo=None)
 
 
 # -- tables that the user fills

@@ -10,17 +10,15 @@ Of a batch input table an hour is complete when its schedule will not run for it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import Clock
 from datawarehouse.convert.converter import Converter
+from datawarehouse.definition.instants import instant_of, milliseconds_of
 from datawarehouse.definition.partition import HOUR_MS, start_ms
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.definition.tables import BatchInputTable, Table
 from datawarehouse.journal.journal import Journal
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Completeness:
@@ -60,10 +58,10 @@ class Completeness:
         reached = self._catalog.schedule_reached(table.name)
         until = reached
         if not table.run_when_complete:
-            at = _EPOCH + timedelta(milliseconds=reached)
+            at = instant_of(reached)
             following = parse_schedule(table.schedule_expression).next_after(at, at)
             # The partition of an instant is the hour before the one that it lies in.
-            until = _hour((following - _EPOCH) // timedelta(milliseconds=1) if following else self._clock.now_ms())
+            until = _hour(milliseconds_of(following) if following else self._clock.now_ms())
             until -= HOUR_MS
         unsettled = self._catalog.unsettled_partition(table.name)
         return until if unsettled is None else min(until, start_ms(unsettled))

@@ -13,9 +13,10 @@ from datawarehouse.convert.orders import ConvertAnswer, ConvertOrder
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.folder import catalog_path
 from datawarehouse.query.engine import Engine
+from datawarehouse.query.limits import QueryLimits
 from datawarehouse.query.result import Result
 from datawarehouse.runtime.owner import Owner
-from datawarehouse.runtime.reader import query_limits, read_json
+from datawarehouse.runtime.reader import read_json
 from datawarehouse.settings import Settings, resolve
 
 
@@ -50,7 +51,7 @@ class OpenWarehouse(Owner):
     def __init__(self, warehouse: Warehouse, folder: Path, settings: Settings, clock: Clock) -> None:
         super().__init__(warehouse, folder, settings, clock)
         self._reading = Catalog(catalog_path(self.folder), writable=False)
-        self._engine = Engine(warehouse.name, self._reading, self.folder, query_limits(settings), read_json)
+        self._engine = Engine(warehouse.name, self._reading, self.folder, QueryLimits.of(settings), read_json)
 
     def query(self, sql: str, params: Sequence[Any] | None = None) -> Result:
         """The result of one statement of Athena SQL; `?` in it stand for `params` in order.

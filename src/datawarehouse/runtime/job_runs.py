@@ -17,17 +17,19 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from datawarehouse.catalog.catalog import Catalog, File
+from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.catalog.runs import ASKED_FOR, Run
 from datawarehouse.clock import Clock
 from datawarehouse.definition.job import file_of
 from datawarehouse.definition.partition import HOUR_MS, partition_of
-from datawarehouse.definition.tables import BatchInputTable
+from datawarehouse.definition.tables import BatchInputTable, to_wire
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import UnknownName, WorkerDied
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
+from datawarehouse.query.limits import QueryLimits
 from datawarehouse.runtime.workers import QuerySetup, Worker
 from datawarehouse.settings import Settings
+from datawarehouse.tidy.files import stored_file
 
 log = logging.getLogger("datawarehouse")
 
@@ -103,13 +105,7 @@ class JobRuns:
         except OSError as fault:  # no space for a folder, no room for a process
             answer = JobFailure(f"The run could not be started: {fault}")
         if isinstance(answer, JobOutput):
-            files = [
-                File(
-                    table.name, file.footer.kind, file.footer.partition, file.path, file.footer.schema_version, [],
-                    file.footer.records, file.footer.rows, file.bytes,
-                )
-                for file in answer.files
-            ]  # fmt: skip
+            files = [stored_file(file) for file in answer.files]
             self._catalog.commit_run(run, table.name, answer.partitions, files, self._clock.now_ms())
             return
         for path in (self._folder / table.name).rglob(f"{name}.parquet*"):
@@ -123,7 +119,7 @@ class JobRuns:
         number = self._settings.number
         return JobOrder(
             table=table.name,
-            columns=[(column.name, str(column.type)) for column in table.columns],
+            columns=to_wire(table.columns),
             schema_version=versions[table.name],
             module=table.job.__module__,
             file=str(file_of(table.job) or ""),
@@ -139,14 +135,7 @@ class JobRuns:
 
     def _in_a_child(self, order: JobOrder, _: Callable[..., Any]) -> JobOutput | JobFailure:
         number = self._settings.number
-        setup = QuerySetup(
-            folder=str(self._folder),
-            database=self._warehouse.name,
-            time_max_s=number("query_time_max_s"),
-            memory_bytes_max=number("query_memory_bytes_max"),
-            threads=number("query_threads"),
-            result_rows_max=number("query_result_rows_max"),
-        )
+        setup = QuerySetup(str(self._folder), self._warehouse.name, QueryLimits.of(self._settings))
         worker = Worker("job", setup)
         watch = _Watch(worker, Path(order.scratch), number("job_time_max_s"), order.file_bytes_max)
         with self._lock:

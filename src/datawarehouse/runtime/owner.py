@@ -20,7 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self
@@ -33,6 +33,7 @@ from datawarehouse.catalog.runs import Run
 from datawarehouse.clock import Clock
 from datawarehouse.convert.converter import ConvertedTable, Converter
 from datawarehouse.convert.orders import ConvertAnswer, ConvertOrder
+from datawarehouse.definition.instants import instant_of, milliseconds_of
 from datawarehouse.definition.tables import StreamingInputTable, Table
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, remove
@@ -277,7 +278,7 @@ class Owner:
         Its output replaces what its partition held; a run that failed leaves that as it was, and its `error` says why.
         """
         self.check_open()
-        time_ms = self.clock.now_ms() if at is None else round(at.timestamp() * 1000)
+        time_ms = self.clock.now_ms() if at is None else milliseconds_of(at)
         return self.jobs.run(job, time_ms)
 
     def compact(self, table: str) -> Compacted:
@@ -303,7 +304,7 @@ class Owner:
         """
         self.check_open()
         until = self.completeness.until_ms(self.warehouse.get_table(table).name)
-        return None if until is None else datetime.fromtimestamp(until / 1000, UTC)
+        return None if until is None else instant_of(until)
 
     def status(self) -> dict[str, Any]:
         """What `dw status` shows: tables, with records received, stored, rejected and pending, and settings."""

@@ -11,7 +11,8 @@ from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.tables import Column
 from datawarehouse.folder import catalog_path
-from datawarehouse.query.engine import Engine, Limits
+from datawarehouse.query.engine import Engine
+from datawarehouse.query.limits import QueryLimits
 from datawarehouse.runtime.status import status_of
 from datawarehouse.runtime.upgrades import ready_to_read
 from datawarehouse.settings import Settings
@@ -29,7 +30,7 @@ class Reader:
         self.settings = settings
         self.catalog = Catalog(catalog_path(self.folder), writable=False)
         name = self.catalog.warehouse_name()
-        self.engine = Engine(name, self.catalog, self.folder, query_limits(settings), read_json)
+        self.engine = Engine(name, self.catalog, self.folder, QueryLimits.of(settings), read_json)
 
     def status(self) -> dict[str, Any]:
         """As `OpenWarehouse.status`, without what only an owner knows: pending records and lag."""
@@ -53,13 +54,3 @@ def read_json(path: Path, columns: Sequence[Column]) -> pa.Table:
     from datawarehouse.convert.json_files import read_json_lines
 
     return read_json_lines(path, columns)
-
-
-def query_limits(settings: Settings) -> Limits:
-    """The limits of queries that the settings say."""
-    return Limits(
-        time_max_s=settings.number("query_time_max_s"),
-        memory_bytes_max=settings.number("query_memory_bytes_max"),
-        threads=settings.number("query_threads"),
-        result_rows_max=settings.number("query_result_rows_max"),
-    )

@@ -19,17 +19,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 import uvicorn
 import uvloop
 
 from datawarehouse.clock import WallClock
+from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest, FolderError
 from datawarehouse.folder import Holder
 from datawarehouse.intake.group_commit import GroupCommit
+from datawarehouse.query.limits import QueryLimits
 from datawarehouse.runtime.owner import Owner
 from datawarehouse.runtime.query_pool import QueryPool
 from datawarehouse.runtime.status import described
@@ -125,7 +126,7 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
         await loop.run_in_executor(administrating, opened.flush)
 
     async def run(job: str, at_ms: int | None) -> dict[str, Any]:
-        at = None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC)
+        at = None if at_ms is None else instant_of(at_ms)
         return described(await loop.run_in_executor(running, opened.run, job, at))
 
     async def compact(table: str) -> dict[str, Any]:
@@ -173,18 +174,12 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
 
 def _query_pool(opened: Owner, executor: ThreadPoolExecutor) -> QueryPool:
     settings = opened.settings
-    setup = QuerySetup(
-        folder=str(opened.folder),
-        database=opened.warehouse.name,
-        time_max_s=settings.number("query_time_max_s"),
-        memory_bytes_max=settings.number("query_memory_bytes_max"),
-        threads=settings.number("query_threads"),
-        result_rows_max=settings.number("query_result_rows_max"),
-    )
+    limits = QueryLimits.of(settings)
+    setup = QuerySetup(str(opened.folder), opened.warehouse.name, limits)
     return QueryPool(
         lambda: Worker("query", setup),
         executor,
         size=settings.number("query_processes"),
         waiting_max=settings.number("query_waiting_max"),
-        time_max_s=settings.number("query_time_max_s"),
+        time_max_s=limits.time_max_s,
     )

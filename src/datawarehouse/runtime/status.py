@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from datawarehouse.catalog.catalog import Catalog, StoredTable
 from datawarehouse.catalog.runs import Run
 from datawarehouse.clock import Clock
+from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.journal.journal import Journal
 from datawarehouse.settings import Settings
@@ -55,7 +55,7 @@ def described(run: Run) -> dict[str, Any]:
 
 
 def _instant(instant_ms: int) -> str:
-    return datetime.fromtimestamp(instant_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instant_of(instant_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _table(catalog: Catalog, table: StoredTable, clock: Clock, stream: tuple[Journal, int] | None) -> dict[str, Any]:

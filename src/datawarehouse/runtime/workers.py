@@ -29,6 +29,7 @@ import msgspec
 from datawarehouse.convert.orders import ConvertAnswer, ConvertOrder
 from datawarehouse.errors import WorkerDied
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
+from datawarehouse.query.limits import QueryLimits
 from datawarehouse.query.messages import End, Failure, Head, Message, Piece, QueryOrder
 
 if TYPE_CHECKING:
@@ -40,10 +41,7 @@ class QuerySetup(msgspec.Struct, frozen=True, tag=True):
 
     folder: str
     database: str
-    time_max_s: float
-    memory_bytes_max: int
-    threads: int
-    result_rows_max: int
+    limits: QueryLimits
 
 
 ChildOrder = ConvertOrder | QuerySetup | QueryOrder | JobOrder
@@ -249,14 +247,13 @@ def _engine(orders: Iterator[ChildOrder]) -> Engine:
     """The engine that the first order asks for."""
     from datawarehouse.catalog.catalog import Catalog
     from datawarehouse.folder import catalog_path
-    from datawarehouse.query.engine import Engine, Limits
+    from datawarehouse.query.engine import Engine
     from datawarehouse.runtime.reader import read_json
 
     setup = next(orders)
     assert isinstance(setup, QuerySetup)
     folder = Path(setup.folder)
-    limits = Limits(setup.time_max_s, setup.memory_bytes_max, setup.threads, setup.result_rows_max)
-    return Engine(setup.database, Catalog(catalog_path(folder), writable=False), folder, limits, read_json)
+    return Engine(setup.database, Catalog(catalog_path(folder), writable=False), folder, setup.limits, read_json)
 
 
 def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:

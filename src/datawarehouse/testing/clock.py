@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from datawarehouse.definition.instants import instant_of, milliseconds_of
 from datawarehouse.errors import BadRequest
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -16,7 +17,7 @@ class TestClock:
     __test__ = False  # no test, whatever pytest thinks of the name
 
     def __init__(self, start: datetime = START) -> None:
-        self.set_ms(round(start.timestamp() * 1000))
+        self.set_ms(milliseconds_of(start))
 
     def now_ms(self) -> int:
         return self._now_ms
@@ -26,7 +27,7 @@ class TestClock:
 
     @property
     def now(self) -> datetime:
-        return datetime.fromtimestamp(self._now_ms / 1000, UTC)
+        return instant_of(self._now_ms)
 
 
 def milliseconds(duration: str | timedelta | float) -> int:

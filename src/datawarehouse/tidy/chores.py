@@ -18,7 +18,14 @@ from pathlib import Path
 from datawarehouse.catalog.catalog import Catalog, File, Held, StoredTable
 from datawarehouse.clock import Clock
 from datawarehouse.definition.partition import HOUR_MS, partition_of
-from datawarehouse.definition.tables import QUARANTINE_COLUMNS, BatchInputTable, StreamingInputTable, Table
+from datawarehouse.definition.tables import (
+    QUARANTINE_COLUMNS,
+    BatchInputTable,
+    Column,
+    StreamingInputTable,
+    Table,
+    to_wire,
+)
 from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, remove
 from datawarehouse.parquet.footer import REJECTS, REJECTS_FOLDER, ROWS, DataFile
 from datawarehouse.tidy.compaction import CompactionPlan, Hours, Step, Wanted, plan
@@ -224,7 +231,7 @@ class Chores(Planner):
         columns, version = self._schema(planned)
         wanted = self.wanted(planned.table, planned.kind)
         sources = [data_file(file) for file in step.files]
-        pairs = [(column.name, str(column.type)) for column in columns]
+        pairs = to_wire(columns)
         name = f"{step.files[0].spans[0][0] if step.files[0].spans else 0:016d}-{secrets.token_hex(4)}"
         lake, now = str(self._lake), self.clock.now_ms
         if step.kind == "deduplicate":
@@ -252,7 +259,7 @@ class Chores(Planner):
         )  # fmt: skip
         return Compacted(len(old), len(new), removed, step.bytes)
 
-    def _schema(self, planned: Planned):  # type: ignore[no-untyped-def]
+    def _schema(self, planned: Planned) -> tuple[Sequence[Column], int]:
         if planned.kind == REJECTS:
             return QUARANTINE_COLUMNS, 0
         stored = self._stored[planned.table]
