@@ -55,7 +55,7 @@ def fill(folder: Path) -> None:
             path = str(target.relative_to(folder))
             files.append(File("t", ROWS, partition, path, 1, footer.spans, ROWS_EACH, ROWS_EACH, size))
             record += ROWS_EACH
-    with catalog.transaction():
+    with catalog.store.transaction():
         catalog._add_files(files, start, fresh=False)
     catalog.close()
 

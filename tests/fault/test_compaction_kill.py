@@ -111,7 +111,7 @@ def check(opened, acknowledged):
     """What holds after any kill; how many different rows each table has."""
     there = data_files(opened.folder)
     assert there <= opened.catalog.paths(), "files that nobody knows"
-    assert {path for (path,) in opened.catalog.rows("select path from files where retired_ms is null")} <= there
+    assert {path for (path,) in opened.catalog.store.rows("select path from files where retired_ms is null")} <= there
     for path in there:
         pq.read_table(opened.folder / path)
     different = {}
@@ -140,7 +140,7 @@ def test_no_kill_loses_or_doubles_a_row_or_leaves_a_file(tmp_path, seed):
             with simulate(declared(), folder) as opened:
                 opened.clock.set_ms(now_ms)
                 check(opened, acknowledged)
-                compacted |= set(opened.catalog.rows("select path from files where compacted is not null"))
+                compacted |= set(opened.catalog.store.rows("select path from files where compacted is not null"))
         with simulate(declared(), folder, settings={"compact_after_hours": 0}) as opened:
             opened.clock.set_ms(now_ms)
             opened.advance("3h")
@@ -187,11 +187,13 @@ def test_a_process_that_ends_puts_one_hour_off_and_what_it_left_is_removed(tmp_p
         hit = first if number <= 2 else second  # each hour takes a search for duplicates and a merge
         kinds = [isinstance(order, DedupeOrder) for order in execute.orders]
         assert kinds == ([True, True, False] if number == 1 else [True, False, True, False][: 3 if number == 3 else 4])
-        assert [each.partition for each in opened.chores.due("arranged", ROWS)] == [hit], "the other is done"
+        assert [each.partition for each in opened.chores.planner.due("arranged", ROWS)] == [hit], "the other is done"
         left = data_files(tmp_path) - opened.catalog.paths()
         assert len(left) == 1
         opened.advance("59m")
-        assert [each.partition for each in opened.chores.due("arranged", ROWS)] == [hit], "it is put off for an hour"
+        assert [each.partition for each in opened.chores.planner.due("arranged", ROWS)] == [hit], (
+            "it is put off for an hour"
+        )
         opened.advance("1m")
         assert [len(opened.catalog.live_files("arranged", ROWS, [hour])) for hour in (first, second)] == [1, 1]
         assert list(opened.query("select id, count(*), sum(n) from arranged group by id order by id")) == [

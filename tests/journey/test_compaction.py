@@ -116,7 +116,7 @@ def test_the_newest_hours_wait(tmp_path):
         for _ in range(4):
             files_of_an_hour(opened)
         # It is the turn of the fourth hour: two closed ones are left alone (compact_after_hours), and an open one.
-        assert [(each.partition, each.plan.reason) for each in opened.chores.all("t", ROWS)] == [
+        assert [(each.partition, each.plan.reason) for each in opened.chores.planner.all("t", ROWS)] == [
             (hour(0), "3 files become 1"),
             (hour(1), "3 files become 1"),
             (hour(2), "it is one of the newest hours (compact_after_hours)"),
@@ -166,7 +166,7 @@ def test_records_that_are_converted_late_are_searched_for_duplicates_again(tmp_p
         opened.clock.set_ms(opened.clock.now_ms() + HOUR_MS)
         assert opened.compact("t").files_before == 0, "one file, without duplicates"
         opened.flush()
-        assert [each.plan.reason for each in opened.chores.all("t", ROWS)] == [
+        assert [each.plan.reason for each in opened.chores.planner.all("t", ROWS)] == [
             "files wait for the merge of the hour's turn"
         ]
         opened.advance("1h")
@@ -298,10 +298,10 @@ def test_files_above_the_target_stay_apart(tmp_path):
     with simulate(declared(), tmp_path, start=START, settings=AT_ONCE) as opened:
         files_of_an_hour(opened, files=4)
         size = max(file.bytes for file in opened.catalog.live_files("t", ROWS, [hour(0)]))
-        opened.chores.limits = replace(opened.chores.limits, compact_bytes=size)
+        opened.chores.planner.limits = replace(opened.chores.planner.limits, compact_bytes=size)
         assert opened.compact("t").files_before == 0
         reason = f"no two neighbours of its 4 files fit into {size} bytes (compact_bytes)"
-        assert [each.plan.reason for each in opened.chores.all("t", ROWS)] == [reason]
+        assert [each.plan.reason for each in opened.chores.planner.all("t", ROWS)] == [reason]
 
 
 # -- the command

@@ -62,7 +62,7 @@ def test_an_hour_goes_in_the_millisecond_in_which_its_days_are_over(tmp_path):
         size = sum(
             file.bytes for kind in (ROWS, "rejects") for file in opened.catalog.live_files("t", kind, ["2026/03/01/07"])
         )
-        assert opened.chores.expired().partitions == [Held("t", "2026/03/01/07", 2, 2, 1, size)]
+        assert opened.chores.planner.expired().partitions == [Held("t", "2026/03/01/07", 2, 2, 1, size)]
         assert hours(opened, "t") == ["2026/03/01/07", "2026/03/01/08"], "looking changes nothing"
         assert opened.expire().partitions == [Held("t", "2026/03/01/07", 2, 2, 1, size)]
         assert list(opened.query("select id, n, inserted_at from t")) == [("c", 3, "2026/03/01/08")]
@@ -78,7 +78,7 @@ def test_the_ledger_says_what_went(tmp_path):
         opened.advance("1h")
         opened.put("t", [{"id": "c", "n": 3}, b"{"])
         opened.advance("2d")
-        assert opened.catalog.rows(
+        assert opened.catalog.store.rows(
             "select partition, received_records, stored_rows, rejected_records, expired_rows, expired_records"
             " from ledger where table_name = 't' order by 1"
         ) == [("2026/03/01/07", 5, 2, 3, 2, 3), ("2026/03/01/08", 2, 1, 1, 0, 0)]
@@ -100,10 +100,10 @@ def test_what_jobs_wrote_goes_by_its_own_days_and_can_be_made_again(tmp_path):
         assert (held.table, held.partition, held.files, held.rows, held.rejects) == ("counts", "2026/03/01/06", 1, 2, 0)
         assert hours(opened, "counts", "hour") == ["2026/03/02/05"]
         ledger = "select stored_rows, expired_rows from ledger where table_name = 'counts' order by partition"
-        assert opened.catalog.rows(ledger) == [(2, 2), (2, 0)]
+        assert opened.catalog.store.rows(ledger) == [(2, 2), (2, 0)]
         opened.run("counts", datetime(2026, 3, 1, 7, tzinfo=UTC))
         assert hours(opened, "counts", "hour") == ["2026/03/01/06", "2026/03/02/05"]
-        assert opened.catalog.rows(ledger) == [(2, 0), (2, 0)]
+        assert opened.catalog.store.rows(ledger) == [(2, 0), (2, 0)]
         assert [each.partition for each in opened.expire().partitions] == ["2026/03/01/06"]
 
 
@@ -140,7 +140,7 @@ def test_records_that_are_converted_after_their_days_go_with_the_next_look(tmp_p
         opened.clock.set_ms(start_ms("2026/03/09/07"))
         opened.flush()
         opened.put("t", [{"id": "b", "n": 2}])
-        assert (opened.chores.expired().partitions, opened.expire().partitions) == ([], [])
+        assert (opened.chores.planner.expired().partitions, opened.expire().partitions) == ([], [])
         assert opened.catalog.expire("t", "2026/03/01/07", opened.clock.now_ms()) is None
         opened.flush()
         opened.converter.merge("t", opened._compactor.run)
@@ -161,10 +161,10 @@ def test_the_ledger_counts_what_goes_and_not_what_was_seen_before(tmp_path):
         opened.flush()
         opened.converter.merge("t", opened._compactor.run, stopping=True)
         opened.clock.set_ms(start_ms("2026/03/02/08"))
-        looked = opened.chores.expired()
+        looked = opened.chores.planner.expired()
         assert [held.rows for held in looked.partitions] == [3]
         assert opened.compact("t").removed_rows == 2
-        opened.chores.expired = lambda: looked
+        opened.chores.planner.expired = lambda: looked
         assert [held.rows for held in opened.expire().partitions] == [1]
         totals = opened.catalog.totals("t")
         assert (totals.received, totals.rows, totals.deduplicated, totals.expired) == (3, 0, 2, 1)
@@ -179,7 +179,7 @@ def test_old_records_of_runs_go(tmp_path):
         opened.clock.set_ms(opened.clock.now_ms() + DAY_MS - 1)
         assert opened.expire().runs == 0, "a day old is not older than a day"
         opened.clock.set_ms(opened.clock.now_ms() + 1)
-        assert (opened.chores.expired().runs, len(opened.runs("counts"))) == (1, 2)
+        assert (opened.chores.planner.expired().runs, len(opened.runs("counts"))) == (1, 2)
         assert opened.expire().runs == 1
         assert [run.started_ms for run in opened.runs("counts")] == [round(START.timestamp() * 1000) + 1]
         assert list(opened.query("select count(*) from counts")) == [(2,)], "what they wrote stays"
@@ -267,7 +267,7 @@ def project(tmp_path):
             opened.flush()
             opened.catalog.mark_merged(opened.catalog.fresh_files("t"))
         opened.clock.set_ms(now)
-        found = asdict(opened.chores.expired())
+        found = asdict(opened.chores.planner.expired())
     return tmp_path, found
 
 

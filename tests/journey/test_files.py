@@ -189,7 +189,7 @@ def test_the_ledger_closes(opened, clock):
             warehouse.put("clicks", ['{"n":1}{"n":2}', "bad", {"n": n}])
             warehouse.flush()
             clock.now += HOUR // 2
-        ledger = warehouse.catalog.rows(
+        ledger = warehouse.catalog.store.rows(
             "select table_name, partition, received_records, stored_records, stored_rows, rejected_records from ledger"
             " order by partition"
         )

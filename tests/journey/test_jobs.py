@@ -150,7 +150,7 @@ def test_a_later_run_replaces_its_partition_and_no_other(behave, opened):
     assert rows(opened) == [(7, "2026/11/23/01"), (5, "2026/11/23/07")]
     behave("result = []")
     assert rows(opened) == [(7, "2026/11/23/01")]
-    assert [run.outcome for run in opened.catalog.runs("behaved")] == ["succeeded"] * 4
+    assert [run.outcome for run in opened.catalog.runs.latest("behaved")] == ["succeeded"] * 4
 
 
 def test_values_become_what_they_would_in_an_event(behave, opened):
@@ -258,9 +258,9 @@ def test_runs_from_the_command_line(tmp_path):
 
 def test_a_run_that_died_with_its_owner_is_told(project, tmp_path):
     with open_warehouse(project, tmp_path / "data") as warehouse:
-        warehouse.catalog.start_run("behaved", 0, "1969/12/31/23", attempt=1, cause="asked for", now_ms=0)
+        warehouse.catalog.runs.start("behaved", 0, "1969/12/31/23", attempt=1, cause="asked for", now_ms=0)
     with open_warehouse(project, tmp_path / "data") as warehouse:
-        [run] = warehouse.catalog.runs("behaved")
+        [run] = warehouse.catalog.runs.latest("behaved")
         assert (run.outcome, run.ended_ms is not None) == ("interrupted", True)
 
 

@@ -121,7 +121,7 @@ def test_a_failed_run_is_tried_again_after_one_and_two_minutes(opened, clock, ra
         assert ran(warehouse) == [again]
         clock.at(8, 19)
         assert ran(warehouse) == [], "two retries are the last"
-        assert [(run.attempt, run.cause, run.outcome) for run in warehouse.catalog.runs()] == [
+        assert [(run.attempt, run.cause, run.outcome) for run in warehouse.catalog.runs.latest()] == [
             (3, "retry", "failed"),
             (2, "retry", "failed"),
             (1, "schedule", "failed"),
@@ -199,7 +199,7 @@ def test_a_run_that_a_closing_warehouse_cut_off_is_repeated_at_the_next_start_al
         warehouse.schedule.wait_idle()
         warehouse.schedule.start_due()
         warehouse.schedule.wait_idle()
-        assert [(run.outcome, run.error) for run in warehouse.catalog.runs()] == [
+        assert [(run.outcome, run.error) for run in warehouse.catalog.runs.latest()] == [
             ("interrupted", "The run was ended because the warehouse was closed.")
         ]
     (tmp_path / "blocked").unlink()
@@ -208,7 +208,7 @@ def test_a_run_that_a_closing_warehouse_cut_off_is_repeated_at_the_next_start_al
         warehouse.schedule.wait_idle()
         runs = [
             (datetime.fromtimestamp(run.scheduled_ms / 1000, UTC).hour, run.attempt, run.cause, run.outcome)
-            for run in reversed(warehouse.catalog.runs())
+            for run in reversed(warehouse.catalog.runs.latest())
         ]
     first = [(7, 1, "schedule", "interrupted"), (7, 1, "retry", "succeeded")]
     assert runs == first + [(hour, 1, "schedule", "succeeded") for hour in (8, 9, 10, 11)]

@@ -169,12 +169,12 @@ def test_a_run_that_fails_is_told(warehouse):
 
 def contents(warehouse):
     """All that a run of the same test must repeat; files' names end with chance."""
-    files = warehouse.catalog.rows(
+    files = warehouse.catalog.store.rows(
         "select table_name, kind, partition, row_count, records, fresh, created_ms, retired_ms, compacted from files"
         " order by id"
     )
     tables = {name: list(warehouse.query(f"select * from {name} order by 1, 2")) for name in ("clicks", "hourly")}
-    return files, tables, warehouse.catalog.rows("select * from ledger"), warehouse.runs()
+    return files, tables, warehouse.catalog.store.rows("select * from ledger"), warehouse.runs()
 
 
 def test_the_same_input_gives_the_same_files_runs_and_ledger(tmp_path):

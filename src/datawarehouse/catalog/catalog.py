@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from datawarehouse.catalog.evolution import problems
 from datawarehouse.catalog.runs import Runs
+from datawarehouse.catalog.store import Store
 from datawarehouse.definition.tables import Column, StreamingInputTable, Table, from_wire, to_wire
 from datawarehouse.errors import SchemaChangeRefused
 
@@ -107,16 +110,28 @@ class Partition:
     location: str | None
 
 
-class Catalog(Runs):
+class Catalog:
     """The catalog of one data folder. One writer; a reader needs no lock and blocks nobody."""
+
+    def __init__(self, path: Path, *, writable: bool, synced: bool = True) -> None:
+        """synced: whether a commit survives a power loss; only tests do without."""
+        self.store = Store(path, writable=writable, synced=synced)
+        self.runs = Runs(self.store)
+
+    def close(self) -> None:
+        self.store.close()
+
+    def moment(self) -> AbstractContextManager[None]:
+        """All reads inside see the catalog as it is now."""
+        return self.store.moment()
 
     # -- tables
 
     def declare(self, warehouse: str, tables: Sequence[Table]) -> None:
         """Take over a declaration. Raises SchemaChangeRefused, with all that is in the way, and changes nothing."""
-        with self.transaction():
-            self._db.execute("delete from warehouse")
-            self._db.execute("insert into warehouse values (?)", (warehouse,))
+        with self.store.transaction():
+            self.store.execute("delete from warehouse")
+            self.store.execute("insert into warehouse values (?)", (warehouse,))
             stored = {table.name: table for table in self._tables("")}
             refused = [
                 fault for table in tables if table.name in stored for fault in _faults(stored[table.name], table)
@@ -127,7 +142,7 @@ class Catalog(Runs):
                     + "\n- ".join(refused)
                     + "\nNothing was changed. Mend the declaration, or open another data folder."
                 )
-            self._db.execute("update tables set declared = 0")
+            self.store.execute("update tables set declared = 0")
             for table in tables:
                 self._declare(stored.get(table.name), table)
 
@@ -135,17 +150,17 @@ class Catalog(Runs):
         version = stored.schema_version if stored else 0
         if not stored or stored.columns[version] != table.columns:
             version += 1
-            self._db.execute("insert into schemas values (?, ?, ?)", (table.name, version, _to_json(table.columns)))
+            self.store.execute("insert into schemas values (?, ?, ?)", (table.name, version, _to_json(table.columns)))
         row = (table.name, table.kind, _to_json(table.partition_keys), table.data_format, version)
-        self._db.execute("insert or replace into tables values (?, ?, ?, ?, ?, 1)", row)
+        self.store.execute("insert or replace into tables values (?, ?, ?, ?, ?, 1)", row)
         if isinstance(table, StreamingInputTable):
-            self._db.execute(
+            self.store.execute(
                 "insert or ignore into streams (table_name, position, next_record, arrival_ms) values (?, 0, 0, 0)",
                 (table.name,),
             )
 
     def warehouse_name(self) -> str:
-        return str(self.rows("select name from warehouse")[0][0])
+        return str(self.store.rows("select name from warehouse")[0][0])
 
     def tables(self) -> list[StoredTable]:
         """The declared tables, by name."""
@@ -153,31 +168,33 @@ class Catalog(Runs):
 
     def undeclared(self) -> list[str]:
         """The names of tables that have data and are no longer declared."""
-        return [name for (name,) in self.rows("select name from tables where not declared order by name")]
+        return [name for (name,) in self.store.rows("select name from tables where not declared order by name")]
 
     def _tables(self, where: str) -> list[StoredTable]:
         columns: dict[str, dict[int, tuple[Column, ...]]] = {}
-        for name, version, text in self.rows("select * from schemas"):
+        for name, version, text in self.store.rows("select * from schemas"):
             columns.setdefault(name, {})[version] = _from_json(text)
         return [
             StoredTable(name, kind, _from_json(keys), data_format, version, columns[name])
-            for name, kind, keys, data_format, version, _ in self.rows(f"select * from tables {where} order by name")
+            for name, kind, keys, data_format, version, _ in self.store.rows(
+                f"select * from tables {where} order by name"
+            )
         ]
 
     # -- streams
 
     def converted(self, table: str) -> Converted:
-        row = self.rows("select position, next_record, arrival_ms from streams where table_name = ?", (table,))[0]
+        row = self.store.rows("select position, next_record, arrival_ms from streams where table_name = ?", (table,))[0]
         return Converted(*row)
 
     def closed_ms(self, table: str) -> int:
         """No record of a table's stream arrives before this instant any more."""
-        return int(self.rows("select closed_ms from streams where table_name = ?", (table,))[0][0])
+        return int(self.store.rows("select closed_ms from streams where table_name = ?", (table,))[0][0])
 
     def close_hours(self, table: str, before_ms: int) -> None:
         """Note that no record of a table's stream will have arrived before an instant."""
-        with self.transaction():
-            self._db.execute(
+        with self.store.transaction():
+            self.store.execute(
                 "update streams set closed_ms = max(closed_ms, ?) where table_name = ?", (before_ms, table)
             )
 
@@ -187,13 +204,13 @@ class Catalog(Runs):
         self, table: str, files: Iterable[File], hours: Iterable[HourEntry], reached: Converted, now_ms: int
     ) -> None:
         """Make the files of a batch live and its position converted, in one transaction."""
-        with self.transaction():
+        with self.store.transaction():
             self._add_files(files, now_ms, fresh=True)
-            self._db.execute(
+            self.store.execute(
                 "update streams set position = ?, next_record = ?, arrival_ms = ? where table_name = ?",
                 (reached.position, reached.next_record, reached.arrival_ms, table),
             )
-            self._db.executemany(
+            self.store.execute_many(
                 "insert into ledger (table_name, partition, received_records, stored_records, stored_rows,"
                 " rejected_records) values (?, ?, ?, ?, ?, ?) on conflict do update set"
                 " received_records = received_records + excluded.received_records,"
@@ -205,19 +222,19 @@ class Catalog(Runs):
 
     def commit_merge(self, retired: Sequence[File], merged: File, now_ms: int, *, fresh: bool) -> None:
         """Put one file in the place of several, in one transaction."""
-        with self.transaction():
-            self._db.executemany(
+        with self.store.transaction():
+            self.store.execute_many(
                 "update files set retired_ms = ? where id = ?", [(now_ms, file.id) for file in retired]
             )
             self._add_files([merged], now_ms, fresh=fresh)
 
     def mark_merged(self, files: Iterable[File]) -> None:
         """Note that these files need no merge any more."""
-        with self.transaction():
-            self._db.executemany("update files set fresh = 0 where id = ?", [(file.id,) for file in files])
+        with self.store.transaction():
+            self.store.execute_many("update files set fresh = 0 where id = ?", [(file.id,) for file in files])
 
     def _add_files(self, files: Iterable[File], now_ms: int, *, fresh: bool) -> None:
-        self._db.executemany(
+        self.store.execute_many(
             "insert into files (table_name, kind, partition, path, schema_version, spans, records, row_count, bytes,"
             " fresh, created_ms, compacted) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -241,21 +258,21 @@ class Catalog(Runs):
 
     def commit_run(self, run: int, table: str, partitions: Sequence[str], files: Sequence[File], now_ms: int) -> None:
         """Put a run's files in the place of what its partitions held, and note its success, in one transaction."""
-        with self.transaction():
-            self._db.executemany(
+        with self.store.transaction():
+            self.store.execute_many(
                 "update files set retired_ms = ? where table_name = ? and kind = ? and partition = ?"
                 " and retired_ms is null",
                 [(now_ms, table, ROWS, partition) for partition in partitions],
             )
             self._add_files(files, now_ms, fresh=False)
             stored = dict.fromkeys(partitions, 0) | {file.partition: file.rows for file in files}
-            self._db.executemany(
+            self.store.execute_many(
                 "insert into ledger (table_name, partition, received_records, stored_records, stored_rows,"
                 " rejected_records) values (?, ?, 0, 0, ?, 0) on conflict do update set"
                 " stored_rows = excluded.stored_rows, expired_rows = 0",
                 [(table, partition, rows) for partition, rows in stored.items()],
             )
-            self._end_run(run, "succeeded", sum(file.rows for file in files), None, now_ms)
+            self.runs.note_end(run, "succeeded", sum(file.rows for file in files), None, now_ms)
 
     def fresh_files(self, table: str) -> list[File]:
         """The live files that no merge has made yet, oldest first."""
@@ -263,7 +280,7 @@ class Catalog(Runs):
 
     def partitions_between(self, table: str, kind: str, low: str | None, high: str | None) -> list[str]:
         """The partitions that have live files, from `low` to `high`, both inclusive and open if None."""
-        rows = self.rows(
+        rows = self.store.rows(
             "select distinct partition from files indexed by files_live"
             " where table_name = ? and kind = ? and retired_ms is null and partition between ? and ?",
             (table, kind, low or "", "\U0010ffff" if high is None else high),
@@ -275,7 +292,7 @@ class Catalog(Runs):
         found: list[tuple[str, int, int]] = []
         for start in range(0, len(partitions), 1000):
             chosen = partitions[start : start + 1000]
-            found += self.rows(
+            found += self.store.rows(
                 "select path, schema_version, bytes from files where table_name = ? and kind = ?"
                 f" and partition in ({','.join('?' * len(chosen))}) and retired_ms is null order by partition, id",
                 (table, kind, *chosen),
@@ -298,7 +315,7 @@ class Catalog(Runs):
 
     def compactable(self, table: str, kind: str, before: str, arrangement: str | None) -> list[str]:
         """The partitions before one that have several live files, or some not arranged so (if that is asked for)."""
-        rows = self.rows(
+        rows = self.store.rows(
             "select partition from files indexed by files_live where table_name = ?1 and kind = ?2"
             " and retired_ms is null and partition < ?3 group by partition"
             " having count(*) > 1 or (?4 is not null and sum(compacted is not ?4) > 0)",
@@ -309,7 +326,7 @@ class Catalog(Runs):
     def has_fresh(self, table: str, kind: str, partition: str) -> bool:
         """Whether a live file of a partition still waits for its first merge."""
         return bool(
-            self.rows(
+            self.store.rows(
                 "select 1 from files indexed by files_fresh where table_name = ? and partition = ? and kind = ?"
                 " and fresh and retired_ms is null limit 1",
                 (table, partition, kind),
@@ -330,24 +347,24 @@ class Catalog(Runs):
         removed_rows: how many duplicates are not in the new files. arranged: files that stay, and how they are found
         to be arranged.
         """
-        with self.transaction():
+        with self.store.transaction():
             stay, arrangement = arranged or ((), "")
             ids = [file.id for file in (*retired, *stay)]
             marks = ",".join("?" * len(ids))
-            live = self._db.execute(
+            live = self.store.execute(
                 f"select count(*) from files where retired_ms is null and id in ({marks})", ids
             ).fetchone()[0]
             if live < len(ids):
                 return False
-            self._db.executemany(
+            self.store.execute_many(
                 "update files set retired_ms = ? where id = ?", [(now_ms, file.id) for file in retired]
             )
-            self._db.executemany(
+            self.store.execute_many(
                 "update files set compacted = ? where id = ?", [(arrangement, file.id) for file in stay]
             )
             self._add_files(added, now_ms, fresh=False)
             if removed_rows:
-                self._db.execute(
+                self.store.execute(
                     "update ledger set deduplicated_rows = deduplicated_rows + ?"
                     " where table_name = ? and partition = ?",
                     (removed_rows, retired[0].table, retired[0].partition),
@@ -359,7 +376,7 @@ class Catalog(Runs):
         return self._held(table, "partition < ?", before)
 
     def _held(self, table: str, where: str, partition: str) -> list[Held]:
-        rows = self.rows(
+        rows = self.store.rows(
             "select partition, count(*), total(case kind when 'rows' then row_count end),"
             " total(case kind when 'rows' then 0 else row_count end), total(bytes) from files"
             f" where table_name = ? and retired_ms is null and {where}"
@@ -373,15 +390,15 @@ class Catalog(Runs):
 
         None if it holds nothing, or a merge is to come: it would put its files in the place of those that are gone.
         """
-        with self.transaction():
+        with self.store.transaction():
             held = next(iter(self._held(table, "partition = ?", partition)), None)
             if held is None:
                 return None
-            self._db.execute(
+            self.store.execute(
                 "update files set retired_ms = ? where table_name = ? and partition = ? and retired_ms is null",
                 (now_ms, held.table, held.partition),
             )
-            self._db.execute(
+            self.store.execute(
                 "insert into ledger (table_name, partition, received_records, stored_records, stored_rows,"
                 " rejected_records, expired_rows, expired_records) values (?, ?, 0, 0, 0, 0, ?, ?)"
                 " on conflict do update set expired_rows = expired_rows + excluded.expired_rows,"
@@ -396,15 +413,15 @@ class Catalog(Runs):
 
     def forget(self, files: Iterable[File]) -> None:
         """Drop the rows of retired files that were deleted."""
-        with self.transaction():
-            self._db.executemany("delete from files where id = ?", [(file.id,) for file in files])
+        with self.store.transaction():
+            self.store.execute_many("delete from files where id = ?", [(file.id,) for file in files])
 
     def paths(self) -> set[str]:
         """The paths of all files, live and retired."""
-        return {path for (path,) in self.rows("select path from files")}
+        return {path for (path,) in self.store.rows("select path from files")}
 
     def _files(self, where: str, parameters: Sequence[Any]) -> list[File]:
-        rows = self.rows(
+        rows = self.store.rows(
             "select table_name, kind, partition, path, schema_version, records, row_count, bytes, id, created_ms,"
             f" compacted, spans from files where {where}",
             parameters,
@@ -417,25 +434,25 @@ class Catalog(Runs):
     # -- partitions of user-filled tables
 
     def register_partition(self, table: str, values: Sequence[str], location: str | None) -> None:
-        with self.transaction():
-            self._db.execute(
+        with self.store.transaction():
+            self.store.execute(
                 "insert or replace into partitions values (?, ?, ?)", (table, json.dumps(list(values)), location)
             )
 
     def registered_partitions(self, table: str) -> list[Partition]:
-        rows = self.rows("select key, location from partitions where table_name = ? order by key", (table,))
+        rows = self.store.rows("select key, location from partitions where table_name = ? order by key", (table,))
         return [Partition(tuple(json.loads(key)), location) for key, location in rows]
 
     # -- accounts
 
     def totals(self, table: str) -> Totals:
-        ledger = self.rows(
+        ledger = self.store.rows(
             "select total(received_records), total(stored_records),"
             " total(stored_rows - deduplicated_rows - expired_rows), total(rejected_records),"
             " total(deduplicated_rows), total(expired_rows) from ledger where table_name = ?",
             (table,),
         )[0]
-        files = self.rows(
+        files = self.store.rows(
             "select count(*), total(bytes) from files where table_name = ? and retired_ms is null", (table,)
         )[0]
         return Totals(*map(int, (*ledger, *files)))

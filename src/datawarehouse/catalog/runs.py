@@ -31,50 +31,54 @@ FROM_SCHEDULE = (SCHEDULE, COMPLETE)
 """Causes of a run: a user, the schedule, tables that became complete, an attempt before it that did not succeed."""
 
 
-class Runs(Store):
+class Runs:
     """The part of the catalog that remembers runs."""
 
-    def start_run(self, job: str, scheduled_ms: int, partition: str, *, attempt: int, cause: str, now_ms: int) -> int:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def start(self, job: str, scheduled_ms: int, partition: str, *, attempt: int, cause: str, now_ms: int) -> int:
         """Note that a run starts, and that the schedule is attended to up to it if that is its cause; its id."""
-        with self.transaction():
+        with self._store.transaction():
             if cause in FROM_SCHEDULE:
-                self._db.execute(
+                self._store.execute(
                     "update schedules set reached_ms = max(reached_ms, ?) where job = ?", (scheduled_ms, job)
                 )
-            cursor = self._db.execute(
+            cursor = self._store.execute(
                 "insert into runs (job, scheduled_ms, partition, attempt, cause, started_ms, outcome)"
                 " values (?, ?, ?, ?, ?, ?, 'running')",
                 (job, scheduled_ms, partition, attempt, cause, now_ms),
             )
             return int(cursor.lastrowid or 0)
 
-    def fail_run(self, run: int, error: str, now_ms: int, *, interrupted: bool = False) -> None:
+    def fail(self, run: int, error: str, now_ms: int, *, interrupted: bool = False) -> None:
         """Note that a run failed, or was interrupted. What its partitions held stays."""
-        with self.transaction():
-            self._end_run(run, "interrupted" if interrupted else "failed", None, error, now_ms)
+        with self._store.transaction():
+            self.note_end(run, "interrupted" if interrupted else "failed", None, error, now_ms)
 
-    def _end_run(self, run: int, outcome: str, rows: int | None, error: str | None, now_ms: int) -> None:
-        self._db.execute(
+    def note_end(self, run: int, outcome: str, rows: int | None, error: str | None, now_ms: int) -> None:
+        """Note how a run ended; inside a transaction."""
+        self._store.execute(
             "update runs set outcome = ?, row_count = ?, error = ?, ended_ms = ? where id = ?",
             (outcome, rows, error, now_ms, run),
         )
 
-    def interrupt_runs(self, now_ms: int) -> None:
+    def interrupt_all(self, now_ms: int) -> None:
         """Note that what ran when an owner died did not succeed."""
-        with self.transaction():
-            self._db.execute(
+        with self._store.transaction():
+            self._store.execute(
                 "update runs set outcome = 'interrupted', ended_ms = ? where outcome = 'running'", (now_ms,)
             )
 
-    def run(self, run: int) -> Run:
+    def get(self, run: int) -> Run:
         return self._runs("id = ?", (run,))[0]
 
-    def runs(self, job: str | None = None, limit: int = 100) -> list[Run]:
+    def latest(self, job: str | None = None, limit: int = 100) -> list[Run]:
         """The latest runs, of one job or of all, the newest first."""
         return self._runs("?1 is null or job = ?1 order by id desc limit ?2", (job, limit))
 
     def _runs(self, where: str, parameters: Sequence[Any]) -> list[Run]:
-        rows = self.rows(
+        rows = self._store.rows(
             "select id, job, scheduled_ms, partition, attempt, cause, started_ms, ended_ms, outcome, row_count, error"
             f" from runs where {where}",
             parameters,
@@ -92,7 +96,7 @@ class Runs(Store):
 
     def has_succeeded(self, job: str, scheduled_ms: int) -> bool:
         """Whether a run of this instant has ever succeeded."""
-        found = self.rows(
+        found = self._store.rows(
             "select 1 from runs where job = ? and scheduled_ms = ? and outcome = 'succeeded' limit 1",
             (job, scheduled_ms),
         )
@@ -100,7 +104,7 @@ class Runs(Store):
 
     def unsettled_partition(self, job: str) -> str | None:
         """The oldest partition whose last run has not succeeded."""
-        found = self.rows(
+        found = self._store.rows(
             "select min(partition) from runs where job = ? and outcome != 'succeeded' and not exists (select 1"
             " from runs as later where later.job = runs.job and later.partition = runs.partition and"
             " later.outcome = 'succeeded' and later.id > runs.id)",
@@ -108,23 +112,23 @@ class Runs(Store):
         )[0][0]
         return None if found is None else str(found)
 
-    def forget_runs(self, before_ms: int, *, only_count: bool = False) -> int:
+    def forget(self, before_ms: int, *, only_count: bool = False) -> int:
         """Drop the records of runs that ended before an instant; how many."""
         where = "from runs where ended_ms < ?"
         if only_count:
-            return int(self.rows(f"select count(*) {where}", (before_ms,))[0][0])
-        with self.transaction():
-            return self._db.execute(f"delete {where}", (before_ms,)).rowcount
+            return int(self._store.rows(f"select count(*) {where}", (before_ms,))[0][0])
+        with self._store.transaction():
+            return self._store.execute(f"delete {where}", (before_ms,)).rowcount
 
     def schedule_from(self, job: str, instant_ms: int) -> None:
         """Begin the schedule of a job that is seen for the first time."""
-        with self.transaction():
-            self._db.execute("insert or ignore into schedules values (?, ?)", (job, instant_ms))
+        with self._store.transaction():
+            self._store.execute("insert or ignore into schedules values (?, ?)", (job, instant_ms))
 
     def schedule_reached(self, job: str) -> int:
         """The instant up to which a job's schedule was attended to."""
-        return int(self.rows("select reached_ms from schedules where job = ?", (job,))[0][0])
+        return int(self._store.rows("select reached_ms from schedules where job = ?", (job,))[0][0])
 
     def reach_schedule(self, job: str, instant_ms: int) -> None:
-        with self.transaction():
-            self._db.execute("update schedules set reached_ms = ? where job = ?", (instant_ms, job))
+        with self._store.transaction():
+            self._store.execute("update schedules set reached_ms = ? where job = ?", (instant_ms, job))

@@ -77,7 +77,7 @@ def _batch_table(warehouse: Warehouse, name: str) -> BatchInputTable:
 def _left(settings: Settings, job: str, instants: list[datetime]) -> list[datetime]:
     """Those that no run has succeeded for."""
     with Reader(settings.folder, settings) as reader:
-        return [at for at in instants if not reader.catalog.has_succeeded(job, milliseconds_of(at))]
+        return [at for at in instants if not reader.catalog.runs.has_succeeded(job, milliseconds_of(at))]
 
 
 def _runner(

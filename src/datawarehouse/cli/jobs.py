@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     settings = settings_of(arguments)
     with Reader(settings.folder, settings) as reader:
-        runs = [described(run) for run in reader.catalog.runs(arguments.job, arguments.limit)]
+        runs = [described(run) for run in reader.catalog.runs.latest(arguments.job, arguments.limit)]
     if arguments.output == "json":
         print_json(runs)
     else:

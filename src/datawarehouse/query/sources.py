@@ -155,7 +155,7 @@ def _output(column: Column, stored: ColumnType | None) -> str:
 def _runs(sources: Sources, catalog: Catalog, scan: Scan) -> list[str]:
     name = f"runs_{len(sources.tables)}"
     columns: dict[str, list[Any]] = {column.name: [] for column in RUNS_COLUMNS}
-    for run in catalog.runs(limit=_RUNS_MAX):
+    for run in catalog.runs.latest(limit=_RUNS_MAX):
         values = (
             run.job, _instant(run.scheduled_ms), run.partition, run.attempt, run.cause, _instant(run.started_ms),
             _instant(run.ended_ms), run.outcome, run.rows, run.error,

@@ -55,7 +55,7 @@ class Completeness:
         return self._closed[name] if oldest is None else min(self._closed[name], _hour(oldest))
 
     def _of_job(self, table: BatchInputTable) -> int:
-        reached = self._catalog.schedule_reached(table.name)
+        reached = self._catalog.runs.schedule_reached(table.name)
         until = reached
         if not table.run_when_complete:
             at = instant_of(reached)
@@ -63,7 +63,7 @@ class Completeness:
             # The partition of an instant is the hour before the one that it lies in.
             until = _hour(milliseconds_of(following) if following else self._clock.now_ms())
             until -= HOUR_MS
-        unsettled = self._catalog.unsettled_partition(table.name)
+        unsettled = self._catalog.runs.unsettled_partition(table.name)
         return until if unsettled is None else min(until, start_ms(unsettled))
 
 

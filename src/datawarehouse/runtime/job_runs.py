@@ -71,7 +71,7 @@ class JobRuns:
         self._scratch_prefix = f"dw-job-{blake2b(str(folder.absolute()).encode(), digest_size=8).hexdigest()}-"
         for left in Path(tempfile.gettempdir()).glob(f"{self._scratch_prefix}*"):
             shutil.rmtree(left, ignore_errors=True)
-        catalog.interrupt_runs(clock.now_ms())
+        catalog.runs.interrupt_all(clock.now_ms())
 
     def run(self, job: str, time_ms: int, *, attempt: int = 1, cause: str = ASKED_FOR) -> Run:
         """Run a job for a scheduled instant and return how it ended. Raises UnknownName."""
@@ -80,11 +80,11 @@ class JobRuns:
             raise UnknownName(f"There is no batch input table {job!r}; there are {known}.")
         with self._turns[job]:
             partition = partition_of(time_ms - HOUR_MS)
-            run = self._catalog.start_run(
+            run = self._catalog.runs.start(
                 job, time_ms, partition, attempt=attempt, cause=cause, now_ms=self._clock.now_ms()
             )
             self._do(run, self._tables[job], time_ms)
-        return self._catalog.run(run)
+        return self._catalog.runs.get(run)
 
     @property
     def is_stopped(self) -> bool:
@@ -112,7 +112,7 @@ class JobRuns:
             path.unlink()
         log.error("job %s failed: %s", table.name, answer.reason)
         error = f"{answer.reason}\n{answer.traceback}".strip()
-        self._catalog.fail_run(run, error, self._clock.now_ms(), interrupted=answer.interrupted)
+        self._catalog.runs.fail(run, error, self._clock.now_ms(), interrupted=answer.interrupted)
 
     def _order(self, table: BatchInputTable, time_ms: int, name: str, scratch: str) -> JobOrder:
         versions = {stored.name: stored.schema_version for stored in self._catalog.tables()}

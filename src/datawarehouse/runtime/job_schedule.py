@@ -67,13 +67,13 @@ class JobSchedule:
 
     def _begin(self, now: int) -> None:
         for name, table in self._tables.items():
-            self._catalog.schedule_from(name, now - now % HOUR_MS if table.run_when_complete else now)
+            self._catalog.runs.schedule_from(name, now - now % HOUR_MS if table.run_when_complete else now)
             if table.missed_runs == "skip" and not table.run_when_complete:
-                missed, count = latest_due(self._schedules[name], self._catalog.schedule_reached(name), now)
+                missed, count = latest_due(self._schedules[name], self._catalog.runs.schedule_reached(name), now)
                 if missed is not None:
                     log.warning("job %s was due %d times; as declared, these runs are skipped", name, count)
-                    self._catalog.reach_schedule(name, missed)
-        for run in self._catalog.unfinished():
+                    self._catalog.runs.reach_schedule(name, missed)
+        for run in self._catalog.runs.unfinished():
             if run.job in self._tables:
                 self._note_retry(run, now)
 
@@ -116,7 +116,7 @@ class JobSchedule:
         for name, table in self._tables.items():
             coming += [retry.at_ms for retry in self._retries[name]]
             if not table.run_when_complete:
-                due = earliest_due(self._schedules[name], self._catalog.schedule_reached(name))
+                due = earliest_due(self._schedules[name], self._catalog.runs.schedule_reached(name))
                 coming += [] if due is None else [due]
         return min((at for at in coming if at > now), default=None)
 
@@ -140,7 +140,7 @@ class JobSchedule:
         retry = min(self._retries[name], default=None)
         if retry and retry.at_ms <= now:
             return retry
-        table, reached = self._tables[name], self._catalog.schedule_reached(name)
+        table, reached = self._tables[name], self._catalog.runs.schedule_reached(name)
         if table.run_when_complete:
             end = reached + HOUR_MS
             if end <= now and all(_is_past(self._complete_until(other), end) for other in table.reads):

@@ -150,7 +150,7 @@ class SimulatedWarehouse(OpenWarehouse):
 
     def runs(self, job: str | None = None) -> list[Run]:
         """The runs of a job, or of all, the oldest first."""
-        return self.catalog.runs(job, 1_000_000)[::-1]
+        return self.catalog.runs.latest(job, 1_000_000)[::-1]
 
     def assert_table(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Assert that a table has exactly these rows, in any order.

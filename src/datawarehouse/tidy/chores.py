@@ -28,7 +28,7 @@ from datawarehouse.definition.tables import (
 )
 from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, remove
 from datawarehouse.parquet.footer import REJECTS, REJECTS_FOLDER, ROWS, DataFile
-from datawarehouse.tidy.compaction import CompactionPlan, Hours, Step, Wanted, plan
+from datawarehouse.tidy.compaction import CompactionPlan, Hours, Step, Wanted, plan_of
 from datawarehouse.tidy.expiry import DAY_MS, first_kept
 from datawarehouse.tidy.files import data_file, stored_file
 from datawarehouse.tidy.orders import DedupeOrder, Deduplicated, MergeOrder, RewriteOrder
@@ -110,23 +110,24 @@ class Planner:
 
     def due(self, name: str, kind: str) -> Iterator[Planned]:
         """The partitions that have something to do, the oldest first."""
-        hours, wanted = self.hours(), self.wanted(name, kind)
+        wanted = self.wanted(name, kind)
         demanded = wanted.arrangement if wanted.demands else None
-        for partition in self.catalog.compactable(name, kind, hours.compacted, demanded):
-            planned = self.planned(name, kind, partition, hours, wanted)
+        for partition in self.catalog.compactable(name, kind, self.hours().compacted, demanded):
+            planned = self.planned(name, kind, partition)
             if planned.plan.steps:
                 yield planned
 
     def all(self, name: str, kind: str) -> Iterator[Planned]:
         """Every partition, with what is to be done or why nothing is."""
-        hours, wanted = self.hours(), self.wanted(name, kind)
         for partition in sorted(self.catalog.partitions_between(name, kind, None, None)):
-            yield self.planned(name, kind, partition, hours, wanted)
+            yield self.planned(name, kind, partition)
 
-    def planned(self, name: str, kind: str, partition: str, hours: Hours, wanted: Wanted) -> Planned:
+    def planned(self, name: str, kind: str, partition: str) -> Planned:
+        """What is to be done with the files of one kind in a partition."""
         files = self.catalog.live_files(name, kind, [partition])
         fresh = self.catalog.has_fresh(name, kind, partition)
-        return Planned(name, kind, partition, tuple(files), plan(files, fresh, partition, hours, wanted))
+        plan = plan_of(files, fresh, partition, self.hours(), self.wanted(name, kind))
+        return Planned(name, kind, partition, tuple(files), plan)
 
     def expired(self) -> Expired:
         """What is old enough to go."""
@@ -135,14 +136,15 @@ class Planner:
         for table in self.tables.values():
             if isinstance(table, StreamingInputTable | BatchInputTable) and table.retention_days is not None:
                 held += self.catalog.partitions_before(table.name, first_kept(now, table.retention_days))
-        return Expired(held, self.catalog.forget_runs(self._runs_before(now), only_count=True))
+        return Expired(held, self.catalog.runs.forget(self.runs_before(now), only_count=True))
 
-    def _runs_before(self, now: int) -> int:
+    def runs_before(self, now: int) -> int:
+        """Records of runs that ended before this instant go."""
         return now - self.limits.run_retention_days * DAY_MS
 
 
-class Chores(Planner):
-    """Does it. One round at a time."""
+class Chores:
+    """Does what the planner finds. One round at a time."""
 
     def __init__(
         self,
@@ -152,7 +154,9 @@ class Chores(Planner):
         clock: Clock,
         lake: Path,
     ) -> None:
-        super().__init__(tables, catalog, limits, clock)
+        self.planner = Planner(tables, catalog, limits, clock)
+        self._catalog = catalog
+        self._clock = clock
         self._lake = lake
         self.has_more = False  # whether the last round left something to do, for want of budget
         self._turn = threading.Lock()
@@ -169,8 +173,8 @@ class Chores(Planner):
         self.remove_orphans()
         self.has_more = False
         done = Compacted()
-        for name, table in self.tables.items():
-            if isinstance(table, StreamingInputTable) and self.limits.compact_bytes_per_minute:
+        for name, table in self.planner.tables.items():
+            if isinstance(table, StreamingInputTable) and self.planner.limits.compact_bytes_per_minute:
                 done += self.compact(name, execute, stopping, within_budget=True)
         return done
 
@@ -188,8 +192,8 @@ class Chores(Planner):
         done = Compacted()
         with self._turn:
             for kind in (ROWS, REJECTS):
-                for planned in self.due(name, kind):
-                    is_put_off = self._put_off.get((name, kind, planned.partition), 0) > self.clock.now_ms()
+                for planned in self.planner.due(name, kind):
+                    is_put_off = self._put_off.get((name, kind, planned.partition), 0) > self._clock.now_ms()
                     if is_put_off and within_budget:  # who asks for it may have mended the fault
                         continue
                     while planned.plan.steps:
@@ -203,7 +207,7 @@ class Chores(Planner):
                         if result is None:  # somebody else changed the partition, or it has a fault
                             break
                         done += result
-                        planned = self.planned(name, kind, planned.partition, self.hours(), self.wanted(name, kind))
+                        planned = self.planner.planned(name, kind, planned.partition)
         return done
 
     def _tried(self, planned: Planned, step: Step, execute: Rewrite, stopping: Callable[[], bool]) -> Compacted | None:
@@ -214,12 +218,12 @@ class Chores(Planner):
             if stopping():  # which ends the process that does it
                 return None
             log.exception("%s %s was not compacted; trying again in an hour", planned.table, planned.partition)
-            self._put_off[planned.table, planned.kind, planned.partition] = self.clock.now_ms() + HOUR_MS
+            self._put_off[planned.table, planned.kind, planned.partition] = self._clock.now_ms() + HOUR_MS
             return None
 
     def _spend(self, size: int) -> bool:
         """Take so much from the budget. A step larger than all of it waits until none of it is spent."""
-        most, now = self.limits.compact_bytes_per_minute, self.clock.now_ms()
+        most, now = self.planner.limits.compact_bytes_per_minute, self._clock.now_ms()
         passed, self._budget_ms = max(0, now - self._budget_ms), now
         self._budget = min(most, self._budget + most * passed / _MINUTE_MS)
         if self._budget < min(size, most):
@@ -229,11 +233,11 @@ class Chores(Planner):
 
     def _do(self, planned: Planned, step: Step, execute: Rewrite) -> Compacted | None:
         columns, version = self._schema(planned)
-        wanted = self.wanted(planned.table, planned.kind)
+        wanted = self.planner.wanted(planned.table, planned.kind)
         sources = [data_file(file) for file in step.files]
         pairs = to_wire(columns)
         name = f"{step.files[0].spans[0][0] if step.files[0].spans else 0:016d}-{secrets.token_hex(4)}"
-        lake, now = str(self._lake), self.clock.now_ms
+        lake, now = str(self._lake), self._clock.now_ms
         if step.kind == "deduplicate":
             assert wanted.dedupe_key
             answer = execute(DedupeOrder(sources, pairs, version, lake, name, wanted.dedupe_key))
@@ -244,12 +248,12 @@ class Chores(Planner):
             new = [file for _, file in answer.replaced if file is not None]
             added = [stored_file(file, wanted.deduped) for file in new]
             removed = answer.removed_rows
-            ok = self.catalog.replace_files(old, added, now(), removed_rows=removed, arranged=(stay, wanted.deduped))
+            ok = self._catalog.replace_files(old, added, now(), removed_rows=removed, arranged=(stay, wanted.deduped))
         else:
             answer = execute(MergeOrder(sources, pairs, version, lake, name, wanted.sort_by))
             assert isinstance(answer, DataFile)
             old, new, removed = list(step.files), [answer], 0
-            ok = self.catalog.replace_files(old, [stored_file(answer, wanted.arrangement)], now())
+            ok = self._catalog.replace_files(old, [stored_file(answer, wanted.arrangement)], now())
         if not ok:
             remove(LOCAL_DISK, [self._lake / file.path for file in new])
             return None
@@ -269,10 +273,10 @@ class Chores(Planner):
 
     def expire(self) -> Expired:
         """Let go what is old enough; what that was. Its files are deleted after the grace of retired files."""
-        found = self.expired()
+        found = self.planner.expired()
         gone: list[Held] = []
         for due in found.partitions:
-            held = self.catalog.expire(due.table, due.partition, self.clock.now_ms())
+            held = self._catalog.expire(due.table, due.partition, self._clock.now_ms())
             if held is None:  # it changed meanwhile
                 continue
             gone.append(held)
@@ -280,7 +284,7 @@ class Chores(Planner):
                 "expired %s %s: %d rows, %d rejected records, %d files",
                 held.table, held.partition, held.rows, held.rejects, held.files,
             )  # fmt: skip
-        runs = self.catalog.forget_runs(self._runs_before(self.clock.now_ms())) if found.runs else 0
+        runs = self._catalog.runs.forget(self.planner.runs_before(self._clock.now_ms())) if found.runs else 0
         return Expired(gone, runs)
 
     def remove_orphans(self) -> int:
@@ -288,17 +292,17 @@ class Chores(Planner):
 
         The first look may see a file that is about to be committed; nothing takes as long as until the second.
         """
-        now = self.clock.now_ms()
-        if self._unknown_ms is not None and 0 <= now - self._unknown_ms < self.limits.orphan_ms:
+        now = self._clock.now_ms()
+        if self._unknown_ms is not None and 0 <= now - self._unknown_ms < self.planner.limits.orphan_ms:
             return 0
         there = {
             str(path.relative_to(self._lake))
-            for name, table in self.tables.items()
+            for name, table in self.planner.tables.items()
             if table.kind != Table.kind
             for home in (self._lake / name, self._lake / REJECTS_FOLDER / name)
             for path in _data_files(home)
         }
-        unknown = there - self.catalog.paths()
+        unknown = there - self._catalog.paths()
         orphans = sorted(unknown & self._unknown)
         if orphans:
             log.warning("removing %d files that nobody knows, the first is %s", len(orphans), orphans[0])

@@ -69,7 +69,7 @@ class CompactionPlan:
     reason: str
 
 
-def plan(files: Sequence[File], fresh: bool, partition: str, hours: Hours, wanted: Wanted) -> CompactionPlan:
+def plan_of(files: Sequence[File], fresh: bool, partition: str, hours: Hours, wanted: Wanted) -> CompactionPlan:
     """The plan for the live files of one kind in a partition. fresh: whether some still wait for their first merge."""
     if partition >= hours.open:
         return CompactionPlan((), "the hour is open")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from datawarehouse.catalog.catalog import File
-from datawarehouse.tidy.compaction import Hours, Step, Wanted, plan
+from datawarehouse.tidy.compaction import Hours, Step, Wanted, plan_of
 
 HOUR = "2026/03/01/07"
 HOURS = Hours(open="2026/03/01/12", compacted="2026/03/01/10")
@@ -23,7 +23,7 @@ PLAIN = Wanted(100)
 
 
 def planned(files, wanted=PLAIN, *, fresh=False, partition=HOUR):
-    return plan(files, fresh, partition, HOURS, wanted)
+    return plan_of(files, fresh, partition, HOURS, wanted)
 
 
 def merges(found):
