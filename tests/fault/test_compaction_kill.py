@@ -181,7 +181,7 @@ def test_a_process_that_ends_puts_one_hour_off_and_what_it_left_is_removed(tmp_p
                 opened.flush()
                 opened.catalog.mark_merged(opened.catalog.fresh_files("arranged"))
             opened.clock.set_ms(opened.clock.now_ms() + HOUR_MS)
-        execute = EndingAtOrder(opened._compactor.run, number)
+        execute = EndingAtOrder(opened.tidying.compactor.run, number)
         opened.chores.round(execute, lambda: False)
         first, second = "2026/01/05/09", "2026/01/05/10"
         hit = first if number <= 2 else second  # each hour takes a search for duplicates and a merge

@@ -201,7 +201,7 @@ def with_budget(path, hours, budget):
 def test_the_budget_spreads_the_work_over_minutes(tmp_path, budget, after_minutes):
     with with_budget(tmp_path, 6, budget) as opened:
         found = []
-        opened.chores.round(opened._compactor.run, lambda: False)
+        opened.chores.round(opened.tidying.compactor.run, lambda: False)
         for _ in after_minutes:
             found.append(live(opened).count(1))
             assert live(opened) == sorted(live(opened)), "the oldest first"
@@ -246,7 +246,7 @@ def test_a_step_that_fails_puts_off_its_hour_and_no_other(tmp_path, caplog):
     with simulate(declared(), tmp_path, start=START, settings=AT_ONCE) as opened:
         for _ in range(4):
             files_of_an_hour(opened)
-        failing = Failing(opened._compactor.run, hour(1))
+        failing = Failing(opened.tidying.compactor.run, hour(1))
         opened.chores.round(failing, lambda: False)
         assert live(opened) == [1, 3, 1, 1]
         assert f"t {hour(1)} was not compacted; trying again in an hour" in caplog.text
@@ -265,7 +265,7 @@ def test_an_hour_that_changed_meanwhile_is_left_as_it_is(tmp_path):
         files_of_an_hour(opened)
 
         def replaced_meanwhile(order):
-            answer = opened._compactor.run(order)
+            answer = opened.tidying.compactor.run(order)
             opened.catalog.expire("t", hour(0), opened.clock.now_ms())
             return answer
 
@@ -281,7 +281,7 @@ def test_a_round_that_is_to_stop_stops_between_two_steps(tmp_path):
         for _ in range(3):
             files_of_an_hour(opened)
         asked = iter([False, False, True])
-        done = opened.chores.compact("t", opened._compactor.run, lambda: next(asked))
+        done = opened.chores.compact("t", opened.tidying.compactor.run, lambda: next(asked))
         assert (done.files_before, live(opened)) == (6, [1, 1, 3])
         assert opened.compact("t").files_before == 3
 

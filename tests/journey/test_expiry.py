@@ -54,7 +54,7 @@ def test_an_hour_goes_in_the_millisecond_in_which_its_days_are_over(tmp_path):
         opened.advance(0)
         end = start_ms("2026/03/01/07") + HOUR_MS
         opened.clock.set_ms(end + 2 * DAY_MS - 1)
-        opened.converter.merge("t", opened._compactor.run)
+        opened.converter.merge("t", opened.tidying.compactor.run)
         assert opened.expire().partitions == []
         assert hours(opened, "t") == ["2026/03/01/07", "2026/03/01/08"]
 
@@ -143,7 +143,7 @@ def test_records_that_are_converted_after_their_days_go_with_the_next_look(tmp_p
         assert (opened.chores.planner.expired().partitions, opened.expire().partitions) == ([], [])
         assert opened.catalog.expire("t", "2026/03/01/07", opened.clock.now_ms()) is None
         opened.flush()
-        opened.converter.merge("t", opened._compactor.run)
+        opened.converter.merge("t", opened.tidying.compactor.run)
         [held] = opened.expire().partitions
         assert (held.partition, held.rows, held.rejects) == ("2026/03/01/07", 1, 1)
         totals = opened.catalog.totals("t")
@@ -159,7 +159,7 @@ def test_the_ledger_counts_what_goes_and_not_what_was_seen_before(tmp_path):
     ) as opened:
         opened.put("t", [{"id": "a", "n": n} for n in range(3)])
         opened.flush()
-        opened.converter.merge("t", opened._compactor.run, stopping=True)
+        opened.converter.merge("t", opened.tidying.compactor.run, stopping=True)
         opened.clock.set_ms(start_ms("2026/03/02/08"))
         looked = opened.chores.planner.expired()
         assert [held.rows for held in looked.partitions] == [3]

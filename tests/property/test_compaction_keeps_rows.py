@@ -73,7 +73,7 @@ class Table:
         if how == "mark":  # as conversion does with large files
             opened.catalog.mark_merged(opened.catalog.fresh_files("t"))
         elif how == "merge":
-            opened.converter.merge("t", opened._compactor.run, stopping=True)
+            opened.converter.merge("t", opened.tidying.compactor.run, stopping=True)
 
     def event(self, opened, version):
         if self.chance.random() < 0.1:
@@ -135,7 +135,7 @@ def check(table, opened):
     """Compact, and compare with what was there before and with what was sent."""
     rows, rejects = contents(opened)
     opened.clock.set_ms(opened.clock.now_ms() + HOUR_MS)
-    opened.converter.merge("t", opened._compactor.run)
+    opened.converter.merge("t", opened.tidying.compactor.run)
     files = {kind: len(live(opened, kind)) for kind in (ROWS, REJECTS)}
     was, done = opened.catalog.totals("t"), opened.compact("t")
     rows_after, rejects_after = contents(opened)

@@ -15,6 +15,7 @@ from datawarehouse.folder import catalog_path
 from datawarehouse.query.engine import Engine
 from datawarehouse.query.limits import QueryLimits
 from datawarehouse.query.result import Result
+from datawarehouse.runtime.opening import Means
 from datawarehouse.runtime.owner import Owner
 from datawarehouse.runtime.reader import read_json
 from datawarehouse.settings import Settings, resolve
@@ -48,8 +49,10 @@ def open_for_command(warehouse: Warehouse, settings: Settings) -> OpenWarehouse:
 class OpenWarehouse(Owner):
     """A warehouse that this process owns and queries. Methods can be called from any thread."""
 
-    def __init__(self, warehouse: Warehouse, folder: Path, settings: Settings, clock: Clock) -> None:
-        super().__init__(warehouse, folder, settings, clock)
+    def __init__(
+        self, warehouse: Warehouse, folder: Path, settings: Settings, clock: Clock, means: Means | None = None
+    ) -> None:
+        super().__init__(warehouse, folder, settings, clock, means)
         self._reading = Catalog(catalog_path(self.folder), writable=False)
         self._engine = Engine(warehouse.name, self._reading, self.folder, QueryLimits.of(settings), read_json)
 

@@ -26,12 +26,12 @@ from datawarehouse.definition.tables import QUARANTINE_SUFFIX
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.durable import leave_unsynced
 from datawarehouse.errors import BadRequest, DataWarehouseError
+from datawarehouse.intake.encoding import Event
 from datawarehouse.jobs.execute import execute_here
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.query.result import Result
 from datawarehouse.runtime.embedded import LocalExecutor, OpenWarehouse
-from datawarehouse.runtime.job_runs import ExecuteJob
-from datawarehouse.runtime.owner import Event
+from datawarehouse.runtime.opening import Means, free_bytes
 from datawarehouse.settings import Settings, resolve
 from datawarehouse.testing.clock import START, TestClock, milliseconds
 
@@ -55,15 +55,15 @@ class SimulatedWarehouse(OpenWarehouse):
     """See the module. Instants are UTC."""
 
     clock: TestClock
-    synced = False
 
     def __init__(self, warehouse: Warehouse, folder: Path, settings: Settings, clock: TestClock) -> None:
         self._failing: dict[str, list[Exception]] = {}
         self._delayed: list[tuple[int, str, list[Event]]] = []
         self._disk_is_full = False
         leave_unsynced(folder.absolute())
-        super().__init__(warehouse, folder, settings, clock)
-        self._compactor = LocalExecutor()
+        self._executor = LocalExecutor()
+        means = Means(False, self._free_bytes, self._run_here, self._executor)
+        super().__init__(warehouse, folder, settings, clock, means)
         self._chores_done = partition_of(clock.now_ms())
 
     def close(self) -> None:
@@ -125,7 +125,7 @@ class SimulatedWarehouse(OpenWarehouse):
         """Convert all that has arrived."""
         self.check_open()
         for name in self.converter.tables:
-            while self.converter.convert(name, self._compactor.run):
+            while self.converter.convert(name, self._executor.run):
                 continue
 
     def query(self, sql: str, params: Sequence[Any] | None = None) -> Result:
@@ -196,18 +196,18 @@ class SimulatedWarehouse(OpenWarehouse):
             super().put(table, events)
         self.flush()
         for name in self.converter.tables:
-            self.converter.merge(name, self._compactor.run)
+            self.converter.merge(name, self._executor.run)
         while self.schedule.run_due():
             continue
         if self._chores_done != partition_of(now) or self.chores.has_more:
             self._chores_done = partition_of(now)
-            self._tidy()
+            self.tidying.round()
         self.converter.delete_retired()
 
     # -- faults
 
-    def _disk_free(self) -> int:
-        return 0 if self._disk_is_full else super()._disk_free()
+    def _free_bytes(self, folder: Path) -> int:
+        return 0 if self._disk_is_full else free_bytes(folder)
 
     @contextmanager
     def _fault(self, *, throttled: bool, disk_full: bool) -> Iterator[None]:
@@ -223,18 +223,15 @@ class SimulatedWarehouse(OpenWarehouse):
             self.intake.limits = limits
             self.intake.forget_disk()
 
-    def _job_execution(self) -> ExecuteJob | None:
-        def run_here(order: JobOrder, function: Callable[..., Any]) -> JobOutput | JobFailure:
-            failures = self._failing.get(order.table)
+    def _run_here(self, order: JobOrder, function: Callable[..., Any]) -> JobOutput | JobFailure:
+        failures = self._failing.get(order.table)
 
-            def chosen(job: Any) -> Any:
-                if failures:
-                    raise failures.pop(0)
-                return function(job)
+        def chosen(job: Any) -> Any:
+            if failures:
+                raise failures.pop(0)
+            return function(job)
 
-            return execute_here(order, self.query, lambda: chosen)
-
-        return run_here
+        return execute_here(order, self.query, lambda: chosen)
 
 
 def _row(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -1,0 +1,42 @@
+"""Whether a warehouse is closing, and how long what is under way may still take."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from datawarehouse.errors import DataWarehouseError
+
+
+class Closing:
+    """Begun once, by any thread; everything that a warehouse does for longer looks at it."""
+
+    def __init__(self) -> None:
+        self._begun = threading.Event()
+        self._deadline = 0.0
+
+    def begin(self, time_max_s: float) -> bool:
+        """Begin to close: what is under way may take so many seconds. False if that was begun before."""
+        if self._begun.is_set():
+            return False
+        self._deadline = time.monotonic() + time_max_s
+        self._begun.set()
+        return True
+
+    @property
+    def is_begun(self) -> bool:
+        return self._begun.is_set()
+
+    @property
+    def left_s(self) -> float:
+        """How many seconds what is under way may still take."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long, or until closing begins; whether it has begun."""
+        return self._begun.wait(seconds)
+
+    def check_open(self) -> None:
+        """Raises DataWarehouseError if the warehouse is closed."""
+        if self.is_begun:
+            raise DataWarehouseError("The warehouse is closed; open it again with open_warehouse(...).")
