@@ -10,7 +10,7 @@ from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.packaging import library
 from datawarehouse.aws.policies import producer
 from datawarehouse.aws.schedules import EACH_MINUTE
-from datawarehouse.definition.tables import StreamingInputTable
+from datawarehouse.definition.tables import StreamingInputTable, to_wire
 from datawarehouse.errors import DeclarationError
 
 MEMORY_MB = 256
@@ -54,8 +54,11 @@ class EventGenerator(pulumi.ComponentResource):
         malformed = given.get("malformed", 0.0)
         if not isinstance(malformed, int | float) or not 0 <= malformed <= 1:
             raise DeclarationError(f"{component}: malformed is {malformed!r}; valid is a share from 0 to 1.")
-        columns = [[column.name, str(column.type)] for column in table.columns]
-        events = {"tables": [{"name": table.name, "columns": columns}], "rate": rate, "malformed": malformed}
+        events = {
+            "tables": [{"name": table.name, "columns": to_wire(table.columns)}],
+            "rate": rate,
+            "malformed": malformed,
+        }
         code = library("generate_events.handler", "generator", extra={"events.json": json.dumps(events)})
         super().__init__("datawarehouse:index:EventGenerator", name, {}, opts)
         self.cron = LambdaCronJob(

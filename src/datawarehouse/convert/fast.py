@@ -1,6 +1,6 @@
 """The fast path: many records at once, for those that are plainly what the columns say.
 
-It must never decide otherwise than the exact rules (`coerce`): whatever is not plain is handed back.
+It must never decide otherwise than the exact rules (`definition/coercion.py`): whatever is not plain is handed back.
 
   1. Each record is decoded by msgspec against a type made from the columns, strictly: a string column takes a
      JSON string only, an integer column a whole number in range. Any failure hands the record back.

@@ -50,7 +50,6 @@ class Stream:
         self.rate = ShardRate(shard_count, clock)
         self.converted = converted  # the position; whoever converts moves it on
         self.queued_bytes = 0
-        self.received_records = 0
         self.under_way: dict[bytes, tuple[Ticket, list[Callable[[], None]]]] = {}
 
     @property
@@ -113,8 +112,6 @@ class Intake:
                 with self._lock:
                     stream.queued_bytes -= entry.size
                     self._queued_bytes -= entry.size
-                    if ticket.result:
-                        stream.received_records += entry.count
                     if entry.keys:
                         del stream.under_way[entry.keys.key]
                 for waiter in waiting:

@@ -10,7 +10,7 @@ All numbers are little-endian, as every machine that this package supports. The 
 so that a damaged body still tells how many records it held. The synced position tells damage from a crash: a
 block that does not check out and lies before the synced position of a later block was acknowledged once.
 
-The first block of a segment has kind START; its body is the state that opening needs (see `SegmentStart`), so
+The first block of a segment has kind START; its body is the state that opening needs (see `journal._State`), so
 that only the last segment of a stream is ever read to open it.
 """
 

@@ -144,10 +144,8 @@ class Journal:
         self._flush_lock = threading.Lock()
         self._must_roll = False
         self._closed = False
-        self._end = (
-            0,
-            0,
-        )  # the durable end: its position, and the next record; one value, so that readers need no lock
+        # The durable end: its position, and the next record. One value, so that readers need no lock.
+        self._end = (0, 0)
         self._file: AppendFile
         make_folder(disk, root, self.folder)
         self._segments = self._find_segments()
@@ -283,10 +281,6 @@ class Journal:
     def created_ms(self) -> int:
         """When the stream was created."""
         return self._state.created_ms
-
-    @property
-    def bytes_on_disk(self) -> int:
-        return self.synced - self._segments[0].start
 
     def spans(self, after: int, bytes_max: int) -> list[Span]:
         """The parts of files that hold the stream from `after` on, of at least `bytes_max` bytes if there are.
