@@ -83,6 +83,14 @@ def test_no_import_cycles():
     list(TopologicalSorter(graph).static_order())  # raises CycleError
 
 
+def test_what_a_statement_reads_is_known_without_what_it_becomes():
+    """Only `plan` brings the two subjects of sql/ together."""
+    for module, path in modules():
+        if module.startswith("datawarehouse.sql.") and not module.startswith("datawarehouse.sql.translate"):
+            translated = [name for name in imports(path) if name.startswith("datawarehouse.sql.translate")]
+            assert module == "datawarehouse.sql.plan" or not translated, f"{module} imports {translated}"
+
+
 def test_every_part_of_the_package_has_a_row():
     parts = {path.stem if path.is_file() else path.name for path in SOURCE.iterdir()}
     assert parts - {"__init__", "__pycache__", "py"} - {"py.typed"} == set(ROW_OF)
