@@ -1,43 +1,63 @@
-"""Every error this package raises on purpose.
+"""Every error this package raises on purpose, and what each becomes at the edges.
 
-    DataWarehouseError
-    ├── DeclarationError            the declaration is wrong; nothing was started
-    │   └── UnknownName             a table or stream that the declaration does not have
-    ├── SchemaChangeRefused         the declaration changed in a way that stored data cannot follow
-    ├── FolderError                 the data folder cannot be used
-    │   ├── FolderInUse             another process owns it
-    │   ├── FormatTooNew            written by a newer release
-    │   └── JournalDamaged          acknowledged bytes are not what was written
-    ├── BadRequest                  the caller's input is wrong; sending it again changes nothing
-    ├── Throttled                   not taken; send it again after `retry_after_s`
-    ├── QueryError
-    │   ├── SqlSyntaxError          not a statement of Athena SQL
-    │   ├── QueryRefused            understood, and not allowed
-    │   ├── QueryFailed             the engine could not compute it
-    │   └── QueryLimitExceeded      ended because of one of its limits
-    ├── BadLine                     a line of a user's own JSON file cannot be read
-    ├── WorkerDied                  a child process ended while working; its work was not done
-    ├── DeploymentFailed            a stack on AWS could not be created, or not be removed
-    └── MissingExtra                an optional dependency is not installed
+                                    HTTP  exit  again
+    DataWarehouseError               500     1     no   anything that has no class of its own
+    ├── DeclarationError             400     2     no   the declaration is wrong; nothing was started
+    │   └── UnknownName              404     2     no   a table or stream that the declaration does not have
+    ├── SchemaChangeRefused          409     2     no   the declaration changed and stored data cannot follow
+    ├── FolderError                  500     4     no   the data folder cannot be used
+    │   ├── FolderInUse              503     4    yes   another process owns it
+    │   ├── FormatTooNew             500     4     no   written by a newer release
+    │   ├── JournalDamaged           500     4     no   acknowledged bytes are not what was written
+    │   └── Unreachable              503     4    yes   its owner does not answer, or there is none
+    ├── BadRequest                   400     2     no   the caller's input is wrong
+    │   └── BodyTooLarge             413     2     no   the body of a request is too large
+    ├── Throttled                    429     4    yes   not taken: a limit was reached
+    ├── Closed                       503     4    yes   the warehouse is closed
+    ├── ConversionStalled            503     1    yes   a table cannot be converted at the moment
+    ├── QueryError                   500     1     no   a query gave no result
+    │   ├── SqlSyntaxError           400     2     no   not a statement of Athena SQL
+    │   ├── QueryRefused             400    10     no   understood, and not allowed
+    │   ├── QueryFailed              422     1     no   the engine could not compute it
+    │   ├── QueryLimitExceeded       422     4     no   ended because of one of its limits
+    │   └── BadLine                  422     1     no   a line of a user's own JSON file cannot be read
+    ├── WorkerDied                   503     1    yes   a child process ended while working; its work was not done
+    ├── InternalFailure              500     1    yes   the server met an error that nobody foresaw; its log has it
+    ├── DeploymentFailed             500     1     no   a stack on AWS could not be created, or not be removed
+    └── MissingExtra                 500     1     no   an optional dependency is not installed
 
-`retryable` says whether the same call can succeed later without a change by the caller.
+HTTP: the status that the server answers. exit: the exit code of `dw`. again: whether the same call can succeed later
+without a change by the caller; the server then sends Retry-After. The server, the command and the client read these
+numbers from the classes and have no list of their own. A class that gives none has its parent's, so that what has no
+class of its own is the server's fault and not the caller's.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class DataWarehouseError(Exception):
     """Base of all; `str(error)` says what was attempted, what came, what is valid and what to do."""
 
-    retryable = False
+    http_status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+    retry_after_s: float = 1.0
+    """How many seconds to wait before the same call is made again, if `retryable`; 0 if nobody said."""
 
 
 class DeclarationError(DataWarehouseError, ValueError):
     """The declaration is wrong. Raised by the call that declares it."""
 
+    http_status, exit_code = 400, 2
+
 
 class UnknownName(DeclarationError, KeyError):
     """A table or an input stream was asked for that is not declared."""
+
+    http_status = 404
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -46,15 +66,19 @@ class UnknownName(DeclarationError, KeyError):
 class SchemaChangeRefused(DataWarehouseError):
     """The declaration no longer fits the stored files. Nothing was changed."""
 
+    http_status, exit_code = 409, 2
+
 
 class FolderError(DataWarehouseError):
     """The data folder cannot be used."""
+
+    exit_code = 4
 
 
 class FolderInUse(FolderError):
     """Another process owns the data folder."""
 
-    retryable = True
+    http_status, retryable = 503, True
 
 
 class FormatTooNew(FolderError):
@@ -65,8 +89,23 @@ class JournalDamaged(FolderError):
     """Bytes of the journal that were acknowledged are not what was written."""
 
 
+class Unreachable(FolderError):
+    """The owner of the data folder does not answer, or takes no more connections, or there is none."""
+
+    http_status, retryable = 503, True
+    retry_after_s = 0.0
+
+
 class BadRequest(DataWarehouseError, ValueError):
     """The caller's input is wrong. Nothing was stored."""
+
+    http_status, exit_code = 400, 2
+
+
+class BodyTooLarge(BadRequest):
+    """The body of a request is larger than `request_bytes_max`."""
+
+    http_status = 413
 
 
 class Throttled(DataWarehouseError):
@@ -75,12 +114,24 @@ class Throttled(DataWarehouseError):
     `limit` names the setting that was reached; `retry_after_s` is a hint in seconds.
     """
 
-    retryable = True
+    http_status, exit_code, retryable = 429, 4, True
 
-    def __init__(self, message: str, limit: str, retry_after_s: float = 1.0) -> None:
+    def __init__(self, message: str, limit: str = "", retry_after_s: float = 1.0) -> None:
         super().__init__(message)
         self.limit = limit
         self.retry_after_s = retry_after_s
+
+
+class Closed(DataWarehouseError):
+    """The warehouse is closed. Nothing was stored; the same call can succeed once the warehouse is open again."""
+
+    http_status, exit_code, retryable = 503, 4, True
+
+
+class ConversionStalled(DataWarehouseError):
+    """A table cannot be converted at the moment. Its events are kept, and conversion is tried again."""
+
+    http_status, retryable = 503, True
 
 
 class QueryError(DataWarehouseError):
@@ -90,19 +141,27 @@ class QueryError(DataWarehouseError):
 class SqlSyntaxError(QueryError):
     """The text is not one statement of Athena (Trino) SQL."""
 
+    http_status, exit_code = 400, 2
+
 
 class QueryRefused(QueryError):
     """The statement was understood and is not allowed, or not supported, here."""
+
+    http_status, exit_code = 400, 10
 
 
 class QueryFailed(QueryError):
     """The engine could not compute the statement (a cast, a missing column, a division by zero)."""
 
+    http_status = 422
+
 
 class QueryLimitExceeded(QueryError):
     """The query reached one of its limits and was ended; `limit` names the setting."""
 
-    def __init__(self, message: str, limit: str) -> None:
+    http_status, exit_code = 422, 4
+
+    def __init__(self, message: str, limit: str = "") -> None:
         super().__init__(message)
         self.limit = limit
 
@@ -110,9 +169,17 @@ class QueryLimitExceeded(QueryError):
 class BadLine(QueryError):
     """A line of a JSON table's file does not fit the declared columns."""
 
+    http_status = 422
+
 
 class WorkerDied(DataWarehouseError):
     """A child process ended in the middle of its work. The work was not done and can be repeated."""
+
+    http_status, retryable = 503, True
+
+
+class InternalFailure(DataWarehouseError):
+    """The server met an error that nobody foresaw. Its log has the details."""
 
     retryable = True
 
@@ -124,7 +191,7 @@ class DeploymentFailed(DataWarehouseError):
     commands that remove it.
     """
 
-    def __init__(self, message: str, stack: str, is_left_over: bool) -> None:
+    def __init__(self, message: str, stack: str = "", is_left_over: bool = False) -> None:
         super().__init__(message)
         self.stack = stack
         self.is_left_over = is_left_over
@@ -132,3 +199,16 @@ class DeploymentFailed(DataWarehouseError):
 
 class MissingExtra(DataWarehouseError, ImportError):
     """An optional dependency is not installed; the message has the command that installs it."""
+
+
+def rebuilt(name: str, message: str, attributes: Mapping[str, Any] | None = None) -> DataWarehouseError:
+    """An error that another process raised: of the class `name`, with its own attributes.
+
+    A name that this release does not have gives a plain DataWarehouseError.
+    """
+    kind = globals().get(name)
+    if not (isinstance(kind, type) and issubclass(kind, DataWarehouseError)):
+        kind = DataWarehouseError
+    error = kind(message)
+    vars(error).update(attributes or {})
+    return error

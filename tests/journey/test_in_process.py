@@ -9,7 +9,7 @@ import pytest
 from datawarehouse import Warehouse, open_warehouse
 from datawarehouse.errors import (
     BadRequest,
-    DataWarehouseError,
+    Closed,
     FolderError,
     FolderInUse,
     FormatTooNew,
@@ -144,7 +144,7 @@ def test_a_closed_warehouse_says_so(tmp_path):
     warehouse.close()
     warehouse.close()
     for call in (lambda: warehouse.put("clicks", {}), warehouse.flush, lambda: warehouse.query("select 1")):
-        with pytest.raises(DataWarehouseError, match="The warehouse is closed"):
+        with pytest.raises(Closed, match="The warehouse is closed"):
             call()
     with open_warehouse(declared(), tmp_path / "data") as again:
         assert list(again.query("select id from clicks")) == [("a",)]

@@ -1,4 +1,4 @@
-"""The reference has every verb, every option of its own, and every exit code of the command."""
+"""The reference has every verb, every option of its own, and exactly the exit codes of the command."""
 
 import argparse
 import importlib
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from datawarehouse import errors
 from datawarehouse.cli.main import VERBS, main
 from datawarehouse.settings import SETTINGS
 
@@ -27,6 +28,9 @@ def test_the_reference_has_every_exit_code():
     codes = set(re.findall(r"^\| (\d+) \|", TEXT, re.MULTILINE))
     named = set(re.findall(r"(?:codes: |, )(\d+) ", " ".join(main.__globals__["__doc__"].split())))
     assert named | {"130"} == codes
+    of_errors = {str(kind.exit_code) for kind in vars(errors).values() if isinstance(kind, type)
+                 and issubclass(kind, errors.DataWarehouseError)}  # fmt: skip
+    assert of_errors | {"0", "130"} == codes
 
 
 def test_help_and_version_need_no_verb(capsys):

@@ -1,7 +1,7 @@
 """`dw VERB ...`: reads the arguments, imports the verb's module alone, and turns errors into exit codes.
 
 Exit codes: 0 done, 1 failed, 2 wrong use or configuration, 4 a resource could not be had (a folder in use, a limit
-reached, a server that does not answer), 10 a query was refused by the guard rails.
+reached, a server that does not answer or is closing), 10 a query was refused by the guard rails.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from datawarehouse import __version__, errors
+from datawarehouse import __version__
 from datawarehouse.errors import DataWarehouseError
 
 VERBS = {
@@ -35,12 +35,6 @@ VERBS = {
     "partition": "register a partition of a table that you fill",
 }
 
-_EXIT_CODES = (
-    (errors.QueryRefused, 10),
-    ((errors.DeclarationError, errors.BadRequest, errors.SqlSyntaxError, errors.SchemaChangeRefused), 2),
-    ((errors.FolderError, errors.Throttled, errors.QueryLimitExceeded), 4),
-)
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. The `dw` script exits with the number returned."""
@@ -62,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int | None = module.run(verb_parser.parse_args(given[1:]))
     except DataWarehouseError as error:
         print(f"dw {verb}: {error}", file=sys.stderr)
-        return next((code for kinds, code in _EXIT_CODES if isinstance(error, kinds)), 1)
+        return error.exit_code
     except BrokenPipeError:  # the reader of our output went away: `dw query ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -33,7 +33,7 @@ from pathlib import Path
 
 from datawarehouse.clock import Clock
 from datawarehouse.durable import AppendFile, Disk, create, make_folder, remove
-from datawarehouse.errors import DataWarehouseError, JournalDamaged
+from datawarehouse.errors import Closed, DataWarehouseError, JournalDamaged
 from datawarehouse.journal.block import (
     HEADER_BYTES,
     MAGIC,
@@ -189,7 +189,7 @@ class Journal:
 
     def _append_group(self, group: list[Ticket]) -> None:
         if self._closed:
-            raise DataWarehouseError("The records were not taken: the warehouse is closed.")
+            raise Closed("The records were not taken: the warehouse is closed. Send them again once it runs.")
         state = self._state
         if self._must_roll or self._file.written >= self._segment_bytes:
             self._roll()

@@ -6,8 +6,7 @@ from typing import Any
 
 import msgspec
 
-from datawarehouse import errors
-from datawarehouse.errors import DataWarehouseError
+from datawarehouse.errors import DataWarehouseError, rebuilt
 
 CONTENT_TYPES = {
     "json": "application/json",
@@ -42,22 +41,23 @@ class End(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failure(msgspec.Struct, frozen=True, tag=True):
-    """An error of this package, by the name of its class; with an empty name, a fault of the program's own."""
+    """An error of this package, by the name of its class; with an empty name, a fault of the program's own.
+
+    attributes: the error's own, such as the limit that was reached.
+    """
 
     error: str
     message: str
-    limit: str = ""
+    attributes: dict[str, Any] = {}
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
         if isinstance(error, DataWarehouseError):
-            return cls(type(error).__name__, str(error), getattr(error, "limit", ""))
+            return cls(type(error).__name__, str(error), vars(error))
         return cls("", f"{type(error).__name__}: {error}")
 
     def as_error(self) -> Exception:
-        kind = getattr(errors, self.error) if self.error else RuntimeError
-        error: Exception = kind(self.message, self.limit) if self.limit else kind(self.message)
-        return error
+        return rebuilt(self.error, self.message, self.attributes) if self.error else RuntimeError(self.message)
 
 
 Message = Head | Piece | End | Failure

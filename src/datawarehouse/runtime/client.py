@@ -14,18 +14,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from datawarehouse import errors
-from datawarehouse.errors import DataWarehouseError, FolderError, Throttled
+from datawarehouse.errors import DataWarehouseError, Throttled, Unreachable, rebuilt
 from datawarehouse.folder import Holder, holder_of
 
 _BATCH_BYTES = 1024 * 1024
 _PAUSE_FIRST_S, _PAUSE_MAX_S = 0.2, 5.0
-
-
-class Unreachable(FolderError):
-    """The owner does not answer, or there is none."""
-
-    retryable = True
 
 
 class Client:
@@ -66,14 +59,16 @@ class Client:
 
 
 def _error(answer: bytes, response: http.client.HTTPResponse) -> DataWarehouseError:
+    """The error that an answer tells."""
     try:
         told = msgspec.json.decode(answer)["error"]
+        error = rebuilt(told["code"], told["message"])
     except (msgspec.DecodeError, KeyError, TypeError):
-        return DataWarehouseError(f"The answer was {response.status} {response.reason}: {answer[:200]!r}")
-    if told["code"] == "Throttled":
-        return Throttled(told["message"], "", float(response.headers.get("Retry-After", 1)))
-    kind = getattr(errors, told["code"], DataWarehouseError)
-    return kind(told["message"]) if kind is not errors.QueryLimitExceeded else kind(told["message"], "")
+        error = DataWarehouseError(f"The answer was {response.status} {response.reason}: {answer[:200]!r}")
+    wait = response.headers.get("Retry-After", "")
+    if wait.isdecimal():  # it may also be a date (RFC 9110, 10.2.3), which our server does not send
+        error.retry_after_s = float(wait)
+    return error
 
 
 def client_of(folder: Path, timeout_s: float | None = 60) -> Client | None:

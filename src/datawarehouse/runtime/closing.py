@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from datawarehouse.errors import DataWarehouseError
+from datawarehouse.errors import Closed
 
 
 class Closing:
@@ -37,6 +37,6 @@ class Closing:
         return self._begun.wait(seconds)
 
     def check_open(self) -> None:
-        """Raises DataWarehouseError if the warehouse is closed."""
+        """Raises Closed if the warehouse is closed."""
         if self.is_begun:
-            raise DataWarehouseError("The warehouse is closed; open it again with open_warehouse(...).")
+            raise Closed("The warehouse is closed; open it again with open_warehouse(...).")

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from datawarehouse.convert.converter import Converter
-from datawarehouse.errors import DataWarehouseError, WorkerDied
+from datawarehouse.errors import ConversionStalled, WorkerDied
 from datawarehouse.intake.intake import Intake
 from datawarehouse.runtime.closing import Closing
 from datawarehouse.runtime.executor import Executor
@@ -53,7 +53,8 @@ class Conversion:
     def flush(self) -> None:
         """Return when every event that was taken before is visible to queries.
 
-        Raises DataWarehouseError if a table's conversion fails again and again, or the warehouse is closed meanwhile.
+        Raises ConversionStalled if a table's conversion fails again and again, and Closed if the warehouse is closed
+        meanwhile.
         """
         self._closing.check_open()
         targets = {name: table.journal.next_record for name, table in self._converter.tables.items()}
@@ -63,7 +64,7 @@ class Conversion:
                 self._closing.check_open()
                 for name in behind:
                     if self._failed[name] - failed.get(name, 0) >= _FAULTS_OF_A_FLUSH:
-                        raise DataWarehouseError(
+                        raise ConversionStalled(
                             f"Table {name!r} cannot be converted at the moment; the log says why. Its events are kept "
                             "in the journal, and conversion is tried again every second."
                         )

@@ -110,7 +110,8 @@ class Owner:
     def flush(self) -> None:
         """Return when every event that was taken before is visible to queries.
 
-        Raises DataWarehouseError if a table's conversion fails again and again, or the warehouse is closed meanwhile.
+        Raises ConversionStalled if a table's conversion fails again and again, and Closed if the warehouse is closed
+        meanwhile.
         """
         self._conversion.flush()
 
@@ -170,7 +171,7 @@ class Owner:
         return "the disk is almost full (disk_free_bytes_min)" if self.intake.disk_below_minimum() else ""
 
     def check_open(self) -> None:
-        """Raises DataWarehouseError if the warehouse is closed."""
+        """Raises Closed if the warehouse is closed."""
         self._closing.check_open()
 
     # -- closing

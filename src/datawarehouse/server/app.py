@@ -18,12 +18,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from datawarehouse import errors
-from datawarehouse.errors import BadRequest, DataWarehouseError, Throttled
+from datawarehouse.errors import BadRequest, DataWarehouseError, InternalFailure
 from datawarehouse.server import metrics
 from datawarehouse.server.events import Events
 from datawarehouse.server.http import (
-    BodyTooLarge,
     ClientGone,
     Receive,
     Request,
@@ -32,7 +30,7 @@ from datawarehouse.server.http import (
     error_response,
     json_response,
 )
-from datawarehouse.server.kinesis import Kinesis
+from datawarehouse.server.kinesis import Kinesis, failure
 from datawarehouse.server.query import Queries
 
 log = logging.getLogger("datawarehouse.server")
@@ -41,18 +39,6 @@ T = TypeVar("T")
 
 _LOCAL_HOST = re.compile(r"(?:localhost|[a-z0-9.-]+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?", re.IGNORECASE)
 _EVENTS = re.compile(r"/v1/tables/([^/]+)/events")
-
-_STATUS_OF: Mapping[type[DataWarehouseError], int] = {
-    BodyTooLarge: 413,
-    errors.UnknownName: 404,
-    errors.Throttled: 429,
-    errors.QueryFailed: 422,
-    errors.BadLine: 422,
-    errors.QueryLimitExceeded: 422,
-    errors.WorkerDied: 503,
-    errors.SchemaChangeRefused: 409,
-}
-"""Those not named here are the caller's fault: 400."""
 
 
 @dataclass(slots=True)
@@ -86,18 +72,18 @@ class App:
         except ClientGone:
             return
         except DataWarehouseError as error:
-            response = _error_answer(error)
+            response = _error_answer(request, error)
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             message = "The server met an error of its own; its log has the details. It is safe to try again."
-            response = error_response(500, "InternalFailure", message)
+            response = _error_answer(request, InternalFailure(message))
         await response.send(send)
 
     async def _answer(self, request: Request) -> Response:
         refusal = _foreign(request)
         if refusal:
             return refusal
-        if b"x-amz-target" in request.headers:
+        if _is_kinesis(request):
             body = await request.body(self.request_bytes_max)
             return await self.kinesis.handle(request, body)
         match request.method, request.path:
@@ -174,6 +160,10 @@ def _decoded(kind: type[T], body: bytes) -> T:
         raise BadRequest(f"The body is not what this takes: {error}.") from None
 
 
+def _is_kinesis(request: Request) -> bool:
+    return b"x-amz-target" in request.headers
+
+
 def _foreign(request: Request) -> Response | None:
     host = request.header(b"host")
     origin = request.header(b"origin")
@@ -186,9 +176,10 @@ def _foreign(request: Request) -> Response | None:
     return None
 
 
-def _error_answer(error: DataWarehouseError) -> Response:
-    status = next((code for kind, code in _STATUS_OF.items() if isinstance(error, kind)), 400)
+def _error_answer(request: Request, error: DataWarehouseError) -> Response:
+    if _is_kinesis(request) and error.http_status >= 500:
+        return failure(error)
     headers = []
-    if isinstance(error, Throttled):
+    if error.retryable:
         headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))
-    return error_response(status, type(error).__name__, str(error), headers)
+    return error_response(error.http_status, type(error).__name__, str(error), headers)

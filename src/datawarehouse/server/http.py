@@ -9,16 +9,12 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from datawarehouse.errors import BadRequest
+from datawarehouse.errors import BodyTooLarge
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 JSON = "application/json"
-
-
-class BodyTooLarge(BadRequest):
-    """The body of a request is larger than `request_bytes_max`."""
 
 
 class ClientGone(Exception):

@@ -19,7 +19,7 @@ from uuid import uuid4
 import msgspec
 
 from datawarehouse.clock import Clock
-from datawarehouse.errors import Throttled
+from datawarehouse.errors import DataWarehouseError, Throttled
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.intake.intake import Intake, Stream, shards_for
 from datawarehouse.journal.journal import Appended, entry_of
@@ -73,7 +73,10 @@ class Kinesis:
     clock: Clock
 
     async def handle(self, request: Request, body: bytes) -> Response:
-        """Answer one call; every fault of the caller is an error document with status 400."""
+        """Answer one call; every fault of the caller is an error document with status 400.
+
+        Raises DataWarehouseError if the call could not be done; see `failure`.
+        """
         try:
             operation = _operation(request, body)
             _check_signed(request)
@@ -394,6 +397,12 @@ def _read_token(token: str) -> tuple[str, str]:
         return msgspec.json.decode(base64.urlsafe_b64decode(token), type=tuple[str, str])
     except (ValueError, msgspec.DecodeError):
         raise KinesisError("ExpiredNextTokenException", f"The NextToken {token} is not one of this endpoint.") from None
+
+
+def failure(error: DataWarehouseError) -> Response:
+    """The answer to a call that could not be done. SDKs repeat both (Kinesis API reference, "Common Errors")."""
+    code, status = ("ServiceUnavailable", 503) if error.http_status == 503 else ("InternalFailure", 500)
+    return _response(status, KinesisError(code, str(error), status).document(), code)
 
 
 def _response(status: int, body: bytes, error: str = "") -> Response:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from datawarehouse.durable import LOCAL_DISK, LocalDisk
-from datawarehouse.errors import DataWarehouseError, JournalDamaged
+from datawarehouse.errors import Closed, JournalDamaged
 from datawarehouse.journal.block import HEADER_BYTES, IdempotencyKeys
 from datawarehouse.journal.journal import Journal, Start, entry_of
 from datawarehouse.journal.read import Damage, read_spans
@@ -303,7 +303,7 @@ def test_a_closed_journal_takes_nothing(opened, tmp_path):
     journal.append(entry_of([b"a"]))
     journal.close()
     with (tmp_path / "another").open("wb") as other:  # which may get the number of the file that was closed
-        with pytest.raises(DataWarehouseError, match="the warehouse is closed"):
+        with pytest.raises(Closed, match="the warehouse is closed"):
             journal.append(entry_of([b"b"]))
         assert other.tell() == 0
     assert (tmp_path / "another").read_bytes() == b""

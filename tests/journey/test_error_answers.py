@@ -1,0 +1,199 @@
+"""Each error over real HTTP, up to the exit code: the caller learns whether to change something or to try again."""
+
+import asyncio
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import uvicorn
+from running import COLUMNS
+
+from datawarehouse import Warehouse, errors
+from datawarehouse.cli.main import main
+from datawarehouse.clock import WallClock
+from datawarehouse.errors import ConversionStalled, DataWarehouseError
+from datawarehouse.folder import Holder, Ownership
+from datawarehouse.intake.group_commit import GroupCommit
+from datawarehouse.runtime.client import Client
+from datawarehouse.runtime.embedded import LocalExecutor, OpenWarehouse
+from datawarehouse.runtime.upgrades import UPGRADES
+from datawarehouse.server.app import Admin, App
+from datawarehouse.server.events import Events
+from datawarehouse.server.kinesis import Kinesis
+from datawarehouse.server.query import Queries
+from datawarehouse.settings import resolve
+
+ROW = re.compile(r"\| (?:&emsp;)*`(\w+)` \| (\d+) \| (\d+) \| (yes|no) \|")
+TABLE = ROW.findall((Path(__file__).parents[2] / "docs" / "reference" / "errors.md").read_text())
+TOKEN = "token"
+EVENT = b'{"id":"a"}\n'
+
+
+def owned(folder, **settings):
+    declared = Warehouse("dw").with_streaming_input_table("clicks", json.loads(COLUMNS))
+    return OpenWarehouse(declared, folder, resolve(settings), WallClock())
+
+
+@contextmanager
+def served(opened, flush=None):
+    """The URL of the HTTP server of an owner, which can be closed before the server is."""
+    with ThreadPoolExecutor(4) as threads:
+
+        async def flush_owner():
+            await asyncio.get_running_loop().run_in_executor(threads, opened.flush)
+
+        commit = GroupCommit(opened.intake, threads)
+        absent = dict.fromkeys(("run", "compact", "expire", "register_partition"))
+        admin = Admin(
+            token=TOKEN, status=opened.status, flush=flush or flush_owner, not_ready=opened.not_ready, **absent
+        )
+        app = App(
+            Kinesis(opened.intake, commit, opened.clock),
+            Events(opened.intake, commit, 2**20),
+            Queries(None),
+            admin,
+            2**20,
+        )
+        with socket.create_server(("127.0.0.1", 0)) as bound:
+            config = uvicorn.Config(app, lifespan="off", log_config=None)
+            server = uvicorn.Server(config)
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+            thread.start()
+            try:
+                yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+            finally:
+                server.should_exit = True
+                thread.join()
+
+
+def post(url, path, body=b"", **headers):
+    """(status, headers, JSON answer) of one request."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    sent = {"Authorization": f"Bearer {TOKEN}", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    try:
+        connection.request("POST", path, body, sent)
+        response = connection.getresponse()
+        return response.status, response.headers, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+def put_record(url):
+    target = {"X_Amz_Target": "Kinesis_20131202.PutRecord", "Content_Type": "application/x-amz-json-1.1"}
+    body = json.dumps({"StreamName": "clicks", "Data": "eA==", "PartitionKey": "a"}).encode()
+    return post(url, "/", body, **target)
+
+
+def boto3_client(url, attempts):
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "kinesis",
+        endpoint_url=url,
+        region_name="eu-west-1",
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+        config=Config(retries={"total_max_attempts": attempts}),
+    )
+
+
+# -- the table, from the server to the command
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory):
+    """A folder whose owner answers a flush with the error in a list."""
+    home = tmp_path_factory.mktemp("failing")
+    raised = []
+
+    async def flush():
+        raise raised[-1]
+
+    opened = owned(home / "other")
+    announced = Ownership(home / "data", UPGRADES)
+    with opened, served(opened, flush) as url:
+        announced.announce(Holder(os.getpid(), url, TOKEN))
+        yield home / "data", url, raised
+    announced.release()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed")  # the connection of a command ends with its process
+@pytest.mark.parametrize(("name", "status", "code", "again"), TABLE, ids=[row[0] for row in TABLE])
+def test_an_error_has_its_status_its_exit_code_and_whether_to_try_again(failing, capsys, name, status, code, again):
+    folder, url, raised = failing
+    raised.append(getattr(errors, name)("what happened"))
+    found, headers, answer = post(url, "/v1/admin/flush")
+    assert (found, answer) == (int(status), {"error": {"code": name, "message": "what happened"}})
+    assert headers["Retry-After"] is None if again == "no" else int(headers["Retry-After"]) >= 1
+    client = Client(Holder(0, url, TOKEN))
+    with pytest.raises(DataWarehouseError, match="what happened") as met:
+        client.call("POST", "/v1/admin/flush", b"")
+    client.close()
+    assert (type(met.value).__name__, met.value.retryable) == (name, again == "yes")
+    assert main(["flush", "--data", str(folder)]) == int(code)
+    assert capsys.readouterr().err == "dw flush: what happened\n"
+
+
+# -- what is not the caller's fault
+
+
+def test_a_closed_warehouse_asks_producers_to_try_again(tmp_path):
+    opened = owned(tmp_path / "data")
+    with served(opened) as url:
+        assert post(url, "/v1/tables/clicks/events", EVENT)[0] == 200
+        opened.close()
+        status, headers, answer = post(url, "/v1/tables/clicks/events", EVENT)
+        assert (status, headers["Retry-After"], answer["error"]["code"]) == (503, "1", "Closed")
+        assert answer["error"]["message"].startswith("The records were not taken: the warehouse is closed.")
+        status, headers, answer = post(url, "/v1/admin/flush")
+        assert (status, headers["Retry-After"], answer["error"]["code"]) == (503, "1", "Closed")
+
+
+def test_kinesis_clients_get_codes_that_they_repeat(tmp_path):
+    from botocore.exceptions import ClientError
+
+    opened = owned(tmp_path / "data")
+    with served(opened) as url:
+        assert put_record(url)[0] == 200
+        opened.close()
+        status, headers, answer = put_record(url)
+        assert (status, headers["x-amzn-ErrorType"], answer["__type"]) == (503, *["ServiceUnavailable"] * 2)
+        assert headers["x-amzn-RequestId"]
+        with pytest.raises(ClientError, match="the warehouse is closed") as met:
+            boto3_client(url, 2).put_record(StreamName="clicks", Data=b"x", PartitionKey="a")
+        assert met.value.response["Error"]["Code"] == "ServiceUnavailable"
+        assert met.value.response["ResponseMetadata"]["RetryAttempts"] == 1
+        shutil.rmtree(tmp_path / "data")
+        opened.intake.forget_disk()
+        status, headers, answer = put_record(url)
+        assert (status, headers["x-amzn-ErrorType"], answer["__type"]) == (500, *["InternalFailure"] * 2)
+        opened.intake.forget_disk()
+        status, headers, answer = post(url, "/v1/tables/clicks/events", EVENT)
+        assert (status, headers["Retry-After"], answer["error"]["code"]) == (500, "1", "InternalFailure")
+
+
+class Broken(LocalExecutor):
+    def run(self, order):
+        raise OSError("no space left")
+
+
+def test_a_flush_that_cannot_convert_says_to_try_again(tmp_path):
+    opened = owned(tmp_path / "data", convert_processes=8, convert_interval_ms=10)
+    opened.start(Broken)
+    with opened, served(opened) as url:
+        assert post(url, "/v1/tables/clicks/events", EVENT)[0] == 200
+        status, headers, answer = post(url, "/v1/admin/flush")
+        assert (status, headers["Retry-After"], answer["error"]["code"]) == (503, "1", "ConversionStalled")
+        assert "'clicks' cannot be converted at the moment" in answer["error"]["message"]
+        with pytest.raises(ConversionStalled):
+            opened.flush()
