@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import io
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,10 +22,10 @@ from running import COLUMNS
 from datawarehouse import Warehouse, errors
 from datawarehouse.cli.main import main
 from datawarehouse.clock import WallClock
-from datawarehouse.errors import ConversionStalled, DataWarehouseError
+from datawarehouse.errors import Closed, ConversionStalled, DataWarehouseError, Throttled, Unreachable
 from datawarehouse.folder import Holder, Ownership
 from datawarehouse.intake.group_commit import GroupCommit
-from datawarehouse.runtime.client import Client
+from datawarehouse.runtime.client import Client, send
 from datawarehouse.runtime.embedded import LocalExecutor, OpenWarehouse
 from datawarehouse.runtime.upgrades import UPGRADES
 from datawarehouse.server.app import Admin, App
@@ -44,7 +46,7 @@ def owned(folder, **settings):
 
 
 @contextmanager
-def served(opened, flush=None):
+def served(opened, flush=None, connections_max=None):
     """The URL of the HTTP server of an owner, which can be closed before the server is."""
     with ThreadPoolExecutor(4) as threads:
 
@@ -64,7 +66,7 @@ def served(opened, flush=None):
             2**20,
         )
         with socket.create_server(("127.0.0.1", 0)) as bound:
-            config = uvicorn.Config(app, lifespan="off", log_config=None)
+            config = uvicorn.Config(app, lifespan="off", log_config=None, limit_concurrency=connections_max)
             server = uvicorn.Server(config)
             thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
             thread.start()
@@ -197,3 +199,84 @@ def test_a_flush_that_cannot_convert_says_to_try_again(tmp_path):
         assert "'clicks' cannot be converted at the moment" in answer["error"]["message"]
         with pytest.raises(ConversionStalled):
             opened.flush()
+
+
+# -- the client
+
+
+def test_events_are_sent_again_when_the_warehouse_is_open_again(tmp_path):
+    closed, opened = owned(tmp_path / "closed"), owned(tmp_path / "data")
+    with opened, served(closed) as closed_url, served(opened) as url:
+        closed.close()
+        clients = iter([Client(Holder(0, closed_url)), Client(Holder(0, url))])
+        sent = send(lambda: next(clients), "clicks", io.BytesIO(EVENT * 3), "file", 30, lambda _: None)
+        assert (sent.accepted, sent.again) == (3, 0)
+        assert next(clients, None) is None
+        assert opened.status()["tables"][0]["received"] == 3
+
+
+def test_a_server_without_a_free_connection_is_tried_again(tmp_path):
+    full, opened = owned(tmp_path / "full"), owned(tmp_path / "data")
+    with full, opened, served(full, connections_max=1) as full_url, served(opened) as url:
+        with pytest.raises(Unreachable, match="503 Service Unavailable"):
+            Client(Holder(0, full_url)).call("POST", "/v1/tables/clicks/events", EVENT)
+        clients = iter([Client(Holder(0, full_url)), Client(Holder(0, url))])
+        assert send(lambda: next(clients), "clicks", io.BytesIO(EVENT), "file", 30, lambda _: None).accepted == 1
+
+
+@contextmanager
+def answering(status, document, headers):
+    """A server that gives one answer to everything; its URL, and the list of the paths that it was asked."""
+    asked = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            asked.append(self.path)
+            body = json.dumps(document).encode()
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_sending_gives_up_when_its_time_is_over():
+    document = {"error": {"code": "Closed", "message": "closed"}}
+    with answering(503, document, {"Retry-After": "0"}) as (url, asked):
+        with pytest.raises(Closed, match="closed"):
+            send(lambda: Client(Holder(0, url)), "clicks", io.BytesIO(EVENT), "file", 0.4, lambda _: None)
+        assert len(asked) > 1
+        del asked[:]
+        with pytest.raises(Closed, match="closed"):
+            send(lambda: Client(Holder(0, url)), "clicks", io.BytesIO(EVENT), "file", 0, lambda _: None)
+        assert len(asked) == 1
+
+
+def test_a_pause_that_is_longer_than_the_patience_is_not_begun():
+    document = {"error": {"code": "Throttled", "message": "full"}}
+    with answering(429, document, {"Retry-After": "3600"}) as (url, asked):
+        with pytest.raises(Throttled, match="full") as met:
+            send(lambda: Client(Holder(0, url)), "clicks", io.BytesIO(EVENT), "file", 30, lambda _: None)
+        assert met.value.retry_after_s == 3600
+        assert len(asked) == 1
+
+
+def test_an_error_that_sending_again_does_not_change_is_not_sent_again():
+    document = {"error": {"code": "BadRequest", "message": "wrong"}}
+    with answering(400, document, {}) as (url, asked):
+        with pytest.raises(errors.BadRequest, match="wrong"):
+            send(lambda: Client(Holder(0, url)), "clicks", io.BytesIO(EVENT), "file", 30, lambda _: None)
+        assert len(asked) == 1

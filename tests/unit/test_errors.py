@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from datawarehouse import errors
-from datawarehouse.errors import DataWarehouseError, QueryLimitExceeded, Throttled, rebuilt
+from datawarehouse.errors import DataWarehouseError, QueryLimitExceeded, Throttled, Unreachable, rebuilt
 from datawarehouse.query.messages import Failure
+from datawarehouse.runtime.client import Patience
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 CLASSES = {
@@ -97,3 +98,18 @@ def test_a_fault_of_the_program_crosses_as_one():
 @pytest.mark.parametrize("name", ["OfALaterRelease", "annotations", "rebuilt", "Any", ""])
 def test_a_name_that_is_no_error_gives_a_plain_one(name):
     assert type(rebuilt(name, "text")) is DataWarehouseError
+
+
+def test_a_pause_is_never_shorter_than_the_server_asks_and_differs_between_producers():
+    pauses = [Patience(60).pause_s(Throttled("", "", 7.0)) for _ in range(200)]
+    assert min(pauses) >= 7
+    assert max(pauses) <= 7 * 1.5
+    assert len(set(pauses)) > 100
+
+
+def test_pauses_grow_up_to_a_bound_and_differ_between_producers():
+    producers = [Patience(60) for _ in range(200)]
+    rounds = [[each.pause_s(Unreachable("")) for each in producers] for _ in range(8)]
+    for longest, pauses in zip((0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0), rounds, strict=True):
+        assert longest / 2 <= min(pauses) < max(pauses) <= longest
+        assert len(set(pauses)) > 100

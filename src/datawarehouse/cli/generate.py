@@ -23,9 +23,9 @@ from datawarehouse.cli.output import print_json
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.definition.warehouse import Warehouse
-from datawarehouse.errors import BadRequest, DataWarehouseError, Throttled
+from datawarehouse.errors import BadRequest, DataWarehouseError
 from datawarehouse.generator.events import MALFORMED, GeneratedEvent, generate
-from datawarehouse.runtime.client import client_of, send
+from datawarehouse.runtime.client import Patience, client_of, send
 from datawarehouse.runtime.embedded import open_for_command
 
 _TICK_MS = 100  # events of that time are sent together
@@ -178,15 +178,13 @@ def _sender(arguments: argparse.Namespace, warehouse: Warehouse, stack: ExitStac
         opened = stack.enter_context(open_for_command(warehouse, settings))
 
         def put(table: str, events: list[bytes]) -> None:
-            key, give_up = f"{run_name} {next(numbers)}", time.monotonic() + patience_s
+            key, patience = f"{run_name} {next(numbers)}", Patience(patience_s)
             while True:
                 try:
                     opened.put(table, events, key)
                     return
-                except Throttled as error:
-                    if time.monotonic() >= give_up:
-                        raise
-                    time.sleep(error.retry_after_s)
+                except DataWarehouseError as error:
+                    patience.wait(error)
 
         return put
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from datawarehouse.errors import DataWarehouseError, Throttled, Unreachable, rebuilt
+from datawarehouse.errors import DataWarehouseError, Unreachable, rebuilt
 from datawarehouse.folder import Holder, holder_of
 
 _BATCH_BYTES = 1024 * 1024
 _PAUSE_FIRST_S, _PAUSE_MAX_S = 0.2, 5.0
+_NOT_NOW = (429, 502, 503, 504)
 
 
 class Client:
@@ -59,16 +61,47 @@ class Client:
 
 
 def _error(answer: bytes, response: http.client.HTTPResponse) -> DataWarehouseError:
-    """The error that an answer tells."""
+    """The error that an answer tells. One without our document is of the HTTP server itself, or of a proxy."""
     try:
         told = msgspec.json.decode(answer)["error"]
         error = rebuilt(told["code"], told["message"])
     except (msgspec.DecodeError, KeyError, TypeError):
-        error = DataWarehouseError(f"The answer was {response.status} {response.reason}: {answer[:200]!r}")
+        kind = Unreachable if response.status in _NOT_NOW else DataWarehouseError
+        error = kind(f"The answer was {response.status} {response.reason}: {answer[:200]!r}")
     wait = response.headers.get("Retry-After", "")
     if wait.isdecimal():  # it may also be a date (RFC 9110, 10.2.3), which our server does not send
         error.retry_after_s = float(wait)
     return error
+
+
+class Patience:
+    """How long a call is tried again."""
+
+    def __init__(self, seconds: float) -> None:
+        self._give_up = time.monotonic() + seconds
+        self._longest_s = _PAUSE_FIRST_S
+        self.failures = 0
+
+    def wait(self, error: DataWarehouseError) -> None:
+        """Wait before the next attempt. Raises the error if trying again is of no use, or the time is over.
+
+        A pause that the server asks for and that is longer than the time left is not begun.
+        """
+        self.failures += 1
+        left_s = self._give_up - time.monotonic()
+        if not error.retryable or error.retry_after_s >= left_s:
+            raise error
+        time.sleep(min(self.pause_s(error), left_s))
+
+    def pause_s(self, error: DataWarehouseError) -> float:
+        """A time by chance, so that producers that were refused together do not come back together.
+
+        It is at least what the server asked for; if nobody asked, it doubles from one failure to the next.
+        """
+        if error.retry_after_s:
+            return error.retry_after_s * random.uniform(1, 1.5)
+        longest, self._longest_s = self._longest_s, min(self._longest_s * 2, _PAUSE_MAX_S)
+        return longest * random.uniform(0.5, 1)
 
 
 def client_of(folder: Path, timeout_s: float | None = 60) -> Client | None:
@@ -95,7 +128,7 @@ def send(
     patience_s: float,
     on_progress: Callable[[int], object],
 ) -> Sent:
-    """Send a file's events, a batch at a time; wait when throttled, go on when the connection broke.
+    """Send a file's events, a batch at a time; after an error that is `retryable`, wait and go on.
 
     A batch is named by `run`, its place and its content, so that the same file sent again counts once. connect: gives
     the owner as it is now; it may have moved. patience_s: how long to try without success. on_progress: is called
@@ -107,22 +140,19 @@ def send(
         key = blake2b(b"%s %d %s" % (run.encode(), number, batch), digest_size=16).hexdigest()
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip", "Idempotency-Key": key}
         body = gzip.compress(batch, 1, mtime=0)
-        give_up, pause, tries = time.monotonic() + patience_s, _PAUSE_FIRST_S, 0
+        patience = Patience(patience_s)
         while True:
             try:
-                tries += 1
                 if client is None:
                     raise Unreachable("There is no running warehouse to send to. Start one with `dw up`.")
                 answer = client.call("POST", f"/v1/tables/{table}/events", body, headers)
                 break
-            except (Throttled, Unreachable) as error:
-                if time.monotonic() >= give_up:
-                    raise
-                wait = error.retry_after_s if isinstance(error, Throttled) else pause
-                time.sleep(min(wait, _PAUSE_MAX_S))
-                pause = min(pause * 2, _PAUSE_MAX_S)
+            except DataWarehouseError as error:
+                if client:
+                    client.close()
+                patience.wait(error)
                 client = connect() or client
-        if answer.get("again") and tries == 1:  # else it was this run whose answer was lost
+        if answer.get("again") and not patience.failures:  # else it was this run whose answer was lost
             sent.again += answer["accepted"]
         else:
             sent.accepted += answer["accepted"]
