@@ -61,6 +61,19 @@ def test_a_malformed_line_is_kept_and_its_neighbours_stored(warehouse):
     ]
 
 
+@pytest.mark.parametrize("each", [1, 2, 12])
+def test_events_are_spread_over_the_shards_whatever_the_size_of_requests(warehouse, each):
+    events = [f"event {number} in requests of {each}" for number in range(12)]
+    for start in range(0, 12, each):
+        assert warehouse.events("views", "\n".join(events[start : start + each]).encode()) == (200, {"accepted": each})
+    warehouse.flush()
+    counted = warehouse.query(
+        "select shard_id, count(*) as n from views_quarantine where from_utf8(raw_data) like ? group by 1 order by 1",
+        f"event % in requests of {each}",
+    )
+    assert counted == [{"shard_id": f"shardId-{shard:012d}", "n": 4} for shard in range(3)]
+
+
 def test_gzip(warehouse):
     body = gzip.compress(b'{"id":"zipped","n":1}\n') + gzip.compress(b'{"id":"zipped","n":2}\n')
     assert warehouse.events("clicks", body, Content_Encoding="gzip") == (200, {"accepted": 2})

@@ -97,6 +97,15 @@ def test_several_shards(opened):
     assert int(f"{int(number):x}"[38:46], 16) == int(shard[-12:])
 
 
+def test_events_are_spread_over_the_shards_one_by_one_as_well(opened):
+    for _ in range(4):
+        opened.put("views", "bad")
+    opened.put("views", ["bad"] * 5)
+    opened.flush()
+    counted = list(opened.query("select shard_id, count(*) from views_quarantine group by 1 order by 1"))
+    assert counted == [(f"shardId-{shard:012d}", 3) for shard in range(3)]
+
+
 def test_events_that_cannot_be_taken(opened):
     with pytest.raises(
         BadRequest, match=r"Event 2 cannot be written as JSON .* no event was taken. It is {'id': <object"

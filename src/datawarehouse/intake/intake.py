@@ -51,6 +51,20 @@ class Stream:
         self.converted = converted  # the position; whoever converts moves it on
         self.queued_bytes = 0
         self.under_way: dict[bytes, tuple[Ticket, list[Callable[[], None]]]] = {}
+        self._round = array("H", range(shard_count))
+        self._next_shard = journal.next_record % shard_count
+
+    def shards_in_turn(self, count: int) -> array[int] | None:
+        """The shards of `count` records without a partition key: one after the other, from where the last call ended.
+
+        None if there is only one. Calls at the same instant may begin at the same shard.
+        """
+        if self.shard_count == 1:
+            return None
+        start = self._next_shard
+        self._next_shard = (start + count) % self.shard_count
+        rounds = (start + count) // self.shard_count + 1
+        return (self._round * rounds)[start : start + count]
 
     @property
     def unconverted_bytes(self) -> int:

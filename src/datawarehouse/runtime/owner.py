@@ -17,7 +17,6 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from uuid import uuid4
 
 from datawarehouse.catalog.runs import Run
 from datawarehouse.clock import Clock
@@ -27,7 +26,7 @@ from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest
 from datawarehouse.folder import Ownership
 from datawarehouse.intake.encoding import Event, groups, records_of
-from datawarehouse.intake.intake import keys_for, shards_for
+from datawarehouse.intake.intake import keys_for
 from datawarehouse.journal.journal import entry_of
 from datawarehouse.runtime.closing import Closing
 from datawarehouse.runtime.conversion import Conversion
@@ -101,9 +100,7 @@ class Owner:
         taken = 0
         for number, group in enumerate(groups(records_of(events), self.intake.limits.record_bytes_max)):
             keys = keys_for(f"{idempotency_key}-{number}", b"\n".join(group)) if idempotency_key else None
-            keys_of_shards = [uuid4().hex for _ in group] if stream.shard_count > 1 else []
-            shards = shards_for(keys_of_shards, [None] * len(keys_of_shards), stream.shard_count)
-            appended, _ = self.intake.append(stream, entry_of(group, shards, keys))
+            appended, _ = self.intake.append(stream, entry_of(group, stream.shards_in_turn(len(group)), keys))
             taken += appended.count
         return taken
 

@@ -11,12 +11,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from datawarehouse.errors import BadRequest
 from datawarehouse.intake.bodies import records_in, unpacked
 from datawarehouse.intake.group_commit import GroupCommit
-from datawarehouse.intake.intake import Intake, keys_for, shards_for
+from datawarehouse.intake.intake import Intake, Stream, keys_for
 from datawarehouse.journal.block import Entry
 from datawarehouse.journal.journal import entry_of
 from datawarehouse.server.http import Request, Response, json_response
@@ -38,7 +37,7 @@ class Events:
         if encoding not in ("", "identity", "gzip"):
             raise BadRequest(f"The Content-Encoding is {encoding!r}; valid are gzip and none.")
         key = request.header(b"idempotency-key")
-        cut = (body, encoding == "gzip", key, stream.shard_count)
+        cut = (stream, body, encoding == "gzip", key)
         if len(body) > _INLINE_BYTES or encoding == "gzip":
             entry, refused = await asyncio.to_thread(self._cut, *cut)
         else:
@@ -53,7 +52,7 @@ class Events:
             answer["refused"] = refused
         return json_response(200 if entry.count else 413, answer)
 
-    def _cut(self, body: bytes, packed: bool, key: str, shard_count: int) -> tuple[Entry, list[dict[str, Any]]]:
+    def _cut(self, stream: Stream, body: bytes, packed: bool, key: str) -> tuple[Entry, list[dict[str, Any]]]:
         """The entry for a body, and the events that are too large for it."""
         if packed:
             body = unpacked(body, self.request_bytes_max)
@@ -71,7 +70,4 @@ class Events:
                 if len(event) > largest
             ][:_REFUSALS_SHOWN_MAX]
             events = [event for event in events if len(event) <= largest]
-        # As a producer without a natural key would do, so that events spread over the shards.
-        partition_keys = [uuid4().hex for _ in events] if shard_count > 1 else []
-        shards = shards_for(partition_keys, [None] * len(partition_keys), shard_count)
-        return entry_of(events, shards, keys), refused
+        return entry_of(events, stream.shards_in_turn(len(events)), keys), refused
