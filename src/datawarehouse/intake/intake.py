@@ -22,7 +22,7 @@ from datawarehouse.errors import BadRequest, Throttled, UnknownName
 from datawarehouse.intake.shard_rate import ShardRate
 from datawarehouse.journal.block import Entry, IdempotencyKeys
 from datawarehouse.journal.journal import Appended, Journal, Ticket
-from datawarehouse.journal.sequence import hash_key, shard_of
+from datawarehouse.journal.sequence import digests_of, hash_key, shard_of, shards_of
 
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 256
 _DISK_CHECK_MS = 500
@@ -210,11 +210,13 @@ def keys_for(idempotency_key: str, body: bytes) -> IdempotencyKeys:
 
 
 def shards_for(
-    partition_keys: Sequence[str], explicit_hash_keys: Sequence[str | None], shard_count: int
+    partition_keys: Sequence[str], explicit_hash_keys: Sequence[str | None] | None, shard_count: int
 ) -> array[int] | None:
-    """The shard of each record; None if there is only one."""
+    """The shard of each record; None if there is only one. explicit_hash_keys is None if no record has one."""
     if shard_count == 1:
         return None
+    if explicit_hash_keys is None:
+        return array("H", shards_of(digests_of(partition_keys), shard_count))
     hashed = (
         int(explicit) if explicit is not None else hash_key(key)
         for key, explicit in zip(partition_keys, explicit_hash_keys, strict=True)

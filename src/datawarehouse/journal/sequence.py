@@ -11,6 +11,9 @@ went to other shards.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import md5
 
 HASH_KEYS = 2**128
@@ -36,6 +39,11 @@ def sequence_numbers(created_ms: int, shard: int, first_record: int, count: int,
     return range(first, first + count * COUNTER_STEP, COUNTER_STEP)
 
 
+def above_shard_0(shard: int) -> int:
+    """How much greater a sequence number of a shard is than that of the same record and times in shard 0."""
+    return sequence_number(0, shard, 0, 0) - sequence_number(0, 0, 0, 0)
+
+
 def shard_id(shard: int) -> str:
     return f"shardId-{shard:012d}"
 
@@ -46,11 +54,36 @@ def hash_range(shard: int, shard_count: int) -> tuple[int, int]:
     return shard * width, HASH_KEYS - 1 if shard == shard_count - 1 else (shard + 1) * width - 1
 
 
+def digests_of(partition_keys: Iterable[str]) -> list[bytes]:
+    """MD5 of the UTF-8 bytes of each key (Kinesis API reference, PutRecord)."""
+    return [md5(key.encode(), usedforsecurity=False).digest() for key in partition_keys]
+
+
 def hash_key(partition_key: str) -> int:
-    """MD5 of the key's UTF-8 bytes as a big-endian number (Kinesis API reference, PutRecord)."""
-    return int.from_bytes(md5(partition_key.encode(), usedforsecurity=False).digest())
+    """The digest of a key as a big-endian number."""
+    return int.from_bytes(digests_of([partition_key])[0])
 
 
 def shard_of(hashed: int, shard_count: int) -> int:
     """The shard whose range holds a hash key."""
     return min(hashed // (HASH_KEYS // shard_count), shard_count - 1)
+
+
+def shards_of(digests: Iterable[bytes], shard_count: int) -> list[int]:
+    """`shard_of` the number that each digest is, looked up instead of calculated."""
+    borders, of_first_byte = _digest_table(shard_count)
+    if of_first_byte:
+        return [of_first_byte[digest[0]] for digest in digests]
+    return [bisect_right(borders, digest) for digest in digests]
+
+
+@lru_cache
+def _digest_table(shard_count: int) -> tuple[list[bytes], list[int]]:
+    """The first hash key of each shard but shard 0, as bytes, which sort as the numbers do.
+
+    And the shard for each first byte of a digest, if the first byte alone decides: for 1, 2, 4 ... 256 shards.
+    """
+    borders = [hash_range(shard, shard_count)[0].to_bytes(16) for shard in range(1, shard_count)]
+    if any(any(border[1:]) for border in borders):
+        return borders, []
+    return borders, [bisect_right(borders, bytes([first]) + bytes(15)) for first in range(256)]

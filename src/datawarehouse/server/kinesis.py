@@ -11,6 +11,7 @@ import secrets
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import compress
 from operator import attrgetter
 from typing import Annotated, Any
@@ -23,7 +24,14 @@ from datawarehouse.errors import DataWarehouseError, Throttled
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.intake.intake import Intake, Stream, shards_for
 from datawarehouse.journal.journal import Appended, entry_of
-from datawarehouse.journal.sequence import HASH_KEYS, hash_range, sequence_number, sequence_numbers, shard_id
+from datawarehouse.journal.sequence import (
+    HASH_KEYS,
+    above_shard_0,
+    hash_range,
+    sequence_number,
+    sequence_numbers,
+    shard_id,
+)
 from datawarehouse.server.http import Request, Response
 from datawarehouse.server.kinesis_shapes import OPERATIONS, KinesisError, checked, type_checked
 
@@ -108,7 +116,7 @@ class Kinesis:
         stream = self._stream(put.name, put.arn)
         data, keys = put.data, put.keys
         self._check_sizes(data, keys)
-        shards = shards_for(keys, put.hash_keys or [None] * len(keys), stream.shard_count)
+        shards = shards_for(keys, put.hash_keys, stream.shard_count)
         taken = self._within_rate(stream, data, keys, shards)
         if taken is None:
             entry = entry_of(data, shards)
@@ -342,18 +350,33 @@ def _all_in_one_shard(stream: Stream, appended: Appended) -> bytes:
 def _put_records_answer(
     stream: Stream, taken: Sequence[bool], shards: Sequence[int] | None, appended: Appended | None
 ) -> bytes:
-    number = appended.first_record if appended else 0
-    results: list[dict[str, str]] = []
-    for place, take in enumerate(taken):
-        shard = shards[place] if shards is not None else 0
-        if take and appended:
-            sequence = sequence_number(stream.journal.created_ms, shard, number, appended.arrival_ms)
-            results.append({"SequenceNumber": str(sequence), "ShardId": shard_id(shard)})
-            number += 1
-        else:
-            code = "ProvisionedThroughputExceededException"
-            results.append({"ErrorCode": code, "ErrorMessage": _rate_exceeded(stream, shard)})
-    return msgspec.json.encode({"FailedRecordCount": len(taken) - sum(taken), "Records": results})
+    """The answer for records of which some were taken, in any shards. Joined from texts, as the one above."""
+    of = [0] * len(taken) if shards is None else shards
+    entries = _taken(stream, compress(of, taken), appended) if appended else []
+    failed = len(taken) - len(entries)
+    if failed:
+        refused = {shard: _refused(stream, shard) for shard in set(of)}
+        following = iter(entries)
+        entries = [next(following) if take else refused[shard] for take, shard in zip(taken, of, strict=True)]
+    return f'{{"FailedRecordCount":{failed},"Records":[{",".join(entries)}]}}'.encode()
+
+
+def _taken(stream: Stream, shards: Iterable[int], appended: Appended) -> list[str]:
+    """What the answer says of each record that was taken; shards: theirs."""
+    numbers = sequence_numbers(stream.journal.created_ms, 0, appended.first_record, appended.count, appended.arrival_ms)
+    ends = map(_ends(stream.shard_count).__getitem__, shards)
+    return [f'{{"SequenceNumber":"{number + above}{end}' for number, (above, end) in zip(numbers, ends, strict=True)]
+
+
+@lru_cache
+def _ends(shard_count: int) -> list[tuple[int, str]]:
+    """For each shard, what its sequence numbers have above those of shard 0, and what the answer has behind them."""
+    return [(above_shard_0(shard), f'","ShardId":"{shard_id(shard)}"}}') for shard in range(shard_count)]
+
+
+def _refused(stream: Stream, shard: int) -> str:
+    code = "ProvisionedThroughputExceededException"
+    return msgspec.json.encode({"ErrorCode": code, "ErrorMessage": _rate_exceeded(stream, shard)}).decode()
 
 
 def _rate_exceeded(stream: Stream, shard: int) -> str:
