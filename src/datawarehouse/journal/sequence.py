@@ -14,7 +14,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from functools import lru_cache
-from hashlib import md5
+
+# Python's own takes a third of the time of OpenSSL's for a text as short as a key. Some distributions leave it out.
+try:
+    from _md5 import md5  # type: ignore[import-not-found]
+except ImportError:
+    from hashlib import md5
 
 HASH_KEYS = 2**128
 COUNTER_STEP = 1 << 80  # from one record to the next: 20 hex digits stand behind the counter

@@ -1,5 +1,8 @@
 """Shards and sequence numbers, against the values that AWS gives (docs/reference/deviations.md has the source)."""
 
+import subprocess
+import sys
+
 import pytest
 
 from datawarehouse.journal.sequence import hash_key, hash_range, sequence_number, sequence_numbers, shard_id, shard_of
@@ -7,6 +10,16 @@ from datawarehouse.journal.sequence import hash_key, hash_range, sequence_number
 
 def test_hash_keys_are_md5_big_endian():
     assert hash_key("a") == 16955237001963240173058271559858726497
+
+
+@pytest.mark.parametrize("without", ["_md5", "_hashlib"])
+def test_hash_keys_are_the_same_in_a_python_that_lacks_one_of_its_two_md5(without):
+    program = (
+        f"import sys; sys.modules[{without!r}] = None; from datawarehouse.journal.sequence import hash_key; "
+        "print(hash_key('a'), hash_key('ä'))"
+    )
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert printed == "16955237001963240173058271559858726497 175591616806394784608039035363754173765\n"
 
 
 @pytest.mark.parametrize(("key", "shard"), [("a", 0), ("b", 1), ("e", 2), ("f", 1)])
