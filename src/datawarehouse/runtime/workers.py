@@ -225,13 +225,15 @@ def _serve_convert(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
     # Converting makes millions of objects and hardly a cycle: collecting by count would cost a tenth of the time.
     gc.freeze()
     gc.disable()
-    for order in orders:
+    for number, order in enumerate(orders):
         assert isinstance(order, ConvertOrder)
         try:
             yield converter.run(order)
         except Exception as error:
             yield Failure.of(error)
         gc.collect()
+        if number == 0:
+            gc.freeze()  # again: pyarrow loads pandas, where it is installed, with the first batch
 
 
 def _serve_job(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
