@@ -1,24 +1,31 @@
-"""How many records does the owner take durably, over the Kinesis API, and how does that compare with an emulator?
+"""How many records does the owner take durably, with 1, 4 and 64 shards, and how does that compare with an emulator?
 
-Method: PutRecords of 500 x 138 B over 8 keep-alive connections, the server pinned to one core and the client to the
-other; each answer is checked. A round is 60 s of ours with conversion on (after 5 s of warm-up), then 10 s of
-kinesalite, which is in memory and not durable. Twice: with the children on the owner's core as well, and with the owner
-alone pinned (its children go where the kernel puts them). Medians of 3 interleaved rounds. Linux; kinesalite needs npm
-and is skipped without it, saying so.
+Method: requests of 500 x 138 B over 8 keep-alive connections, by PutRecords with random partition keys and by lines of
+JSON (`POST /v1/tables/t/events`); each server is pinned to one core and the client to the other, and each answer is
+checked. A server for each number of shards runs all the time, with its owner alone pinned (its children go where the
+kernel puts them), and one more whose children are on the owner's core as well. A round is one measurement of 5 s of
+each, with conversion on, and begins when all that came before is converted; and 2 s of kinesalite, which is in memory
+and not durable, with each number of shards. Medians of 12 interleaved rounds, and of the ratios within a round. The
+owner's CPU is that of its process, of all threads and without its children; it depends least on what else the machine
+does. Linux; kinesalite needs npm and is skipped without it, saying so.
 """
 
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from measuring import (
     SMALL,
+    cpu_seconds,
+    lines_request,
     load,
+    pinned,
     put_records_request,
     report,
     small_events,
@@ -28,7 +35,12 @@ from measuring import (
     write_requests,
 )
 
-ROUNDS, SECONDS, PEER_SECONDS = int(os.environ.get("BENCH_ROUNDS", 3)), float(os.environ.get("BENCH_SECONDS", 60)), 10
+from datawarehouse.runtime.client import client_of
+
+ROUNDS, SECONDS = int(os.environ.get("BENCH_ROUNDS", 12)), float(os.environ.get("BENCH_SECONDS", 5))
+PEER_SECONDS = min(2, SECONDS)
+SHARDS = (1, 4, 64)
+BARS = {"PutRecords": 0.70, "events": 0.95}  # the rate with many shards, of that with one
 KINESALITE = "kinesalite@3.3.3"
 PORT = 14567
 
@@ -42,9 +54,11 @@ def install_kinesalite(folder: Path) -> Path | None:
 
 
 @contextmanager
-def kinesalite(program: Path):
-    process = subprocess.Popen(["taskset", "-c", "0", str(program), "--port", str(PORT), "--shardLimit", "10"])
-    url = f"http://127.0.0.1:{PORT}"
+def kinesalite(program: Path, shards: int):
+    port = PORT + shards
+    command = [str(program), "--port", str(port), "--shardLimit", "100"]
+    process = subprocess.Popen(pinned(command, "0"), stdout=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
     try:
         import boto3
 
@@ -53,11 +67,11 @@ def kinesalite(program: Path):
         )
         for _ in range(100):
             try:
-                client.create_stream(StreamName="t", ShardCount=4)
+                client.create_stream(StreamName="t", ShardCount=shards)
                 break
             except Exception:
                 time.sleep(0.1)
-        while client.describe_stream(StreamName="t")["StreamDescription"]["StreamStatus"] != "ACTIVE":
+        while client.describe_stream_summary(StreamName="t")["StreamDescriptionSummary"]["StreamStatus"] != "ACTIVE":
             time.sleep(0.1)
         yield url
     finally:
@@ -65,61 +79,105 @@ def kinesalite(program: Path):
         process.wait()
 
 
-def ours(requests: Path, pin_children: bool) -> dict:
-    with warehouse(SMALL, pinned_to="0" if pin_children else "") as (process, url, folder):
+@contextmanager
+def ours(shards: int, pin_children: bool = False):
+    """A running owner: (its process, its URL, its data folder)."""
+    with warehouse(SMALL, pinned_to="0" if pin_children else "", shards=shards) as (process, url, folder):
         if not pin_children:
             for task in Path(f"/proc/{process.pid}/task").iterdir():
                 os.sched_setaffinity(int(task.name), {0})
-        load(url, requests, 8, 5, cores="1")
-        before = converted(folder)
-        measured = load(url, requests, 8, SECONDS, cores="1")
-        measured["converted_s"] = (converted(folder) - before) / SECONDS
-        measured["memory"] = tree_memory(process.pid)
-        assert not measured["failed"], measured
-        return measured
+        yield process, url, folder / "data"
+
+
+def measured(requests: Path, process: subprocess.Popen, url: str, folder: Path) -> dict:
+    with closing(client_of(folder)) as client:
+        client.call("POST", "/v1/admin/flush", b"")
+    before, cpu_before = converted(folder), cpu_seconds(process.pid)
+    found = load(url, requests, 8, SECONDS, cores="1")
+    found["cpu_us"] = (cpu_seconds(process.pid) - cpu_before) / found["events"] * 1e6
+    found["converted_s"] = (converted(folder) - before) / SECONDS
+    found["memory"] = tree_memory(process.pid)
+    assert not found["failed"], found
+    return found
 
 
 def converted(folder: Path) -> int:
     """Records converted, as the catalog has them."""
-    import sqlite3
-
-    with sqlite3.connect(f"file:{folder}/data/_catalog.sqlite?mode=ro", uri=True) as catalog:
+    with sqlite3.connect(f"file:{folder}/_catalog.sqlite?mode=ro", uri=True) as catalog:
         return catalog.execute("select next_record from streams").fetchone()[0]
+
+
+def rounds(requests: dict[str, Path], program: Path | None) -> dict[str, list[dict]]:
+    """What was measured in each round, by what it was measured of. The first round is to warm up, and left out."""
+    found: dict[str, list[dict]] = {}
+    with ExitStack() as stack:
+        tree = stack.enter_context(ours(1, pin_children=True))
+        owners = {shards: stack.enter_context(ours(shards)) for shards in SHARDS}
+        peers = {shards: stack.enter_context(kinesalite(program, shards)) for shards in SHARDS if program}
+        for _ in range(1 + ROUNDS):
+            found.setdefault("tree", []).append(measured(requests["PutRecords"], *tree))
+            for way, file in requests.items():
+                for shards, owner in owners.items():
+                    found.setdefault(f"{way} {shards}", []).append(measured(file, *owner))
+            for shards, url in peers.items():
+                peer = load(url, requests["PutRecords"], 8, PEER_SECONDS, cores="1")
+                found.setdefault(f"peer {shards}", []).append(peer)
+    return {name: each[1:] for name, each in found.items()}
+
+
+def ratio(found: dict[str, list[dict]], ours: str, theirs: str, measure: str, form: str = "{:.2f}") -> str:
+    pairs = zip(found[ours], found[theirs], strict=True)
+    return spread([each[measure] / other[measure] for each, other in pairs], form)
+
+
+def named(shards: int) -> str:
+    return f"{shards} shard" if shards == 1 else f"{shards} shards"
+
+
+def rows_of(found: dict[str, list[dict]], name: str, what: str, bar: str = "") -> list[tuple[str, str]]:
+    measured = found[name]
+    return [
+        (f"{what}: records/s{bar}", spread([each["events_s"] for each in measured])),
+        ("  owner's CPU, microseconds a record", spread([each["cpu_us"] for each in measured], "{:.2f}")),
+        ("  converted meanwhile, records/s", spread([each["converted_s"] for each in measured])),
+        (
+            "  p50 and p99 of a request, ms",
+            spread([e["p50_ms"] for e in measured], "{:.1f}")
+            + ", "
+            + spread([e["p99_ms"] for e in measured], "{:.1f}"),
+        ),
+        ("  memory of the tree at the end, MB", spread([each["memory"] / 1e6 for each in measured])),
+    ]
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:
         folder = Path(name)
         events = list(small_events(40_000))
-        groups = [put_records_request("t", events[at : at + 500]) for at in range(0, len(events), 500)]
-        requests = write_requests(folder / "requests", groups, 500)
+        groups = [events[at : at + 500] for at in range(0, len(events), 500)]
+        requests = {
+            "PutRecords": write_requests(folder / "put", [put_records_request("t", group) for group in groups], 500),
+            "events": write_requests(folder / "events", [lines_request("t", group) for group in groups], 500),
+        }
         program = install_kinesalite(folder / "npm")
-        found: dict[str, list[dict]] = {"tree": [], "owner": [], "peer": []}
-        for _ in range(ROUNDS):
-            found["tree"].append(ours(requests, pin_children=True))
-            found["owner"].append(ours(requests, pin_children=False))
-            if program:
-                with kinesalite(program) as url:
-                    found["peer"].append(load(url, requests, 8, PEER_SECONDS, cores="1"))
-    rows = []
-    for kind, what in (("tree", "owner and children on one core"), ("owner", "owner on one core")):
+        found = rounds(requests, program)
+    rows = rows_of(found, "tree", "PutRecords, 1 shard, all on one core", " (bar 300,000)")
+    for way in requests:
+        for shards in SHARDS:
+            rows += rows_of(found, f"{way} {shards}", f"{way}, {named(shards)}")
+            if shards > 1:
+                one, many = f"{way} 1", f"{way} {shards}"
+                rows.append(
+                    (f"  {shards} shards / 1, records/s (bar {BARS[way]:.2f})", ratio(found, many, one, "events_s"))
+                )
+                rows.append((f"  {shards} shards / 1, owner's CPU a record", ratio(found, many, one, "cpu_us")))
+    for shards in SHARDS if program else ():
+        peer = f"peer {shards}"
         rows += [
-            (f"{what}: durable records/s (bar 300,000)", spread([each["events_s"] for each in found[kind]])),
-            (f"{what}: converted meanwhile, records/s", spread([each["converted_s"] for each in found[kind]])),
-            (
-                f"{what}: p50 and p99 of a request, ms",
-                spread([e["p50_ms"] for e in found[kind]], "{:.1f}")
-                + ", "
-                + spread([each["p99_ms"] for each in found[kind]], "{:.1f}"),
-            ),
-            (f"{what}: memory of the tree at the end, MB", spread([each["memory"] / 1e6 for each in found[kind]])),
+            (f"{KINESALITE}, {named(shards)}: records/s", spread([each["events_s"] for each in found[peer]])),
+            ("  PutRecords / kinesalite (bar 15)", ratio(found, f"PutRecords {shards}", peer, "events_s", "{:.1f}")),
         ]
-    if found["peer"]:
-        rows.append((f"{KINESALITE}: records/s, in memory", spread([each["events_s"] for each in found["peer"]])))
-        for kind in ("tree", "owner"):
-            ratios = [a["events_s"] / b["events_s"] for a, b in zip(found[kind], found["peer"], strict=True)]
-            rows.append((f"{kind} / kinesalite (bar 15)", spread(ratios, "{:.1f}")))
-    report("Durable PutRecords of 500 x 138 B", rows)
+    report("Durable records, requests of 500 x 138 B", rows)
     print(json.dumps(found))
 
 

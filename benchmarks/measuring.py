@@ -71,7 +71,7 @@ def large_events(count: int, seed: int = 1) -> Iterator[bytes]:
 
 
 def put_records_request(stream: str, events: list[bytes], path: str = "/") -> bytes:
-    """A whole HTTP request, as an SDK sends it."""
+    """A whole HTTP request, as an SDK sends it; the partition keys are random."""
     records = [
         {"Data": base64.b64encode(event).decode(), "PartitionKey": f"{random.randrange(10**8):08d}"} for event in events
     ]
@@ -92,13 +92,15 @@ def lines_request(table: str, events: list[bytes]) -> bytes:
 
 
 @contextmanager
-def warehouse(columns: dict[str, str], *arguments: str, pinned_to: str = "", folder: Path | None = None):
+def warehouse(
+    columns: dict[str, str], *arguments: str, pinned_to: str = "", folder: Path | None = None, shards: int = 1
+):
     """A running `dw up` with one table `t`: (process, url, folder)."""
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as temporary:
         folder = folder or Path(temporary)
         (folder / "warehouse.py").write_text(
             f"from datawarehouse import Warehouse\n"
-            f"warehouse = Warehouse('bench').with_streaming_input_table('t', {columns!r})\n"
+            f"warehouse = Warehouse('bench').with_streaming_input_table('t', {columns!r}, {shards})\n"
         )
         command = [DW, "up", "--port", "0", "--output", "json", *arguments]
         process = subprocess.Popen(pinned(command, pinned_to), cwd=folder, stdout=subprocess.PIPE)
@@ -139,6 +141,12 @@ def tree_memory(pid: int) -> int:
     for each, _, kilobytes in rows:
         total += kilobytes * 1024 if each in tree else 0
     return total
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process so far, of all its threads and without its children (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def machine() -> str:
