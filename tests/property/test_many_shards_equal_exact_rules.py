@@ -17,7 +17,7 @@ import pytest
 
 from datawarehouse.durable import LOCAL_DISK
 from datawarehouse.intake.group_commit import GroupCommit
-from datawarehouse.intake.intake import Intake, Limits, Stream, shards_for
+from datawarehouse.intake.intake import Intake, IntakeLimits, Stream, shards_for
 from datawarehouse.journal.journal import Journal
 from datawarehouse.journal.read import read_spans
 from datawarehouse.journal.sequence import hash_range, sequence_number, shard_id, shards_of
@@ -89,7 +89,7 @@ class Served:
         self.shard_count = shard_count
         self.clock.set_ms(self.clock.now_ms() + 86_401_234)
         self.stream = Stream(self.journal, shard_count, self.clock, 0)
-        limits = Limits(1 << 20, 1 << 30, 1 << 30, 0, limited)
+        limits = IntakeLimits(1 << 20, 1 << 30, 1 << 30, 0, limited)
         self.intake = Intake({"clicks": self.stream}, limits, self.clock, lambda: 1 << 40)
 
     def put(self, records):
@@ -205,7 +205,7 @@ def test_answers_when_shards_take_only_their_rate(tmp_path, shard_count, with_ha
 
 def test_answers_when_nothing_can_be_taken(tmp_path, shard_count):
     served = Served(tmp_path, shard_count)
-    served.intake.limits = Limits(1 << 20, 100, 1 << 30, 0, False)  # queue_bytes_max is less than the request
+    served.intake.limits = IntakeLimits(1 << 20, 100, 1 << 30, 0, False)  # queue_bytes_max is less than the request
     chance = random.Random(shard_count)
     records = [(random_key(chance), None) for _ in range(500)]
     assert served.put(records) == served.exact(records, [False] * 500)
