@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -479,5 +480,6 @@ def _to_json(columns: Iterable[Column]) -> str:
     return json.dumps(to_wire(columns))
 
 
+@lru_cache(1024)  # every query asks for the columns of every table
 def _from_json(text: str) -> tuple[Column, ...]:
     return from_wire(json.loads(text))

@@ -24,9 +24,10 @@ from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.definition.tables import Table
 from datawarehouse.errors import QueryFailed, QueryLimitExceeded
 from datawarehouse.query.limits import QueryLimits
+from datawarehouse.query.plans import Plans
 from datawarehouse.query.result import Result, Statistics
 from datawarehouse.query.sources import JsonReader, Readable, Sources, open_sources, readables
-from datawarehouse.sql.plan import SETUP_STATEMENTS, Plan, TableSchema, plan
+from datawarehouse.sql.plan import SETUP_STATEMENTS, Plan, TableSchema
 
 _BATCH_ROWS = 10_000
 
@@ -47,7 +48,7 @@ class Engine:
 
     def __init__(self, database: str, catalog: Catalog, lake: Path, limits: QueryLimits, read_json: JsonReader) -> None:
         """database: the name by which SQL may qualify tables."""
-        self._database = database
+        self._plans = Plans(database)
         self._catalog = catalog
         self._lake = lake
         self._limits = limits
@@ -69,7 +70,7 @@ class Engine:
         """The result in batches, to be read inside the context."""
         tables = readables(self._catalog)
         schemas = {name: table.schema for name, table in tables.items()}
-        planned = plan(sql, schemas, self._database, parameters)
+        planned = self._plans.of(sql, schemas, parameters)
         if planned.kind != "select":
             table = _listing(planned, tables, schemas, self._catalog, self._explained)
             yield QueryAnswer(table.schema, iter(table.to_batches()), 0, 0, table.num_rows)

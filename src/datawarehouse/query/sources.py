@@ -127,8 +127,11 @@ def _managed(sources: Sources, catalog: Catalog, table: Readable, lake: Path, sc
         sizes[path] = size
     sources.files += len(sizes)
     sources.bytes += sum(sizes.values())
-    start = len(str(lake / folder_for(name, table.kind, ""))) + 2  # substr counts from 1, and a slash stands between
-    key_text = dict.fromkeys(keys, f"substr({_FILE}, {start}, {_PARTITION_CHARACTERS})")
+    if len(partitions) == 1:  # a constant, with which DuckDB decides a condition once and not for each row
+        key_text = dict.fromkeys(keys, f"cast({sources.bind(partitions[0])} as varchar)")
+    else:
+        start = len(str(lake / folder_for(name, table.kind, ""))) + 2  # substr counts from 1, and a slash is between
+        key_text = dict.fromkeys(keys, f"substr({_FILE}, {start}, {_PARTITION_CHARACTERS})")
     selects = []
     for version, paths in by_version.items():
         stored = QUARANTINE_COLUMNS if table.kind == REJECTS else table.stored.columns[version]
@@ -138,7 +141,8 @@ def _managed(sources: Sources, catalog: Catalog, table: Readable, lake: Path, sc
         files = sources.bind(paths)
         if scan.hidden_columns:
             outputs += _hidden(sources, files, paths, sizes)
-        selects.append(f"select {', '.join(outputs)} from {_read(files)}")
+        named = scan.hidden_columns or len(partitions) > 1
+        selects.append(f"select {', '.join(outputs)} from {_read(files, named=named)}")
     return selects
 
 
@@ -233,7 +237,7 @@ def _users_parquet(
         outputs += keys
         if hidden:
             outputs += _hidden(sources, bound, paths, {path: Path(path).stat().st_size for path in paths})
-        selects.append(f"select {', '.join(outputs)} from {_read(bound)}")
+        selects.append(f"select {', '.join(outputs)} from {_read(bound, named=hidden)}")
     return selects
 
 
@@ -283,8 +287,8 @@ def _key_value(table: str, key: Column, text: str) -> str | int:
 _FILE = '"$file"'  # no column is called so
 
 
-def _read(files: str) -> str:
-    return f"read_parquet({files}, filename = '$file')"
+def _read(files: str, *, named: bool) -> str:
+    return f"read_parquet({files}, filename = '$file')" if named else f"read_parquet({files})"
 
 
 _HIDDEN_TYPES = {"$path": "varchar", "$file_size": "bigint", "$file_modified_time": "timestamptz"}
