@@ -93,9 +93,11 @@ QUESTIONS = {
     ),
     "window, one day": (
         "select campaign, id, price from (select campaign, id, price, row_number() over (partition by campaign"
-        f" order by price desc, id) as n from events where {WHOLE_DAY}) where n <= 3 order by campaign, price, id",
+        f" order by price desc, id) as n from events where {WHOLE_DAY} and event_type = 'purchase') where n <= 3"
+        " order by campaign, price, id",
         "select campaign, id, price from (select campaign, id, price, row_number() over (partition by campaign"
-        " order by price desc, id) as n from read_parquet($day)) where n <= 3 order by campaign, price, id",
+        " order by price desc, id) as n from read_parquet($day) where event_type = 'purchase') where n <= 3"
+        " order by campaign, price, id",
     ),
     "times and a quantile": (
         "select date_trunc('hour', event_time) as hour, approx_percentile(price, 0.95), "
@@ -278,7 +280,8 @@ def year(folder: Path, empty: Path) -> None:
 
 def overhead(folder: Path) -> None:
     paths = fill_events(folder)
-    rows, ratios, differences, medians = [], [], [], []
+    rows, cpu = [], []
+    ratios, differences = ([], []), ([], [])  # by the clock, in CPU time
     with open_warehouse(declared_events(), folder, QUIET) as opened:
         connection = duckdb.connect(config={"threads": settings.resolve({}).number("query_threads")})
         for name, (sql, by_hand) in QUESTIONS.items():
@@ -292,24 +295,36 @@ def overhead(folder: Path) -> None:
                 return opened.query(sql).arrow()
 
             assert same(ours(), alone()), name
-            pairs = [(timed(ours, 1)[0], timed(alone, 1)[0]) for _ in range(ROUNDS)]
-            mine, theirs = ([pair[side] for pair in pairs] for side in (0, 1))
-            medians.append((statistics.median(theirs), statistics.median(mine)))
-            ratios.append(statistics.median(a / b for a, b in pairs))
-            if "one hour" in name:
-                differences.append(statistics.median(a - b for a, b in pairs))
-            rows.append((name, f"{medians[-1][1]:.1f} / {medians[-1][0]:.1f} = {ratios[-1]:.2f}"))
-    slope, constant = fitted(medians)
+            pairs = [(used_ms(ours), used_ms(alone)) for _ in range(ROUNDS)]
+            mine, theirs = ([pair[side][0] for pair in pairs] for side in (0, 1))
+            cpu.append(tuple(statistics.median(pair[side][1] for pair in pairs) for side in (1, 0)))
+            for clock in (0, 1):
+                ratios[clock].append(statistics.median(a[clock] / b[clock] for a, b in pairs))
+                if "one hour" in name:
+                    differences[clock].append(statistics.median(a[clock] - b[clock] for a, b in pairs))
+            rows.append(
+                (name, f"{statistics.median(mine):.1f} / {statistics.median(theirs):.1f} = {ratios[0][-1]:.2f}")
+            )
+    slope, constant = fitted(cpu)
     catalog = Catalog(catalog_path(folder), writable=False)
     schemas = {name: table.schema for name, table in readables(catalog).items()}
     planning = [statistics.median(timed(partial(plan, sql, schemas, "bench"), 15)) for sql, _ in QUESTIONS.values()]
     rows += [
-        ("median ratio of the ten", f"{statistics.median(ratios):.2f}"),
-        ("median difference of those over one hour, ms (aim 3)", f"{statistics.median(differences):.1f}"),
+        ("median ratio of the ten", f"{statistics.median(ratios[0]):.2f}"),
+        ("  in CPU time", f"{statistics.median(ratios[1]):.2f}"),
+        ("median difference of those over one hour, ms", f"{statistics.median(differences[0]):.1f}"),
+        ("  in CPU time", f"{statistics.median(differences[1]):.1f}"),
         ("planning a statement for the first time, ms", spread(planning, "{:.1f}")),
-        ("fit over the ten (aim 1.05 x DuckDB + 3 ms)", f"{slope:.2f} x DuckDB + {constant:.1f} ms"),
+        ("fit over the ten in CPU time (aim 1.05 x DuckDB + 3 ms)", f"{slope:.2f} x DuckDB + {constant:.1f} ms"),
     ]
     report(f"{EVENTS:,} rows in 96 files: the engine / DuckDB alone, ms", rows)
+
+
+def used_ms(call) -> tuple[float, float]:
+    """How long a call takes by the clock, and in CPU time of all threads, which sways less on a busy machine."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    call()
+    return (time.perf_counter() - wall) * 1000, (time.process_time() - cpu) * 1000
 
 
 def same(mine: pa.Table, theirs: pa.Table) -> bool:

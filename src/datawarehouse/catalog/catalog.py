@@ -288,6 +288,15 @@ class Catalog:
         )
         return [partition for (partition,) in rows]
 
+    def row_counts(self, table: str, kind: str, low: str | None, high: str | None) -> list[tuple[str, int]]:
+        """(partition, rows) of those that have rows in live files, from `low` to `high` as in `partitions_between`."""
+        return self.rows(
+            "select partition, sum(row_count) from files indexed by files_live"
+            " where table_name = ? and kind = ? and retired_ms is null and partition between ? and ?"
+            " group by partition having sum(row_count) > 0",
+            (table, kind, low or "", "\U0010ffff" if high is None else high),
+        )
+
     def live_paths(self, table: str, kind: str, partitions: Sequence[str]) -> list[tuple[str, int, int]]:
         """(path, schema version, bytes) of the live files of these partitions: what a query needs of them."""
         found: list[tuple[str, int, int]] = []

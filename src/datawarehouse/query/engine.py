@@ -75,12 +75,13 @@ class Engine:
             table = _listing(planned, tables, schemas, self._catalog, self._explained)
             yield QueryAnswer(table.schema, iter(table.to_batches()), 0, 0, table.num_rows)
             return
-        sources = open_sources(self._catalog, self._lake, tables, planned.scans, self._read_json)
+        deadline = time.monotonic() + self._limits.time_max_s
+        sources = self._sources(planned, tables, deadline)
         cursor = self._cursor(sources)
-        with self._time_limit(cursor):
+        with self._time_limit(cursor, deadline):
             try:
                 bound = {**planned.parameters, **sources.parameters}
-                relation = cursor.sql(planned.render(sources.selects), params=bound)
+                relation = cursor.sql(planned.render(sources.selects, sources.summarized), params=bound)
                 reader = relation.to_arrow_reader(_BATCH_ROWS)
             except duckdb.Error as error:
                 raise self._failure(error) from None
@@ -116,6 +117,12 @@ class Engine:
                 )
             yield batch
 
+    def _sources(self, planned: Plan, tables: Mapping[str, Readable], deadline: float) -> Sources:
+        try:
+            return open_sources(self._catalog, self._lake, tables, planned.scans, self._read_json, deadline)
+        except TimeoutError:
+            raise self._too_long() from None
+
     # -- DuckDB
 
     def _cursor(self, sources: Sources) -> duckdb.DuckDBPyConnection:
@@ -150,29 +157,32 @@ class Engine:
         return connection
 
     @contextmanager
-    def _time_limit(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    def _time_limit(self, cursor: duckdb.DuckDBPyConnection, deadline: float) -> Iterator[None]:
         expired = threading.Event()
 
         def expire() -> None:
             expired.set()
             cursor.interrupt()
 
-        timer = threading.Timer(self._limits.time_max_s, expire)
+        timer = threading.Timer(max(0, deadline - time.monotonic()), expire)
         timer.daemon = True
         timer.start()
         try:
             yield
         except QueryFailed:
             if expired.is_set():
-                raise QueryLimitExceeded(
-                    f"The query took longer than {self._limits.time_max_s:g} s (query_time_max_s) and was ended. Read "
-                    "fewer partitions, or raise the limit.",
-                    "query_time_max_s",
-                ) from None
+                raise self._too_long() from None
             raise
         finally:
             timer.cancel()
             cursor.close()
+
+    def _too_long(self) -> QueryLimitExceeded:
+        return QueryLimitExceeded(
+            f"The query took longer than {self._limits.time_max_s:g} s (query_time_max_s) and was ended. Read "
+            "fewer partitions, or raise the limit.",
+            "query_time_max_s",
+        )
 
     def _failure(self, error: Exception) -> QueryFailed | QueryLimitExceeded:
         text = str(error)
@@ -185,7 +195,7 @@ class Engine:
         return QueryFailed(text)
 
     def _explained(self, planned: Plan, tables: Mapping[str, Readable]) -> list[str]:
-        sources = open_sources(self._catalog, self._lake, tables, planned.scans, self._read_json)
+        sources = self._sources(planned, tables, time.monotonic() + self._limits.time_max_s)
         lines = [f"{scan.table}: partitions where {scan.predicate}" for scan in planned.scans]
         return [*lines, f"{sources.files} files, {sources.bytes} bytes"]
 

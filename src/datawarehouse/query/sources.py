@@ -34,7 +34,8 @@ from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Deci
 from datawarehouse.durable import ASIDE_SUFFIX
 from datawarehouse.errors import QueryFailed
 from datawarehouse.parquet.footer import REJECTS, ROWS, folder_for
-from datawarehouse.sql.plan import Scan, TableSchema
+from datawarehouse.query.footers import COUNT, PARTITION, extremes
+from datawarehouse.sql.plan import ROW_COUNT, Scan, TableSchema
 
 JsonReader = Callable[[Path, Sequence[Column]], pa.Table]
 """Reads a file of JSON lines as rows of these columns. Raises BadLine."""
@@ -75,12 +76,18 @@ def readables(catalog: Catalog) -> dict[str, Readable]:
 
 @dataclass
 class Sources:
-    """What the scans of a plan read. selects: scan id -> sub-select; tables: those in memory, by name."""
+    """What the scans of a plan read.
+
+    selects: scan id -> sub-select. tables: those in memory, by name. summarized: the ids of scans whose sub-select
+    gives summaries in the place of rows (see `sql.plan.Scan`). files, bytes: those that are opened; of a file of which
+    only the footer is read, the bytes of the footer.
+    """
 
     selects: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     tables: dict[str, pa.Table] = field(default_factory=dict)
     folders: set[Path] = field(default_factory=set)
+    summarized: set[str] = field(default_factory=set)
     files: int = 0
     bytes: int = 0
 
@@ -89,12 +96,27 @@ class Sources:
         self.parameters[name] = value
         return f"${name}"
 
+    def hold(self, table: pa.Table) -> str:
+        """Keep a table in memory; how SQL names it. Names of a statement have no `$` (see `Compiler.unique`)."""
+        name = f"memory${len(self.tables)}"
+        self.tables[name] = table
+        return _quoted(name)
+
 
 def open_sources(
-    catalog: Catalog, lake: Path, tables: Mapping[str, Readable], scans: Iterable[Scan], read_json: JsonReader
+    catalog: Catalog,
+    lake: Path,
+    tables: Mapping[str, Readable],
+    scans: Iterable[Scan],
+    read_json: JsonReader,
+    deadline: float,
 ) -> Sources:
-    """Find what the scans read, as it is at one moment."""
+    """Find what the scans read, as it is at one moment.
+
+    Raises TimeoutError if reading footers takes until `deadline` (of time.monotonic).
+    """
     sources = Sources()
+    listed: list[tuple[Scan, _Listed]] = []
     with catalog.moment():
         for scan in scans:
             table = tables[scan.table]
@@ -102,16 +124,47 @@ def open_sources(
                 selects = _runs(sources, catalog, scan)
             elif table.stored.kind == Table.kind:
                 selects = _users(sources, catalog, table.stored, lake, scan, read_json)
+            elif scan.extremes is not None and not scan.extremes:
+                selects = _counts(sources, catalog, table, scan)
             else:
-                selects = _managed(sources, catalog, table, lake, scan)
-            sources.selects[scan.id] = f"({' union all '.join(selects or [_nothing(table, scan)])})"
+                listed.append((scan, _list(catalog, table, lake, scan)))
+                continue
+            sources.selects[scan.id] = _united(selects, table, scan)
+    for scan, files in listed:  # with the catalog free for others, for this may open many files
+        selects = _summaries(sources, files, scan, deadline) if scan.extremes else _managed(sources, files, scan)
+        sources.selects[scan.id] = _united(selects, files.table, scan)
     return sources
+
+
+def _united(selects: list[str], table: Readable, scan: Scan) -> str:
+    return f"({' union all '.join(selects or [_nothing(table, scan)])})"
 
 
 # -- tables that the warehouse fills
 
 
-def _managed(sources: Sources, catalog: Catalog, table: Readable, lake: Path, scan: Scan) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The live files of a table in the partitions that a scan needs. by_version: schema version -> paths."""
+
+    table: Readable
+    partitions: list[str]
+    by_version: dict[int, list[str]]
+    sizes: dict[str, int]
+    partition_at: int
+    """The index in a path at which its partition begins."""
+
+    def partition(self, path: str) -> str:
+        return path[self.partition_at : self.partition_at + _PARTITION_CHARACTERS]
+
+    def columns(self, version: int) -> dict[str, ColumnType]:
+        """The columns that files of a schema version have."""
+        stored = self.table.stored
+        columns = QUARANTINE_COLUMNS if self.table.kind == REJECTS else stored.columns[version]
+        return {column.name: column.type for column in columns}
+
+
+def _list(catalog: Catalog, table: Readable, lake: Path, scan: Scan) -> _Listed:
     name, keys = table.stored.name, [key.name for key in table.stored.partition_keys]
     low, high = scan.predicate.bounds(keys[0]) if keys else (None, None)
     partitions = [
@@ -125,39 +178,90 @@ def _managed(sources: Sources, catalog: Catalog, table: Readable, lake: Path, sc
         path = f"{lake}/{relative}"
         by_version.setdefault(version, []).append(path)
         sizes[path] = size
-    sources.files += len(sizes)
-    sources.bytes += sum(sizes.values())
-    if len(partitions) == 1:  # a constant, with which DuckDB decides a condition once and not for each row
-        key_text = dict.fromkeys(keys, f"cast({sources.bind(partitions[0])} as varchar)")
-    else:
-        start = len(str(lake / folder_for(name, table.kind, ""))) + 2  # substr counts from 1, and a slash is between
-        key_text = dict.fromkeys(keys, f"substr({_FILE}, {start}, {_PARTITION_CHARACTERS})")
+    return _Listed(table, partitions, by_version, sizes, len(str(lake / folder_for(name, table.kind, ""))) + 1)
+
+
+def _managed(sources: Sources, listed: _Listed, scan: Scan) -> list[str]:
+    return [
+        _of_files(sources, listed, scan, version, paths, listed.table.columns)
+        for version, paths in listed.by_version.items()
+    ]
+
+
+def _of_files(
+    sources: Sources, listed: _Listed, scan: Scan, version: int, paths: list[str], columns: Iterable[Column]
+) -> str:
+    """Of these files, which have one schema, these columns of the table and its partition key."""
+    sources.files += len(paths)
+    sources.bytes += sum(listed.sizes[path] for path in paths)
+    keys = [key.name for key in listed.table.stored.partition_keys]
+    named = scan.hidden_columns or len(listed.partitions) > 1
+    if len(listed.partitions) == 1:  # a constant, with which DuckDB decides a condition once and not for each row
+        key_text = dict.fromkeys(keys, f"cast({sources.bind(listed.partitions[0])} as varchar)")
+    else:  # substr counts from 1
+        key_text = dict.fromkeys(keys, f"substr({_FILE}, {listed.partition_at + 1}, {_PARTITION_CHARACTERS})")
+    had = listed.columns(version)
+    outputs = [_output(column, had.get(column.name)) for column in columns]
+    outputs += [f"{text} as {_quoted(key)}" for key, text in key_text.items()]
+    files = sources.bind(paths)
+    if scan.hidden_columns:
+        outputs += _hidden(sources, files, paths, listed.sizes)
+    if scan.extremes is not None:
+        outputs.append(f"cast(1 as bigint) as {_quoted(ROW_COUNT)}")
+    return f"select {', '.join(outputs)} from {_read(files, named=named)}"
+
+
+# -- summaries in the place of rows
+
+
+def _counts(sources: Sources, catalog: Catalog, table: Readable, scan: Scan) -> list[str]:
+    """How many rows the partitions have, as the catalog knows it: no file is opened.
+
+    Some may be more than the scan needs: the statement asks its conditions of them again, as of any rows.
+    """
+    keys = [key.name for key in table.stored.partition_keys]
+    low, high = scan.predicate.bounds(keys[0]) if keys else (None, None)
+    counts = catalog.row_counts(table.stored.name, table.kind, low, high)
+    sources.summarized.add(scan.id)
+    arrays = [pa.array([partition for partition, _ in counts], pa.string()) for _ in keys]
+    arrays.append(pa.array([rows for _, rows in counts], pa.int64()))
+    return [f"select * from {sources.hold(pa.table(arrays, [*keys, ROW_COUNT]))}"]
+
+
+def _summaries(sources: Sources, listed: _Listed, scan: Scan, deadline: float) -> list[str]:
+    """The extremes of columns as the footers of files say them; the rows of files whose footers do not."""
+    wanted = [column for column in listed.table.columns if column.name in (scan.extremes or ())]
+    keys = [key.name for key in listed.table.stored.partition_keys]
+    sources.summarized.add(scan.id)
     selects = []
-    for version, paths in by_version.items():
-        stored = QUARANTINE_COLUMNS if table.kind == REJECTS else table.stored.columns[version]
-        had = {column.name: column.type for column in stored}
-        outputs = [_output(column, had.get(column.name)) for column in table.columns]
-        outputs += [f"{text} as {_quoted(key)}" for key, text in key_text.items()]
-        files = sources.bind(paths)
-        if scan.hidden_columns:
-            outputs += _hidden(sources, files, paths, sizes)
-        named = scan.hidden_columns or len(partitions) > 1
-        selects.append(f"select {', '.join(outputs)} from {_read(files, named=named)}")
+    for version, paths in listed.by_version.items():
+        had = listed.columns(version)
+        stored = [Column(column.name, had[column.name]) for column in wanted if column.name in had]
+        told = extremes(((path, listed.partition(path)) for path in paths), stored, deadline)
+        outputs = [_cast(column, column.name in had) for column in wanted]
+        outputs += [f"{_quoted(PARTITION)} as {_quoted(key)}" for key in keys]
+        outputs.append(f"{_quoted(COUNT)} as {_quoted(ROW_COUNT)}")
+        selects.append(f"select {', '.join(outputs)} from {sources.hold(told.table)}")
+        sources.files += len(paths) - len(told.silent)
+        sources.bytes += told.bytes
+        if told.silent:
+            selects.append(_of_files(sources, listed, scan, version, told.silent, wanted))
     return selects
 
 
 def _output(column: Column, stored: ColumnType | None) -> str:
+    return _quoted(column.name) if stored == column.type else _cast(column, stored is not None)
+
+
+def _cast(column: Column, has_it: bool) -> str:
     name = _quoted(column.name)
-    if stored == column.type:
-        return name
-    return f"cast({'null' if stored is None else name} as {duckdb_type(column.type)}) as {name}"
+    return f"cast({name if has_it else 'null'} as {duckdb_type(column.type)}) as {name}"
 
 
 # -- the runs of jobs, which are in the catalog
 
 
 def _runs(sources: Sources, catalog: Catalog, scan: Scan) -> list[str]:
-    name = f"runs_{len(sources.tables)}"
     columns: dict[str, list[Any]] = {column.name: [] for column in RUNS_COLUMNS}
     for run in catalog.runs.latest(limit=_RUNS_MAX):
         values = (
@@ -168,11 +272,11 @@ def _runs(sources: Sources, catalog: Catalog, scan: Scan) -> list[str]:
             column.append(value)
     kinds = [_ARROW_TYPES[str(column.type)] for column in RUNS_COLUMNS]
     arrays = [pa.array(values, kind) for values, kind in zip(columns.values(), kinds, strict=True)]
-    sources.tables[name] = pa.table(arrays, names=list(columns))
+    table = pa.table(arrays, names=list(columns))
     outputs = [_quoted(column) for column in columns]
     if scan.hidden_columns:
         outputs += [f"cast(null as {kind}) as {_quoted(hidden)}" for hidden, kind in _HIDDEN_TYPES.items()]
-    return [f"select {', '.join(outputs)} from {name}"]
+    return [f"select {', '.join(outputs)} from {sources.hold(table)}"]
 
 
 def _instant(instant_ms: int | None) -> datetime | None:
@@ -246,9 +350,8 @@ def _users_json(
 ) -> list[str]:
     selects = []
     for file in files:
-        name = f"json_{len(sources.tables)}"
         columns = stored.columns[stored.schema_version]
-        sources.tables[name] = read_json(file, columns)
+        name = sources.hold(read_json(file, columns))
         outputs = [_quoted(column.name) for column in columns] + keys
         if hidden:
             at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
@@ -312,6 +415,8 @@ def _nothing(table: Readable, scan: Scan) -> str:
     ]
     if scan.hidden_columns:
         outputs += [f"cast(null as {kind}) as {_quoted(name)}" for name, kind in _HIDDEN_TYPES.items()]
+    if scan.extremes is not None:
+        outputs.append(f"cast(null as bigint) as {_quoted(ROW_COUNT)}")
     return f"select {', '.join(outputs)} where false"
 
 

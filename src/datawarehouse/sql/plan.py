@@ -7,7 +7,7 @@ Pure: text and schemas in, plan out. The caller reads the catalog, makes a sub-s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from datawarehouse.errors import BadRequest, QueryFailed, QueryRefused
@@ -19,20 +19,32 @@ from datawarehouse.sql.statement import Statement, read
 from datawarehouse.sql.translate.compiler import Compiler, Query
 from datawarehouse.sql.translate.literals import numbered
 from datawarehouse.sql.translate.macros import SETUP_STATEMENTS
-from datawarehouse.sql.translate.relations import SCAN_MARK
+from datawarehouse.sql.translate.relations import ROWS_OF, SCAN_MARK
 from datawarehouse.sql.translate.rules import compiler_for
 
-__all__ = ["SETUP_STATEMENTS", "Plan", "Scan", "TableSchema", "plan"]
+__all__ = ["ROW_COUNT", "SETUP_STATEMENTS", "Plan", "Scan", "TableSchema", "plan"]
+
+ROW_COUNT = "$rows"
+"""How many rows a row of a summary stands for; no column is called so."""
+
+_SUM_OF_COUNTS = f'CAST(coalesce(sum("{ROW_COUNT}"), 0) AS BIGINT)'
 
 
 @dataclass(frozen=True)
 class Scan:
-    """A use of a table. `hidden_columns`: the statement names "$path" or another of `schema.HIDDEN_COLUMNS`."""
+    """A use of a table.
+
+    hidden_columns: the statement names "$path" or another of `schema.HIDDEN_COLUMNS`.
+    extremes: None if the rows are needed. Else summaries can stand for the rows of a partition: any rows that have its
+    keys, among whose values in these columns are its least and its greatest, and that say in the column ROW_COUNT
+    how many rows they stand for, all together. Other columns are not needed.
+    """
 
     id: str
     table: str
     predicate: Predicate
     hidden_columns: bool
+    extremes: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,10 +67,16 @@ class Plan:
     sql: str = ""
     """DuckDB SQL with a mark in the place of each scan, for `render`."""
 
-    def render(self, sources: Mapping[str, str]) -> str:
-        """The DuckDB SQL; `sources` has for each scan's id a sub-select in parentheses."""
+    def render(self, sources: Mapping[str, str], summarized: Collection[str] = ()) -> str:
+        """The DuckDB SQL; `sources` has for each scan's id a sub-select in parentheses.
+
+        summarized: the ids of scans whose sub-select gives summaries in the place of rows, as `Scan.extremes` says.
+        """
         parts = self.sql.split(SCAN_MARK)
-        parts[1::2] = [sources[id] for id in parts[1::2]]
+        places = dict(sources)
+        for scan in self.scans:
+            places[f"{ROWS_OF}{scan.id}"] = _SUM_OF_COUNTS if scan.id in summarized else "count(*)"
+        parts[1::2] = [places[place] for place in parts[1::2]]
         return "".join(parts)
 
 
@@ -92,7 +110,7 @@ def _of_query(kind: str, compiler: Compiler, query: Query, predicates: Mapping[s
     return Plan(
         kind,
         scans=tuple(
-            Scan(use.id, use.table.name, predicates.get(use.id, EVERYTHING), use.hidden)
+            Scan(use.id, use.table.name, predicates.get(use.id, EVERYTHING), use.hidden, use.extremes)
             for use in compiler.scans
             if use.id in used
         ),

@@ -10,7 +10,7 @@ import pytest
 from datawarehouse.errors import BadRequest, QueryError, QueryFailed, QueryRefused, SqlSyntaxError
 from datawarehouse.sql import grammar
 from datawarehouse.sql.plan import plan
-from datawarehouse.sql.translate import calls, functions, rules, signatures
+from datawarehouse.sql.translate import calls, functions, rules, signatures, summaries
 
 ALLOWED = [
     "select 1",
@@ -458,12 +458,24 @@ def test_every_signature_is_understood():
 
 def test_no_function_of_the_allow_list_is_also_special_and_therefore_dead():
     dead = {"round", "ceil", "ceiling", "floor", "truncate", "sum", "avg"}  # special for decimals only
+    dead |= {"count"}  # special for rows that a summary counts
     listed = {
         name
         for table in (functions.SCALARS, functions.AGGREGATES, functions.WINDOWS)
         for name in signatures.signatures(table)
     }
     assert listed & set(calls.SPECIALS) == dead
+
+
+def test_a_count_of_rows_is_refused_like_any_other(tables):
+    for sql in ("select count(DATE 'x') from events", f"select count({'9' * 50}) from events"):
+        with pytest.raises(QueryError):
+            plan(sql, tables, "db")
+
+
+def test_functions_that_differ_from_row_to_row_are_known():
+    texts = {name: " ".join(lines) for name, lines in signatures.signatures(functions.SCALARS).items()}
+    assert {name for name, text in texts.items() if re.search(r"\b(random|uuid)\(\)", text)} == summaries.VOLATILE
 
 
 def test_nodes_that_are_not_in_the_rules_do_not_pass():

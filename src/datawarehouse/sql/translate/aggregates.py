@@ -21,7 +21,9 @@ from datawarehouse.sql.translate.calls import (
 )
 from datawarehouse.sql.translate.compiler import Compiler, mismatch
 from datawarehouse.sql.translate.operators import row_of
+from datawarehouse.sql.translate.relations import ROWS_OF, SCAN_MARK
 from datawarehouse.sql.translate.scope import Scope
+from datawarehouse.sql.translate.summaries import is_count_of_rows
 from datawarehouse.sql.translate.typed import NULL, Typed, quoted_text
 
 
@@ -66,6 +68,15 @@ def of_decimals(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     count = template(compiler, call, "count($d$1)$w", [value.sql], scope, {})
     digits = whole(Typed(total, value.type))
     return scaled(f"trino_rounded_quotient({digits}, CAST({count} AS HUGEINT))", value.type)
+
+
+@special("count")
+def count(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    """Of rows, left open where summaries can stand for them; of anything else as in `functions`."""
+    if compiler.facts.counted is None or not call.plain or not is_count_of_rows(call.name, call.arguments):
+        return by_signature(compiler, call, scope)
+    by_signature(compiler, call, scope)  # refuses a literal that is none
+    return Typed(f"{SCAN_MARK}{ROWS_OF}{compiler.facts.counted}{SCAN_MARK}", types.BIGINT)
 
 
 @special("listagg")

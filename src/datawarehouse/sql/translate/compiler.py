@@ -45,11 +45,12 @@ class Query:
 
 @dataclass
 class ScanUse:
-    """A table in a FROM. `hidden` is set when "$path" or the like is named."""
+    """A table in a FROM. `hidden` is set when "$path" or the like is named. extremes: as in `plan.Scan`."""
 
     id: str
     table: TableSchema
     hidden: bool = False
+    extremes: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class Facts:
     windows: list[frozenset[Column]] = field(default_factory=list)
     """For each window, the columns that its PARTITION BY has as they are."""
     nested: list[Select | SetOperation] = field(default_factory=list)
+    counted: str | None = None
+    """The id of the scan whose rows `count(*)` counts, if the SELECT can do with summaries (see `summaries`)."""
 
 
 Translate = Callable[["Compiler", Any, Scope], Typed]

@@ -22,6 +22,9 @@ from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name
 SCAN_MARK = "\0"
 """Stands around the id of a scan in translated text; no statement may have it (see `statement`)."""
 
+ROWS_OF = "rows of "
+"""Before the id of a scan between the marks: how many rows it has, in the place of `count(*)`."""
+
 _TABLE = frozenset("this db catalog alias joins sample".split())
 _JOINS = {"inner": ("", "INNER", "CROSS", COMMA), **dict.fromkeys(("left", "right", "full"), ("", "OUTER"))}
 _SUBQUERY = frozenset("this alias joins sample".split())

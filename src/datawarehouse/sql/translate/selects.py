@@ -23,6 +23,7 @@ from datawarehouse.sql.translate.compiler import Compiler, Facts, Output, Query,
 from datawarehouse.sql.translate.operators import check_comparable, condition
 from datawarehouse.sql.translate.relations import from_clause
 from datawarehouse.sql.translate.scope import Field, Scope, row_field
+from datawarehouse.sql.translate.summaries import note_summary
 from datawarehouse.sql.translate.typed import Typed, quoted_name
 from datawarehouse.sql.types import Type
 
@@ -33,6 +34,7 @@ def select(compiler: Compiler, node: exp.Select, outer: Scope | None) -> Query:
     compiler.check(node, _SELECT)
     facts = compiler.facts
     text, scope, source = from_clause(compiler, node, outer)
+    note_summary(compiler, node, scope, source)
     where = node.args.get("where")
     sql = f" WHERE {_condition(compiler, where, scope, 'WHERE')}" if where else ""
     sql += (group := _group(compiler, node, scope))
