@@ -10,9 +10,9 @@ Method of `overhead`: ten queries over five million rows in 48 hourly partitions
 `open_warehouse(...).query` and, by turns with it, by DuckDB alone: equal SQL by hand over `read_parquet` of the same
 files, one warm connection, as many threads, the result fetched into an Arrow table in the same way. Both must give the
 same answer. For each query both medians and the median of the pairs' ratios; over the ten the median ratio, and the
-median difference of the queries over one hour, where DuckDB has least to do. The engine keeps plans of statements that
-come again, so what it takes to plan each of the ten for the first time stands apart. `BENCH_ROUNDS` are the pairs,
-`BENCH_EVENTS` the rows.
+median difference of the queries over one hour, where DuckDB has least to do, each also in CPU time. The engine keeps
+plans of statements that come again, so what it takes to plan each of the ten for the first time stands apart.
+`BENCH_ROUNDS` are the pairs, `BENCH_EVENTS` the rows.
 
 Compaction is off, so that it does not run beside what is measured. `BENCH_QUERIES=overhead` or `year` asks one part.
 """
