@@ -15,7 +15,8 @@ from datawarehouse.definition.types import parse_type
 from datawarehouse.errors import QueryFailed, QueryLimitExceeded
 from datawarehouse.query.engine import Engine
 from datawarehouse.query.footers import extremes
-from datawarehouse.runtime.reader import query_limits, read_json
+from datawarehouse.query.limits import QueryLimits
+from datawarehouse.runtime.reader import read_json
 from datawarehouse.testing import simulate
 
 START = datetime(2026, 3, 1, 7, tzinfo=UTC)
@@ -131,7 +132,7 @@ def test_a_lost_file_fails_a_query_that_reads_it(opened):
 def test_reading_footers_ends_with_the_time_of_the_query(opened):
     put(opened, 1, 2)
     opened.advance("3h")
-    limits = query_limits(opened.settings)
+    limits = QueryLimits.of(opened.settings)
     engine = Engine("dw", opened.catalog, opened.folder, replace(limits, time_max_s=0.0), read_json)
     with pytest.raises(QueryLimitExceeded, match="query_time_max_s"):
         engine.query(EXTREMES)

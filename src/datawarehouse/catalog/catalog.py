@@ -290,7 +290,7 @@ class Catalog:
 
     def row_counts(self, table: str, kind: str, low: str | None, high: str | None) -> list[tuple[str, int]]:
         """(partition, rows) of those that have rows in live files, from `low` to `high` as in `partitions_between`."""
-        return self.rows(
+        return self.store.rows(
             "select partition, sum(row_count) from files indexed by files_live"
             " where table_name = ? and kind = ? and retired_ms is null and partition between ? and ?"
             " group by partition having sum(row_count) > 0",
