@@ -63,9 +63,25 @@ def test_a_wrong_file_says_so(tmp_path):
         resolve(environment={"DW_PORT": "-1"})
 
 
-def test_the_reference_lists_every_setting():
+def test_the_reference_lists_every_setting_and_no_other():
     text = (ROOT / "docs" / "reference" / "settings.md").read_text()
+    expected = ["| setting | default | unit | what it is |", "| --- | --- | --- | --- |"]
     for setting in SETTINGS:
-        default = {True: "yes", False: "no"}.get(setting.default, setting.default)
-        row = f"| `{setting.name}` | `{default}` | {setting.unit.replace('|', ' or ')} | {setting.help} |"
-        assert row in text
+        unit = setting.unit.replace("|", " or ")
+        expected.append(f"| `{setting.name}` | {as_written(setting.default)} | {unit} | {setting.help} |")
+    assert [line for line in text.splitlines() if line.startswith("|")] == expected
+
+
+def as_written(default):
+    """A default as one would write it; not looked up in a dictionary, where 1 is the key True."""
+    if isinstance(default, bool):
+        return "`yes`" if default else "`no`"
+    return "empty" if default == "" else f"`{default}`"
+
+
+def test_a_default_is_read_back_as_itself():
+    """What the reference says is what `dw up` takes: the same value, and a number is no yes."""
+    for setting in SETTINGS:
+        written = as_written(setting.default).strip("`").replace("empty", "")
+        value = resolve({setting.name: written})[setting.name]
+        assert (type(value), value) == (type(setting.default), setting.default), setting.name
