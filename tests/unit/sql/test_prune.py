@@ -159,6 +159,11 @@ CASES = {
         f"select 1 from events a full join events b using ({K}) where {K} = '2026/11/23/07'": [ALL, ALL],
         # On the kept side, two columns that ON has equal to a third are equal only in rows that match.
         f"select 1 from events a left join events b on a.{K} = b.name and a.name = b.name where a.name = '2026/11/23/07'": [ALL, ALL],
+        f"select 1 from events a cross join events c left join events b on a.{K} = c.{K} and a.id = b.id where c.{K} = "
+        "'2026/11/23/07'": [ALL, D23B, ALL],
+        f"select 1 from events b right join (events a cross join events c) on a.{K} = c.{K} and a.id = b.id where c.{K} = "
+        "'2026/11/23/07'": [ALL, ALL, D23B],
+        f"select 1 from events a left join events b on a.{K} = a.name and a.id = b.id where a.name = '2026/11/23/07'": [ALL, ALL],
         f"select 1 from events a join events b on a.{K} = b.{K} join events c on b.{K} = c.{K} where c.{K} = '2026/11/23/07'": [
             D23B,
             D23B,
@@ -246,6 +251,9 @@ def test_only_a_scan_whose_hidden_columns_are_named_exposes_them(tables):
         (Compare("other", "=", "b"), (None, None)),
         (Compare("k", "=", 5), (None, None)),
         (Among("k", frozenset("bdc")), ("b", "d")),
+        (Among("other", frozenset("bdc")), (None, None)),
+        (Among("k", frozenset((5, 7))), (None, None)),
+        (all_of([Among("k", frozenset("bc")), Among("other", frozenset("xy"))]), ("b", "c")),
         (Like("k", "2026/11/%"), ("2026/11/", "2026/110")),
         (Like("k", "%x"), (None, None)),
         (Like("k", "ab"), ("ab", "ab")),
