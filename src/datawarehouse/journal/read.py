@@ -2,7 +2,7 @@
 
 1. A `Span` names the part of one file to read; `Journal.spans` gives those that hold a part of the stream.
 2. `read_spans` reads each span in pieces of 8 MiB. A block that does not end within its piece is read again, with the
-   next piece.
+   next piece, also where its header does not.
 3. A part that no longer checks out is reported as `Damage`, up to the next whole block, with the number of records
    that it held.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from datawarehouse.durable import Disk
 from datawarehouse.journal.block import HEADER_BYTES, MAGIC, Block, body_is_whole, decode_block, decode_header
 
-_READ_BYTES = 8 * 1024 * 1024
+READ_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +44,18 @@ class Damage:
     found: bytes
 
 
-def read_spans(spans: list[Span], disk: Disk, first_record: int, bytes_max: int) -> Iterator[Block | Damage]:
+def read_spans(
+    spans: list[Span], disk: Disk, first_record: int, bytes_max: int, piece_bytes: int = READ_BYTES
+) -> Iterator[Block | Damage]:
     """The blocks in `spans`, in order, until at least `bytes_max` bytes were read. Some have no records.
 
     first_record: the number of the first record after the start of the spans; it tells how many records a
-    damaged part held.
+    damaged part held. piece_bytes: how much is read at once, at least the bytes of a header.
     """
     for span in spans:
         position = span.start
         while position < span.end and bytes_max > 0:
-            chunk = min(_READ_BYTES, span.end - position)
+            chunk = min(piece_bytes, span.end - position)
             data = disk.read(Path(span.path), position - span.origin, chunk)
             header = decode_header(data, 0)
             if header and HEADER_BYTES + header.body_bytes > len(data):

@@ -185,6 +185,35 @@ def test_a_block_larger_than_a_chunk_is_read_whole(opened):
     assert records_after(journal) == [b"before", large, b"after"]
 
 
+def test_no_record_is_lost_wherever_a_piece_ends(opened):
+    """A piece may end within a header, within a body or between two blocks."""
+    journal = opened()
+    sent = [b"%d" % number * (number * 7 % 40) for number in range(12)]
+    for record in sent:
+        journal.append(entry_of([record]))
+    spans = journal.spans(0, 10**9)
+    for piece_bytes in range(HEADER_BYTES, journal.synced + 1):
+        blocks = list(read_spans(spans, LOCAL_DISK, 0, 10**9, piece_bytes))
+        assert not [block for block in blocks if isinstance(block, Damage)], f"in pieces of {piece_bytes} bytes"
+        assert [record for block in blocks for record in block.records()] == sent
+
+
+def test_a_long_span_is_read_in_pieces_of_8_mib(opened):
+    journal = opened()
+    for _ in range(20):
+        journal.append(entry_of([b"x" * (1024 * 1024 - 300)]))
+    lengths = []
+
+    class Recording(LocalDisk):
+        def read(self, path, offset=0, length=None):
+            lengths.append(length)
+            return super().read(path, offset, length)
+
+    assert len(list(read_spans(journal.spans(0, 10**9), Recording(), 0, 10**9))) == 21
+    assert max(lengths) == 8 * 1024 * 1024
+    assert len(lengths) == 3
+
+
 def test_idempotency_keys_are_remembered_across_rolls_and_restarts(opened, clock):
     journal = opened(segment_bytes=500, key_window_ms=1000)
     keys = IdempotencyKeys(b"k" * 16, b"c" * 16)
@@ -230,6 +259,26 @@ class FullDisk(LocalDisk):
         return File()
 
 
+class CountingDisk(LocalDisk):
+    """The real disk, which knows the files that are open for writing."""
+
+    def __init__(self):
+        self.open_paths = []
+
+    def open(self, path, *, new):
+        file, disk = super().open(path, new=new), self
+        disk.open_paths.append(path)
+
+        class File:
+            write, sync, truncate = file.write, file.sync, file.truncate
+
+            def close(self):
+                file.close()
+                disk.open_paths.remove(path)
+
+        return File()
+
+
 @pytest.mark.parametrize("refuse", ["write", "sync"])
 def test_a_disk_that_refuses_loses_nothing_and_takes_more_later(opened, refuse):
     disk = FullDisk()
@@ -244,6 +293,35 @@ def test_a_disk_that_refuses_loses_nothing_and_takes_more_later(opened, refuse):
     assert records_after(journal) == [b"before", b"after"]
     journal.close()
     assert records_after(opened()) == [b"before", b"after"]
+
+
+def test_after_a_failed_sync_nothing_is_written_to_that_file_again(opened):
+    """What a failed sync leaves of the file in the page cache is in doubt: the next records go to a new segment."""
+    disk = FullDisk()
+    journal = opened(disk=disk)
+    journal.append(entry_of([b"before"]))
+    [first] = journal.folder.iterdir()
+    end, before = journal.synced, first.read_bytes()
+    disk.refuse = "sync"
+    with pytest.raises(OSError):
+        journal.append(entry_of([b"refused"]))
+    disk.refuse = ""
+    journal.append(entry_of([b"after"]))
+    assert first.read_bytes() == before
+    assert sorted(path.name for path in journal.folder.iterdir()) == [first.name, f"{end:020d}.journal"]
+    journal.append(entry_of([b"later"]))
+    assert len(list(journal.folder.iterdir())) == 2, "one new segment is enough"
+
+
+def test_only_the_last_segment_is_open(opened):
+    disk = CountingDisk()
+    journal = opened(disk=disk, segment_bytes=1)
+    for number in range(10):
+        journal.append(entry_of([b"%d" % number]))
+        assert disk.open_paths == [sorted(journal.folder.iterdir())[-1]]
+    assert len(list(journal.folder.iterdir())) == 11, "the first has its first block and nothing else"
+    journal.close()
+    assert disk.open_paths == []
 
 
 def test_a_stream_goes_on_where_the_catalog_says(opened):
@@ -296,6 +374,33 @@ def test_a_damaged_last_block_tells_how_many_records_it_held(opened, rolled):
     assert sum(part.count for part in found) == (6 if rolled else 5)
     [damage] = [part for part in found if isinstance(part, Damage)]
     assert (damage.first_record, damage.count) == (2, 3)
+
+
+@pytest.mark.parametrize("spoilt", ["the end of the body", "the header"])
+@pytest.mark.parametrize("next_is_spoilt", [False, True])
+def test_after_a_restart_damage_still_tells_how_many_records_it_held(opened, spoilt, next_is_spoilt):
+    """The first block of the segment behind it tells the number of its first record."""
+    journal = opened(segment_bytes=1)
+    for records in ([b"a", b"b"], [b"c", b"d", b"e"], [b"f"], [b"g"]):
+        journal.append(entry_of(records))
+    journal.close()
+    _, _, damaged, behind, _ = sorted(journal.folder.iterdir())
+    data = bytearray(damaged.read_bytes())
+    at = bytes(data).rindex(b"cde")
+    data[at + 2 if spoilt == "the end of the body" else at - 3 * 4 - HEADER_BYTES] ^= 1
+    damaged.write_bytes(data)
+    if next_is_spoilt:
+        behind.write_bytes(b"\0" + behind.read_bytes()[1:])
+    again = opened(segment_bytes=1)
+    found = list(read_spans(again.spans(0, 10**9), LOCAL_DISK, 0, 10**9))
+    parts = [part for part in found if isinstance(part, Damage)]
+    if next_is_spoilt and spoilt == "the header":  # nothing tells where the one ends and the other begins
+        assert [(part.first_record, part.count) for part in parts] == [(2, 0), (2, 3)]
+    else:
+        assert [(part.first_record, part.count) for part in parts] == [(2, 3), (5, 0)][: 1 + next_is_spoilt]
+    whole = [record for part in found if not isinstance(part, Damage) for record in part.records()]
+    assert whole == [b"a", b"b", b"f", b"g"]
+    assert sum(part.count for part in found) == again.next_record == 7
 
 
 def test_a_closed_journal_takes_nothing(opened, tmp_path):
