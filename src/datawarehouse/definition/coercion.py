@@ -184,7 +184,6 @@ def _date(value: Any) -> int:
 def _decimal(kind: types.Decimal, precision: int, scale: int) -> Rule:
     expected = f"a number of at most {precision - scale} digits before and {scale} after the point, {kind}"
     unit = Decimal(1).scaleb(-scale)
-    limit = Decimal(1).scaleb(precision - scale)
 
     def decimal(value: Any) -> Decimal:
         is_numeric = isinstance(value, Number) or (isinstance(value, str) and is_number(value))
@@ -192,12 +191,7 @@ def _decimal(kind: types.Decimal, precision: int, scale: int) -> Rule:
             number = exact_number(value)
             if number is not None and not number:
                 return Decimal(0).scaleb(-scale)
-            if (
-                number
-                and number.adjusted() < precision - scale
-                and number.copy_abs() < limit
-                and -number.adjusted() <= scale
-            ):
+            if number and -scale <= number.adjusted() < precision - scale:
                 _, digits, exponent = number.as_tuple()
                 extra = -int(exponent) - scale
                 if extra <= 0 or not any(digits[-extra:]):

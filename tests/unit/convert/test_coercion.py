@@ -295,6 +295,21 @@ def test_a_double_is_the_nearest_and_a_float_the_nearest_to_that():
 
 
 @pytest.mark.parametrize(
+    ("kind", "largest", "beyond"),
+    [
+        # (2 - 2^-23) * 2^127 of IEEE 754, and the double that follows it
+        ("float", "3.4028234663852886e38", "3.402823466385289e38"),
+        ("double", "1.7976931348623157e308", "1.7976931348623159e308"),
+    ],
+)
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_the_largest_number_of_a_type_is_in_its_range(kind, largest, beyond, sign):
+    for quote in ("", '"'):
+        assert stored(kind, of(f"{quote}{sign}{largest}{quote}")) == [float(sign + largest)]
+    bad_value(kind, sign + beyond, f"the number {sign}{beyond}")
+
+
+@pytest.mark.parametrize(
     ("kind", "number"), [("double", "1e400"), ("double", "-1e309"), ("float", "1e39"), ("float", "3.5e38")]
 )
 def test_a_number_beyond_the_range_is_rejected(kind, number):
