@@ -3,9 +3,8 @@
 A partition is one pair of values of the keys k (text) and h (number). For each scan, the rows of partitions that its
 predicate does not match are left out; the statement is run over what is left, and over everything.
 
-Hypothesis draws seeds, not statements: a statement has a hundred choices, and drawing each takes longer than running
-it.
-A failure prints the statement, its predicates and the rows.
+Hypothesis draws the fixed seeds, not statements: a statement has a hundred choices, and drawing each takes longer than
+running it. A failure prints the statement, its predicates and the rows.
 """
 
 import random
@@ -53,12 +52,30 @@ class Statements:
         return f"r{self.aliases}"
 
     def statement(self):
+        if self.pick(True, False, False, False, False):
+            return self.kept_side()
         for _ in range(self.pick(0, 0, 0, 1, 2)):
             text, columns = self.query(1)
             self.ctes.append((self.alias(), text, columns))
         text, columns = self.query(2)
         heads = ", ".join(f"{name} as ({body})" for name, body, _ in self.ctes)
         return f"with {heads} {text}" if heads else text
+
+    def kept_side(self):
+        """An outer join whose ON has two columns of the kept side equal, and a WHERE that asks of one of them.
+
+        They are equal only in rows that match. All of this together is drawn too seldom otherwise.
+        """
+        joins = self.pick(0, 1, 1)
+        (kept, columns), (filled, more) = self.relation(0, joins), self.item(0)
+        a, b = self.pick(*pairs(columns, columns))
+        across = self.pick(*pairs(columns, more))
+        if joins:
+            kept = f"({kept})"
+        join = self.pick(f"{kept} left join {filled}", f"{filled} right join {kept}", f"{kept} full join {filled}")
+        on = " and ".join(f"{left[0]} = {right[0]}" for left, right in ((a, b), across))
+        listed = ", ".join(f"{name} as c{n}" for n, (name, _) in enumerate([a, b, *across]))
+        return f"select {listed} from {join} on {on} where {self.leaf([a, a, self.pick(*columns)])}"
 
     def query(self, depth):
         kind = self.pick("plain", "plain", "joined", "joined", "set", "group", "window", "distinct", "limit", "exists")
@@ -111,19 +128,36 @@ class Statements:
         left, columns = self.item(depth)
         for _ in range(joins):
             right, more = self.item(depth)
-            word = self.pick("join", "left join", "left join", "right join", "full join", "cross join")
-            left = f"{left} {word} {right}"
-            if word != "cross join":
-                left += f" on {self.on(columns, more)}"
-            columns = columns + more
+            if self.pick(True, False, False, False):
+                third, others = self.item(depth)
+                right, more = self.join(right, more, third, others, "join", "cross join", "left join")
+                right = f"({right})"
+            words = "join", "left join", "left join", "right join", "full join", "cross join"
+            left, columns = self.join(left, columns, right, more, *words)
         return left, columns
 
-    def on(self, left, right):
-        pairs = [f"{a} = {b}" for a, kind in left for b, other in right if kind == other]
-        parts = [self.pick(*pairs) for _ in range(self.pick(1, 1, 2))] if pairs else []
+    def join(self, left, columns, right, more, *words):
+        """One join. Columns that its ON has equal are drawn more often in the conditions that follow."""
+        word, both = self.pick(*words), columns + more
+        if word == "cross join":
+            return f"{left} {word} {right}", both
+        equal = self.equal(word, columns, more)
+        parts = [f"{a} = {b}" for (a, _), (b, _) in equal]
         if not parts or self.pick(True, False):
-            parts.append(self.condition(left + right))
-        return " and ".join(parts)
+            parts.append(self.condition(both))
+        return f"{left} {word} {right} on {' and '.join(parts)}", both + 4 * [
+            column for pair in equal for column in pair
+        ]
+
+    def equal(self, word, left, right):
+        """What an ON has equal: columns of both sides, and columns within a side whose rows an outer join keeps."""
+        across = pairs(left, right)
+        found = [self.pick(*across) for _ in range(self.pick(1, 1, 2))] if across else []
+        kept = {"left join": left, "right join": right, "full join": self.pick(left, right)}.get(word, [])
+        within = pairs(kept, kept)
+        if within and self.pick(True, False):
+            found.append(self.pick(*within))
+        return found
 
     def item(self, depth):
         alias = self.alias()
@@ -181,6 +215,11 @@ class Statements:
         )
 
 
+def pairs(left, right):
+    """Two columns of the same kind, one of each side."""
+    return [(a, b) for a in left for b in right if a[1] == b[1] and a[0] != b[0]]
+
+
 def rows(chance):
     texts, numbers = (*TEXTS, None), (0, 1, 2, None)
     return [
@@ -202,15 +241,33 @@ def values(rows):
 
 
 @pytest.fixture(scope="module")
-def connection():
-    connection = duckdb.connect(config={"threads": 1})
-    for statement in SETUP_STATEMENTS:
-        connection.execute(statement)
-    yield connection
-    connection.close()
+def answer():
+    """Run a statement of DuckDB's SQL; the rows as a multiset.
+
+    Of valid statements, DuckDB's optimizer fails on one in some thousands. (2.0.1: `unordered_map::at` for a RIGHT JOIN
+    and a LEFT JOIN below a CROSS JOIN with an OR over their columns.) It then runs without its optimizer, so that such
+    a statement is compared as well; any other error is a failure.
+    """
+    optimizing, plain = (duckdb.connect(config={"threads": 1}) for _ in range(2))
+    for connection in (optimizing, plain):
+        for statement in SETUP_STATEMENTS:
+            connection.execute(statement)
+    plain.execute("PRAGMA disable_optimizer")
+
+    def rows_of(sql):
+        try:
+            return Counter(optimizing.execute(sql).fetchall())
+        except duckdb.Error as error:
+            if type(error) not in (duckdb.Error, duckdb.InternalException):
+                raise
+            return Counter(plain.execute(sql).fetchall())
+
+    yield rows_of
+    optimizing.close()
+    plain.close()
 
 
-def check(connection, sql, data):
+def check(answer, sql, data):
     found = plan(sql, TABLES, "db")
     everything = {scan.id: values(data[scan.table]) for scan in found.scans}
     needed = {
@@ -222,11 +279,7 @@ def check(connection, sql, data):
         for row in data[scan.table]:
             if scan.predicate.matches({"k": row[2], "h": row[3]}):
                 assert (low is None or low <= row[2]) and (high is None or row[2] <= high), (sql, scan.predicate)
-    try:
-        whole = Counter(connection.execute(found.render(everything)).fetchall())
-        pruned = Counter(connection.execute(found.render(needed)).fetchall())
-    except duckdb.InternalException:
-        return  # a defect of DuckDB's own planner, one statement in a few thousand; there is nothing to compare
+    whole, pruned = answer(found.render(everything)), answer(found.render(needed))
     assert pruned == whole, "\n".join(
         [sql, *(f"{scan.id} {scan.table}: {scan.predicate}" for scan in found.scans), str(data)]
     )
@@ -234,6 +287,6 @@ def check(connection, sql, data):
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32))
-def test_pruned_partitions_hold_no_row_that_counts(connection, seed):
+def test_pruned_partitions_hold_no_row_that_counts(answer, seed):
     chance = random.Random(seed)
-    check(connection, Statements(chance).statement(), {"a": rows(chance), "b": rows(chance)})
+    check(answer, Statements(chance).statement(), {"a": rows(chance), "b": rows(chance)})
