@@ -140,7 +140,7 @@ def same(left, right):
     return left == right
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.seeds(fixed=60, random=15)
 def test_fast_path_and_exact_rules_agree(seed, caplog):
     generate = Generator(seed)
     columns = {name: generate.kind() for name in generate.random.sample(NAMES, generate.random.randint(1, 4))}

@@ -290,3 +290,9 @@ def check(answer, sql, data):
 def test_pruned_partitions_hold_no_row_that_counts(answer, seed):
     chance = random.Random(seed)
     check(answer, Statements(chance).statement(), {"a": rows(chance), "b": rows(chance)})
+
+
+@pytest.mark.seeds(fixed=0, random=75)
+def test_pruned_partitions_hold_no_row_that_counts_either_with_random_seeds(answer, seed):
+    chance = random.Random(seed)
+    check(answer, Statements(chance).statement(), {"a": rows(chance), "b": rows(chance)})

@@ -109,7 +109,7 @@ def next_by_library(cron, at):
     return None
 
 
-@pytest.mark.parametrize("seed", range(320))
+@pytest.mark.seeds(fixed=320, random=80)
 def test_generated_expressions_have_the_same_instants(seed):
     text = comparable_fields(seed)
     schedule, cron = parse_schedule(f"cron({text})"), AwsCroniter(text)
