@@ -103,12 +103,16 @@ class Runs:
         return bool(found)
 
     def unsettled_partition(self, job: str) -> str | None:
-        """The oldest partition whose last run has not succeeded."""
+        """The oldest partition whose last run has not succeeded.
+
+        A run that somebody asked for counts while it runs; if it fails, its partition holds what it held before.
+        """
         found = self._store.rows(
-            "select min(partition) from runs where job = ? and outcome != 'succeeded' and not exists (select 1"
-            " from runs as later where later.job = runs.job and later.partition = runs.partition and"
-            " later.outcome = 'succeeded' and later.id > runs.id)",
-            (job,),
+            "select min(partition) from runs where job = ? and outcome != 'succeeded' and"
+            " (cause != ? or outcome = 'running') and not exists (select 1 from runs as later"
+            " where later.job = runs.job and later.partition = runs.partition"
+            " and later.outcome = 'succeeded' and later.id > runs.id)",
+            (job, ASKED_FOR),
         )[0][0]
         return None if found is None else str(found)
 

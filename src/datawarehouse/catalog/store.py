@@ -46,7 +46,8 @@ class Store:
             try:
                 yield
             except BaseException:
-                self._db.execute("rollback")
+                if self._db.in_transaction:  # SQLite undoes some of what fails by itself
+                    self._db.execute("rollback")
                 raise
             self._db.execute("commit")
 

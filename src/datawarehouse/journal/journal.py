@@ -304,7 +304,16 @@ class Journal:
         return spans
 
     def arrival_after(self, position: int) -> int | None:
-        """When the first record at or after a position arrived; None if there is none."""
+        """When the first record at or after a position arrived that is not trimmed; None if there is none."""
+        while True:
+            looked = self._segments
+            try:
+                return self._arrival_after(position)
+            except FileNotFoundError:
+                if self._segments is looked:  # it was not `trim` that removed the file
+                    raise
+
+    def _arrival_after(self, position: int) -> int | None:
         for span in self.spans(position, self.synced - position):
             at = span.start
             while at < span.end:

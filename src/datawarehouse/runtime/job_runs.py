@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from datawarehouse.definition.job import file_of
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.tables import BatchInputTable, to_wire
 from datawarehouse.definition.warehouse import Warehouse
-from datawarehouse.errors import UnknownName, WorkerDied
+from datawarehouse.errors import DataWarehouseError, UnknownName, WorkerDied
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.query.limits import QueryLimits
 from datawarehouse.runtime.workers import QuerySetup, Worker
@@ -65,6 +66,7 @@ class JobRuns:
         self._turns = {name: threading.Lock() for name in self._tables}
         self._lock = threading.Lock()
         self._working: set[Worker] = set()
+        self._unsettled: dict[int, _Failed] = {}
         self._stopped = False
         self._execute = execute or self._in_a_child
         # Of this folder's owner alone, so that the next owner can remove what one that died left there.
@@ -74,17 +76,35 @@ class JobRuns:
         catalog.runs.interrupt_all(clock.now_ms())
 
     def run(self, job: str, time_ms: int, *, attempt: int = 1, cause: str = ASKED_FOR) -> Run:
-        """Run a job for a scheduled instant and return how it ended. Raises UnknownName."""
+        """Run a job for a scheduled instant and return how it ended.
+
+        Raises UnknownName, or DataWarehouseError if how it ended could not be recorded yet.
+        """
         if job not in self._tables:
             known = ", ".join(map(repr, self._tables)) or "none"
             raise UnknownName(f"There is no batch input table {job!r}; there are {known}.")
+        ended = self.attempt(job, time_ms, attempt=attempt, cause=cause)
+        if ended is None:
+            raise DataWarehouseError(
+                f"The run of job {job!r} ended, and the catalog could not be written; the log says why. Its rows are "
+                "not visible, and its end is recorded as soon as the catalog can be written again."
+            )
+        return ended
+
+    def attempt(self, job: str, time_ms: int, *, attempt: int, cause: str) -> Run | None:
+        """Run a job and return how it ended; None if that could not be recorded, which `settle` does later."""
         with self._turns[job]:
             partition = partition_of(time_ms - HOUR_MS)
             run = self._catalog.runs.start(
                 job, time_ms, partition, attempt=attempt, cause=cause, now_ms=self._clock.now_ms()
             )
-            self._do(run, self._tables[job], time_ms)
-        return self._catalog.runs.get(run)
+            failure = self._do(run, self._tables[job], time_ms)
+            return None if failure and not self._settled(failure) else self._catalog.runs.get(run)
+
+    def settle(self) -> list[Run]:
+        """Record the ends of runs that could not be recorded when they ended; those that now are."""
+        settled = [failure for failure in list(self._unsettled.values()) if self._settled(failure)]
+        return [self._catalog.runs.get(failure.run) for failure in settled]
 
     @property
     def is_stopped(self) -> bool:
@@ -97,22 +117,40 @@ class JobRuns:
             for worker in self._working:
                 worker.kill()
 
-    def _do(self, run: int, table: BatchInputTable, time_ms: int) -> None:
+    def _do(self, run: int, table: BatchInputTable, time_ms: int) -> _Failed | None:
+        """Do a run and commit its output, or say why there is none."""
         name = f"{time_ms // 1000:016d}-{secrets.token_hex(4)}"
         try:
             with tempfile.TemporaryDirectory(prefix=self._scratch_prefix, ignore_cleanup_errors=True) as scratch:
                 answer = self._execute(self._order(table, time_ms, name, scratch), table.job)
         except OSError as fault:  # no space for a folder, no room for a process
-            answer = JobFailure(f"The run could not be started: {fault}")
-        if isinstance(answer, JobOutput):
+            return _Failed(run, table.name, name, JobFailure(f"The run could not be started: {fault}"))
+        if isinstance(answer, JobFailure):
+            return _Failed(run, table.name, name, answer)
+        try:
             files = [stored_file(file) for file in answer.files]
             self._catalog.commit_run(run, table.name, answer.partitions, files, self._clock.now_ms())
-            return
-        for path in (self._folder / table.name).rglob(f"{name}.parquet*"):
-            path.unlink()
-        log.error("job %s failed: %s", table.name, answer.reason)
-        error = f"{answer.reason}\n{answer.traceback}".strip()
-        self._catalog.runs.fail(run, error, self._clock.now_ms(), interrupted=answer.interrupted)
+        except Exception as fault:
+            reason = f"The output of the run could not be committed: {type(fault).__name__}: {fault}"
+            return _Failed(run, table.name, name, JobFailure(reason))
+        return None
+
+    def _settled(self, failed: _Failed) -> bool:
+        """Record that a run failed and remove what it published; False if that has to be tried again later."""
+        answer = failed.answer
+        try:
+            if self._catalog.runs.get(failed.run).outcome == "running":  # else it was committed, whatever was reported
+                for path in (self._folder / failed.job).rglob(f"{failed.name}.parquet*"):
+                    path.unlink(missing_ok=True)
+                error = f"{answer.reason}\n{answer.traceback}".strip()
+                self._catalog.runs.fail(failed.run, error, self._clock.now_ms(), interrupted=answer.interrupted)
+                log.error("job %s failed: %s", failed.job, answer.reason)
+        except Exception:
+            log.exception("the end of a run of job %s could not be recorded; trying again", failed.job)
+            self._unsettled[failed.run] = failed
+            return False
+        self._unsettled.pop(failed.run, None)
+        return True
 
     def _order(self, table: BatchInputTable, time_ms: int, name: str, scratch: str) -> JobOrder:
         versions = {stored.name: stored.schema_version for stored in self._catalog.tables()}
@@ -161,6 +199,16 @@ class JobRuns:
             worker.stop()
             if session:
                 _end_session(session)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A run that has no output. name: what the names of the files that it published end with."""
+
+    run: int
+    job: str
+    name: str
+    answer: JobFailure
 
 
 class _Watch:

@@ -19,7 +19,7 @@ from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.definition.schedule import Schedule, parse_schedule
 from datawarehouse.definition.tables import BatchInputTable
 from datawarehouse.definition.warehouse import Warehouse
-from datawarehouse.jobs.due import earliest_due, latest_due, retry_at
+from datawarehouse.jobs.due import MISSED_COUNTED_MAX, earliest_due, latest_due, retry_at
 from datawarehouse.runtime.job_runs import JobRuns
 
 log = logging.getLogger("datawarehouse")
@@ -67,11 +67,15 @@ class JobSchedule:
 
     def _begin(self, now: int) -> None:
         for name, table in self._tables.items():
-            self._catalog.runs.schedule_from(name, now - now % HOUR_MS if table.run_when_complete else now)
+            self._catalog.runs.schedule_from(name, now)
+            if table.run_when_complete:  # which goes from the end of one hour to the next
+                reached = self._catalog.runs.schedule_reached(name)
+                if reached % HOUR_MS:
+                    self._catalog.runs.reach_schedule(name, reached - reached % HOUR_MS)
             if table.missed_runs == "skip" and not table.run_when_complete:
                 missed, count = latest_due(self._schedules[name], self._catalog.runs.schedule_reached(name), now)
                 if missed is not None:
-                    log.warning("job %s was due %d times; as declared, these runs are skipped", name, count)
+                    log.warning("job %s was due %s times; as declared, these runs are skipped", name, _times(count))
                     self._catalog.runs.reach_schedule(name, missed)
         for run in self._catalog.runs.unfinished():
             if run.job in self._tables:
@@ -90,11 +94,12 @@ class JobSchedule:
         self.wait_idle()
 
     def start_due(self) -> None:
-        """Start what is due now, each job in a thread of its own."""
+        """Start what is due now, each job in a thread of its own. A fault of one keeps no other waiting."""
         now = self._clock.now_ms()
+        self._settle()
         for name in self._tables:
             with self._changed:
-                if name in self._threads or self._is_stopping() or self._due(name, now) is None:
+                if name in self._threads or self._is_stopping() or self._found_due(name, now) is None:
                     continue
                 thread = threading.Thread(target=self._work, args=(name,), name=f"job-{name}", daemon=True)
                 self._threads[name] = thread
@@ -103,6 +108,7 @@ class JobSchedule:
     def run_due(self) -> bool:
         """Run what is due now here, job after job in the order of the declaration; whether anything was."""
         ran = False
+        self._settle()
         for name in self._tables:
             while due := self._due(name, self._clock.now_ms()):
                 self._run(name, due)
@@ -135,6 +141,19 @@ class JobSchedule:
             except Exception:
                 log.exception("the schedule could not be followed; trying again")
 
+    def _settle(self) -> None:
+        """Record the ends of runs that could not be recorded before, and note when those are tried again."""
+        for run in self._runs.settle():
+            self._note_retry(run, run.ended_ms or 0)
+
+    def _found_due(self, name: str, now: int) -> Due | None:
+        """As `_due`; None also if it could not be found out, which the next look tries again."""
+        try:
+            return self._due(name, now)
+        except Exception:
+            log.exception("when job %s is due could not be found out; trying again", name)
+            return None
+
     def _due(self, name: str, now: int) -> Due | None:
         """The run of a job that is to start next, if it is due."""
         retry = min(self._retries[name], default=None)
@@ -155,7 +174,7 @@ class JobSchedule:
     def _work(self, name: str) -> None:
         while True:
             with self._changed:
-                due = None if self._is_stopping() else self._due(name, self._clock.now_ms())
+                due = None if self._is_stopping() else self._found_due(name, self._clock.now_ms())
                 if due is None:
                     del self._threads[name]
                     self._changed.notify_all()
@@ -163,16 +182,16 @@ class JobSchedule:
             try:
                 self._run(name, due)
             except Exception:
-                log.exception("a run of job %s could not be recorded", name)
+                log.exception("a run of job %s could not be started; trying again", name)
                 self._stopping.wait(_LOOK_EVERY_S)
 
     def _run(self, name: str, due: Due) -> None:
         if due.left_out:
-            log.warning("job %s was due %d times; the latest one is run", name, due.left_out + 1)
-        ended = self._runs.run(name, due.time_ms, attempt=due.attempt, cause=due.cause)
+            log.warning("job %s was due %s times; the latest one is run", name, _times(due.left_out + 1))
+        ended = self._runs.attempt(name, due.time_ms, attempt=due.attempt, cause=due.cause)
         if due in self._retries[name]:
             self._retries[name].remove(due)
-        if not self._is_stopping():  # what was cut off is found anew at the next start
+        if ended and not self._is_stopping():  # what was cut off is found anew at the next start
             self._note_retry(ended, ended.ended_ms or 0)
 
     def _note_retry(self, run: Run, now: int) -> None:
@@ -182,6 +201,10 @@ class JobSchedule:
             at = retry_at(run.attempt, run.ended_ms or 0)
             if at is not None:
                 self._retries[run.job].append(Due(at, run.scheduled_ms, run.attempt + 1, RETRY))
+
+
+def _times(count: int) -> str:
+    return f"{count}" if count < MISSED_COUNTED_MAX else f"at least {count}"
 
 
 def _is_past(complete_until: int | None, instant: int) -> bool:
