@@ -29,11 +29,15 @@ Upgrade = Callable[[Path], None]
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who owns a folder. url and token are empty if the owner has no server."""
+    """Who owns a folder. url and token are empty if the owner has no server.
+
+    query_time_max_s: files that the owner retires stay for longer than that, so that no query of theirs loses one.
+    """
 
     pid: int
     url: str = ""
     token: str = ""
+    query_time_max_s: int | None = None
 
 
 def catalog_path(folder: Path) -> Path:

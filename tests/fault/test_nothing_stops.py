@@ -1,18 +1,25 @@
 """SQLite, or a file, says no once: what was under way is done again, nothing waits for ever, and closing ends."""
 
+import os
 import sqlite3
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from running import running, until
 
 from datawarehouse import Warehouse, open_warehouse
+from datawarehouse.clock import WallClock
 from datawarehouse.definition.instants import milliseconds_of
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.durable import LOCAL_DISK
+from datawarehouse.errors import QueryLimitExceeded
 from datawarehouse.jobs.due import MISSED_COUNTED_MAX, latest_due
 from datawarehouse.journal.journal import Journal, entry_of
+from datawarehouse.runtime.embedded import LocalExecutor, OpenWarehouse
+from datawarehouse.runtime.reader import Reader
+from datawarehouse.settings import resolve
 from datawarehouse.testing import simulate
 from datawarehouse.testing.clock import TestClock
 
@@ -242,3 +249,89 @@ def test_missed_instants_of_a_year_are_found_without_walking_through_them():
         assert latest == milliseconds_of(NINE + year)
         assert missed >= MISSED_COUNTED_MAX
         assert len(calls) < 3 * MISSED_COUNTED_MAX
+
+
+CLICKS = Warehouse("shop").with_streaming_input_table("clicks", {"id": "string"})
+
+
+class Waiting:
+    """An executor whose orders wait until the test lets them go on."""
+
+    def __init__(self, going_on):
+        self.local = LocalExecutor()
+        self.going_on = going_on
+        self.is_waiting = threading.Event()
+
+    def run(self, order):
+        self.is_waiting.set()
+        self.going_on.wait(60)
+        return self.local.run(order)
+
+    def stop(self):
+        """Nothing to stop."""
+
+    def kill(self):
+        self.going_on.set()
+
+
+def test_a_thread_waits_while_another_one_converts_the_only_table(tmp_path):
+    settings = resolve({"convert_processes": 2, "convert_interval_ms": 10_000, "batch_bytes_max": 1 << 20})
+    warehouse = OpenWarehouse(CLICKS, tmp_path / "data", settings, WallClock())
+    going_on, executors = threading.Event(), []
+    looks = []
+    convert = warehouse.converter.convert
+
+    def counted(*arguments):
+        looks.append(threading.current_thread().name)
+        return convert(*arguments)
+
+    warehouse.converter.convert = counted
+    warehouse.put("clicks", [{"id": "x" * 1000} for _ in range(3000)])
+    warehouse.start(lambda: executors.append(Waiting(going_on)) or executors[-1], only_convert=True)
+    with warehouse:
+        until(lambda: any(executor.is_waiting.is_set() for executor in executors), "one of them converts")
+        until(lambda: len(set(looks)) == 2, "the other one has looked")
+        for number in range(20):  # what takes a while, and wakes nobody
+            warehouse.put("clicks", [{"id": f"{number}"}])
+        assert len(looks) < 10
+        going_on.set()
+        warehouse.flush()
+        assert list(warehouse.query("select count(*) from clicks")) == [(3020,)]
+
+
+SLOW_STATUS = """
+import os, pathlib, time
+from datawarehouse.runtime import status
+status_of = status.status_of
+def slow(*arguments):
+    while os.environ.get("SLOW") and not pathlib.Path(os.environ["SLOW"]).exists():
+        time.sleep(0.01)
+    return status_of(*arguments)
+status.status_of = slow
+"""
+
+
+def test_events_are_taken_while_the_status_takes_long(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(SLOW_STATUS)
+    gate = tmp_path / "go on"
+    environment = {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}", "SLOW": str(gate)}
+    with running(tmp_path, environment=environment) as warehouse:
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(warehouse.request("GET", "/metrics")))
+        asking.start()
+        for _ in range(20):
+            assert warehouse.events("clicks", b'{"id": "1"}') == (200, {"accepted": 1})
+        assert answers == []
+        gate.touch()
+        asking.join(30)
+        assert answers[0][0] == 200
+
+
+def test_a_query_beside_an_owner_ends_before_the_owner_deletes_its_files(tmp_path):
+    with open_warehouse(CLICKS, tmp_path / "data", {"query_time_max_s": 1}):
+        settings = resolve({"data": str(tmp_path / "data"), "query_time_max_s": 3600})
+        with Reader(tmp_path / "data", settings) as reader, pytest.raises(QueryLimitExceeded, match="than 1 s"):
+            reader.engine.query(
+                "select count(*) from unnest(sequence(1, 100000)) as a (x) cross join unnest(sequence(1, 100000)) as b"
+                " (y) where x * y % 7 = 3"
+            )

@@ -248,9 +248,11 @@ def test_health_ready_and_metrics(warehouse):
     warehouse.events("views", b'{"id":"counted"}\nbad')
     warehouse.flush()
     text = warehouse.request("GET", "/metrics")[2].decode()
+    families = list(text_string_to_metric_families(text))
+    assert {family.name: family.type for family in families}["dw_rows"] == "gauge", "rows go when hours expire"
     samples = {
         sample.name: sample.value
-        for family in text_string_to_metric_families(text)
+        for family in families
         for sample in family.samples
         if sample.labels.get("table") == "views"
     }

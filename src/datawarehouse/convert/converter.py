@@ -85,12 +85,12 @@ class Converter:
         """How many records of a table are not converted yet."""
         return self.tables[name].journal.next_record - self.converted(name)
 
-    def convert(self, name: str, execute: Execute) -> bool:
-        """Convert the next batch of a table. False if there is none, or another thread is at this table."""
+    def convert(self, name: str, execute: Execute) -> bool | None:
+        """Convert the next batch of a table. False if there is none, None if another thread is at this table."""
         table = self.tables[name]
         with _turn(table) as has_turn:
             if not has_turn:
-                return False
+                return None
             done = self._done[name]
             if table.journal.next_record == done.next_record:
                 return False

@@ -43,8 +43,9 @@ def instant_of(milliseconds: int) -> datetime:
 
 
 def milliseconds_of(instant: datetime) -> int:
-    """Whole milliseconds from 1970-01-01T00:00:00Z to an instant; one without a zone is in the machine's zone."""
-    return (instant.astimezone(UTC) - EPOCH) // timedelta(milliseconds=1)
+    """Whole milliseconds from 1970-01-01T00:00:00Z to an instant; one without a zone is in UTC."""
+    in_zone = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return (in_zone - EPOCH) // timedelta(milliseconds=1)
 
 
 def is_number(text: str) -> bool:

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -73,7 +72,9 @@ def json_value(value: Any) -> Any:
     if kind is int:
         return Number(value)
     if kind is float:
-        return Number(_float_text(value)) if math.isfinite(value) else None
+        if not math.isfinite(value):
+            raise ValueError(f"it is {value}; leave it out, or send null")
+        return Number(_float_text(value))
     if isinstance(value, Enum):
         return json_value(value.value)
     if isinstance(value, dict):
@@ -89,10 +90,12 @@ def _text(value: Any) -> str:
         return _instant_text(value)
     if kind is date or (kind is time and value.tzinfo is None):
         return str(value.isoformat())
+    if kind is Decimal and not value.is_finite():
+        raise ValueError(f"it is {value}; leave it out, or send null")
     if kind is Decimal or isinstance(value, uuid.UUID):
         return str(value)
     if kind in (bytes, bytearray, memoryview):
-        return base64.b64encode(value).decode()
+        raise ValueError(f"it is {kind.__name__}; send text, for example its base64")
     raise TypeError(f"a value of type {kind.__name__} is no JSON")
 
 
@@ -100,7 +103,7 @@ def _key(name: Any) -> str:
     """The name of an object's member."""
     if name is None or type(name) is bool or isinstance(name, dict | list | tuple | set | frozenset):
         raise TypeError(f"{name!r} is no key of a JSON object")
-    if type(name) is float:
+    if type(name) is float and math.isfinite(name):
         return _float_text(name)
     return str(json_value(name))
 

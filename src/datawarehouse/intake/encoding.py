@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -11,26 +13,58 @@ from datawarehouse.errors import BadRequest
 
 GROUP_BYTES = 4 * 1024 * 1024
 
-Event = Mapping[str, Any] | str | bytes
+Event = Mapping[str, Any] | str | bytes | bytearray | memoryview
+_PLAIN = frozenset((str, int, bool, type(None)))
+
+
+def several(events: Event | Iterable[Event]) -> Iterable[Event]:
+    """The events, if `events` is one as well."""
+    return [events] if isinstance(events, Mapping | str | bytes | bytearray | memoryview) else events
 
 
 def records_of(events: Event | Iterable[Event]) -> list[bytes]:
     """The records of one event or of several. Raises BadRequest, with its number, if one has no form in JSON."""
-    several = [events] if isinstance(events, Mapping | str | bytes) else events
-    return [_encoded(number, event) for number, event in enumerate(several, 1)]
+    return [_encoded(number, event) for number, event in enumerate(several(events), 1)]
 
 
 def _encoded(number: int, event: Event) -> bytes:
-    if isinstance(event, bytes):
-        return event
-    if isinstance(event, str):
-        return event.encode()
+    if isinstance(event, bytes | bytearray | memoryview):
+        return bytes(event)
     try:
-        return msgspec.json.encode(event)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        return event.encode() if isinstance(event, str) else json_of(event)
+    except ValueError as error:
         raise BadRequest(
             f"Event {number} cannot be written as JSON ({error}); no event was taken. It is {event!r}."
         ) from None
+
+
+def json_of(value: Any) -> bytes:
+    """A value as JSON. Raises ValueError, with the member at fault, for what JSON has no form for."""
+    try:
+        if fault := _fault(value, ""):
+            raise ValueError(fault)
+        return msgspec.json.encode(value)
+    except (TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
+def _fault(value: Any, place: str) -> str:
+    """Which member has no form in JSON, though an encoder would write something for it; empty if there is none."""
+    if isinstance(value, Mapping):
+        for name, member in value.items():
+            within = f"{place}.{name}" if place else str(name)
+            for part in (name, member):
+                if type(part) not in _PLAIN and (fault := _fault(part, within)):
+                    return fault
+    elif isinstance(value, list | tuple | set | frozenset):
+        for index, member in enumerate(value):
+            if type(member) not in _PLAIN and (fault := _fault(member, f"{place}[{index}]")):
+                return fault
+    elif isinstance(value, float | Decimal) and not math.isfinite(value):
+        return f"{place or 'the value'} is {value}; leave it out, or send null"
+    elif isinstance(value, bytes | bytearray | memoryview):
+        return f"{place or 'the value'} is {type(value).__name__}; send text, for example its base64"
+    return ""
 
 
 def groups(records: list[bytes], record_bytes_max: int) -> Iterator[list[bytes]]:

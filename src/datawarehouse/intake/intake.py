@@ -137,10 +137,29 @@ class Intake:
             return Pending(stream, ticket, again=False)
 
     def append(self, stream: Stream, entry: Entry) -> tuple[Appended, bool]:
-        """Append an entry and return when it is durable: (where it went, whether it was sent before)."""
-        pending = self.begin(stream, entry)
-        stream.journal.flush()
-        return outcome(pending.ticket), pending.again
+        """Append an entry and return when it is durable: (where it went, whether it was sent before).
+
+        A Ctrl-C ends the wait and not the append, so that the same events can be sent again with their key.
+        """
+        pending: list[Pending] = []
+        fault: list[BaseException] = []
+
+        def append() -> None:
+            try:
+                pending.append(self.begin(stream, entry))
+                stream.journal.flush()
+            except BaseException as error:
+                fault.append(error)
+
+        if threading.current_thread() is threading.main_thread():  # where Python raises KeyboardInterrupt, anywhere
+            thread = threading.Thread(target=append, name="append", daemon=True)
+            thread.start()
+            thread.join()
+        else:
+            append()
+        if fault:
+            raise fault[0]
+        return outcome(pending[0].ticket), pending[0].again
 
     def _known(self, stream: Stream, keys: IdempotencyKeys, done: Callable[[], None] | None) -> Pending | None:
         if keys.key in stream.under_way:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 
 from datawarehouse.convert.rows import GROUP_RECORDS, RowConverter
@@ -13,6 +12,7 @@ from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.partition import HOUR_MS, partition_of, start_of
 from datawarehouse.definition.tables import Column
 from datawarehouse.errors import BadRequest
+from datawarehouse.intake.encoding import json_of
 
 RunQuery = Callable[[str, Sequence[Any]], Iterable[tuple[Any, ...]]]
 
@@ -63,8 +63,8 @@ class EmbeddedJobContext:
                 f"{', '.join(sorted(self._names))}."
             )
         try:
-            return msgspec.json.encode(dict(row))
-        except (TypeError, msgspec.MsgspecError) as error:
+            return json_of(dict(row))
+        except ValueError as error:
             raise BadRequest(f"{self._place(number)} cannot be written: {error}.") from None
 
     def _converted(self, first: int, group: list[bytes]) -> Iterator[pa.RecordBatch]:

@@ -80,7 +80,7 @@ class Ticket:
         self.entry = entry
         self.done = done
         self.result: Appended | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def outcome(self) -> Appended:
         if self.result is None:
@@ -180,7 +180,7 @@ class Journal:
                 return
             try:
                 self._append_group(group)
-            except Exception as error:
+            except BaseException as error:
                 for ticket in group:
                     ticket.error = error
         for ticket in group:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -44,4 +44,4 @@ def error_documents(database: str, table: str, rejects: Iterable[dict[str, Any]]
 
 
 def _milliseconds(instant: datetime) -> int:
-    return milliseconds_of(instant.replace(tzinfo=UTC))
+    return milliseconds_of(instant)

@@ -113,7 +113,10 @@ class Conversion:
             if stopping and not self._closing.left_s:
                 return False
             try:
-                if self._converter.convert(name, executor.run):
+                converted = self._converter.convert(name, executor.run)
+                if converted is None:  # another thread is at this table, and goes on with it
+                    continue
+                if converted:
                     with self._progress:
                         self._progress.notify_all()
                 more = more or (self._converter.pending(name) > 0 and (stopping or self._has_a_batch(name)))

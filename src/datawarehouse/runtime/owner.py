@@ -12,6 +12,7 @@ Closing, within `stop_time_max_s`
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from datawarehouse.definition.instants import instant_of, milliseconds_of
 from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest
-from datawarehouse.folder import Ownership
+from datawarehouse.folder import Holder, Ownership
 from datawarehouse.intake.encoding import Event, groups, records_of
 from datawarehouse.intake.intake import keys_for
 from datawarehouse.journal.journal import entry_of
@@ -57,6 +58,7 @@ class Owner:
         except BaseException:
             self.ownership.release()
             raise
+        self.ownership.announce(Holder(os.getpid(), query_time_max_s=settings.number("query_time_max_s")))
         self.catalog = parts.catalog
         self.intake = parts.intake
         self.converter = parts.converter
@@ -124,6 +126,8 @@ class Owner:
 
     def run(self, job: str, at: datetime | None = None) -> Run:
         """Run the job of a batch input table now, for the scheduled instant `at` (by default now), and wait for it.
+
+        at: in UTC, if it names no zone.
 
         Its output replaces what its partition held; a run that failed leaves that as it was, and its `error` says why.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.tables import Column
-from datawarehouse.folder import catalog_path
+from datawarehouse.folder import catalog_path, holder_of
 from datawarehouse.query.engine import Engine
 from datawarehouse.query.limits import QueryLimits
 from datawarehouse.runtime.status import status_of
@@ -30,7 +31,14 @@ class Reader:
         self.settings = settings
         self.catalog = Catalog(catalog_path(self.folder), writable=False)
         name = self.catalog.warehouse_name()
-        self.engine = Engine(name, self.catalog, self.folder, QueryLimits.of(settings), read_json)
+        self.engine = Engine(name, self.catalog, self.folder, self._limits(), read_json)
+
+    def _limits(self) -> QueryLimits:
+        """Those of the settings, and no longer than the files that an owner retires meanwhile are kept."""
+        limits, holder = QueryLimits.of(self.settings), holder_of(self.folder)
+        if holder is None or holder.query_time_max_s is None:
+            return limits
+        return replace(limits, time_max_s=min(limits.time_max_s, holder.query_time_max_s))
 
     def status(self) -> dict[str, Any]:
         """As `OpenWarehouse.status`, without what only an owner knows: pending records and lag."""

@@ -125,6 +125,12 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
     async def flush() -> None:
         await loop.run_in_executor(administrating, opened.flush)
 
+    async def status() -> dict[str, Any]:
+        return await loop.run_in_executor(administrating, opened.status)
+
+    async def register_partition(table: str, values: list[str], location: str | None) -> None:
+        await loop.run_in_executor(administrating, opened.register_partition, table, values, location)
+
     async def run(job: str, at_ms: int | None) -> dict[str, Any]:
         at = None if at_ms is None else instant_of(at_ms)
         return described(await loop.run_in_executor(running, opened.run, job, at))
@@ -140,12 +146,12 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
         kinesis=Kinesis(opened.intake, commit, opened.clock),
         events=Events(opened.intake, commit, largest),
         queries=Queries(pool.ask),
-        admin=Admin(token, opened.status, flush, run, compact, expire, opened.register_partition, opened.not_ready),
+        admin=Admin(token, status, flush, run, compact, expire, register_partition, opened.not_ready),
         request_bytes_max=largest,
     )
 
     def started() -> None:
-        opened.ownership.announce(Holder(os.getpid(), url, token))
+        opened.ownership.announce(Holder(os.getpid(), url, token, settings.number("query_time_max_s")))
         on_ready(url)
 
     config = uvicorn.Config(

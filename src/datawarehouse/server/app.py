@@ -46,12 +46,12 @@ class Admin:
     """What the owner of the folder does for other commands; runtime supplies it."""
 
     token: str
-    status: Callable[[], dict[str, Any]]
+    status: Callable[[], Awaitable[dict[str, Any]]]
     flush: Callable[[], Awaitable[None]]
     run: Callable[[str, int | None], Awaitable[dict[str, Any]]]
     compact: Callable[[str], Awaitable[dict[str, Any]]]
     expire: Callable[[], Awaitable[dict[str, Any]]]
-    register_partition: Callable[[str, list[str], str | None], None]
+    register_partition: Callable[[str, list[str], str | None], Awaitable[None]]
     not_ready: Callable[[], str]
 
 
@@ -93,7 +93,7 @@ class App:
                 reason = self.admin.not_ready()
                 return json_response(503 if reason else 200, {"ready": not reason, "reason": reason or None})
             case "GET", "/metrics":
-                text = metrics.exposition(self.admin.status(), self.kinesis.intake.throttled_records)
+                text = metrics.exposition(await self.admin.status(), self.kinesis.intake.throttled_records)
                 return Response(200, text, metrics.CONTENT_TYPE)
             case "POST", "/v1/query":
                 return await self.queries.handle(request, await request.body(self.request_bytes_max))
@@ -118,7 +118,7 @@ class App:
             )
         match request.method, request.path:
             case "GET", "/v1/admin/status":
-                return json_response(200, self.admin.status())
+                return json_response(200, await self.admin.status())
             case "POST", "/v1/admin/flush":
                 await self.admin.flush()
                 return json_response(200, {"flushed": True})
@@ -132,7 +132,7 @@ class App:
                 return json_response(200, await self.admin.expire())
             case "POST", "/v1/admin/partitions":
                 asked = _decoded(_Partition, await request.body(self.request_bytes_max))
-                self.admin.register_partition(asked.table, asked.values, asked.location)
+                await self.admin.register_partition(asked.table, asked.values, asked.location)
                 return json_response(200, {"registered": True})
             case _:
                 return error_response(404, "NotFound", f"There is no {request.method} {request.path}.")

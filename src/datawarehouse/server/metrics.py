@@ -15,7 +15,7 @@ _TABLE_METRICS = {
     "received": (CounterMetricFamily, "dw_records_received", "Records acknowledged."),
     "stored": (CounterMetricFamily, "dw_records_stored", "Records converted to rows."),
     "rejected": (CounterMetricFamily, "dw_records_rejected", "Records kept in the quarantine."),
-    "rows": (CounterMetricFamily, "dw_rows_stored", "Rows stored."),
+    "rows": (GaugeMetricFamily, "dw_rows", "Live rows; fewer after duplicates were removed or hours expired."),
     "pending": (GaugeMetricFamily, "dw_records_pending", "Records acknowledged and not yet converted."),
     "lag_s": (GaugeMetricFamily, "dw_lag_seconds", "Age of the oldest record that is not converted."),
     "files": (GaugeMetricFamily, "dw_files", "Live data files."),

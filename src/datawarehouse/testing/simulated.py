@@ -27,6 +27,7 @@ from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.durable import leave_unsynced
 from datawarehouse.errors import BadRequest, DataWarehouseError
 from datawarehouse.intake.encoding import Event
+from datawarehouse.intake.encoding import several as several_of
 from datawarehouse.jobs.execute import execute_here
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.query.result import Result
@@ -92,7 +93,7 @@ class SimulatedWarehouse(OpenWarehouse):
         delayed: they arrive so much later, when time is advanced. duplicated: each arrives twice. throttled, disk_full:
         the warehouse takes none of them and raises Throttled, as under load or with a full disk.
         """
-        several: list[Event] = [events] if isinstance(events, Mapping | str | bytes) else list(events)
+        several = list(several_of(events))
         if duplicated:
             several += several
         if delayed is not None:
