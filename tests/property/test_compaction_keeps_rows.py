@@ -56,7 +56,7 @@ class Table:
         )
         opened = simulate(declared, self.path, start=self.now, settings={"compact_after_hours": 0})
         size = self.chance.choice((1, 6_000, 20_000, ROOM_FOR_ALL))  # of files of 3 to 6 kB
-        opened.chores.limits = replace(opened.chores.limits, compact_bytes=size)
+        opened.chores.planner.limits = replace(opened.chores.planner.limits, compact_bytes=size)
         return opened
 
     def fill(self, opened, version):
@@ -153,7 +153,7 @@ def check(table, opened):
     assert totals.received == len(table.sent) + table.rejected
     after = {kind: len(live(opened, kind)) for kind in (ROWS, REJECTS)}
     assert after[ROWS] <= files[ROWS] and after[REJECTS] <= files[REJECTS]
-    if opened.chores.limits.compact_bytes == ROOM_FOR_ALL:
+    if opened.chores.planner.limits.compact_bytes == ROOM_FOR_ALL:
         hours = {kind: len(opened.catalog.partitions_between("t", kind, None, None)) for kind in (ROWS, REJECTS)}
         assert after == hours, "one file for each hour"
     assert totals.files == was.files - done.files_before + done.files_after
