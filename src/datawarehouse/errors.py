@@ -1,7 +1,7 @@
 """Every error this package raises on purpose, and what each becomes at the edges.
 
                                     HTTP  exit  again
-    DataWarehouseError               500     1     no   anything that has no class of its own
+    DataWarehouseError               500     1     no   any error without a more exact class
     ├── DeclarationError             400     2     no   the declaration is wrong; nothing was started
     │   └── UnknownName              404     2     no   a table or stream that the declaration does not have
     ├── SchemaChangeRefused          409     2     no   the declaration changed and stored data cannot follow
@@ -12,7 +12,7 @@
     │   └── Unreachable              503     4    yes   its owner does not answer, or there is none
     ├── BadRequest                   400     2     no   the caller's input is wrong
     │   └── BodyTooLarge             413     2     no   the body of a request is too large
-    ├── Throttled                    429     4    yes   not taken: a limit was reached
+    ├── Throttled                    429     4    yes   not accepted: a limit was reached
     ├── Closed                       503     4    yes   the warehouse is closed
     ├── ConversionStalled            503     1    yes   a table cannot be converted at the moment
     ├── QueryError                   500     1     no   a query gave no result
@@ -22,7 +22,7 @@
     │   ├── QueryLimitExceeded       422     4     no   ended because of one of its limits
     │   └── BadLine                  422     1     no   a line of a user's own JSON file cannot be read
     ├── WorkerDied                   503     1    yes   a child process ended while working; its work was not done
-    ├── InternalFailure              500     1    yes   the server met an error that nobody foresaw; its log has it
+    ├── InternalFailure              500     1    yes   an unexpected error in the server; its log has the details
     ├── DeploymentFailed             500     1     no   a stack on AWS could not be created, or not be removed
     └── MissingExtra                 500     1     no   an optional dependency is not installed
 
