@@ -1,4 +1,4 @@
-"""Time as a value. Nothing else in the package reads the wall clock.
+"""Time as a value. No other module of the package reads the wall clock.
 
 Instants are whole milliseconds since 1970-01-01T00:00:00Z.
 """
@@ -14,7 +14,7 @@ class Clock(Protocol):
 
 
 class WallClock:
-    """The machine's clock. It may jump; whoever needs order keeps its own maximum."""
+    """The machine's clock. It may jump back; a caller that needs instants in order keeps its own maximum."""
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000

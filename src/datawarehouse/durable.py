@@ -1,18 +1,19 @@
-"""What survives a power loss: the few file operations whose order decides it. Nobody else syncs or renames.
+"""The file operations whose order decides what survives a power loss. No other module syncs or renames.
 
-The promises, each kept by the order of steps inside one function:
+The order of the steps inside each function keeps these promises:
 
 1. `AppendFile.append` + `AppendFile.sync`: bytes appended before a sync that returned are there after a crash.
    Bytes after the last sync may be missing, cut short or replaced by zeros, in any order.
-2. `create`: the new file's first bytes are synced, then its folder entry. Whoever finds the name after a crash,
-   once `create` returned, finds those bytes.
-3. `publish`: a file that was written aside is synced, renamed, and the folder is synced. A reader sees all of the
-   file or no file; once `publish` returned, the name survives.
-4. `replace`: as `publish`, for small files given as bytes, over an older file of that name.
+2. `create`: the new file's first bytes are synced, then its folder entry. Once `create` has returned, the name and
+   those bytes are there after a crash.
+3. `publish`: a file that was written under a temporary name is synced and renamed, and the folder is synced. A reader
+   sees either the whole file or no file. Once `publish` has returned, the name survives a crash.
+4. `replace`: the same as `publish` for a small file given as bytes; it replaces an older file of that name.
 5. `make_folder`, `remove`: the change of the parent folder is synced.
 
-`Disk` is the seam: `LocalDisk` is the operating system; the tests put a model of a disk that loses power there.
-Below a folder that was given to `leave_unsynced` nothing is synced: what a test writes need not survive a power loss.
+`Disk` is the interface to the disk: `LocalDisk` calls the operating system; the tests use a model of a disk that loses
+power. Below a folder that was given to `leave_unsynced` nothing is synced: files of a test need not survive a power
+loss.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class _LocalFile:
         os.ftruncate(self._fd, size)
 
     def close(self) -> None:
-        fd, self._fd = self._fd, -1  # a number that was given up may soon be another file's
+        fd, self._fd = self._fd, -1  # the system may soon give a closed number to another file
         os.close(fd)
 
 
@@ -134,7 +135,7 @@ _unsynced: set[Path] = set()
 
 
 def leave_unsynced(folder: Path, *, leave: bool = True) -> None:
-    """Sync nothing below a folder from now on, or sync again."""
+    """Stop syncing below a folder from now on, or start again."""
     if leave:
         _unsynced.add(folder)
     else:
@@ -146,7 +147,7 @@ def _is_unsynced(path: Path) -> bool:
 
 
 class AppendFile:
-    """A file that only grows; `synced` bytes of it survive anything."""
+    """A file that only grows; its first `synced` bytes survive any crash."""
 
     def __init__(self, disk: Disk, path: Path) -> None:
         self._file = disk.open(path, new=False)
@@ -184,7 +185,7 @@ def create(disk: Disk, path: Path, buffers: Sequence[bytes]) -> None:
 
 
 def publish(disk: Disk, aside: Path, target: Path) -> None:
-    """Give a finished file, written under another name in the same file system, its name."""
+    """Rename a finished file, written under another name in the same file system, to its final name."""
     file = disk.open(aside, new=False)
     try:
         file.sync()
@@ -195,7 +196,7 @@ def publish(disk: Disk, aside: Path, target: Path) -> None:
 
 
 def replace(disk: Disk, path: Path, content: bytes) -> None:
-    """Write a small file whole, over an older one."""
+    """Write a small file; it replaces an older one in one step."""
     aside = path.with_name(path.name + ASIDE_SUFFIX)
     if disk.exists(aside):
         disk.remove(aside)
@@ -212,8 +213,8 @@ def replace(disk: Disk, path: Path, content: bytes) -> None:
 def make_folder(disk: Disk, root: Path, path: Path) -> None:
     """Make `path` and its missing parents below `root`, which exists, and sync each entry on the way.
 
-    Entries that exist are synced as well: a process that was killed may have made them and not got to the sync.
-    Callers remember the folders that they made sure of.
+    Entries that exist are synced as well: a process may have been killed after it made them and before it synced them.
+    Callers remember the folders that they have already synced.
     """
     for folder in reversed([path, *path.parents][: len(path.relative_to(root).parts)]):
         with suppress(FileExistsError):
@@ -222,7 +223,7 @@ def make_folder(disk: Disk, root: Path, path: Path) -> None:
 
 
 def remove(disk: Disk, paths: Iterable[Path]) -> None:
-    """Remove files; a missing one is as good as removed."""
+    """Remove files; a missing file is no error."""
     folders = set()
     for path in paths:
         try:

@@ -1,4 +1,5 @@
-"""Every error this package raises on purpose, and what each becomes at the edges.
+"""Every error that this package raises on purpose, with its HTTP status, its exit code, and whether a retry can
+succeed.
 
                                     HTTP  exit  again
     DataWarehouseError               500     1     no   any error without a more exact class
@@ -26,10 +27,10 @@
     ├── DeploymentFailed             500     1     no   a stack on AWS could not be created, or not be removed
     └── MissingExtra                 500     1     no   an optional dependency is not installed
 
-HTTP: the status that the server answers. exit: the exit code of `dw`. again: whether the same call can succeed later
-without a change by the caller; the server then sends Retry-After. The server, the command and the client read these
-numbers from the classes and have no list of their own. A class that gives none has its parent's, so that what has no
-class of its own is the server's fault and not the caller's.
+HTTP: the status that the server answers. exit: the exit code of `dw`. again: whether a retry of the same call,
+unchanged, can succeed; the server then sends Retry-After. The server, the command and the client read these numbers
+from the classes and have no other list. A class that states none inherits those of its parent, so an error without a
+more exact class counts as a fault of the server and not of the caller.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from typing import Any, ClassVar
 
 
 class DataWarehouseError(Exception):
-    """Base of all; `str(error)` says what was attempted, what came, what is valid and what to do."""
+    """Base of all; `str(error)` says what was attempted, what was received, what is valid and what to do."""
 
     http_status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
@@ -55,7 +56,7 @@ class DeclarationError(DataWarehouseError, ValueError):
 
 
 class UnknownName(DeclarationError, KeyError):
-    """A table or an input stream was asked for that is not declared."""
+    """The declaration has no table or input stream of the requested name."""
 
     http_status = 404
 
@@ -86,11 +87,11 @@ class FormatTooNew(FolderError):
 
 
 class JournalDamaged(FolderError):
-    """Bytes of the journal that were acknowledged are not what was written."""
+    """Acknowledged bytes of the journal have changed since they were written."""
 
 
 class Unreachable(FolderError):
-    """The owner of the data folder does not answer, or takes no more connections, or there is none."""
+    """The owner of the data folder does not answer or accepts no more connections, or there is no owner."""
 
     http_status, retryable = 503, True
     retry_after_s = 0.0
@@ -109,7 +110,7 @@ class BodyTooLarge(BadRequest):
 
 
 class Throttled(DataWarehouseError):
-    """Not taken, because a limit was reached. Nothing was stored.
+    """Not accepted, because a limit was reached. Nothing was stored.
 
     `limit` names the setting that was reached; `retry_after_s` is a hint in seconds.
     """
@@ -129,7 +130,7 @@ class Closed(DataWarehouseError):
 
 
 class ConversionStalled(DataWarehouseError):
-    """A table cannot be converted at the moment. Its events are kept, and conversion is tried again."""
+    """A table cannot be converted at the moment. Its events are kept, and conversion is retried."""
 
     http_status, retryable = 503, True
 
@@ -179,7 +180,7 @@ class WorkerDied(DataWarehouseError):
 
 
 class InternalFailure(DataWarehouseError):
-    """The server met an error that nobody foresaw. Its log has the details."""
+    """An unexpected error in the server. Its log has the details."""
 
     retryable = True
 
@@ -187,8 +188,8 @@ class InternalFailure(DataWarehouseError):
 class DeploymentFailed(DataWarehouseError):
     """A stack could not be created, or not be removed.
 
-    `stack` is its name; `is_left_over` whether something of it is still there, or may be: the message then has the
-    commands that remove it.
+    `stack` is its name. `is_left_over` is true if resources of it still exist, or may exist; the message then has the
+    commands that remove them.
     """
 
     def __init__(self, message: str, stack: str = "", is_left_over: bool = False) -> None:
@@ -202,7 +203,7 @@ class MissingExtra(DataWarehouseError, ImportError):
 
 
 def rebuilt(name: str, message: str, attributes: Mapping[str, Any] | None = None) -> DataWarehouseError:
-    """An error that another process raised: of the class `name`, with its own attributes.
+    """The error that another process raised: its class is `name`, its attributes are the same.
 
     A name that this release does not have gives a plain DataWarehouseError.
     """

@@ -29,7 +29,7 @@ Upgrade = Callable[[Path], None]
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who owns a folder. url and token are empty if the owner has no server.
+    """The owner of a folder. url and token are empty if the owner has no server.
 
     query_time_max_s: files that the owner retires stay for longer than that, so that no query of theirs loses one.
     """
@@ -54,7 +54,8 @@ class Ownership:
     def __init__(self, folder: Path, upgrades: Mapping[int, Upgrade]) -> None:
         """Take over `folder`, making it if it is missing. Raises FolderInUse, FormatTooNew or FolderError.
 
-        `upgrades` maps a version to what makes the next one of it, and can be repeated after a crash.
+        `upgrades` maps a version to a function that upgrades the folder to the next version and can be repeated after a
+        crash.
         """
         self.folder = folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +69,7 @@ class Ownership:
             raise
 
     def announce(self, holder: Holder) -> None:
-        """Say who holds the lock, in the lock file, readable by this user alone."""
+        """Write who holds the lock into the lock file, which only this user can read."""
         text = msgspec.json.encode(holder)
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, text, 0)
@@ -96,7 +97,7 @@ def _described(holder: Holder | None) -> str:
 
 
 def holder_of(folder: Path) -> Holder | None:
-    """Who owns the folder now; None if nobody does, or the owner has not said yet."""
+    """The present owner of the folder; None if there is no owner, or the owner has not yet written who it is."""
     path = folder / "_lock"
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)

@@ -1,8 +1,8 @@
 """The rules by which a JSON value becomes a value of a column: exact, one value at a time.
 
 They are those of Firehose's OpenX JSON SerDe (Firehose developer guide, "Convert input data format"; measured
-behaviour in docs/reference/conversion.md). Where the SerDe would change a value silently, or is not known, the
-record is rejected; each such choice is listed in docs/reference/deviations.md.
+behaviour in docs/reference/conversion.md). Where the SerDe would change a value silently, or its behaviour is not
+known, the record is rejected; each such choice is listed in docs/reference/deviations.md.
 
 A rule takes a value of `documents` and gives the column's value in the form that Arrow arrays are built from, or
 raises Reject:
@@ -79,7 +79,7 @@ def _rule_for(kind: ColumnType) -> Rule:
 
 
 def members(found: Object) -> dict[str, Any]:
-    """The members of an object by lower-cased name. Raises Reject if two have the same."""
+    """The members of an object by lower-cased name. Raises Reject if two have the same name."""
     lowered = {name.lower(): value for name, value in found}
     if len(lowered) != len(found):
         raise twice([name.lower() for name, _ in found])
@@ -134,14 +134,14 @@ def _boolean(value: Any) -> bool:
 
 def _string(value: Any) -> str:
     if isinstance(value, str):
-        return str(value)  # a Number as well: its text is the number as it was sent
+        return str(value)  # also for a Number, whose text is the number as it was sent
     if isinstance(value, bool):
         return "true" if value else "false"
     return _compact(value)
 
 
 def _compact(value: Any) -> str:
-    """JSON text without blanks, keys lower-cased at every depth, numbers as they were sent."""
+    """JSON text without blanks, with lower-case keys at every depth, and numbers as they were sent."""
     if isinstance(value, Object):
         return "{" + ",".join(f"{quoted(name)}:{_compact(child)}" for name, child in members(value).items()) + "}"
     if isinstance(value, list):
@@ -248,7 +248,7 @@ def _struct(names: Sequence[str], rules: Sequence[Rule]) -> Rule:
 
 
 def by_name(names: Sequence[str], rules: Sequence[Rule], values: Iterable[Any]) -> tuple[Any, ...]:
-    """Apply each rule to its value; a Reject says which name it was."""
+    """Apply each rule to its value; a Reject has the name of the value at fault."""
     result = []
     try:
         for rule, value in zip(rules, values, strict=True):

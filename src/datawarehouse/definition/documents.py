@@ -1,8 +1,8 @@
 """A record's bytes -> JSON documents, exactly (RFC 8259), with nothing lost on the way.
 
-What a usual parser forgets is kept here: number literals stay text, objects keep every member in order, so that
-duplicate keys can be seen and `1.50` can become the string "1.50". Text is valid Unicode: a lone surrogate is
-malformed wherever it stands.
+Unlike a usual parser, this one keeps number literals as text and every member of an object in order, so that duplicate
+keys can be found and `1.50` can become the string "1.50". Text must be valid Unicode: a lone surrogate is malformed,
+wherever it is.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def documents(record: bytes) -> list[Object]:
 
 
 def twice(names: list[str]) -> Reject:
-    """The reject of an object with these lower-cased names, one of them a second time."""
+    """The reject of an object in which one of these lower-cased names occurs twice."""
     repeated = next(name for name in names if names.count(name) > 1)
     return Reject(MALFORMED_DATA, "each key once, in whatever case", f"the key {repeated!r} twice")
 
@@ -75,7 +75,7 @@ def not_utf8(data: bytes) -> Reject | None:
 
 
 def value_in(data: bytes) -> Any:
-    """The value that a JSON text begins with. Raises Reject."""
+    """The value at the beginning of a JSON text. Raises Reject."""
     return _value_at(_text(data), 0)[0]
 
 
@@ -87,7 +87,7 @@ def _text(data: bytes) -> str:
 
 
 def _value_at(text: str, at: int) -> tuple[Any, int]:
-    """The value that begins at a place, and where it ends."""
+    """The value that begins at a position, and the position of its end."""
     try:
         value, end = _DECODER.raw_decode(text, at)
         if _SURROGATE.search(text, at, end):

@@ -8,8 +8,8 @@ milliseconds.
                 a number, or a number as a string: seconds below 10^12, milliseconds from there on
     date        yyyy-M-d
 
-Digits below a millisecond must be zeros, offsets other than Z are refused, and so are years outside 1 to 9999:
-each would have to change the value silently.
+Digits below a millisecond must be zeros, and offsets other than Z and years outside 1 to 9999 are refused, because the
+value could not be stored without a silent change.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _EXACT = Context(prec=2 * _NUMBER_CHARACTERS_MAX)
 
 
 def instant_of(milliseconds: int) -> datetime:
-    """The instant, in UTC, that is so many milliseconds after 1970-01-01T00:00:00Z."""
+    """The instant, in UTC, that is this many milliseconds after 1970-01-01T00:00:00Z."""
     return EPOCH + timedelta(milliseconds=milliseconds)
 
 
@@ -72,7 +72,7 @@ def timestamp_ms(text: str) -> int | None:
 
 
 def exact_number(text: str) -> Decimal | None:
-    """The value of a number as JSON writes it; None if its exponent is beyond all use."""
+    """The value of a number as JSON writes it; None if its exponent is too large for any column."""
     try:
         return Decimal(text)
     except InvalidOperation:

@@ -1,4 +1,4 @@
-"""What a batch job's function gets: one argument, the same on both hosts.
+"""The one argument that a batch job's function gets; it is the same on both hosts.
 
 def hourly_counts(job):
     [(count,)] = job.query("select count(*) from clicks where inserted_at = ?", [job.partition])
@@ -19,11 +19,11 @@ from datawarehouse.errors import DeclarationError
 
 
 class JobContext(Protocol):
-    """The promise both hosts keep to a job.
+    """What both hosts give to a job.
 
     `time` is the scheduled instant (UTC); `partition` the newest hour that ended at or before it, as
     YYYY/MM/DD/HH; `open_partition` the hour that `time` lies in. Rows that the function returns or yields are
-    written for `partition`. `written` has what was written so far, by partition.
+    written for `partition`. `written` has the rows that were written so far, by partition.
     """
 
     time: datetime
@@ -39,7 +39,7 @@ class JobContext(Protocol):
 
 
 def run_function(function: Callable[..., Any], context: JobContext) -> None:
-    """Call a job's function; what it returns or yields is written for its partition."""
+    """Call a job's function; the rows that it returns or yields are written for its partition."""
     returned = function(context)
     if returned is not None or not context.written:
         context.write([returned] if isinstance(returned, Mapping) else returned or ())
@@ -82,12 +82,13 @@ def not_callable_by_name(function: Callable[..., Any]) -> str:
 
 
 def file_of(function: Callable[..., Any]) -> Path | None:
-    """The file of the module that a function is in, also if a decorator of another module made it."""
+    """The file of the module that defines a function, even if a decorator of another module wrapped it."""
     path = Path(getattr(_module_of(function), "__file__", None) or function.__code__.co_filename).absolute()
     return path if path.is_file() else None
 
 
 def _module_of(function: Callable[..., Any]) -> ModuleType | None:
-    """The module that has a function; None if another one is loaded under that name by now, or it has another one."""
+    """The module that has a function; None if another module is now loaded under that name, or the module has another
+    function of that name."""
     module = sys.modules.get(function.__module__)
     return module if getattr(module, function.__name__, None) is function else None

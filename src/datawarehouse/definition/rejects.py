@@ -15,7 +15,7 @@ EXCERPT_CHARACTERS = 100
 class Reason:
     """Why a record cannot be converted.
 
-    code: PARSE_ERROR or MALFORMED_DATA; expected, received: what the column takes and what came; column: the path
+    code: PARSE_ERROR or MALFORMED_DATA; expected, received: what the column accepts and what it got; column: the path
     of the value at fault, e.g. "device.width" or "tags[]", empty if it is the record as a whole.
     """
 
@@ -34,8 +34,8 @@ class Reason:
 
 
 class Reject(Exception):
-    """Raised where the reason is found, with its code, what was expected and what was received; caught for each
-    record. What is kept is the reason, without a traceback."""
+    """Raised where the reason is found, with its code and with what was expected and received; caught once for each
+    record. Only the reason is kept, without a traceback."""
 
     column = ""
 
@@ -45,12 +45,12 @@ class Reject(Exception):
         return Reason(code, expected, received, self.column)
 
     def within(self, name: str) -> Reject:
-        """This reject, its path extended by the value that encloses it."""
+        """This reject with its path extended by the value that encloses it."""
         inner = self.column
         self.column = f"{name}{'.' if inner and not inner.startswith('[') else ''}{inner}"
         return self
 
 
 def excerpt(text: str) -> str:
-    """`text`, cut to a length that is good to read."""
+    """`text`, cut to a readable length."""
     return text if len(text) <= EXCERPT_CHARACTERS else f"{text[:EXCERPT_CHARACTERS]}... ({len(text)} characters)"

@@ -1,8 +1,8 @@
 """How the Glue Data Catalog describes a table's files, for each data format.
 
 Source: AWS Glue API reference, StorageDescriptor and SerDeInfo; Athena user guide, "Parquet SerDe", "Hive JSON SerDe"
-and "OpenX JSON SerDe". The last page says that its results can have rows too many or too few, and to take Hive's. It is
-taken only where keys are not in lower case: for documents that Firehose writes.
+and "OpenX JSON SerDe". The last page says that results with the OpenX SerDe can have too many or too few rows, and
+recommends Hive's. So the OpenX SerDe is used only where keys are not in lower case: for documents that Firehose writes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The classes that read and write a format. table_parameters: of the table, not of its SerDe."""
+    """The classes that read and write a format. table_parameters: parameters of the table, not of its SerDe."""
 
     input_format: str
     output_format: str

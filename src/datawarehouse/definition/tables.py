@@ -1,6 +1,7 @@
 """The kinds of tables a warehouse has, as plain immutable data.
 
-`table(...)` below is the one place where a declared table is checked; the subclasses only carry more.
+`checked_table` below is the one place where the fields of every declared table are checked; the subclasses only add
+fields.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SHARD_RECORDS_PER_SECOND = 1000
 SHARD_BYTES_PER_SECOND = 1_000_000
 PARTITION_KEY_BYTES = 32
 
-# Word after word what a table may not be called, and why.
+# Names that a table may not have, each with the reason.
 _RESERVED = {
     "errors": "the folder of rejected records is called so",
     "information_schema": "SQL engines keep their own tables there",
@@ -43,7 +44,7 @@ class Column:
 
 
 def to_wire(columns: Iterable[Column]) -> list[tuple[str, str]]:
-    """Columns as (name, Glue type), for when they cross to another process or into a file."""
+    """Columns as (name, Glue type), to send them to another process or write them to a file."""
     return [(column.name, str(column.type)) for column in columns]
 
 
@@ -54,7 +55,7 @@ def from_wire(pairs: Iterable[tuple[str, str]]) -> tuple[Column, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table that is declared here and filled by the user's own means."""
+    """A table that is declared here and filled by the user."""
 
     kind: ClassVar[str] = "table"
 
@@ -85,7 +86,8 @@ class StreamingInputTable(Table):
 
 
 def shards_needed(records_per_second: int | Fraction, record_bytes: int) -> int:
-    """How many shards take these records, at least 1. record_bytes: without the partition key, for which 32 are added.
+    """How many shards these records need, at least 1. record_bytes: without the partition key, for which 32 bytes are
+    added.
 
     "Quotas and limits" of Kinesis Data Streams: a shard takes 1,000 records and 1 MB a second, partition keys
     included; both apply. A MB is taken as 10^6 bytes, the smaller reading.
@@ -113,14 +115,14 @@ class BatchInputTable(Table):
 
 @dataclass(frozen=True, slots=True)
 class InputStream:
-    """Where producers of a streaming input table send to; it is named as its table."""
+    """The stream to which producers of a streaming input table send; it has the name of its table."""
 
     name: str
     shard_count: int
 
 
 def checked_name(name: Any, what: str) -> str:
-    """`name` if Glue and Athena take it unquoted, else DeclarationError."""
+    """`name` if Glue and Athena accept it without quotes, else DeclarationError."""
     valid = (
         f"a {what} name starts with a lower-case letter and has lower-case letters, digits and underscores, "
         f"at most {NAME_CHARACTERS_MAX}"

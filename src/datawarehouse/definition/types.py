@@ -38,7 +38,7 @@ PRIMITIVES = (
 )
 INTEGER_BITS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
 
-# What people write in its place, from other dialects of SQL and from Python.
+# Names of types in other dialects of SQL and in Python, and the name to write instead.
 _MEANT = {
     "integer": "int",
     "long": "bigint",

@@ -34,7 +34,7 @@ SHARD_COUNT_MAX = 500
 
 
 class Warehouse:
-    """A warehouse, named as its Glue database, and its tables.
+    """A warehouse, with the name of its Glue database, and its tables.
 
     The `with_...` methods add a table to this warehouse and return it, so that calls can be chained or written
     one by one. Each raises DeclarationError at once when the declaration is wrong, and then adds nothing.
@@ -54,7 +54,7 @@ class Warehouse:
         partition_keys: Columns | None = None,
         data_format: str = "parquet",
     ) -> Warehouse:
-        """Declare a table that you fill by your own means.
+        """Declare a table that you fill yourself.
 
         columns, partition_keys: `{name: type}` or `[{"name": ..., "type": ...}]`, types as Glue writes them.
         data_format: "parquet" or "JSON" (one object a line).
@@ -79,17 +79,17 @@ class Warehouse:
         """Declare a table filled from an input stream of the same name.
 
         Events land in hourly partitions by arrival time; `partition_key_name` is the name under which SQL sees
-        the hour, a string YYYY/MM/DD/HH. `file_flush_interval_seconds` (1 to 900) shapes files: how often the
-        small fresh files of an hour are merged into one. `partition_schedule_expression` says how often AWS
+        the hour, a string YYYY/MM/DD/HH. `file_flush_interval_seconds` (1 to 900) says how often the small fresh files
+        of an hour are merged into one; it does not delay events. `partition_schedule_expression` says how often AWS
         registers partitions; the embedded host registers an hour with its first event.
 
-        retention_days: an hour is deleted so many days after its end; without it nothing is. sort_by: columns that
-        compaction orders the rows of an hour by. dedupe_key: a column; of the rows of one hour that have the same
-        value in it, compaction keeps one (NULLs are all kept).
+        retention_days: an hour is deleted this many days after its end; without it no hour is deleted. sort_by: columns
+        by which compaction orders the rows of an hour. dedupe_key: a column; of the rows of one hour that have the same
+        value in it, compaction keeps one (rows with NULL are all kept).
 
-        peak_events_per_second, event_bytes: the load to be ready for, both or neither, with one event in a record. Too
-        few shards for it is an error, and `dw cost` computes the bill on AWS from it. Where producers put several
-        events into a record, give the records and their size.
+        peak_events_per_second, event_bytes: the expected peak load, with one event in a record; give both or neither.
+        Too few shards for it is an error, and `dw cost` computes the bill on AWS from it. If producers put several
+        events into a record, give the number of records and their size.
         """
         self._check_unused(name)
         _checked_int(name, "input_stream_shard_count", input_stream_shard_count, 1, SHARD_COUNT_MAX)
@@ -137,9 +137,9 @@ class Warehouse:
         policy_arns_to_attach: IAM policies that the job's role gets on AWS; not used by the embedded host.
         reads: the tables that the job reads, declared before this one. run_when_complete: instead of by the clock,
         run once for each hour, as soon as all tables of `reads` are complete for it; needs "rate(1 hour)".
-        missed_runs: which instants are made up for that passed while the warehouse was not open: the "latest" one,
+        missed_runs: which of the instants that passed while the warehouse was not open are run later: the "latest" one,
         "all" or none ("skip"); an hour of `run_when_complete` is never left out. retention_days: an hour is deleted
-        so many days after its end.
+        this many days after its end.
         """
         self._check_unused(name)
         if not isinstance(run_when_complete, bool):
@@ -175,13 +175,13 @@ class Warehouse:
         )
 
     def add(self, table: Table) -> Warehouse:
-        """Take over a table that another declaration has checked. Raises DeclarationError if the name is taken."""
+        """Add a table that another declaration has checked. Raises DeclarationError if the name is already used."""
         self._check_unused(table.name)
         self._tables[table.name] = table
         return self
 
     def get_table(self, name: str) -> Table:
-        """The declared table, or UnknownName with the names there are."""
+        """The declared table. Raises UnknownName, with the declared names."""
         if name not in self._tables:
             raise UnknownName(f"Warehouse {self.name!r} has no table {name!r}; it has {_listed(self._tables)}.")
         return self._tables[name]
@@ -191,7 +191,7 @@ class Warehouse:
         return list(self._tables)
 
     def get_input_stream(self, name: str) -> InputStream:
-        """The input stream of a streaming input table, or UnknownName with the streams there are."""
+        """The input stream of a streaming input table. Raises UnknownName, with the existing streams."""
         table = self._tables.get(name)
         if not isinstance(table, StreamingInputTable):
             streams = [t.name for t in self.tables() if isinstance(t, StreamingInputTable)]
@@ -224,7 +224,7 @@ class Warehouse:
         return found
 
     def _check_completable(self, name: Any, reads: Sequence[str], schedule_expression: str) -> None:
-        """run_when_complete needs hours that come to an end."""
+        """Check that run_when_complete is possible: the hours of all tables that the job reads can become complete."""
         users = [other for other in reads if self._tables[other].kind == Table.kind]
         problem = ""
         if not reads:
@@ -251,7 +251,7 @@ def _checked_retention(table: str, days: Any) -> int | None:
 
 
 def _check_peak(table: str, shards: int, peak: Any, event_bytes: Any) -> None:
-    """The declared shards take the declared peak."""
+    """Check that the declared shards are enough for the declared peak."""
     if peak is None and event_bytes is None:
         return
     if peak is None or event_bytes is None:
@@ -277,7 +277,7 @@ def _check_peak(table: str, shards: int, peak: Any, event_bytes: Any) -> None:
 
 
 def _check_orderable(table: str, argument: str, name: Any, columns: Iterable[Column]) -> None:
-    """`name` is a column whose values compare."""
+    """Check that `name` is a column whose values can be compared."""
     orderable = [column.name for column in columns if not isinstance(column.type, Array | Map | Struct)]
     if name not in orderable:
         raise DeclarationError(
@@ -287,7 +287,7 @@ def _check_orderable(table: str, argument: str, name: Any, columns: Iterable[Col
 
 
 def _checked_names(table: str, argument: str, names: Any) -> tuple[str, ...]:
-    """A list of texts; one text stands for a list of one."""
+    """A list of texts; a single text counts as a list of one."""
     given = (names,) if isinstance(names, str) else names
     found = tuple(given) if isinstance(given, Iterable) else (None,)
     if not all(isinstance(name, str) for name in found):

@@ -6,12 +6,12 @@
              when this block was written
     body   = [idempotency key and content digests, 16 bytes each] lengths (u32 each) [shards (u16 each)] payload
 
-All numbers are little-endian, as every machine that this package supports. The two checksums (CRC-32) are apart
-so that a damaged body still tells how many records it held. The synced position tells damage from a crash: a
-block that does not check out and lies before the synced position of a later block was acknowledged once.
+All numbers are little-endian, as every machine that this package supports. There are two checksums (CRC-32), so that
+the header of a damaged body still tells how many records it held. The synced position distinguishes damage from a
+crash: a block whose checksum is wrong, and which is before the synced position of a later block, had been acknowledged.
 
-The first block of a segment has kind START; its body is the state that opening needs (see `journal._State`), so
-that only the last segment of a stream is ever read to open it.
+The first block of a segment has the kind START. Its body is the state that opening needs (see `journal._State`), so
+that opening a stream reads only its last segment.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DIGEST_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKeys:
-    """The digests (16 bytes each) of an idempotency key and of the request it came with."""
+    """The digests (16 bytes each) of an idempotency key and of the request that had it."""
 
     key: bytes
     content: bytes
@@ -79,7 +79,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block as read back. `start` and `end` are positions in the stream."""
+    """A block that was read from the journal. `start` and `end` are positions in the stream."""
 
     start: int
     end: int
@@ -143,7 +143,7 @@ def decode_header(data: bytes, at: int) -> Header | None:
 
 
 def body_is_whole(header: Header, data: bytes, at: int) -> bool:
-    """Whether the body of the block at `at` is all there and undamaged."""
+    """Whether the body of the block at `at` is complete and undamaged."""
     start = at + HEADER_BYTES
     if len(data) - start < header.body_bytes:
         return False

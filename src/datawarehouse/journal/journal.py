@@ -1,21 +1,22 @@
 """The journal of one stream: append with group commit, read, trim, and opening after a crash.
 
 Appending
-  1. `enqueue` puts an entry in the queue. Nothing is numbered yet.
-  2. `flush` takes all that is queued, gives each entry its record numbers and arrival time in order, writes
-     the blocks in one go, syncs once, and only then resolves the tickets. Callers that wait for a flush under
-     way are all served by the next one: the group.
-  3. When writing or syncing fails, the file is cut back to its synced end and a new segment is begun before
-     the next write, because a failed sync leaves the page cache in doubt. The group's tickets fail; no number
-     was used.
+  1. `enqueue` puts an entry in the queue. Its records have no numbers yet.
+  2. `flush` takes all queued entries, gives each its record numbers and arrival time in order, writes their blocks
+     together, syncs once, and only then resolves the tickets. Entries that are queued during a flush are all written by
+     the next one; this is the group commit.
+  3. When writing or syncing fails, the file is cut back to its synced end, and a new segment is begun before the next
+     write, because after a failed sync the contents of the page cache are unknown. The tickets of the group fail, and
+     their record numbers are given to the next entries.
 
 Opening
-  1. The segments in order must follow each other without a gap. A last segment without a whole first block is
-     the remains of a segment being created, and is removed.
-  2. Only the last segment is read: its first block restores the counters and the remembered idempotency keys,
-     the following blocks bring them up to date.
-  3. At the first block that is not whole, the segment is cut: what follows was never acknowledged. If a later
-     block says that the place had been synced, acknowledged bytes are damaged, and opening is refused.
+  1. The segments in order must follow each other without a gap. A last segment without a complete first block was left
+     by a crash while it was created, and is removed.
+  2. Only the last segment is read: its first block restores the counters and the remembered idempotency keys, and the
+     following blocks bring them up to date.
+  3. At the first block that is not complete, the segment is cut off, because the bytes from there on were never
+     acknowledged. But if a later block says that this position had been synced, acknowledged bytes are damaged, and
+     opening is refused.
 
 Positions are byte offsets in the stream as if all its segments were one file; a segment is named by the
 position of its first byte.
@@ -61,7 +62,7 @@ _REMEMBERED = struct.Struct("<32sQQI")  # digests, arrival, first record, count
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """Where an entry went: its records are numbered from `first_record` on."""
+    """The place of an appended entry: its records are numbered from `first_record` on."""
 
     first_record: int
     arrival_ms: int
@@ -69,9 +70,9 @@ class Appended:
 
 
 class Ticket:
-    """The answer to an append that is under way; `result` is there once `done` was called.
+    """The answer to an append that has not finished; `result` is set before `done` is called.
 
-    `done` runs in the thread that flushed, after the bytes are durable or the append has failed.
+    `done` runs in the thread that flushes, after the bytes are durable or the append has failed.
     """
 
     __slots__ = ("done", "entry", "error", "result")
@@ -90,7 +91,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a stream without any segment begins: its position and next record as the catalog knows them."""
+    """Where a stream without segments begins: its position and next record, from the catalog."""
 
     position: int = 0
     record: int = 0
@@ -108,7 +109,7 @@ class _Segment:
 
 @dataclass
 class _State:
-    """What a segment's first block restores, and the blocks after it bring up to date."""
+    """The state that a segment's first block restores and the blocks after it bring up to date."""
 
     next_record: int
     last_arrival_ms: int
@@ -117,7 +118,7 @@ class _State:
 
 
 class Journal:
-    """The journal of one stream, in a folder of its own. All methods can be called from any thread."""
+    """The journal of one stream, in its own folder. All methods can be called from any thread."""
 
     def __init__(
         self,
@@ -129,7 +130,7 @@ class Journal:
         segment_bytes: int = SEGMENT_BYTES,
         key_window_ms: int = 24 * 3_600_000,
     ) -> None:
-        """Open the journal of `stream` below the folder `root`, or begin it at `start`.
+        """Open the journal of `stream` below the folder `root`, or begin a new one at `start`.
 
         Raises JournalDamaged if bytes that were acknowledged cannot be read back.
         """
@@ -144,7 +145,7 @@ class Journal:
         self._flush_lock = threading.Lock()
         self._must_roll = False
         self._closed = False
-        # The durable end: its position, and the next record. One value, so that readers need no lock.
+        # The durable end: its position and the next record, as one value, so that readers need no lock.
         self._end = (0, 0)
         self._file: AppendFile
         make_folder(disk, root, self.folder)
@@ -224,7 +225,7 @@ class Journal:
     def _add_segment(self, position: int) -> None:
         path = self.folder / f"{position:020d}{SEGMENT_SUFFIX}"
         segment = _Segment(position, path, self._state.next_record)
-        if self._disk.exists(segment.path):  # the remains of a roll that failed half way
+        if self._disk.exists(segment.path):  # left by a roll that failed before its end
             remove(self._disk, [segment.path])
         create(self._disk, segment.path, self._start_block(position))
         if self._segments:
@@ -243,7 +244,7 @@ class Journal:
     # -- idempotency
 
     def seen(self, keys: IdempotencyKeys) -> tuple[bool, Appended] | None:
-        """Whether a request with this key was appended within the window: (same content, where it went)."""
+        """If a request with this key was appended within the window: (whether its content is the same, its place)."""
         found = self._state.keys.get(keys.key)
         if found is None or found[1].arrival_ms < self._clock.now_ms() - self._key_window_ms:
             return None
@@ -283,11 +284,11 @@ class Journal:
         return self._state.created_ms
 
     def spans(self, after: int, bytes_max: int) -> list[Span]:
-        """The parts of files that hold the stream from `after` on, of at least `bytes_max` bytes if there are.
+        """The parts of files that hold the stream from `after` on, of at least `bytes_max` bytes if there are so many.
 
-        A span is all that a reader in another process needs; see `read.read_spans`.
+        A reader in another process needs nothing but these spans; see `read.read_spans`.
         """
-        # The end first: the segments are then those, or more than those, that it lies in.
+        # The end is read first: the list of segments then covers at least everything up to it.
         end, next_record = self._end
         spans: list[Span] = []
         segments = self._segments
@@ -333,9 +334,9 @@ class Journal:
         remove(self._disk, [segment.path for segment in gone])
 
     def close_before(self, instant_ms: int) -> int:
-        """Let no later record arrive before an instant; the number of the next record.
+        """Give no later record an arrival time before an instant; returns the number of the next record.
 
-        Holds until this journal is closed; whoever relies on it for longer asks again after opening.
+        This holds until the journal is closed; a caller that needs it for longer calls again after opening.
         """
         with self._flush_lock:
             self._state.last_arrival_ms = max(self._state.last_arrival_ms, instant_ms)
@@ -372,7 +373,7 @@ class Journal:
             self._add_segment(start.position)
             return
         for before, after in zip(self._segments, self._segments[1:], strict=False):
-            # A segment may be longer than its part of the stream: what a failed write left and could not cut.
+            # A segment may be longer than its part of the stream, if the rest of a failed write could not be cut off.
             if before.start + self._disk.size(before.path) < after.start:
                 raise self._damaged(before, self._disk.size(before.path), "the end of the segment")
         self._restore(header, data)
@@ -385,7 +386,8 @@ class Journal:
             self._continue_at(start)
 
     def _continue_at(self, start: Start) -> None:
-        """Go on at `start`, which the catalog has passed: somebody moved converted segments away."""
+        """Continue at `start`, up to which the catalog has converted, because somebody has moved converted segments
+        away."""
         gone = self._segments
         self._state.next_record = max(self._state.next_record, start.record)
         self._state.last_arrival_ms = max(self._state.last_arrival_ms, start.arrival_ms)
@@ -402,7 +404,7 @@ class Journal:
             self._remember(decode_keys(digests, 0), Appended(first, key_arrival, count))
 
     def _replay(self, data: bytes, at: int, segment: _Segment) -> int:
-        """Bring the state up to date with the blocks from `at` on; returns where the whole blocks end."""
+        """Bring the state up to date with the blocks from `at` on; returns the end of the last complete block."""
         state = self._state
         while at < len(data):
             header = decode_header(data, at)
@@ -428,7 +430,7 @@ class Journal:
 
 
 def _later_synced(data: bytes, after: int) -> int | None:
-    """The highest synced position that a whole block later than `after` tells, or None if there is no such block."""
+    """The highest synced position that a complete block after `after` states, or None if there is no such block."""
     found = None
     at = data.find(MAGIC, after + 1)
     while at >= 0:
@@ -440,5 +442,5 @@ def _later_synced(data: bytes, after: int) -> int | None:
 
 
 def entry_of(records: list[bytes], shards: array[int] | None = None, keys: IdempotencyKeys | None = None) -> Entry:
-    """An entry of these records."""
+    """The entry that holds these records."""
     return Entry(b"".join(records), array("I", map(len, records)), shards, keys)

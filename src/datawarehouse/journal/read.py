@@ -3,7 +3,7 @@
 1. A `Span` names the part of one file to read; `Journal.spans` gives those that hold a part of the stream.
 2. `read_spans` reads each span in pieces of 8 MiB. A block that does not end within its piece is read again, with the
    next piece, also where its header does not.
-3. A part that no longer checks out is reported as `Damage`, up to the next whole block, with the number of records
+3. A part whose checksums are wrong is reported as `Damage`, up to the next complete block, with the number of records
    that it held.
 """
 
@@ -23,7 +23,7 @@ READ_BYTES = 8 * 1024 * 1024
 class Span:
     """A part of a segment's file: positions `start` to `end` of the stream, in a file that begins at `origin`.
 
-    next_record: the number of the first record behind `end`; -1 if that is not known.
+    next_record: the number of the first record after `end`; -1 if it is not known.
     """
 
     path: str
@@ -35,7 +35,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A part of the stream that no longer is what was written: the bytes found where `count` records were."""
+    """A damaged part of the stream: the bytes that are now in the place of `count` records."""
 
     start: int
     end: int
@@ -47,7 +47,7 @@ class Damage:
 def read_spans(
     spans: list[Span], disk: Disk, first_record: int, bytes_max: int, piece_bytes: int = READ_BYTES
 ) -> Iterator[Block | Damage]:
-    """The blocks in `spans`, in order, until at least `bytes_max` bytes were read. Some have no records.
+    """The blocks in `spans`, in order, until at least `bytes_max` bytes were read. A block may have no records.
 
     first_record: the number of the first record after the start of the spans; it tells how many records a
     damaged part held. piece_bytes: how much is read at once, at least the bytes of a header.
@@ -65,7 +65,7 @@ def read_spans(
             while at < len(data) and bytes_max > 0:
                 header = decode_header(data, at)
                 if at and header and at + HEADER_BYTES + header.body_bytes > len(data):
-                    break  # not all of it is in this chunk
+                    break  # the block does not end in this piece
                 if at and header is None and len(data) - at < HEADER_BYTES and position + len(data) < span.end:
                     break
                 if header is None or not body_is_whole(header, data, at):
@@ -83,7 +83,7 @@ def read_spans(
 
 
 def _damage(span: Span, disk: Disk, position: int, first_record: int) -> Damage:
-    """The damaged part from `position` to the next whole block of `span`, or to its end."""
+    """The damaged part from `position` to the next complete block of `span`, or to the end of `span`."""
     data = disk.read(Path(span.path), position - span.origin, span.end - position)
     at = data.find(MAGIC, 1)
     while at >= 0:

@@ -1,8 +1,9 @@
-"""Data files: written aside, then published under their name, with a footer that says what they hold.
+"""Data files: written under a temporary name, then published under their own name, with a footer that says what they
+hold.
 
 Fresh files are written fast and read soon (Snappy, no dictionaries, no statistics); merged files are written once and
-read often (Zstandard level 1, with both). Row groups have about 120,000 rows: measured best for scans of one column and
-of all (benchmarks/README.md).
+read often (Zstandard level 1, with both). Row groups have about 120,000 rows, which measured best for scans of one
+column and of all columns (benchmarks/README.md).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _FOOTER_KEY = b"datawarehouse"
 
 
 class Lake:
-    """The folder that has a folder of data files for each table: a data folder here, a bucket on AWS."""
+    """The folder that contains the tables' folders of data files: a data folder here, a bucket on AWS."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -55,7 +56,7 @@ class Lake:
             size = aside.stat().st_size
             publish(LOCAL_DISK, aside, target)
         except BaseException:
-            aside.unlink(missing_ok=True)  # above all where the disk is full
+            aside.unlink(missing_ok=True)  # important when the disk is full
             raise
         return DataFile(str(target.relative_to(self.root)), size, footer)
 
@@ -69,7 +70,7 @@ class Lake:
     ) -> DataFile:
         """Publish one file with the rows of several of one partition. The sources stay.
 
-        sort_by: columns to order the rows by (NULLs last), all of which are in memory for that.
+        sort_by: columns to order the rows by (NULLs last); all rows are in memory while they are ordered.
         """
         first = files[0].footer
         footer = Footer(
@@ -89,10 +90,11 @@ class Lake:
     def deduplicate(
         self, name: str, files: Sequence[DataFile], schema: pa.Schema, schema_version: int, key: str
     ) -> tuple[list[tuple[str, DataFile | None]], int]:
-        """Publish anew the files that have a row whose `key` was in a row before it; those rows are left out.
+        """Publish new files without duplicates: rows whose `key` was in an earlier row are left out.
 
-        The result: (path of the old file, the new one, or None if no row is left) of each, and how many rows were
-        left out. NULLs are no duplicates of each other. The sources stay; all keys are in memory.
+        The result: for each file that had duplicates, (path of the old file, the new file or None if no row is left);
+        and how many rows were left out. NULLs are not duplicates of each other. The sources stay; all keys are in
+        memory.
         """
         repeated = _repeated(pa.concat_tables([self._key_column(file, schema, key) for file in files])[key])
         replaced: list[tuple[str, DataFile | None]] = []
@@ -110,7 +112,7 @@ class Lake:
     def _key_column(self, file: DataFile, schema: pa.Schema, key: str) -> pa.Table:
         only = pa.schema([schema.field(key)])
         with pq.ParquetFile(self.root / file.path) as source:
-            if key not in source.schema_arrow.names:  # of an older schema
+            if key not in source.schema_arrow.names:  # a file of an older schema
                 return pa.table({key: pa.nulls(file.footer.rows, only.field(0).type)})
             return pa.Table.from_batches([conform(batch, only) for batch in source.iter_batches(columns=[key])], only)
 
@@ -150,8 +152,8 @@ _LARGE = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
 
 
 def _sorted(table: pa.Table, by: Sequence[str]) -> Iterator[pa.Table]:
-    """The rows in order, NULLs last, equal ones as they were; in pieces of a row group."""
-    # One array of strings holds 2 GiB, and Arrow gathers rows from one array.
+    """The rows in order, NULLs last, equal rows in their old order; in pieces of a row group."""
+    # One array of strings holds at most 2 GiB, and Arrow takes rows from one array only.
     kinds = [field.with_type(_LARGE.get(field.type, field.type)) for field in table.schema]
     whole = table.cast(pa.schema(kinds)).combine_chunks()
     order = pc.sort_indices(whole, [(name, "ascending") for name in by])
@@ -160,7 +162,7 @@ def _sorted(table: pa.Table, by: Sequence[str]) -> Iterator[pa.Table]:
 
 
 def _repeated(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Of each value, whether an equal one comes before it."""
+    """For each value, whether an equal value comes before it."""
     places = pa.array(np.arange(len(values)))
     firsts = pa.table({"value": values, "place": places}).group_by("value").aggregate([("place", "min")])["place_min"]
     repeated = np.ones(len(values), dtype=bool)
@@ -169,13 +171,13 @@ def _repeated(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def read_footer(path: Path) -> Footer | None:
-    """The footer of a data file; None if it is a Parquet file of somebody else's."""
+    """The footer of a data file; None if it is a Parquet file that this package did not write."""
     metadata = pq.read_metadata(path).metadata or {}
     return msgspec.json.decode(metadata[_FOOTER_KEY], type=Footer) if _FOOTER_KEY in metadata else None
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The batch with the columns of a newer schema: missing ones NULL, narrower ones cast."""
+    """The batch with the columns of a newer schema: missing columns are NULL, narrower types are cast."""
     arrays = []
     for field in schema:
         at = batch.schema.get_field_index(field.name)

@@ -1,4 +1,4 @@
-"""What a data file is called and what its footer says; nothing here opens one."""
+"""The names of data files and the contents of their footers; this module opens no file."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ REJECTS_FOLDER = "errors"
 
 
 class Footer(msgspec.Struct, frozen=True):
-    """What a data file tells of itself, kept in its Parquet metadata as JSON.
+    """What a data file holds, as JSON in its Parquet metadata.
 
-    spans: the first and last numbers of the records that were converted together, rejects included: a file of
-    rows and a file of rejects with the same span share its records. records: how many of them this file holds.
+    spans: the first and last numbers of the records that were converted together, rejects included; a file of rows and
+    a file of rejects with the same span share its records. records: how many of these records are in this file.
     """
 
     table: str
@@ -45,7 +45,7 @@ def folder_for(table: str, kind: str, partition: str) -> str:
 
 
 def joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Spans in order; those that follow each other without a gap become one, equal ones are kept once."""
+    """Spans in order; spans that follow each other without a gap become one, and equal spans are kept once."""
     result: list[tuple[int, int]] = []
     for first, last in sorted(spans):
         if result and first <= result[-1][1] + 1:
