@@ -1,1 +1,1 @@
-"""The truth about tables, in SQLite: which files are live, and up to where each stream is converted."""
+"""The one record, in SQLite, of which files are live and up to where each stream is converted."""

@@ -4,8 +4,8 @@ One process, the owner, writes; any process reads, without locking it (SQLite, w
 when it returns (synchronous=FULL). Files and the converted position change in one transaction, so that a record is
 in a live file exactly if its position is converted.
 
-Files that a merge replaced are retired: no longer live, and deleted only after a grace that is longer than the
-longest query, because a query reads the list of files once.
+Files that a merge replaced are retired: they are no longer live, and are deleted only after a time that is longer than
+the longest query, because a query reads the list of files once.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class HourEntry:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the live files of a partition hold, in rows and rejected records."""
+    """The numbers of rows and of rejected records in the live files of a partition."""
 
     table: str
     partition: str
@@ -79,7 +79,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The ledger and the live files of a table, summed over its partitions. rows: those that are live."""
+    """The ledger and the live files of a table, summed over its partitions. rows: the live rows."""
 
     received: int
     stored: int
@@ -112,10 +112,10 @@ class Partition:
 
 
 class Catalog:
-    """The catalog of one data folder. One writer; a reader needs no lock and blocks nobody."""
+    """The catalog of one data folder. It has one writer; a reader needs no lock and does not block the writer."""
 
     def __init__(self, path: Path, *, writable: bool, synced: bool = True) -> None:
-        """synced: whether a commit survives a power loss; only tests do without."""
+        """synced: whether a commit survives a power loss; it is false only in tests."""
         self.store = Store(path, writable=writable, synced=synced)
         self.runs = Runs(self.store)
 
@@ -123,13 +123,13 @@ class Catalog:
         self.store.close()
 
     def moment(self) -> AbstractContextManager[None]:
-        """All reads inside see the catalog as it is now."""
+        """All reads inside the context see the catalog as it is at its beginning."""
         return self.store.moment()
 
     # -- tables
 
     def declare(self, warehouse: str, tables: Sequence[Table]) -> None:
-        """Take over a declaration. Raises SchemaChangeRefused, with all that is in the way, and changes nothing."""
+        """Store a declaration. Raises SchemaChangeRefused, with all conflicts, and then changes nothing."""
         with self.store.transaction():
             self.store.execute("delete from warehouse")
             self.store.execute("insert into warehouse values (?)", (warehouse,))
@@ -168,7 +168,7 @@ class Catalog:
         return self._tables("where declared")
 
     def undeclared(self) -> list[str]:
-        """The names of tables that have data and are no longer declared."""
+        """The names of tables that have data but are no longer declared."""
         return [name for (name,) in self.store.rows("select name from tables where not declared order by name")]
 
     def _tables(self, where: str) -> list[StoredTable]:
@@ -189,11 +189,11 @@ class Catalog:
         return Converted(*row)
 
     def closed_ms(self, table: str) -> int:
-        """No record of a table's stream arrives before this instant any more."""
+        """The instant before which no new record of a table's stream can arrive."""
         return int(self.store.rows("select closed_ms from streams where table_name = ?", (table,))[0][0])
 
     def close_hours(self, table: str, before_ms: int) -> None:
-        """Note that no record of a table's stream will have arrived before an instant."""
+        """Store that no new record of a table's stream will get an arrival time before an instant."""
         with self.store.transaction():
             self.store.execute(
                 "update streams set closed_ms = max(closed_ms, ?) where table_name = ?", (before_ms, table)
@@ -230,7 +230,7 @@ class Catalog:
             self._add_files([merged], now_ms, fresh=fresh)
 
     def mark_merged(self, files: Iterable[File]) -> None:
-        """Note that these files need no merge any more."""
+        """Mark these files as merged: they need no merge any more."""
         with self.store.transaction():
             self.store.execute_many("update files set fresh = 0 where id = ?", [(file.id,) for file in files])
 
@@ -258,7 +258,7 @@ class Catalog:
         )
 
     def commit_run(self, run: int, table: str, partitions: Sequence[str], files: Sequence[File], now_ms: int) -> None:
-        """Put a run's files in the place of what its partitions held, and note its success, in one transaction."""
+        """Replace the files of a run's partitions with its own, and store that it succeeded, in one transaction."""
         with self.store.transaction():
             self.store.execute_many(
                 "update files set retired_ms = ? where table_name = ? and kind = ? and partition = ?"
@@ -276,11 +276,11 @@ class Catalog:
             self.runs.note_end(run, "succeeded", sum(file.rows for file in files), None, now_ms)
 
     def fresh_files(self, table: str) -> list[File]:
-        """The live files that no merge has made yet, oldest first."""
+        """The live files that are not merged yet, oldest first."""
         return self._files("table_name = ? and fresh and retired_ms is null order by partition, id", (table,))
 
     def partitions_between(self, table: str, kind: str, low: str | None, high: str | None) -> list[str]:
-        """The partitions that have live files, from `low` to `high`, both inclusive and open if None."""
+        """The partitions that have live files, from `low` to `high`, both inclusive; None means no bound."""
         rows = self.store.rows(
             "select distinct partition from files indexed by files_live"
             " where table_name = ? and kind = ? and retired_ms is null and partition between ? and ?",
@@ -324,7 +324,8 @@ class Catalog:
     # -- compaction and expiry
 
     def compactable(self, table: str, kind: str, before: str, arrangement: str | None) -> list[str]:
-        """The partitions before one that have several live files, or some not arranged so (if that is asked for)."""
+        """The partitions before one that have several live files or, if `arrangement` is given, a file without that
+        mark."""
         rows = self.store.rows(
             "select partition from files indexed by files_live where table_name = ?1 and kind = ?2"
             " and retired_ms is null and partition < ?3 group by partition"
@@ -352,10 +353,11 @@ class Catalog:
         removed_rows: int = 0,
         arranged: tuple[Sequence[File], str] | None = None,
     ) -> bool:
-        """Put files in the place of others of one partition, in one transaction; False if one is live no more.
+        """Replace files of one partition with others, in one transaction; False, without a change, if one is no longer
+        live.
 
-        removed_rows: how many duplicates are not in the new files. arranged: files that stay, and how they are found
-        to be arranged.
+        removed_rows: how many duplicates were left out of the new files. arranged: files that stay, and the mark that
+        they get.
         """
         with self.store.transaction():
             stay, arrangement = arranged or ((), "")
@@ -382,7 +384,8 @@ class Catalog:
         return True
 
     def partitions_before(self, table: str, before: str) -> list[Held]:
-        """What each partition before one holds in live files, rejects included; not those that wait for a merge."""
+        """What each partition before one holds in live files, rejects included; partitions that wait for a merge are
+        left out."""
         return self._held(table, "partition < ?", before)
 
     def _held(self, table: str, where: str, partition: str) -> list[Held]:
@@ -396,9 +399,9 @@ class Catalog:
         return [Held(table, partition, *map(int, numbers)) for partition, *numbers in rows]
 
     def expire(self, table: str, partition: str, now_ms: int) -> Held | None:
-        """Retire the files of a partition and note in the ledger what it held, in one transaction; what that was.
+        """Retire the files of a partition and add what it held to the ledger, in one transaction; returns what it held.
 
-        None if it holds nothing, or a merge is to come: it would put its files in the place of those that are gone.
+        None if it holds nothing, or waits for a merge, which would bring the expired rows back.
         """
         with self.store.transaction():
             held = next(iter(self._held(table, "partition = ?", partition)), None)
@@ -480,7 +483,7 @@ def _faults(stored: StoredTable, table: Table) -> list[str]:
         faults.append(f"its partition keys were {was} and are now {now}: keep them, or give the new table another name")
     if stored.data_format != table.data_format:
         faults.append(f"its files are {stored.data_format} and the declaration says {table.data_format}")
-    if table.kind != Table.kind:  # the files of the others are the user's own
+    if table.kind != Table.kind:  # the other files belong to the user
         faults += problems(stored.columns[stored.schema_version], table.columns)
     return [f"table {table.name!r}: {fault}" for fault in faults]
 

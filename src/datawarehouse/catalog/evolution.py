@@ -1,7 +1,7 @@
-"""Whether a changed declaration fits the files that are there. Pure.
+"""Whether a changed declaration fits the existing files. Pure.
 
-Added columns read NULL from old files; widened types are cast. A column that is gone, narrower or of another kind
-would change or hide stored values, and is refused.
+Added columns read NULL from old files; widened types are cast. A column that was removed, is narrower or is of another
+kind would change or hide stored values, and is refused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _WIDER = {
 
 
 def problems(old: Sequence[Column], new: Iterable[Column]) -> list[str]:
-    """What keeps the new columns from reading files of the old ones, each with what would be needed."""
+    """Why files with the old columns cannot be read with the new ones: each problem, with what would be needed."""
     declared = {column.name: column.type for column in new}
     found = []
     for column in old:

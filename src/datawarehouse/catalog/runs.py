@@ -1,4 +1,4 @@
-"""Runs of jobs, and how far each job's schedule was attended to."""
+"""Runs of jobs, and up to which instant each job's schedule was followed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from datawarehouse.catalog.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One attempt of a job. outcome: "running", "succeeded", "failed" or "interrupted" (the owner ended meanwhile)."""
+    """One attempt of a job. outcome: "running", "succeeded", "failed" or "interrupted" (the owner ended before the run
+    did)."""
 
     id: int
     job: str
@@ -32,13 +33,14 @@ FROM_SCHEDULE = (SCHEDULE, COMPLETE)
 
 
 class Runs:
-    """The part of the catalog that remembers runs."""
+    """The part of the catalog that stores runs."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def start(self, job: str, scheduled_ms: int, partition: str, *, attempt: int, cause: str, now_ms: int) -> int:
-        """Note that a run starts, and that the schedule is attended to up to it if that is its cause; its id."""
+        """Store that a run starts and, if its schedule started it, that the schedule was followed up to it; returns the
+        run's id."""
         with self._store.transaction():
             if cause in FROM_SCHEDULE:
                 self._store.execute(
@@ -52,19 +54,19 @@ class Runs:
             return int(cursor.lastrowid or 0)
 
     def fail(self, run: int, error: str, now_ms: int, *, interrupted: bool = False) -> None:
-        """Note that a run failed, or was interrupted. What its partitions held stays."""
+        """Store that a run failed or was interrupted. Its partitions keep their rows."""
         with self._store.transaction():
             self.note_end(run, "interrupted" if interrupted else "failed", None, error, now_ms)
 
     def note_end(self, run: int, outcome: str, rows: int | None, error: str | None, now_ms: int) -> None:
-        """Note how a run ended; inside a transaction."""
+        """Store how a run ended; call it inside a transaction."""
         self._store.execute(
             "update runs set outcome = ?, row_count = ?, error = ?, ended_ms = ? where id = ?",
             (outcome, rows, error, now_ms, run),
         )
 
     def interrupt_all(self, now_ms: int) -> None:
-        """Note that what ran when an owner died did not succeed."""
+        """Store that the runs which were running when an owner died were interrupted."""
         with self._store.transaction():
             self._store.execute(
                 "update runs set outcome = 'interrupted', ended_ms = ? where outcome = 'running'", (now_ms,)
@@ -74,7 +76,7 @@ class Runs:
         return self._runs("id = ?", (run,))[0]
 
     def latest(self, job: str | None = None, limit: int = 100) -> list[Run]:
-        """The latest runs, of one job or of all, the newest first."""
+        """The latest runs, of one job or of all jobs, the newest first."""
         return self._runs("?1 is null or job = ?1 order by id desc limit ?2", (job, limit))
 
     def _runs(self, where: str, parameters: Sequence[Any]) -> list[Run]:
@@ -86,7 +88,7 @@ class Runs:
         return [Run(*row) for row in rows]
 
     def unfinished(self) -> list[Run]:
-        """The last attempt at each instant that the schedule started and that did not succeed."""
+        """For each instant that the schedule started and that has not succeeded: its last attempt."""
         return self._runs(
             "outcome in ('failed', 'interrupted') and cause != ? and not exists (select 1 from runs as later"
             " where later.job = runs.job and later.scheduled_ms = runs.scheduled_ms and later.id > runs.id)"
@@ -117,7 +119,7 @@ class Runs:
         return None if found is None else str(found)
 
     def forget(self, before_ms: int, *, only_count: bool = False) -> int:
-        """Drop the records of runs that ended before an instant; how many."""
+        """Delete the records of runs that ended before an instant; returns how many."""
         where = "from runs where ended_ms < ?"
         if only_count:
             return int(self._store.rows(f"select count(*) {where}", (before_ms,))[0][0])
@@ -130,7 +132,7 @@ class Runs:
             self._store.execute("insert or ignore into schedules values (?, ?)", (job, instant_ms))
 
     def schedule_reached(self, job: str) -> int:
-        """The instant up to which a job's schedule was attended to."""
+        """The instant up to which a job's schedule was followed."""
         return int(self._store.rows("select reached_ms from schedules where job = ?", (job,))[0][0])
 
     def reach_schedule(self, job: str, instant_ms: int) -> None:

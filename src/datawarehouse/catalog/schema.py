@@ -1,4 +1,4 @@
-"""The tables of the catalog, and how the catalog of an earlier release becomes one of this release.
+"""The tables of the catalog, and how the catalog of an earlier release is upgraded to this release.
 
 streams      closed_ms: no record will ever have arrived before it
 files        compacted: how compaction has arranged the rows; null if it has not
@@ -119,8 +119,8 @@ alter table files add column compacted text;
 
 
 def upgrade(path: Path, version: int) -> None:
-    """Bring the catalog in `path` from `version` to the next one, whole or not at all; may be repeated."""
-    if not path.exists():  # the owner died before it made one
+    """Upgrade the catalog in `path` from `version` to the next version, completely or not at all; may be repeated."""
+    if not path.exists():  # the owner died before it created the catalog
         return
     db = sqlite3.connect(path, isolation_level=None)
     try:

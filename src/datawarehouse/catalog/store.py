@@ -1,4 +1,4 @@
-"""The SQLite file of a catalog: opened to write by one process, to read by any."""
+"""The SQLite file of a catalog: one process opens it for writing, any process for reading."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from datawarehouse.catalog.schema import SCHEMA
 
 
 class Store:
-    """A connection that several threads use in turn."""
+    """A connection that several threads share, one at a time."""
 
     def __init__(self, path: Path, *, writable: bool, synced: bool = True) -> None:
-        """synced: whether a commit survives a power loss; only tests do without."""
+        """synced: whether a commit survives a power loss; it is false only in tests."""
         self._lock = threading.RLock()
         mode = "rwc" if writable else "ro"
         self._db = sqlite3.connect(
@@ -35,7 +35,7 @@ class Store:
 
     @contextmanager
     def moment(self) -> Iterator[None]:
-        """All reads inside see the catalog as it is now."""
+        """All reads inside the context see the catalog as it is at its beginning."""
         with self.transaction("begin"):
             yield
 
@@ -52,11 +52,11 @@ class Store:
             self._db.execute("commit")
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """Change something; inside `transaction` only."""
+        """Execute a statement that changes data; only inside `transaction`."""
         return self._db.execute(sql, parameters)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """The same statement for each row; inside `transaction` only."""
+        """Execute the same statement for each row; only inside `transaction`."""
         self._db.executemany(sql, rows)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:

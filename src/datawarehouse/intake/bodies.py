@@ -1,7 +1,7 @@
 """The body of a plain HTTP request -> records. Pure.
 
-Whatever can be cut into events is taken, malformed events included: they are kept, and rejected with their reason
-when they are converted. Only a body that cannot be cut is refused, as a whole.
+A body is accepted if it can be split into events, malformed events included: these are kept, and rejected with their
+reason when they are converted. Only a body that cannot be split is refused, as a whole.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Events as a program gives them -> records, in groups that are one write each. Pure."""
+"""Events as a program gives them -> records, in groups; each group is one write. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def several(events: Event | Iterable[Event]) -> Iterable[Event]:
 
 
 def records_of(events: Event | Iterable[Event]) -> list[bytes]:
-    """The records of one event or of several. Raises BadRequest, with its number, if one has no form in JSON."""
+    """The records of one event or of several. Raises BadRequest, with the number of the event, if one cannot be written
+    as JSON."""
     return [_encoded(number, event) for number, event in enumerate(several(events), 1)]
 
 

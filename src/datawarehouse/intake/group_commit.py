@@ -1,4 +1,4 @@
-"""Group commit for an event loop: requests wait, one thread writes and syncs for all that wait."""
+"""Group commit for an event loop: requests wait, and one thread writes and syncs for all of them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class GroupCommit:
     """Appends entries for the coroutines of one event loop. While a group is synced, the next one gathers."""
 
     def __init__(self, intake: Intake, executor: Executor) -> None:
-        """executor: where the blocking work is done; one thread for each stream that is busy."""
+        """executor: runs the blocking work, in one thread for each busy stream."""
         self._intake = intake
         self._executor = executor
         self._flushing: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def append(self, stream: Stream, entry: Entry) -> tuple[Appended, bool]:
-        """Return when the entry is durable: (where it went, whether it was sent before). Raises Throttled."""
+        """Return when the entry is durable: (its place, whether it was sent before). Raises Throttled."""
         loop = asyncio.get_running_loop()
         durable = loop.create_future()
 

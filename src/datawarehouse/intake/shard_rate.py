@@ -1,4 +1,4 @@
-"""The rate that a shard of Kinesis takes: 1,000 records and 1 MiB a second ("Quotas and limits"), both of them."""
+"""The rate that a shard of Kinesis accepts: at most 1,000 records and at most 1 MiB a second ("Quotas and limits")."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ BYTES_A_SECOND = 1024 * 1024
 
 
 class ShardRate:
-    """What each shard may still take; full again after a second."""
+    """How much each shard may still accept in the present second."""
 
     def __init__(self, shard_count: int, clock: Clock) -> None:
         self._clock = clock

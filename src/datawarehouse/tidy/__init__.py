@@ -1,1 +1,1 @@
-"""Fewer and better files of the same rows, and none for longer than they are to be kept."""
+"""Compaction (fewer and better files of the same rows) and expiry (no file is kept longer than declared)."""

@@ -1,8 +1,8 @@
-"""What the warehouse does for itself: compaction, expiry, and removing files that nobody knows.
+"""The maintenance of a warehouse: compaction, expiry, and removing files that the catalog does not know (orphans).
 
 Expiry and orphans come first, because they are cheap and free space. Compaction then works through the closed hours,
-the oldest first, as far as `compact_bytes_per_minute` lets it. Whoever calls decides when; a round that is cut off at
-any point has done what it committed, and the next one goes on.
+the oldest first, as far as `compact_bytes_per_minute` allows. The caller decides when a round runs. A round may be
+interrupted at any point: what it has committed stays, and the next round continues.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ Rewrite = Callable[[RewriteOrder], object]
 
 @dataclass(frozen=True, slots=True)
 class TidyLimits:
-    """See the settings of the same names. orphan_ms: a file that nobody knows is removed after so long."""
+    """See the settings of the same names. orphan_ms: after this time a file that the catalog does not know is
+    removed."""
 
     compact_bytes: int
     compact_after_hours: int
@@ -65,7 +66,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What went, or would: partitions, and how many records of runs."""
+    """What was deleted, or would be: partitions, and how many records of runs."""
 
     partitions: list[Held]
     runs: int
@@ -90,7 +91,7 @@ class Compacted:
 
 
 class Planner:
-    """Finds out what is to be done; changes nothing, and so works without owning the folder."""
+    """Finds out what is to be done. It changes nothing, so it also works in a process that does not own the folder."""
 
     def __init__(self, tables: Sequence[Table], catalog: Catalog, limits: TidyLimits, clock: Clock) -> None:
         self.tables: Mapping[str, Table] = {table.name: table for table in tables}
@@ -109,7 +110,7 @@ class Planner:
         return Wanted(self.limits.compact_bytes, table.sort_by, table.dedupe_key)
 
     def due(self, name: str, kind: str) -> Iterator[Planned]:
-        """The partitions that have something to do, the oldest first."""
+        """The partitions that need work, the oldest first."""
         wanted = self.wanted(name, kind)
         demanded = wanted.arrangement if wanted.demands else None
         for partition in self.catalog.compactable(name, kind, self.hours().compacted, demanded):
@@ -118,7 +119,7 @@ class Planner:
                 yield planned
 
     def all(self, name: str, kind: str) -> Iterator[Planned]:
-        """Every partition, with what is to be done or why nothing is."""
+        """Every partition, with what is to be done, or why nothing is to be done."""
         for partition in sorted(self.catalog.partitions_between(name, kind, None, None)):
             yield self.planned(name, kind, partition)
 
@@ -130,7 +131,7 @@ class Planner:
         return Planned(name, kind, partition, tuple(files), plan)
 
     def expired(self) -> Expired:
-        """What is old enough to go."""
+        """What is old enough to be deleted."""
         now = self.clock.now_ms()
         held: list[Held] = []
         for table in self.tables.values():
@@ -139,7 +140,7 @@ class Planner:
         return Expired(held, self.catalog.runs.forget(self.runs_before(now), only_count=True))
 
     def runs_before(self, now: int) -> int:
-        """Records of runs that ended before this instant go."""
+        """The instant before which ended runs are deleted."""
         return now - self.limits.run_retention_days * DAY_MS
 
 
@@ -158,7 +159,7 @@ class Chores:
         self._catalog = catalog
         self._clock = clock
         self._lake = lake
-        self.has_more = False  # whether the last round left something to do, for want of budget
+        self.has_more = False  # whether the last round left work because its budget was spent
         self._turn = threading.Lock()
         self._stored: dict[str, StoredTable] = {table.name: table for table in catalog.tables()}
         self._budget = float(limits.compact_bytes_per_minute)
@@ -168,7 +169,7 @@ class Chores:
         self._unknown_ms: int | None = None
 
     def round(self, execute: Rewrite, stopping: Callable[[], bool]) -> Compacted:
-        """Expire, remove orphans, and compact within the budget; what was compacted."""
+        """Expire, remove orphans, and compact within the budget; returns what was compacted."""
         self.expire()
         self.remove_orphans()
         self.has_more = False
@@ -179,7 +180,7 @@ class Chores:
         return done
 
     def when_idle(self, call: Callable[[], None]) -> None:
-        """Call something while no compaction is under way."""
+        """Call a function while no compaction is running."""
         with self._turn:
             call()
 
@@ -188,13 +189,13 @@ class Chores:
     def compact(
         self, name: str, execute: Rewrite, stopping: Callable[[], bool], *, within_budget: bool = False
     ) -> Compacted:
-        """Do what is due for a table; what was done."""
+        """Compact the partitions of a table that are due; returns what was done."""
         done = Compacted()
         with self._turn:
             for kind in (ROWS, REJECTS):
                 for planned in self.planner.due(name, kind):
                     is_put_off = self._put_off.get((name, kind, planned.partition), 0) > self._clock.now_ms()
-                    if is_put_off and within_budget:  # who asks for it may have mended the fault
+                    if is_put_off and within_budget:  # the caller may have removed the cause
                         continue
                     while planned.plan.steps:
                         step = planned.plan.steps[0]
@@ -204,25 +205,27 @@ class Chores:
                             self.has_more = True
                             return done
                         result = self._tried(planned, step, execute, stopping)
-                        if result is None:  # somebody else changed the partition, or it has a fault
+                        if result is None:  # another change of the partition came first, or the step failed
                             break
                         done += result
                         planned = self.planner.planned(name, kind, planned.partition)
         return done
 
     def _tried(self, planned: Planned, step: Step, execute: Rewrite, stopping: Callable[[], bool]) -> Compacted | None:
-        """What a step did; None if it failed, which is tried again in an hour, so that it holds up nothing else."""
+        """What a step did; None if it failed. A failed step is retried after an hour, so that it does not hold up other
+        work."""
         try:
             return self._do(planned, step, execute)
         except Exception:
-            if stopping():  # which ends the process that does it
+            if stopping():  # closing ends the process that runs the step
                 return None
             log.exception("%s %s was not compacted; trying again in an hour", planned.table, planned.partition)
             self._put_off[planned.table, planned.kind, planned.partition] = self._clock.now_ms() + HOUR_MS
             return None
 
     def _spend(self, size: int) -> bool:
-        """Take so much from the budget. A step larger than all of it waits until none of it is spent."""
+        """Take this many bytes from the budget. A step larger than the whole budget waits until nothing of it is
+        spent."""
         most, now = self.planner.limits.compact_bytes_per_minute, self._clock.now_ms()
         passed, self._budget_ms = max(0, now - self._budget_ms), now
         self._budget = min(most, self._budget + most * passed / _MINUTE_MS)
@@ -272,12 +275,12 @@ class Chores:
     # -- expiry
 
     def expire(self) -> Expired:
-        """Let go what is old enough; what that was. Its files are deleted after the grace of retired files."""
+        """Expire what is old enough, and return it. Its files are deleted later, as all retired files are."""
         found = self.planner.expired()
         gone: list[Held] = []
         for due in found.partitions:
             held = self._catalog.expire(due.table, due.partition, self._clock.now_ms())
-            if held is None:  # it changed meanwhile
+            if held is None:  # it has changed since it was planned
                 continue
             gone.append(held)
             log.info(
@@ -288,9 +291,10 @@ class Chores:
         return Expired(gone, runs)
 
     def remove_orphans(self) -> int:
-        """Remove data files that the catalog did not know at two looks, `orphan_ms` apart; how many.
+        """Remove data files that the catalog did not know at two checks, `orphan_ms` apart; returns how many.
 
-        The first look may see a file that is about to be committed; nothing takes as long as until the second.
+        The first check may find a file that is about to be committed; no commit takes as long as the time to the second
+        check.
         """
         now = self._clock.now_ms()
         if self._unknown_ms is not None and 0 <= now - self._unknown_ms < self.planner.limits.orphan_ms:
@@ -312,7 +316,7 @@ class Chores:
 
 
 def _data_files(home: Path) -> Iterator[Path]:
-    """The data files below a folder, those that are being written as well. Folders may go meanwhile."""
+    """The data files below a folder, including those that are being written. Folders may disappear in the meantime."""
     for folder, _, names in os.walk(home):
         for name in names:
             if name.endswith((".parquet", ".parquet" + ASIDE_SUFFIX)):

@@ -1,12 +1,13 @@
-"""What compaction would do with the files of a partition, and why. Pure.
+"""Plans what compaction does with the files of a partition, and why. Pure.
 
 Conversion and its merges leave some files for each hour. Once an hour is closed and not one of the newest, compaction
 
-  1. removes duplicates, if the table declares a `dedupe_key`: files that have some are written anew without them;
+  1. removes duplicates, if the table declares a `dedupe_key`: files that have duplicates are written again without
+     them;
   2. merges neighbours up to the target size, ordering the rows if the table declares `sort_by`.
 
-The first changes rows and has its own count in the ledger; the second never does. Each is one transaction of the
-catalog. What has been arranged as declared is not looked at again.
+The first step changes rows and has its own count in the ledger; the second never changes rows. Each is one transaction
+of the catalog. Files that are marked as arranged in the declared way are not planned again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from datawarehouse.catalog.catalog import File
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How the files of a closed hour are to be; `sort_by` and `dedupe_key` as declared."""
+    """How the files of a closed hour should be; `sort_by` and `dedupe_key` as declared."""
 
     target_bytes: int
     sort_by: tuple[str, ...] = ()
@@ -32,7 +33,7 @@ class Wanted:
 
     @property
     def arrangement(self) -> str:
-        """The mark of files that are as wanted."""
+        """The mark of files that are as they should be."""
         return self.deduped + ",".join(self.sort_by)
 
     @property
@@ -63,7 +64,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class CompactionPlan:
-    """What is to be done with a partition, in order, or nothing; and why. After a "deduplicate" it is planned anew."""
+    """The steps for a partition, in order, or none; and the reason. After a "deduplicate" the partition is planned
+    again."""
 
     steps: tuple[Step, ...]
     reason: str
@@ -110,7 +112,7 @@ def _groups(files: Sequence[File], wanted: Wanted) -> list[tuple[File, ...]]:
 
 
 def _ordered(files: Sequence[File]) -> tuple[File, ...]:
-    """Files in the order of their records: a merge gives an early file a late id."""
+    """Files in the order of their records, which is not that of their ids: a merge gives early records a late id."""
     return tuple(sorted(files, key=lambda file: (file.spans[:1], file.id)))
 
 

@@ -1,4 +1,4 @@
-"""What is old enough to go. Pure."""
+"""Which partitions are old enough to expire. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ DAY_MS = 24 * HOUR_MS
 
 
 def first_kept(now_ms: int, retention_days: int) -> str:
-    """The oldest partition that stays; an hour goes `retention_days` after its end."""
-    # The hours that ended later than retention_days ago: the first of them is the one that lies there.
+    """The oldest partition that stays; an hour expires `retention_days` after its end."""
+    # The first hour that ended later than retention_days ago is the hour that this instant lies in.
     return partition_of(now_ms - retention_days * DAY_MS)

@@ -1,4 +1,4 @@
-"""A data file as it was published, and as the catalog keeps it."""
+"""Converts between a data file as it was published and as the catalog stores it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datawarehouse.parquet.footer import DataFile, Footer
 
 
 def stored_file(file: DataFile, compacted: str | None = None) -> File:
-    """A published file as the catalog keeps it."""
+    """A published file as the catalog stores it."""
     footer = file.footer
     return File(
         footer.table,

@@ -1,13 +1,14 @@
-"""Which fresh files of a table are to become one, and when. Pure.
+"""Which fresh files of a table are merged into one, and when. Pure.
 
-Conversion makes a file every half second; queries want few. Fresh files of one partition are merged
+Conversion makes a file every half second, and queries are fast with few files. Fresh files of one partition are merged
 
-- when there are MANY of them: into one that is still fresh, so that the next merge takes it along;
-- at the table's flush interval, at a size, at the hour's turn and at a clean stop: into one that is fresh no more.
+- when there are MANY of them: into one that is still fresh, so that the next merge includes it;
+- at the table's flush interval, at a size, at the end of the hour and at a clean stop: into one that is not fresh any
+  more.
 
-A row is so written about three times: when it is converted, when there are many, and at the interval. A file that is
-LARGE as it is, as they are when events come fast, is left alone: it costs a query nothing (benchmarks/README.md), and
-merging would cost most when there is least to spare.
+So a row is written about three times: when it is converted, when there are many files, and at the interval. A fresh
+file that is already LARGE, as files are when events come fast, is not merged: it costs a query nothing
+(benchmarks/README.md), and merging would take CPU time when it is most needed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ LARGE_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Files of one partition and kind. fresh: whether the merged file is; a single file is only marked."""
+    """Files of one partition and kind. fresh: whether the merged file is fresh too; a single file is only marked as
+    merged."""
 
     files: list[File]
     fresh: bool

@@ -1,4 +1,4 @@
-"""What is to be done with files of a partition, and what was: plain values that can cross to another process."""
+"""Orders for work on the files of a partition, and their results: plain values that can be sent to another process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class MergeOrder(msgspec.Struct, frozen=True, tag=True):
 
 
 class DedupeOrder(msgspec.Struct, frozen=True, tag=True):
-    """Files of one partition to remove duplicates from: of the rows with one value in `key`, the first one stays."""
+    """Files of one partition to remove duplicates from: of the rows with the same value in `key`, the first one
+    stays."""
 
     files: list[DataFile]
     columns: list[tuple[str, str]]
@@ -33,7 +34,7 @@ class DedupeOrder(msgspec.Struct, frozen=True, tag=True):
 
 
 class Deduplicated(msgspec.Struct, frozen=True, tag=True):
-    """What became of the files that had duplicates: (the path of the old one, the new one; None if nothing is left)."""
+    """For each file that had duplicates: (the path of the old file, the new file or None if no row is left)."""
 
     replaced: list[tuple[str, DataFile | None]]
     removed_rows: int

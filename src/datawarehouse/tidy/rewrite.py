@@ -1,4 +1,5 @@
-"""Does what an order says with the files of a partition. The sources stay, and nothing is visible before a commit."""
+"""Executes an order on the files of a partition. The sources stay, and the new files are not visible before a
+commit."""
 
 from __future__ import annotations
 
