@@ -1,1 +1,2 @@
-"""Athena SQL, purely: text in, plan out. Parsed, checked, pruned and translated to DuckDB; nothing is executed here."""
+"""Athena SQL, as pure functions: a statement is parsed, checked, pruned and translated to DuckDB SQL, but not
+executed."""

@@ -1,10 +1,10 @@
-"""From a condition in SQL to what must hold of single columns: WHERE and ON become predicates and equalities.
+"""From a condition in SQL to what must be true of single columns: WHERE and ON become predicates and equalities.
 
-1. NOT moves down to the leaves (De Morgan), which is right in SQL's logic of three values: a row passes only when the
+1. NOT moves down to the leaves (De Morgan), which is correct in SQL's three-valued logic: a row passes only when the
    condition is true, and `not (a = 'x')` is true exactly where `a <> 'x'` is.
 2. A leaf that compares a column with a constant of the column's type becomes a leaf of the predicate. It rejects NULL.
 3. `a = b` of two columns, not under OR or NOT, becomes an equality.
-4. Everything else, also `is null`, asks for nothing.
+4. Everything else, also `is null`, gives no restriction.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ConditionReader:
         self._constant_of = constant_of
 
     def read(self, nodes: Iterable[exp.Expr]) -> Condition:
-        """What holds where all of `nodes` hold."""
+        """What is true of columns where all of `nodes` are true."""
         parts = [part for node in nodes for part in flat(node, exp.And)]
         return Condition(
             all_of(self._predicate(part, False) for part in parts),
@@ -71,7 +71,7 @@ class ConditionReader:
             case exp.Anonymous() if node.name.lower() == "starts_with" and len(node.expressions) == 2:
                 return self._starts_with(node, negated)
             case exp.NullSafeEQ() if negated:
-                return EVERYTHING  # `a is distinct from 'x'` holds for NULL
+                return EVERYTHING  # `a is distinct from 'x'` is true for NULL
             case _ if type(node) in _COMPARISONS:
                 return self._compared(node.this, _COMPARISONS[type(node)], node.expression, negated)
         return EVERYTHING
@@ -134,7 +134,8 @@ class ConditionReader:
 
 
 def flat(node: exp.Expr, connector: type[exp.Expr]) -> Iterator[exp.Expr]:
-    """The operands of a chain of AND or OR, in order; without recursion, for chains are as long as a user's list."""
+    """The operands of a chain of AND or OR, in order; without recursion, because a chain can be as long as a user's
+    list."""
     waiting = [node]
     while waiting:
         node = waiting.pop()
@@ -152,7 +153,8 @@ def _begins(key: Column, prefix: str, negated: bool) -> Predicate:
 
 
 def _comparable(constant: Constant, kind: type) -> Value | None:
-    """`constant` as partition values are compared, if the column is of that kind: text, number, or a date's text."""
+    """`constant` in the form in which partition values are compared (text, number, or a date's text), if the column's
+    kind allows that."""
     if type(constant) is not kind:
         return None
     if isinstance(constant, datetime.date):

@@ -1,7 +1,7 @@
-"""Athena's SELECT grammar, as a dialect of sqlglot that knows no function.
+"""Athena's SELECT grammar, as a dialect of sqlglot without any function.
 
-sqlglot rewrites the functions it knows into its own nodes and prints them for another dialect as well as it can.
-Here every call stays what the user wrote, a name and arguments, so that `functions` alone decides what it means.
+sqlglot rewrites the functions that it knows into its own nodes and prints an approximation in another dialect. Here
+every call stays as the user wrote it, a name and arguments, so that only `functions` decides what it means.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class AthenaQuery(Dialect):
         }
 
         def _parse_types(self, *args: Any, **options: Any) -> exp.Expr | None:
-            # `array[...]` is a value. Reading it as a type first costs three times the work at each level of nesting.
+            # `array[...]` is a value. Trying to read it as a type first would triple the work at each level of nesting.
             if self._curr.token_type == TokenType.ARRAY and self._next.token_type == TokenType.L_BRACKET:
                 return None
             return super()._parse_types(*args, **options)
@@ -85,7 +85,7 @@ class AthenaQuery(Dialect):
             return super()._parse_select_query(*args, **options)
 
         def _parse_join(self, *args: Any, **options: Any) -> exp.Join | None:
-            # A comma binds less than JOIN, which makes a difference before a RIGHT or FULL JOIN.
+            # A comma binds less tightly than JOIN, which makes a difference before a RIGHT or FULL JOIN.
             comma = self._curr.token_type == TokenType.COMMA
             join = super()._parse_join(*args, **options)
             if join and comma:
@@ -94,7 +94,8 @@ class AthenaQuery(Dialect):
 
 
 def parse(sql: str) -> list[exp.Expr]:
-    """The statements of `sql`, without empty ones. Raises SqlSyntaxError with the place and what was found there."""
+    """The statements of `sql`, without empty ones. Raises SqlSyntaxError with the place of the error and the text found
+    there."""
     try:
         return [
             tree for tree in _DIALECT.parse(sql, max_nodes=NODES_MAX) if tree and not isinstance(tree, exp.Semicolon)

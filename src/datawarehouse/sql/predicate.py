@@ -1,9 +1,9 @@
-"""What a table scan needs of its partition keys: an immutable tree that one partition's values can be put to.
+"""Which partitions a table scan needs: an immutable tree of tests on the values of a partition's keys.
 
-A predicate may let too much pass, never too little: `matches` is False only if no row of the partition can count.
-Text compares as in SQL, by code points of UTF-8. `EVERYTHING` stands for whatever cannot be said in a predicate.
+A predicate may select too many partitions, never too few: `matches` is False only if no row of the partition can count.
+Text compares as in SQL, by code points of UTF-8. `EVERYTHING` stands for conditions that a predicate cannot express.
 
-The leaves reject NULL, which is what lets `prune` carry them below an outer join.
+The leaves reject NULL; therefore `prune` may carry them below an outer join.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Predicate:
     """Base of the tree below."""
 
     def matches(self, values: Mapping[Any, Any]) -> bool:
-        """Whether a partition with these key values may hold matching rows. A missing or None value may."""
+        """Whether a partition with these key values may hold matching rows. With a missing or None value it may."""
         return self.test(values)
 
     def bounds(self, key: Hashable) -> Bounds:
@@ -43,7 +43,7 @@ class Predicate:
         return None, None
 
     def rekeyed(self, change: Callable[[Any], Hashable | None]) -> Predicate:
-        """The same over other keys. A leaf whose key has no counterpart asks for nothing."""
+        """The same predicate over other keys. A leaf whose key has no counterpart becomes EVERYTHING."""
         return self
 
     test: Test
@@ -132,7 +132,7 @@ class Like(Predicate):
         object.__setattr__(self, "test", _of_value(self.key, "", lambda found: (whole(found) is not None) is wanted))
 
     def _parts(self) -> Iterable[tuple[bool, str]]:
-        """The pattern's characters, each with whether it is a wildcard."""
+        """The characters of the pattern, each with a flag that is true for a wildcard."""
         characters = iter(self.pattern)
         for character in characters:
             if character == self.escape:
@@ -203,7 +203,7 @@ class AnyOf(Predicate):
 
 
 def all_of(parts: Iterable[Predicate]) -> Predicate:
-    """The conjunction, flat and without what says nothing."""
+    """The conjunction, flat and without operands that are always true."""
     found: dict[Predicate, None] = {}
     for part in parts:
         if part == NOTHING:
@@ -216,7 +216,7 @@ def all_of(parts: Iterable[Predicate]) -> Predicate:
 
 
 def any_of(parts: Iterable[Predicate]) -> Predicate:
-    """The disjunction, flat and without what never holds."""
+    """The disjunction, flat and without operands that are never true."""
     found: dict[Predicate, None] = {}
     for part in parts:
         if part == EVERYTHING:

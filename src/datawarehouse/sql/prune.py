@@ -1,19 +1,20 @@
-"""Which partitions each scan needs. Never too few: a partition that is left out holds no row that can count.
+"""Which partitions each scan needs. They are never too few: a partition that is left out holds no row that can count.
 
 Predicates are carried from each WHERE and ON down to the scans below it.
 
-1. A query is asked a predicate over its outputs (the statement itself: everything). What it is asked of outputs that
-   are copies of input columns joins its WHERE, unless the query takes part of its rows by number (LIMIT), or
-   filtering its result is not filtering its rows (aggregates not in GROUP BY, windows not in every PARTITION BY).
-2. At a join, what is asked of the joined rows goes to both sides. This holds for outer joins too: every leaf rejects
-   NULL, so a row that the join would fill with NULLs does not pass, whether or not its partner was read.
-   ON goes to both sides of an inner join, and to the side that an outer join fills with NULLs.
-3. `a = b` carries what is known of a over to b, where every row that counts has them equal. The ON of an outer join
-   says so only of rows that match. What is asked of its filled side is therefore carried to its kept side, for
-   it makes sure of the match, and nothing is carried from the kept side to the kept side.
-4. The branches of a set operation are each asked the whole, column by column. EXCEPT too: rows that are not asked for
-   can only take away rows that are not asked for.
-5. A CTE is asked what any of its references is asked. They are visited before it: a CTE only refers to earlier ones.
+1. A query gets a predicate over its outputs (the statement itself gets EVERYTHING). The parts about outputs that are
+   copies of input columns are added to its WHERE, unless the query selects rows by number (LIMIT), or filtering its
+   result is not the same as filtering its rows (columns not in GROUP BY, or not in every PARTITION BY).
+2. At a join, the predicate on the joined rows goes to both sides. This is correct for outer joins too: every leaf
+   rejects NULL, so a row that the join would fill with NULLs does not pass, whether or not its partner was read. ON
+   goes to both sides of an inner join, and to the side that an outer join fills with NULLs.
+3. `a = b` carries what is known of a to b, where they are equal in every row that counts. The ON of an outer join makes
+   them equal only in rows that match. Therefore a predicate on its filled side is carried to its kept side, because
+   only rows that match can pass it; nothing is carried from the kept side to the kept side.
+4. Each branch of a set operation gets the whole predicate, column by column. This includes EXCEPT: a row that the
+   predicate rejects can only remove rows that the predicate rejects.
+5. A CTE gets the disjunction of the predicates of all its references. These are visited before it, because a CTE can
+   refer only to earlier ones.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ Scans = dict[str, Predicate]
 
 
 def prune(statement: Select | SetOperation, ctes: Sequence[Cte]) -> Scans:
-    """The predicate of each scan by its id. `ctes` are all of the statement's, each after those it refers to."""
+    """The predicate of each scan by its id. `ctes` are all CTEs of the statement, each after those that it refers
+    to."""
     scans: Scans = {}
     _ask(statement, EVERYTHING, scans)
     for cte in reversed(ctes):
@@ -39,7 +41,7 @@ def prune(statement: Select | SetOperation, ctes: Sequence[Cte]) -> Scans:
 
 
 def _ask(query: Select | SetOperation, asked: Predicate, scans: Scans) -> None:
-    """Ask `query` for the rows whose outputs, numbered from 0, satisfy `asked`."""
+    """Require of `query` only the rows whose outputs, numbered from 0, satisfy `asked`."""
     if isinstance(query, SetOperation):
         for branch in query.branches:
             _ask(branch, EVERYTHING if query.limited else asked, scans)
@@ -51,7 +53,8 @@ def _ask(query: Select | SetOperation, asked: Predicate, scans: Scans) -> None:
 
 
 def _carry(source: Relation | Join, asked: Predicate, equal: Sequence[Equality], scans: Scans) -> None:
-    """Carry what is asked of the rows of `source`, and which columns are equal in all that count, to the scans."""
+    """Carry the predicate on the rows of `source`, and the columns that are equal in all rows that count, to the
+    scans."""
     if isinstance(source, Relation):
         columns = {column for equality in equal for column in equality if column[0] is source}
         _arrive(source, all_of([asked, *(_known(asked, equal, column, column) for column in columns)]), scans)
@@ -65,7 +68,7 @@ def _carry(source: Relation | Join, asked: Predicate, equal: Sequence[Equality],
 
 
 def _by_match(join: Join, kept: Relation | Join, asked: Predicate, equal: Sequence[Equality]) -> Iterator[Predicate]:
-    """What is asked of the filled side, said of the columns of `kept` that ON has equal to it."""
+    """The predicate on the filled side, for the columns of `kept` that ON makes equal to columns of that side."""
     mine = set(_relations(kept))
     for a, b in join.on.equalities:
         for here, there in ((a, b), (b, a)):
@@ -74,7 +77,7 @@ def _by_match(join: Join, kept: Relation | Join, asked: Predicate, equal: Sequen
 
 
 def _known(asked: Predicate, equal: Iterable[Equality], column: Column, key: Column) -> Predicate:
-    """What is asked of `column`, or of one that is equal to it, with `key` in its place."""
+    """The predicate on `column`, or on a column that is equal to it, with `key` in its place."""
     neighbours: dict[Column, list[Column]] = defaultdict(list)
     for a, b in equal:
         neighbours[a].append(b)

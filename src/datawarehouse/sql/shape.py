@@ -1,4 +1,4 @@
-"""What pruning needs to know of a statement: which rows meet which, and what is asked of them.
+"""What pruning needs to know about a statement: how its relations are joined, and the conditions on their rows.
 
 Translation builds these facts while it resolves names; `prune` reads them. A column is the pair of a relation and a
 position. Predicates here are over columns; `prune` turns them into predicates over partition keys.

@@ -1,8 +1,8 @@
-"""Which kind of statement a text is. One statement, of the kinds that read.
+"""The kind of a statement. A text must have exactly one statement, of a kind that reads.
 
 1. Leave out leading comments and the final semicolon.
 2. SHOW and DESCRIBE are Hive's language in Athena, with its back-ticks and patterns: they are matched here.
-3. EXPLAIN is taken off, and what follows is read as a query.
+3. EXPLAIN is removed, and the rest is read as a query.
 4. A query goes through the grammar; the tree must be one SELECT, VALUES, TABLE or set operation.
 """
 
@@ -41,7 +41,7 @@ _FORM = {kind: re.compile(rf"(?:{form})\s*;?", re.IGNORECASE) for kind, form in 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`kind` as in `plan.Plan`; `text` is what `query` was read from; names are as written, without their quotes."""
+    """`kind` is that of `plan.Plan`; `query` was read from `text`; names are as written, without their quotes."""
 
     kind: str
     query: exp.Expr | None = None
@@ -72,7 +72,7 @@ def read(sql: str) -> Statement:
 def _explain(sql: str, text: str) -> Statement:
     if re.match(r"\s*EXPLAIN\s*(ANALYZE\b|\((?!\s*(SELECT|WITH|VALUES|TABLE|\()))", text, re.IGNORECASE):
         raise QueryRefused("EXPLAIN with options or ANALYZE is not supported; write EXPLAIN SELECT ...")
-    # Blanks in its place keep the places of what follows, for messages.
+    # Blanks in its place keep the positions of the following text, for messages.
     start = len(sql) - len(text.lstrip())
     query = sql[:start] + " " * len("EXPLAIN") + sql[start + len("EXPLAIN") :]
     return Statement("explain", _query(query), query)
@@ -89,7 +89,7 @@ def _query(sql: str) -> exp.Expr:
 
 
 def _check_kind(text: str) -> None:
-    """Refuse by its first words what is not a query, whether or not the grammar knows the rest of it."""
+    """Refuse a statement that is not a query by its first words, whether or not the grammar knows the rest of it."""
     words = re.match(r"\s*([A-Za-z_]+)(?:\s+([A-Za-z_]+))?", text)
     if words and words[1].upper() not in _FIRST_WORDS:
         if near := difflib.get_close_matches(words[1].upper(), _FIRST_WORDS, cutoff=0.8):
@@ -119,7 +119,7 @@ def _metadata(text: str) -> Statement:
 
 
 def _pattern(like: str | None, wildcard: str | None) -> str | None:
-    """A regular expression for the whole name: of LIKE with % and _, or of Hive's wildcards with * and |."""
+    """A regular expression for a whole name, from a pattern of LIKE (% and _) or of Hive (* and |)."""
     if like is not None:
         return re.escape(like.replace("''", "'")).replace("%", ".*").replace("_", ".")
     if wildcard is not None:

@@ -1,10 +1,10 @@
-"""Trino's types, how they coerce, and what DuckDB calls them.
+"""Trino's types, how they are coerced, and their names in DuckDB.
 
 Source: Trino documentation, "Data types" and "Conversion functions"; Amazon Athena user guide, "Data types".
 
 Two simplifications, both from the data: a timestamp has milliseconds, as Athena's tables have, and a varchar has
-no length. `ZONED` is a local time in a zone other than UTC; it is not Trino's name for a type, but keeping it
-apart from an instant means that no function takes one for the other.
+no length. `ZONED` is a local time in a zone other than UTC; it is not Trino's name for a type, but it is a type of its
+own here, so that no function can mistake such a time for an instant.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def is_numeric(type: Type) -> bool:
 
 
 def as_decimal(type: Type) -> Type:
-    """An integer type as the decimal that holds all of it; a decimal as it is."""
+    """The decimal type that holds every value of an integer type; a decimal type itself."""
     return decimal(_DIGITS[type], 0) if type in INTEGERS else type
 
 
@@ -145,7 +145,7 @@ def duckdb(type: Type) -> str:
 
 
 def common(a: Type, b: Type) -> Type | None:
-    """The type both coerce to without a cast being written, or None."""
+    """The type to which both are coerced without an explicit cast, or None."""
     if a == b or b == UNKNOWN:
         return a
     if a == UNKNOWN:

@@ -1,1 +1,1 @@
-"""What a statement becomes: each kind of node of Athena SQL, as DuckDB SQL."""
+"""The translation of a statement: each kind of node of Athena SQL, as DuckDB SQL."""

@@ -35,7 +35,8 @@ def mod(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 
 @special("round", "ceil", "ceiling", "floor", "truncate")
 def rounded(compiler: Compiler, call: Call, scope: Scope) -> Typed:
-    """Of a decimal; of other numbers as in `functions`. Trino documentation, "Mathematical functions and operators"."""
+    """`round` of a decimal; for other numbers the line in `functions` is used. Trino documentation, "Mathematical
+    functions and operators"."""
     values = arguments(compiler, call, scope, 1, 2)
     source = values[0].type
     if source.name != "decimal":
@@ -55,7 +56,8 @@ def rounded(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 
 @special("sum", "avg")
 def of_decimals(compiler: Compiler, call: Call, scope: Scope) -> Typed:
-    """Of decimals exactly: DuckDB's avg is a double. Of other numbers as in `functions`."""
+    """An exact aggregate of decimals, because DuckDB's avg is a double; for other numbers the line in `functions` is
+    used."""
     value = compiler.expression(call.arguments[0], scope) if len(call.arguments) == 1 else NULL
     if value.type.name != "decimal":
         return by_signature(compiler, call, scope)
@@ -102,7 +104,7 @@ def grouping(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 
 @special("try")
 def try_(compiler: Compiler, call: Call, scope: Scope) -> Typed:
-    """DuckDB's TRY takes no aggregate and no query. They are computed before it and handed in through a lambda."""
+    """DuckDB's TRY accepts no aggregate and no query. They are computed before it and passed to it through a lambda."""
     if len(call.arguments) != 1:
         raise mismatch(call.node, "try takes one expression.")
     tree = exp.Paren(this=call.arguments[0].copy())

@@ -1,7 +1,8 @@
 """Arithmetic and concatenation: of numbers, of times and intervals, of text and arrays.
 
-Types decide what an operator means, by Trino's rules; what DuckDB would take more loosely is an error, as in Athena.
-Division: of integers it cuts off (`//`), of doubles it is IEEE (`/`), of decimals it has Trino's digits.
+Types decide what an operator means, by Trino's rules; operands that only DuckDB would accept are an error, as in
+Athena. Division truncates for integers (`//`), follows IEEE for doubles (`/`), and gives Trino's number of digits for
+decimals.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ def _of_decimals(left: Typed, sign: str, right: Typed) -> Typed:
 
 
 def _divided(left: Typed, right: Typed, type: Type) -> Typed:
-    """Exact: both sides as whole numbers, the dividend with as many zeros more as the result has digits."""
+    """The exact quotient: both sides are whole numbers, and the dividend gets as many more zeros as the result needs
+    digits."""
     zeros = type.scale + right.type.scale - left.type.scale
     return scaled(f"trino_rounded_quotient({whole(left)} * 1{'0' * zeros}, {whole(right)})", type)
 

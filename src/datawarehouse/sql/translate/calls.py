@@ -1,7 +1,7 @@
 """Calls: functions, aggregates and windows, with DISTINCT, ORDER BY, FILTER, IGNORE NULLS and OVER.
 
 1. Read the nodes around a call into a `Call`.
-2. A name in `SPECIALS` has a function of its own; others are looked up in `functions`.
+2. A name in `SPECIALS` has its own translating function; others are looked up in `functions`.
 3. Fill the template of the signature that fits. A call to anything else is refused by its name.
 """
 
@@ -31,7 +31,7 @@ _LINES = {
 }
 _NO_CLAUSES = "it takes no DISTINCT, FILTER, OVER or ORDER BY."
 _FRAME_UNITS = ("ROWS", "RANGE", "GROUPS")
-# Functions that compare their arguments, beside those with DISTINCT.
+# Functions that compare their arguments, in addition to those with DISTINCT.
 _COMPARING = frozenset(
     "min max greatest least array_sort array_max array_min array_distinct contains nullif histogram".split()
 )
@@ -87,7 +87,7 @@ def call(compiler: Compiler, node: exp.Expr, scope: Scope) -> Typed:
 
 
 def by_signature(compiler: Compiler, found: Call, scope: Scope) -> Typed:
-    """By the lines of `functions`."""
+    """Translate a call by the lines of `functions`."""
     kind = next((kind for kind, lines in _LINES.items() if found.name in lines), None)
     if kind is None:
         raise QueryRefused(_unknown(found))
@@ -96,7 +96,7 @@ def by_signature(compiler: Compiler, found: Call, scope: Scope) -> Typed:
 
 
 def arguments(compiler: Compiler, found: Call, scope: Scope, fewest: int, most: int | None = None) -> list[Typed]:
-    """The translated arguments of a scalar function, if there are as many as it takes."""
+    """The translated arguments of a scalar function, if their number is right."""
     if not found.plain:
         raise QueryRefused(f"{place(found.node)}{found.name} is not an aggregate; {_NO_CLAUSES}")
     if not fewest <= len(found.arguments) <= (most or fewest):
@@ -138,7 +138,7 @@ def ordered(compiler: Compiler, node: exp.Expr, scope: Scope, sql: str | None = 
 
 
 def window_definition(compiler: Compiler, node: exp.Window, scope: Scope) -> str:
-    """What stands in the parentheses after OVER or in a WINDOW clause."""
+    """The text in the parentheses after OVER or in a WINDOW clause."""
     compiler.check(node, frozenset(("this", "partition_by", "order", "spec", "over", "alias")))
     keys = node.args.get("partition_by") or []
     columns = (compiler.column_of(key, scope) for key in keys)
@@ -157,7 +157,7 @@ def window_definition(compiler: Compiler, node: exp.Window, scope: Scope) -> str
 
 
 def _read(compiler: Compiler, node: exp.Expr) -> Call:
-    """Unwrap, from outside in, OVER, IGNORE NULLS, FILTER and WITHIN GROUP down to the name and its arguments."""
+    """Unwrap OVER, IGNORE NULLS, FILTER and WITHIN GROUP, from the outermost on, down to the name and its arguments."""
     over = order = filter = None
     ignore_nulls = False
     outer = node
@@ -221,7 +221,7 @@ def _filled(compiler: Compiler, found: Call, lines: Sequence[str], scope: Scope)
 def template(
     compiler: Compiler, found: Call, template: str, texts: Sequence[str], scope: Scope, bound: Mapping[str, Type]
 ) -> str:
-    """An expression of `functions` with the arguments `texts` and the clauses of the call in their places."""
+    """An expression of `functions`, filled with the arguments `texts` and the clauses of the call."""
     clauses = {
         "d": "DISTINCT " if found.distinct else "",
         "o": ordering(compiler, found.order, scope) if found.order else "",
@@ -273,9 +273,9 @@ def _lambda_of(compiler: Compiler, node: exp.Expr, parameter: Type, bound: dict[
 def lambda_body(
     compiler: Compiler, node: exp.Expr, texts: Sequence[str | None], inputs: Sequence[Type], scope: Scope
 ) -> tuple[Typed, list[str]]:
-    """The body of a lambda whose parameters are `texts` (a name of their own where None) of the types `inputs`.
+    """The body of a lambda whose parameters are `texts` (a new name where the text is None) of the types `inputs`.
 
-    `$` in the names keeps them apart from those of relations.
+    `$` in the new names keeps them different from the names of relations.
     """
     if not isinstance(node, exp.Lambda):
         raise mismatch(node, "a lambda such as x -> x + 1 is needed here.")

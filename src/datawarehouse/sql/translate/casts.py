@@ -1,7 +1,7 @@
 """CAST and TRY_CAST, by Trino's rules where DuckDB's differ.
 
 - Text is read strictly: '1.5' is no integer, '2024-01-01T00:00:00' no timestamp. The macros named trino_..._text turn
-  what Trino does not read into a text that DuckDB does not read either, so that CAST fails and TRY_CAST gives NULL.
+  text that Trino refuses into text that DuckDB refuses too, so that CAST fails and TRY_CAST gives NULL.
 - A double becomes an integer by rounding half away from zero; DuckDB rounds half to even.
 - A timestamp's text has three digits after the second; a double's text is Java's, e.g. 1.0E10.
 - JSON becomes text, numbers and nested types by its values; other values become JSON by their types.
@@ -80,7 +80,7 @@ def casted(node: exp.Expr, value: Typed, target: Type, word: str = "CAST") -> Ty
 
 
 def _prepared(value: Typed, target: Type) -> str | None:
-    """What DuckDB's own cast to `target` takes to give Trino's value; None if that cast is not enough."""
+    """An operand for which DuckDB's own cast to `target` gives Trino's value; None if there is none."""
     sql, source = value.sql, value.type
     number = types.is_numeric(source)
     match target.name:
@@ -104,7 +104,7 @@ def _prepared(value: Typed, target: Type) -> str | None:
             if source == types.VARCHAR:
                 return f"trino_number_text({sql})"
             if source in types.FLOATS:
-                # BigDecimal.valueOf of Java takes the shortest text of the double.
+                # Java's BigDecimal.valueOf uses the shortest text of the double.
                 return f"CAST({sql} AS VARCHAR)"
             return sql if number or source == types.BOOLEAN else None
         case "boolean":
@@ -125,7 +125,7 @@ def _prepared(value: Typed, target: Type) -> str | None:
 
 
 def text(value: Typed) -> str | None:
-    """The varchar that Trino makes of a value, None if it makes none."""
+    """The varchar to which Trino casts a value; None if it refuses the cast."""
     sql = value.sql
     match value.type:
         case types.VARCHAR:
@@ -188,7 +188,7 @@ def _of_literal(compiler: Compiler, node: exp.Cast, target: Type) -> Typed | Non
 
 
 def _of_length(node: exp.Cast, source: Typed, value: Typed) -> Typed:
-    """varchar(n): a longer varchar is cut, the text of another value must fit."""
+    """varchar(n): a longer varchar is cut off; the text of any other value must fit."""
     length = int(node.args["to"].expressions[0].name)
     if source.type == types.VARCHAR:
         return Typed(f"substr({value.sql}, 1, {length})", types.VARCHAR)
@@ -197,7 +197,7 @@ def _of_length(node: exp.Cast, source: Typed, value: Typed) -> Typed:
 
 
 def _json_ready(node: exp.Expr, value: Typed) -> str:
-    """`value` with what `to_json` would write in another way than Trino replaced by its text."""
+    """`value`, in which the parts that `to_json` would write differently from Trino are replaced by their text."""
     if value.type in types.TIMES:
         return str(text(value))
     for part in _parts(value.type):
@@ -211,7 +211,7 @@ def _json_ready(node: exp.Expr, value: Typed) -> str:
 
 
 def _nested(node: exp.Expr, value: Typed, target: Type) -> str:
-    """Arrays, maps and rows, part by part."""
+    """Casts of arrays, maps and rows, part by part."""
     if value.type == types.JSON:
         return f"CAST({value.sql} AS {types.duckdb(target)})"
     source = value.type

@@ -1,7 +1,7 @@
-"""The state of one translation, and its one rule: a node that no rule reads, or reads in part, is refused.
+"""The state of one translation, and its main principle: a node that no rule reads, or reads only in part, is refused.
 
 `rules` maps each kind of node to the function that translates it and to the arguments that this function reads.
-What is not in `rules`, in Athena's grammar or only in sqlglot's, does not reach DuckDB.
+A node that is not in `rules` does not reach DuckDB, whether it is in Athena's grammar or only in sqlglot's.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Compiler:
         return found.translate(self, node, scope)
 
     def check(self, node: exp.Expr, reads: frozenset[str]) -> None:
-        """Refuse a node with a clause that is not read, so that nothing is left out in silence."""
+        """Refuse a node with a clause that its rule does not read, so that no clause is ignored silently."""
         for name, value in node.args.items():
             if value and name not in reads:
                 raise QueryRefused(
@@ -129,7 +129,7 @@ class Compiler:
                 )
 
     def query(self, node: exp.Expr, scope: Scope | None) -> Query:
-        """A query in a FROM, a WITH or an expression; `scope` has the names it may take from outside."""
+        """A query in a FROM, a WITH or an expression; `scope` has the names of the outer query that it may use."""
         facts, visible = self.facts, self.visible
         self.facts = Facts()
         try:
@@ -144,7 +144,7 @@ class Compiler:
         return query
 
     def of_types(self, query: Query, kinds: Sequence[Type]) -> str:
-        """The text of a query, its columns cast to `kinds` where DuckDB has another type for them."""
+        """The text of a query, with its columns cast to `kinds` where DuckDB would give another type."""
         have = [output.type for output in query.outputs]
         if types.UNKNOWN not in have and list(map(types.duckdb, have)) == list(map(types.duckdb, kinds)):
             return query.sql
@@ -156,7 +156,7 @@ class Compiler:
         return f"SELECT {', '.join(columns)} FROM ({query.sql}) AS {alias}"
 
     def constant(self, node: exp.Expr) -> Constant:
-        """The value of a literal, of a parameter, or of what is plainly made of them; None for anything else."""
+        """The value of a literal, of a parameter, or of a simple expression of these; None for anything else."""
         return self._constant(self, node)
 
     def constant_text(self, node: exp.Expr, what: str) -> str:
@@ -166,7 +166,8 @@ class Compiler:
         return value
 
     def column_of(self, node: exp.Expr, scope: Scope) -> tuple[Column, type] | None:
-        """The column that `node` is, with the Python type of what it compares with; None if pruning cannot use it."""
+        """The column that `node` names, with the Python type of the values it can be compared with; None if pruning
+        cannot use it."""
         while isinstance(node, exp.Paren):
             node = node.this
         if not isinstance(node, exp.Column) or isinstance(node.this, exp.Star):
@@ -197,7 +198,7 @@ class Compiler:
 
     @contextmanager
     def within(self, facts: Facts) -> Iterator[None]:
-        """Collect what the expressions of the block contain in `facts`."""
+        """Collect in `facts` what the expressions of the block contain."""
         before, self.facts = self.facts, facts
         try:
             yield

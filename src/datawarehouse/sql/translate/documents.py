@@ -1,4 +1,4 @@
-"""Functions of JSON. A path is a literal; text that is no JSON gives NULL, as in Trino."""
+"""Functions of JSON. A path must be a literal; text that is not JSON gives NULL, as in Trino."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _json_and_path(compiler: Compiler, call: Call, scope: Scope) -> tuple[str, s
 
 
 def _json(call: Call, value: Typed) -> str:
-    """A JSON value; of text that is no JSON, NULL."""
+    """A JSON value; NULL for text that is not JSON."""
     if value.type == types.JSON:
         return value.sql
     text = varchar(call, value)

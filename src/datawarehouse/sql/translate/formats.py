@@ -1,4 +1,4 @@
-"""Format strings: MySQL's and Joda's of dates, Java's of `format`, and JSON paths, each as DuckDB writes it.
+"""Format strings, translated to DuckDB: MySQL's and Joda's for dates, Java's for `format`, and JSON paths.
 
 Sources: Trino documentation, "MySQL date functions" and "Java date functions"; Joda-Time, `DateTimeFormat`;
 java.util.Formatter; Trino documentation, "JSON functions" (the path of `json_extract`).
@@ -57,7 +57,7 @@ _JODA = {
     "S": {3: "%g"},
 }
 _UTC_NAMES = {"Z": {1: "+0000", 2: "+00:00", 3: "UTC"}, "z": {1: "UTC", 2: "UTC", 3: "UTC"}}
-# What DuckDB cannot read back, although it can write it.
+# Fields that DuckDB can write but cannot read.
 _ONLY_WRITTEN = ("%V", "%G", "%u", "%a", "%A")
 _JSON_STEP = r"(?:\.([A-Za-z_][\w-]*)|\.\"([^\"]+)\"|\[[\"']([^\"']+)[\"']\]|\[([0-9]+)\])"
 
@@ -114,7 +114,7 @@ def json_path(path: str) -> str:
 
 
 def regular_replacement(text: str) -> str:
-    """The replacement of `regexp_replace`: `$1` is a group, a backslash takes the meaning from what follows."""
+    """The replacement of `regexp_replace`: `$1` is a group, and a backslash makes the next character literal."""
     found = []
     for part in re.finditer(r"\\(.)|\$(\d)(?!\d)|(\$)|\\|([^\\$]+)", text, re.DOTALL):
         escaped, group, lone, plain = part.groups()
@@ -138,7 +138,7 @@ def _of_mysql(pattern: str, part: re.Match[str]) -> str:
 
 
 def _of_joda(pattern: str, part: re.Match[str], reading: bool) -> str:
-    """A run of one letter is a field; what stands in quotes is itself, and two quotes are one."""
+    """A run of one letter is a field; text in quotes is literal, and two quotes are one quote."""
     letter, quoted, other = part.groups()
     if not letter:
         return ("'" if part[0] == "''" else quoted or other or "").replace("%", "%%")

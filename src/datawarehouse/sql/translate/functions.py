@@ -1,4 +1,4 @@
-"""The functions that a statement may call: for each Trino's signature and, after two blanks, DuckDB's expression.
+"""The functions that a statement may call: for each its Trino signature and, after two blanks, its DuckDB expression.
 
 Signatures are Trino's. `fn(A):B` is a lambda, `A...` one argument or more. A capital letter is a type variable:
 I an integer type, F real or double, N any number, D a date or a timestamp, M a timestamp, Y an interval, others any
@@ -6,7 +6,7 @@ type. Of several lines for a name the first that fits without a coercion is take
 
 In the expression `$1` is the first argument, `$*` all of them with commas, `{A}` DuckDB's name for the type A; for
 aggregates and windows `$d` is DISTINCT, `$o` ORDER BY, `$i` IGNORE NULLS, and `$w` FILTER and OVER. A line that begins
-with a blank goes on with the one before it.
+with a blank continues the line before it.
 
 Functions that need more than an expression (units, formats, paths, several lambda parameters) are in `calls.SPECIALS`.
 Source: Trino documentation, "Functions and operators"; Amazon Athena user guide, "Functions in Amazon Athena".
@@ -17,7 +17,7 @@ from __future__ import annotations
 # Character.isWhitespace of Java, which Trino's trim removes; DuckDB's trim removes blanks only.
 _SPACES = (*range(9, 14), *range(28, 33), 0x1680, *range(0x2000, 0x2007), *range(0x2008, 0x200B), 0x2028, 0x2029)
 _SPACE = f"concat({', '.join(f'chr({code})' for code in (*_SPACES, 0x205F, 0x3000))})"
-# A part of a URL, '' if it is not there, NULL if java.net.URI would not take the text.
+# A part of a URL, '' if the URL does not have it, NULL if java.net.URI would refuse the text.
 _URI = r"""CASE WHEN regexp_full_match($1, '[^\s"<>\\^`{|}]*') THEN coalesce(regexp_extract($1, '%s', 1), '') END"""
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _AUTHORITY = r"^(?:[^:/?#]+:)?(?://(?:[^/?#@]*@)?%s)"

@@ -154,7 +154,8 @@ def timestamp_text(value: datetime.datetime, zoned: bool) -> Typed:
 
 
 def parameter(compiler: Compiler, node: exp.Placeholder, _: Scope) -> Typed:
-    """A named parameter of DuckDB. Its type is that of the value, which a cast makes known before it is bound."""
+    """A named parameter of DuckDB. It has the type of the value; a cast tells DuckDB the type before the value is
+    bound."""
     position = node.args["position"]
     value = compiler.parameters[position]
     type, bound = _parameter(value, position)
@@ -166,7 +167,8 @@ def parameter(compiler: Compiler, node: exp.Placeholder, _: Scope) -> Typed:
 
 
 def numbered(tree: exp.Expr, parameters: int) -> None:
-    """Give each `?` its position in the text. Raises BadRequest if there are not as many as values."""
+    """Give each `?` its position in the text. Raises BadRequest if the number of `?` differs from the number of
+    values."""
     marks = sorted(tree.find_all(exp.Placeholder), key=lambda mark: mark.meta["start"])
     if len(marks) != parameters:
         raise BadRequest(

@@ -1,8 +1,8 @@
-"""What a DuckDB database needs before it can run a translated statement, executed once, in order.
+"""Statements that a DuckDB database needs before it can run a translated statement; executed once, in order.
 
-A macro is here because it uses an argument more than once and is used often; the rest stands in `functions`.
-The parameters of lambdas in macros are named `"m#"` and on, as no other name is, for a macro's arguments are inserted
-as they are.
+A macro is here because it uses an argument more than once and is used often; other expressions are in `functions`. The
+parameters of lambdas in macros have names such as `"m#"`, which no other name can be, because a macro's arguments are
+inserted as text.
 
 To raise an error a macro casts a text that says what is wrong, see `typed.failing`.
 """
@@ -10,7 +10,7 @@ To raise an error a macro casts a text that says what is wrong, see `typed.faili
 from __future__ import annotations
 
 _MACROS = (
-    # Text as CAST reads it, or a text that CAST refuses. Trino documentation, "Conversion functions".
+    # Text in the form that CAST reads, or a text that CAST refuses. Trino documentation, "Conversion functions".
     r"""trino_integer_text(x) AS
         CASE WHEN regexp_full_match(x, '[+-]?[0-9]+') THEN x ELSE 'Cannot cast to an integer: ' || x END""",
     r"""trino_number_text(x) AS
@@ -28,7 +28,7 @@ _MACROS = (
              WHEN NOT regexp_matches(x, '[.][0-9]{4}') THEN x
              ELSE coalesce(CAST(date_trunc('milliseconds', TRY_CAST(x AS TIMESTAMP) + to_microseconds(500)) AS VARCHAR),
                            'Cannot cast to timestamp: ' || x) END""",
-    # JSON as CAST reads it.
+    # JSON in the form that CAST reads.
     r"""trino_json_text(j) AS
         CASE WHEN json_type(j) IN ('OBJECT', 'ARRAY')
              THEN CAST(CAST('Cannot cast JSON objects and arrays to a scalar' AS INTEGER) AS VARCHAR)
@@ -64,7 +64,7 @@ _MACROS = (
     r"""trino_array_index(a, i) AS
         CASE WHEN a IS NULL OR i IS NULL THEN NULL WHEN i BETWEEN 1 AND len(a) THEN i
              ELSE CAST('Array subscript is out of bounds: ' || CAST(i AS VARCHAR) AS BIGINT) END""",
-    # NULL elements make the greatest, and whether something is contained, unknown.
+    # With a NULL element the greatest element is unknown, and so is whether a value is contained.
     r"""trino_whole(a) AS CASE WHEN list_count(a) = len(a) THEN a END""",
     r"""trino_contains(a, x) AS
         CASE WHEN list_contains(a, x) THEN TRUE WHEN x IS NULL OR len(a) > list_count(a) THEN NULL
@@ -75,11 +75,11 @@ _MACROS = (
     r"""trino_distinct(a) AS list_filter(a, lambda "m#", "n#": list_position(a, "m#") = "n#")""",
     r"""trino_slice(a, i, n) AS
         list_slice(a, if(i < 0, len(a) + i + 1, i), if(i < 0, len(a) + i, i - 1) + n)""",
-    # Entries without a key are left out, and of two with the same key the first one stays; no entry at all gives NULL.
+    # Entries without a key are left out; of two entries with the same key the first one stays; no entry gives NULL.
     r"""trino_map(entries) AS
         map_from_entries(nullif(list_filter(entries, lambda "m#", "n#":
             list_position(list_transform(entries, lambda "o#": "o#".k), "m#".k) = "n#" AND "m#".k IS NOT NULL), []))""",
-    # ISO 8601: an instant is right in any zone; what is shown is UTC, so a text in another zone is not taken as it is.
+    # ISO 8601: an instant is the same in any zone, but it is shown in UTC, so a text with another zone is refused.
     r"""trino_iso_instant(x) AS
         date_trunc('milliseconds', CAST(
             CASE WHEN regexp_full_match(

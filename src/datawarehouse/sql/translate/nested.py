@@ -1,4 +1,4 @@
-"""Functions of arrays, maps and rows whose lambdas DuckDB does not take as they are."""
+"""Functions of arrays, maps and rows whose lambdas need a translation for DuckDB."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def array_join(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 
 @special("reduce")
 def reduce(compiler: Compiler, call: Call, scope: Scope) -> Typed:
-    """The state has the common type of the first state and of what the second lambda returns."""
+    """The state has the common type of the first state and of the result of the first lambda."""
     if len(call.arguments) != 4:
         raise mismatch(
             call.node, "reduce takes an array, a first state, (state, element) -> state and state -> result."

@@ -1,6 +1,6 @@
-"""Comparisons and the other syntax of expressions: names, conditions, CASE, subscripts, queries as values.
+"""Comparisons and the other syntax of expressions: names, conditions, CASE, subscripts, and queries as values.
 
-Values are compared in their common type by Trino's rules; what has none is an error, as in Athena.
+Values are compared in their common type by Trino's rules; values without a common type are an error, as in Athena.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def column(compiler: Compiler, node: exp.Column, scope: Scope) -> Typed:
 
 
 def variable(_: Compiler, node: exp.Identifier, scope: Scope) -> Typed:
-    """A lambda's parameter; the parser has made names of columns into something else."""
+    """A lambda's parameter; for names of columns the parser makes another kind of node."""
     return scope.resolve([node.name], place(node)).value
 
 
@@ -188,7 +188,8 @@ def _case_condition(compiler: Compiler, node: exp.Case, when: exp.Expr, scope: S
 
 
 def subscript(compiler: Compiler, node: exp.Bracket, scope: Scope) -> Typed:
-    """Of an array from 1, of a map by key, of a row by a literal position. What is not there is an error."""
+    """An element of an array (from 1), of a map by its key, or of a row by a literal position. A missing element is an
+    error."""
     value = compiler.expression(node.this, scope)
     if len(node.expressions) != 1:
         raise QueryRefused(
@@ -244,7 +245,8 @@ def _like(compiler: Compiler, node: exp.Like, escape: str, scope: Scope) -> Type
 
 
 def _for_comparison(value: Typed, type: Type) -> str:
-    """Numbers and times stay as they are: DuckDB compares them as Trino does, and reads less of a file that way."""
+    """Numbers and times are not cast: DuckDB compares them as Trino does, and without a cast it reads less of a
+    file."""
     plain = types.is_numeric(type) or type in types.TIMES
     return value.sql if plain and value.type != types.UNKNOWN else coerced(value, type)
 

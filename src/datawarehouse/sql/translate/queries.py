@@ -22,7 +22,7 @@ _WITHIN = frozenset("this with_ order limit offset".split())
 
 
 def query(compiler: Compiler, node: exp.Expr, outer: Scope | None) -> Query:
-    """Translate a query. `outer` has the names that it may take from around it."""
+    """Translate a query. `outer` has the names of the outer query that it may use."""
     if isinstance(node, exp.Subquery):
         compiler.check(node, _WITHIN)
         if not any(node.args.get(clause) for clause in ("with_", "order", "limit", "offset")):
@@ -100,7 +100,7 @@ def values(compiler: Compiler, node: exp.Values, outer: Scope | None) -> Query:
 
 
 def _ctes(compiler: Compiler, node: exp.Expr, outer: Scope | None) -> str:
-    """WITH: each query sees the ones before it, and itself if it is recursive."""
+    """WITH: each query can use those before it, and itself if it is recursive."""
     clause = node.args.get("with_")
     if not clause:
         return ""
@@ -159,7 +159,7 @@ def _mentions(node: exp.Expr, name: str) -> bool:
 
 
 def renamed_outputs(node: exp.Expr, outputs: Sequence[Output], names: Sequence[str]) -> tuple[Output, ...]:
-    """The outputs under the names of an alias with a list of columns, if it has one."""
+    """The outputs, renamed by the list of columns of an alias, if it has one."""
     if not names:
         return tuple(outputs)
     if len(names) != len(outputs):

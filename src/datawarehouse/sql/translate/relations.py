@@ -42,7 +42,7 @@ class Source:
 def from_clause(
     compiler: Compiler, select: exp.Select, outer: Scope | None
 ) -> tuple[str, Scope, Relation | Join | None]:
-    """The text of FROM with what follows it up to WHERE, the names it brings, and its shape."""
+    """The text of FROM up to WHERE, the names that it defines, and its shape."""
     clause = select.args.get("from_")
     if not clause:
         return "", Scope(parent=outer), None
@@ -52,7 +52,7 @@ def from_clause(
 
 
 def _with_joins(compiler: Compiler, first: exp.Expr, joins: Sequence[exp.Join], outer: Scope | None) -> Source:
-    """Items from left to right. One that begins after a comma is joined first where that makes a difference."""
+    """The items from left to right. Joins after a comma are grouped first where that makes a difference."""
     source = _item(compiler, first, Scope(parent=outer), outer)
     at = 0
     while at < len(joins):
@@ -70,7 +70,8 @@ def _with_joins(compiler: Compiler, first: exp.Expr, joins: Sequence[exp.Join], 
 
 
 def _item(compiler: Compiler, node: exp.Expr, seen: Scope, outer: Scope | None) -> Source:
-    """One item of a FROM. UNNEST and LATERAL see what stands before them (`seen`), others only what is outside."""
+    """One item of a FROM. UNNEST and LATERAL can use the items before them (`seen`), other items only the outer
+    query."""
     if isinstance(node, exp.Table):
         return _nested_joins(compiler, node, _table(compiler, node), outer)
     if isinstance(node, exp.Subquery):
@@ -94,7 +95,7 @@ def _item(compiler: Compiler, node: exp.Expr, seen: Scope, outer: Scope | None) 
 
 
 def _nested_joins(compiler: Compiler, node: exp.Expr, source: Source, outer: Scope | None) -> Source:
-    """Joins that the parser hangs under an item: those inside parentheses, and `a JOIN b JOIN c ON .. ON ..`."""
+    """Joins that the parser stores below an item: those inside parentheses, and `a JOIN b JOIN c ON .. ON ..`."""
     joins = node.args.get("joins") or []
     for join in joins:
         source = _joined(compiler, source, join, outer)
@@ -213,9 +214,9 @@ def _sampled(node: exp.Expr, sql: str, alias: str) -> str:
 def _unnest(compiler: Compiler, node: exp.Unnest, seen: Scope) -> Source:
     """Arrays and maps side by side, the shorter ones filled with NULL, as the rows of a lateral query.
 
-    1. Each argument is one column: an array's elements, or a map's keys and another of its values.
+    1. An array becomes one column of its elements; a map becomes two columns, of its keys and of its values.
     2. The elements of an array of rows are spread into the rows' fields.
-    3. WITH ORDINALITY adds the numbers from 1.
+    3. WITH ORDINALITY adds the row numbers from 1.
     """
     compiler.check(node, frozenset(("expressions", "alias", "offset")))
     arguments = [compiler.expression(argument, seen) for argument in node.expressions]

@@ -1,9 +1,10 @@
 """Names: which column a name means.
 
 1. The innermost query that has a column of that name decides; an outer query's columns come after.
-2. `a.b` is column b of relation a if there is one, else field b of column a. More dots read on in the same way.
+2. `a.b` is column b of relation a if there is one, else field b of column a. Names with more dots are read in the same
+   way.
 3. Two columns of the same name in one query are ambiguous, as in Athena.
-4. Names compare without case, quoted or not, as in Athena.
+4. Names are compared without regard to case, quoted or not, as in Athena.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from datawarehouse.sql.translate.typed import Typed, quoted_text
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A column that a FROM brings: `relation` is its qualifier, `origin` what pruning knows it as.
+    """A column that a FROM defines: `relation` is its qualifier, `origin` is the column that pruning uses.
 
     `qualified_only` is a side's own column after JOIN ... USING, which a star leaves out; `hidden` is "$path" and
     the like. Both are found only when they are named.
@@ -36,7 +37,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a name means: a value, and the column it is a copy of if it is a whole column."""
+    """The meaning of a name: a value and, if that is a whole column, the column that it is a copy of."""
 
     value: Typed
     field: Field | None
@@ -73,7 +74,7 @@ class Scope:
         ]
 
     def resolve(self, parts: Sequence[str], where: str) -> Found:
-        """The column that `parts` (the names between dots) mean. `where` begins the message if there is none."""
+        """The column that `parts` (the names between dots) mean. If there is none, the message begins with `where`."""
         if parts[0].lower() in self.variables:
             return Found(_dereferenced(self.variables[parts[0].lower()], parts[1:], where), None)
         for scope in self._outwards():
@@ -97,7 +98,7 @@ class Scope:
             scope = scope.parent
 
     def _readings(self, parts: Sequence[str]) -> Iterator[tuple[list[Field], Sequence[str]]]:
-        """The columns that a prefix of `parts` can name here, each with the field names that are left."""
+        """The columns that a prefix of `parts` can name here, each with the remaining field names."""
         if len(parts) > 1:
             named = self._named.get(parts[1].lower(), ())
             yield [found for found in named if found.name and _same(found.relation, parts[0])], parts[2:]

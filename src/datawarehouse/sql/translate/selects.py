@@ -1,9 +1,9 @@
 """SELECT, translated in the order in which its parts see each other:
 
-1. FROM gives the columns there are.
-2. WHERE, GROUP BY and HAVING see those columns; names that the SELECT list gives are not known to them, as in Athena.
+1. FROM gives the columns.
+2. WHERE, GROUP BY and HAVING can use those columns, but not the names that the SELECT list gives, as in Athena.
 3. The SELECT list, with each star written out, gives the output columns.
-4. ORDER BY sees the output columns first. One that is an output column becomes its number.
+4. ORDER BY looks for output columns first. An item that is an output column becomes the column's number.
 5. What pruning needs is collected on the way.
 """
 
@@ -119,7 +119,8 @@ def _last(node: exp.Expr) -> exp.Expr:
 
 
 def outputs_of(names: Sequence[str | None], kinds: Sequence[Type]) -> tuple[Output, ...]:
-    """Outputs with names that differ in DuckDB: a column without a name is _col and its position, as in Athena."""
+    """The outputs, with names that are unique in DuckDB: a column without a name is called _col and its position, as in
+    Athena."""
     outputs: list[Output] = []
     taken: set[str] = set()
     for position, (name, type) in enumerate(zip(names, kinds, strict=True)):
@@ -176,7 +177,7 @@ def _ordinal(compiler: Compiler, node: exp.Expr) -> int:
 
 
 def _plain_keys(compiler: Compiler, node: exp.Select, scope: Scope, items: Sequence[Item]) -> frozenset[Column]:
-    """The columns that GROUP BY has as they are; none if it has grouping sets, which leave some of them out."""
+    """The plain columns of GROUP BY; none if it has grouping sets, because each of these leaves columns out."""
     group = node.args.get("group")
     if not group or any(isinstance(item, exp.GroupingSets | exp.Rollup | exp.Cube) for item in group.expressions):
         return frozenset()
@@ -209,7 +210,7 @@ def _known(compiler: Compiler, scope: Scope, nodes: Sequence[exp.Expr]) -> Condi
 
 
 def _copied(compiler: Compiler, node: exp.Expr, scope: Scope) -> Column | None:
-    """The column of this query that `node` is, whatever its type."""
+    """The column of this query that `node` names, whatever its type."""
     while isinstance(node, exp.Paren):
         node = node.this
     if not isinstance(node, exp.Column):

@@ -1,6 +1,6 @@
-"""Which line of `functions` a call means, and the types it binds.
+"""Which line of `functions` a call means, and the types that its type variables stand for.
 
-1. Give every argument but the lambdas its type.
+1. Find the type of every argument except the lambdas.
 2. Take the first signature that fits without a coercion; else the first that fits with one.
 3. A type variable is the common type of all arguments it stands for.
 4. Translate each lambda with the types of its parameters; what it returns binds the variable after the colon.
@@ -46,7 +46,7 @@ _DEFAULTS = {"I": types.INTEGER, "F": types.DOUBLE, "N": types.INTEGER, "D": typ
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Types are as written; a type variable is a type whose name is one capital letter."""
+    """Types are as in the table; a type variable is a type whose name is one capital letter."""
 
     text: str
     parameters: tuple[Type, ...]
@@ -65,7 +65,7 @@ Bound = dict[str, Type]
 
 
 def signatures(table: str) -> dict[str, list[str]]:
-    """The lines of a table by the function's name. They are read when they are needed."""
+    """The lines of a table by the function's name. They are parsed when they are needed."""
     found: dict[str, list[str]] = {}
     for line in re.sub(r"\n +", "  ", table).splitlines():
         if line and not line.startswith("#"):
@@ -83,7 +83,8 @@ def read(line: str) -> Signature:
 
 
 def bind(signature: Signature, arguments: Sequence[Type | None]) -> tuple[bool, Bound] | None:
-    """How `arguments` (None for a lambda) fit: whether exactly, and the type variables; None if they do not."""
+    """How `arguments` (None for a lambda) fit: whether exactly, and the types of the type variables; None if they do
+    not fit."""
     if not signature.takes(len(arguments)):
         return None
     bound: Bound = {}
@@ -115,7 +116,7 @@ def filled(type: Type, bound: Mapping[str, Type]) -> Type:
 
 
 def _collect(parameter: Type, argument: Type, bound: Bound) -> bool:
-    """Bind the variables of `parameter` to what `argument` has in their places."""
+    """Bind the variables of `parameter` to the types that `argument` has in their places."""
     if is_variable(parameter):
         type = types.common(bound.get(parameter.name, types.UNKNOWN), argument)
         if type is None or not _of_class(parameter.name, type):

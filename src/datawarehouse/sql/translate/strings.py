@@ -1,4 +1,4 @@
-"""Functions of text, and of values to text, that are more than a template."""
+"""Functions on text, or from values to text, that need more than a template."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def replace(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 
 @special("split")
 def split(compiler: Compiler, call: Call, scope: Scope) -> Typed:
-    """With a limit, the last part is the rest."""
+    """`split`; with a limit, the last part is the rest of the text."""
     value, delimiter, *limit = arguments(compiler, call, scope, 2, 3)
     parts = f"trino_split({varchar(call, value)}, {varchar(call, delimiter)})"
     if limit:
@@ -112,7 +112,7 @@ def _placed(call: Call, slot: formats.Slot, value: Typed) -> str:
         flags = slot.flags + (str(slot.width) if slot.width else "")
         placed = f"printf('%{flags}d', CAST({value.sql} AS BIGINT))"
     elif slot.kind == "f" and (value.type in types.FLOATS or value.type.name == "decimal"):
-        # Java rounds the shortest decimal text of a double, half up; C rounds the double itself.
+        # Java rounds the shortest decimal text of a double (half up); C rounds the double itself.
         placed = f"CAST(CAST(CAST({value.sql} AS VARCHAR) AS DECIMAL(38, {slot.digits})) AS VARCHAR)"
         placed = _padded(slot, placed)
     elif slot.kind == "s" and text_of(value):

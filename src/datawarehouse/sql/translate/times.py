@@ -47,7 +47,7 @@ def date_trunc(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     unit = _unit(compiler, call)
     if value.type == types.DATE and unit in _DAYS:
         return Typed(f"CAST(date_trunc('{unit}', {value.sql}) AS DATE)", types.DATE)
-    # Two instants of an hour that a change of the clock repeats have one local time: only days and more are safe.
+    # When the clock is set back, two instants have the same local time: only days and longer units are safe.
     if value.type in (types.TIMESTAMP, types.INSTANT) or (value.type == types.ZONED and unit in _DAYS):
         return Typed(f"date_trunc('{unit}', {value.sql})", value.type)
     raise mismatch(call.node, f"date_trunc('{unit}', ...) does not take {value.type}.")
@@ -180,7 +180,8 @@ def _unit(compiler: Compiler, call: Call) -> str:
 
 
 def _in_zone(compiler: Compiler, node: exp.Expr, zone: exp.Expr, scope: Scope) -> Typed:
-    """A time shown in a zone. A text or local time in another zone is an instant here and needs no UTC."""
+    """A time shown in a zone. A text or a local time with a zone is already an instant here and is not converted to
+    UTC."""
     while isinstance(node, exp.Paren):
         node = node.this
     name = node.name.lower() if isinstance(node, exp.Anonymous) else ""

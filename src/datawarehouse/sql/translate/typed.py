@@ -1,7 +1,8 @@
-"""DuckDB text with the Trino type of its value, and the only places where a user's text becomes part of it.
+"""DuckDB text with the Trino type of its value; only the functions of this module insert text of the user into it.
 
 Translated text is made of fixed templates, of numbers that were read as numbers, and of names and strings that went
-through `quoted_name` and `quoted_text`. An operator's text has its own parentheses, so that it can stand anywhere.
+through `quoted_name` and `quoted_text`. An operator's text has its own parentheses, so that it can be inserted
+anywhere.
 """
 
 from __future__ import annotations
@@ -36,13 +37,14 @@ def quoted_text(text: str) -> str:
 def failing(message: str, type: Type) -> str:
     """An expression of `type` that fails with `message` when it is evaluated.
 
-    DuckDB's `error()` counts as volatile, which TRY does not take; a cast that cannot succeed does the same.
+    DuckDB's `error()` counts as volatile, and TRY refuses volatile expressions; a cast that cannot succeed is used
+    instead.
     """
     return f"CAST(CAST({quoted_text(message)} AS INTEGER) AS {duckdb(type)})"
 
 
 def coerced(value: Typed, target: Type) -> str:
-    """`value` as DuckDB's type for `target`; for coercions and other casts that both engines do alike."""
+    """`value` as DuckDB's type for `target`; for coercions and other casts in which both engines agree."""
     have, want = duckdb(value.type), duckdb(target)
     if have == want and value.type != UNKNOWN:
         return value.sql
