@@ -1,12 +1,13 @@
 """A batch: a part of the journal -> published data files, hour by hour.
 
-  1. Read blocks from where the table was converted to, until about `bytes_max` bytes.
+  1. Read blocks from the converted position of the table on, until about `bytes_max` bytes.
   2. Convert their records in groups; a change of the arrival hour closes the files of the hour before.
-  3. Write each hour's rows, and its rejects, aside and publish them. They exist; nobody sees them yet.
-  4. Report the files and the position that was reached. The catalog's commit makes them visible.
+  3. Write each hour's rows and rejects under temporary names and publish them. The files exist, but no query reads them
+     yet.
+  4. Report the files and the position that was reached. The commit in the catalog makes them visible.
 
-A batch can run in another process, and can be killed at any point: until the commit nothing refers to its files.
-Files of a batch that was not committed are removed when the folder is opened next.
+A batch can run in another process, and can be killed at any point, because nothing refers to its files before the
+commit. Files of a batch that was not committed are removed when the folder is opened next.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class BatchConverter:
         try:
             return batch.run()
         except BaseException:
-            for file in batch.files:  # nobody will refer to them
+            for file in batch.files:  # they will never be committed
                 (batch.lake.root / file.path).unlink(missing_ok=True)
             raise
 
@@ -116,7 +117,7 @@ class _Batch:
             self.reject(group, owners, result.rejects)
 
     def convert_carefully(self, group: list[bytes], owners: list[tuple[int, Block, int]]) -> None:
-        """Convert a group record by record, saying before each which one it is."""
+        """Convert a group record by record, and report the number of each record before it is converted."""
         for place, record in enumerate(group):
             block, offset = _owner(owners, place)
             number = block.first_record + offset
@@ -132,8 +133,8 @@ class _Batch:
     def reject(
         self, group: list[bytes], owners: list[tuple[int, Block, int]], rejects: list[tuple[int, Reason]]
     ) -> None:
-        """Keep records of a group: (place in the group, why)."""
-        block, begin, end = owners[0][1], 0, 0  # places from begin to end are the block's
+        """Keep rejected records of a group: (place in the group, reason)."""
+        block, begin, end = owners[0][1], 0, 0  # the records at places begin to end are in the block
         for place, reason in rejects:
             if not begin <= place < end:
                 block, offset = _owner(owners, place)
@@ -202,10 +203,10 @@ class _Batch:
 
 
 def _groups(blocks: list[Block]) -> Iterator[tuple[list[bytes], bytes, list[tuple[int, Block, int]]]]:
-    """Groups of about GROUP_RECORDS records: (records, their bytes in one piece, whose they are).
+    """Groups of about GROUP_RECORDS records: (records, their bytes in one piece, their blocks).
 
-    The last tells, in order, from which place in the group on the records are a block's, and from which of its
-    records on.
+    The blocks are in order; each has the place in the group from which on the records are in it, and the number in the
+    block of the first of them.
     """
     records: list[bytes] = []
     pieces: list[bytes] = []
@@ -226,6 +227,6 @@ def _groups(blocks: list[Block]) -> Iterator[tuple[list[bytes], bytes, list[tupl
 
 
 def _owner(owners: list[tuple[int, Block, int]], place: int) -> tuple[Block, int]:
-    """The block that a record of a group is in, and which of its records it is."""
+    """The block that has a record of a group, and the record's number in it."""
     first, block, start = owners[bisect_right(owners, place, key=itemgetter(0)) - 1]
     return block, start + place - first

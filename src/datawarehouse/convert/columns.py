@@ -2,11 +2,12 @@
 
 A builder takes the values that the fast path decoded (see `fast`) and gives a `Built`:
 
-- the array, as long as the values; rows in `bad` hold anything and are taken out by the caller;
+- the array, as long as the values; in rows that are in `bad` it has arbitrary values, and the caller removes these
+  rows;
 - `bad`, the rows whose value must go through the exact rules one by one;
-- `seen`, how many JSON object members the values came from below this level (for the duplicate-key count).
+- `seen`, how many members of JSON objects the values had below this level (for the count of duplicate keys).
 
-A value that was not in the record is MISSING, which Arrow takes for NULL as it does None.
+A value that was not in the record is MISSING, which Arrow stores as NULL, as it does None.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ Builder = Callable[[Values], Built]
 
 
 def builder_for(kind: ColumnType, structs: Builder | None = None) -> Builder:
-    """The builder of a type; `structs` builds the one struct that it is or holds."""
+    """The builder of a type; `structs` builds the one struct that the type is or contains."""
     match kind:
         case Text(_, length):
             return _sized_text(length)
@@ -96,7 +97,7 @@ def _sized_text(length: int) -> Builder:
 def _timestamps(values: Values) -> Built:
     try:
         texts = pa.array(values, pa.string(), from_pandas=True)
-    except pa.ArrowTypeError:  # some or all are numbers
+    except pa.ArrowTypeError:  # some or all values are numbers
         return _instants(values, lambda value: timestamp_ms(value) if isinstance(value, str) else epoch_ms(str(value)))
     return _instants_of_texts(texts, *timestamps_ms(texts), timestamp_ms, pa.timestamp("ms"))
 
@@ -119,7 +120,7 @@ def _instants(values: Values, read: Callable[[Any], int | None]) -> Built:
 def _instants_of_texts(
     texts: pa.Array, numbers: Any, read: Any, read_one: Callable[[str], int | None], arrow: pa.DataType
 ) -> Built:
-    """Numbers that were read many at once, mended one by one where that did not do."""
+    """Many texts read at once; those that could not be read in this way are read one by one."""
     bad: list[int] = []
     if read.all():
         mask = None
@@ -138,7 +139,7 @@ def _instants_of_texts(
 
 
 def _one_by_one(kind: ColumnType) -> Builder:
-    """Values as raw JSON, each through the exact rule."""
+    """Values given as raw JSON, each converted by the exact rule."""
     rule, arrow = rule_for(kind), arrow_type(kind)
 
     def one_by_one(values: Values) -> Built:
@@ -212,7 +213,7 @@ def _maps(kind: Map, key: ColumnType, item: Builder) -> Builder:
 
 
 def _keys(members: dict[str, Any], rule: Rule | None) -> list[Any] | None:
-    """The keys of a map, lower-cased; None if they are not those of one map."""
+    """The keys of a map in lower case; None if one does not fit its type or two are equal."""
     keys: list[Any] = [name.lower() for name in members]
     if rule:
         try:
@@ -224,10 +225,10 @@ def _keys(members: dict[str, Any], rule: Rule | None) -> list[Any] | None:
 
 @dataclass(slots=True)
 class StructBuilder:
-    """Structs, as msgspec decoded them. The fast path adds what it learned of other spellings.
+    """Structs, as msgspec decoded them. The fast path adds the other spellings of names that it has learned.
 
-    `spellings[i]` are the places, in a decoded struct, of the members that are field i; `skipped` are the places
-    of members that the type does not have; `alike` are those of them whose names differ only in case.
+    `spellings[i]` are the places, in a decoded struct, of the members that mean field i; `skipped` are the places of
+    members that are no field; `alike` are groups of these whose names differ only in case.
     """
 
     names: list[str]
@@ -280,12 +281,12 @@ class StructBuilder:
 
 
 def _present(values: Values) -> int:
-    """How many members were there, nulls included."""
+    """How many members were present, nulls included."""
     return sum(map(is_not, values, repeat(MISSING)))
 
 
 def _merged(builder: Builder, spellings: Sequence[Values]) -> Built:
-    """A column whose member came under several spellings; a row with two of them is bad."""
+    """One column from all spellings of its name; a row that has two of them is bad."""
     values: list[Any] = []
     twice: list[int] = []
     seen = 0

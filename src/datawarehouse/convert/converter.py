@@ -1,11 +1,11 @@
-"""Keeps the tables of a warehouse converted: one step at a time, for whoever calls.
+"""Keeps the tables of a warehouse converted; each call does one step.
 
-  1. `convert`: the next batch of a table: an order, run here or in another process; the commit; the trim.
-  2. `merge`: the merges that are due; the commit retires the sources.
-  3. `delete_retired`: files that were retired longer ago than the longest query takes.
+  1. `convert`: the next batch of a table: run an order, here or in another process; commit; trim.
+  2. `merge`: the merges that are due; their commit retires the sources.
+  3. `delete_retired`: delete files that were retired longer ago than the longest query takes.
 
-A batch that ends its process twice is converted carefully, record by record, so that the record at fault can be
-rejected and its neighbours stored.
+A batch whose process died twice is converted record by record, so that the record at fault can be rejected and the
+others stored.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ Execute = Callable[[ConvertOrder], ConvertAnswer]
 
 @dataclass
 class ConvertedTable:
-    """A streaming input table as the converter sees it; `on_converted` is told each position that was reached."""
+    """A streaming input table as the converter sees it; `on_converted` is called with each position that was
+    reached."""
 
     name: str
     columns: tuple[Column, ...]
@@ -75,7 +76,7 @@ class Converter:
         self._merge_bytes = merge_bytes
         self._grace_ms = grace_ms
         self._deleting = threading.Lock()
-        self._done = {name: catalog.converted(name) for name in tables}  # nobody else writes it
+        self._done = {name: catalog.converted(name) for name in tables}  # no other process or object writes it
 
     def converted(self, name: str) -> int:
         """The number of the first record of a table that is not converted yet."""
@@ -127,7 +128,7 @@ class Converter:
         )
 
     def _died(self, table: ConvertedTable, order: BatchOrder) -> None:
-        """Note a death; after the second, one more tells which record was at fault."""
+        """Count a death of the process; after the second, the next one shows which record is at fault."""
         table.deaths += 1
         self._remove_what_it_left(table.name, order.name)
         progress = self._progress(table)
@@ -136,7 +137,7 @@ class Converter:
         log.error("conversion of table %s ended its process (%d times in a row)", table.name, table.deaths)
 
     def _remove_what_it_left(self, table: str, name: str) -> None:
-        """Remove what a child that died had published; the next try has another name."""
+        """Remove what a child process had published before it died; the next attempt uses other file names."""
         for home in (self._lake / table, self._lake / REJECTS_FOLDER / table):
             remove(LOCAL_DISK, list(home.rglob(f"*{name}.parquet*")))
 
@@ -177,7 +178,7 @@ class Converter:
         return merged
 
     def next_merge_ms(self) -> int | None:
-        """When the flush interval of some fresh file will be over."""
+        """The earliest instant at which the flush interval of a fresh file ends."""
         ends = [
             min(file.created_ms for file in files) + table.flush_interval_s * 1000
             for name, table in self.tables.items()
@@ -210,7 +211,8 @@ class Converter:
         )
 
     def delete_retired(self) -> int:
-        """Delete the files that no query can be reading any more; how many. 0 if another thread is at it."""
+        """Delete the files that no query can be reading any more; returns how many. 0 if another thread is deleting
+        them."""
         if not self._deleting.acquire(blocking=False):
             return 0
         try:
@@ -229,7 +231,7 @@ class Converter:
         return len(files)
 
     def _remove_if_empty(self, folder: Path) -> None:
-        """Remove the folder of an hour, and of its day, month and year, if nothing is left in it."""
+        """Remove the folder of an hour, and those of its day, month and year, if they are empty."""
         while len(folder.parts) > 1:
             try:
                 (self._lake / folder).rmdir()
@@ -240,7 +242,7 @@ class Converter:
 
 @contextmanager
 def _turn(table: ConvertedTable) -> Iterator[bool]:
-    """Whether this thread has the table for itself now."""
+    """Whether this thread may work on the table now; then no other thread does."""
     has_turn = table.lock.acquire(blocking=False)
     try:
         yield has_turn

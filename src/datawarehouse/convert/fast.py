@@ -1,17 +1,19 @@
-"""The fast path: many records at once, for those that are plainly what the columns say.
+"""The fast path: converts many records at once, if they need none of the special rules.
 
-It must never decide otherwise than the exact rules (`definition/coercion.py`): whatever is not plain is handed back.
+It must never give another result than the exact rules (`definition/coercion.py`): any record that is not plain is
+handed back to them.
 
   1. Each record is decoded by msgspec against a type made from the columns, strictly: a string column takes a
      JSON string only, an integer column a whole number in range. Any failure hands the record back.
-  2. Members that the type does not have make decoding fail as well. Their names are learned: a name that is a
-     column in another case becomes another spelling of it, any other becomes a member to skip over. So keys
-     match in any case, and what is skipped is known to be no column.
-  3. The decoded rows become Arrow arrays column by column; values that need an exact look hand their record back.
-  4. msgspec keeps the last of two equal keys. They are found by counting (see `keys`): the count is taken over
-     the whole group; if it is off, record by record, and a record whose own count is off is handed back, as is
-     one whose keys cannot be counted.
-  5. msgspec does not look into what it skips: invalid UTF-8 is looked for in the bytes of the whole group.
+  2. Members that the type does not have make decoding fail as well. Their names are learned: a column's name in another
+     case becomes another spelling of the column, and any other name becomes a member to skip. So keys match in any
+     case, and a skipped member is known to be no column.
+  3. The decoded rows become Arrow arrays column by column; a record with a value that needs the exact rules is handed
+     back.
+  4. msgspec keeps the last of two equal keys. They are found by counting (see `keys`): keys are counted over the whole
+     group and, if that count is wrong, record by record. A record whose own count is wrong, or whose keys cannot be
+     counted, is handed back.
+  5. msgspec does not check the values that it skips, so invalid UTF-8 is searched for in the bytes of the whole group.
 """
 
 from __future__ import annotations
@@ -33,8 +35,8 @@ from datawarehouse.definition.rejects import PARSE_ERROR, Reason
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Map, Primitive, Struct, Text
 
-_LEARNED_MAX = 256  # names learned for one object; records with yet other names go the exact way
-_UNLEARNABLE = re.compile(r'["\\\x00-\x1f]|[\ud800-\udfff]')  # msgspec takes no such name
+_LEARNED_MAX = 256  # names learned for one object; records with more names are converted by the exact rules
+_UNLEARNABLE = re.compile(r'["\\\x00-\x1f]|[\ud800-\udfff]')  # msgspec refuses such names
 
 
 _MEMBER = re.compile(r"at `\$\.([^.\[`]+)")
@@ -45,14 +47,14 @@ Finding = Reason | str | None
 
 
 class FastPath:
-    """Decodes groups of records for one set of columns; keeps what it learned about their keys."""
+    """Decodes groups of records for one set of columns; remembers the keys that it has learned."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._shape = _Shape([(column.name, column.type) for column in columns])
         self._decoder = self._shape.decoder()
 
     def convert(self, records: Sequence[bytes], joined: bytes) -> tuple[pa.RecordBatch, dict[int, Finding]]:
-        """The rows of the plain records, in order, and the places of the others with what was found there.
+        """The rows of the plain records, in order, and the places of the other records with what was found in them.
 
         joined: the records' bytes one after the other, as the journal has them.
         """
@@ -76,7 +78,7 @@ class FastPath:
                 if KeyCount.of(records[place]).count != self._shape.seen(rows[row]):
                     others.setdefault(place, None)
         batch = pa.RecordBatch.from_arrays([column.array for column in built], self._shape.names)
-        if len(places) + len(others) > len(records):  # some were decoded and are handed back all the same
+        if len(places) + len(others) > len(records):  # some were decoded and still have to be handed back
             batch = batch.filter(pa.array([place not in others for place in places]))
         return batch, others
 
@@ -86,7 +88,7 @@ class FastPath:
         remaining = iter(records)
         while True:
             try:
-                # At a failure the list keeps what was decoded before it, and the iterator stands behind it.
+                # After a failure the list has the records decoded before it, and the iterator continues after it.
                 structs.extend(map(self._decoder.decode, remaining))
                 return structs, others
             except msgspec.ValidationError as error:
@@ -94,7 +96,7 @@ class FastPath:
                 message = str(error)
                 if "unknown field" in message and self._shape.learn(records[place]):
                     self._decoder = self._shape.decoder()
-                    return self._decode(records)  # all of them, so that the rows have one width
+                    return self._decode(records)  # all records again, so that all rows have the same width
                 member = _MEMBER.search(message)
                 others[place] = member[1].lower() if member else None
             except msgspec.DecodeError as error:
@@ -119,8 +121,8 @@ class FastPath:
 
 
 def _malformed(message: str, record: bytes) -> Reason | None:
-    """The reason for a message of msgspec's, or None where `documents` may yet find several documents, a byte
-    order mark before the first, no document at all, or a better message."""
+    """The reason for an error message of msgspec; None if `documents` may still find several documents, a byte order
+    mark before the first, no document at all, or a better message."""
     fault = message.removeprefix("JSON is malformed: ")
     trailing = _TRAILING.fullmatch(fault)
     if trailing and record[int(trailing[1]) - 1] in b"]}:,":
@@ -143,7 +145,8 @@ def _is_utf8(text: bytes) -> bool:
 
 
 class _Shape:
-    """An object as records have it: the members that are fields, their other spellings, and those to skip over."""
+    """An object as it is in the records: the members that are fields, their other spellings, and the members to
+    skip."""
 
     def __init__(self, fields: Sequence[tuple[str, ColumnType]]) -> None:
         self.names = [name for name, _ in fields]
@@ -161,7 +164,7 @@ class _Shape:
         return msgspec.json.Decoder(self.struct())
 
     def struct(self) -> type[msgspec.Struct]:
-        """The type that a decoder checks against; tells the builder where each member will be."""
+        """The type for the decoder; also tells the builder where each member will be."""
         fields: list[tuple[str, Any, Any]] = []
         names: dict[str, str] = {}
 
@@ -183,7 +186,7 @@ class _Shape:
         return msgspec.defstruct("Members", fields, rename=names, forbid_unknown_fields=True, gc=False)
 
     def learn(self, record: bytes) -> bool:
-        """Take note of the names in a record that are not known yet; False if there is nothing to learn."""
+        """Learn the names in a record that are not known yet; False if there is none."""
         try:
             return _learn(Struct(()), self, msgspec.json.decode(record))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -205,7 +208,7 @@ class _Shape:
         return learned
 
     def seen(self, row: Sequence[Any]) -> int:
-        """How many JSON object members a decoded row came from."""
+        """How many members of JSON objects a decoded row had."""
         count = 0
         for kind, inner, places in zip(self.types, self.inner, self.builder.spellings, strict=True):
             for place in places:
@@ -215,7 +218,7 @@ class _Shape:
 
 
 def _skipped_members(value: Any) -> int:
-    """How many keys a skipped member brings to the count: its own and those inside it."""
+    """How many keys a skipped member adds to the count: its own and those inside it."""
     if value is MISSING:
         return 0
     raw = bytes(value)
@@ -223,7 +226,7 @@ def _skipped_members(value: Any) -> int:
 
 
 def _shape_in(kind: ColumnType) -> _Shape | None:
-    """The shape of the struct that a type is or holds: a type is a chain that ends in at most one."""
+    """The shape of the struct that a type is or contains: a type is a chain that ends in at most one struct."""
     match kind:
         case Struct(fields):
             return _Shape(fields)
@@ -241,7 +244,7 @@ def _or_null(kind: ColumnType, shape: _Shape | None) -> Any:
 
 
 def _wire_type(kind: ColumnType, shape: _Shape | None) -> Any:
-    """What msgspec may take for a value of this type."""
+    """The Python type that msgspec checks values of this column type against."""
     match kind:
         case Primitive(name) if name in INTEGER_BITS:
             half = 2 ** (INTEGER_BITS[name] - 1)

@@ -1,4 +1,4 @@
-"""A user's file of JSON lines -> rows, by the same rules as events; a line that does not fit is an error.
+"""A user's file of JSON lines -> rows, by the same rules as events; a line that does not fit the columns is an error.
 
 The file may be compressed with gzip (its name ends in .gz).
 """
@@ -19,7 +19,8 @@ from datawarehouse.errors import BadLine
 
 
 def read_json_lines(path: Path, columns: Sequence[Column]) -> pa.Table:
-    """The rows of a file, one object or more a line. Raises BadLine, naming the file and the first bad line."""
+    """The rows of a file, which has one or more objects a line. Raises BadLine, naming the file and the first bad
+    line."""
     converter = RowConverter(columns)
     batches: list[pa.RecordBatch] = []
     number = 0

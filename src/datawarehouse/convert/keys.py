@@ -1,12 +1,13 @@
-"""Counting the keys in JSON text without parsing it, to find keys that came twice.
+"""Counting the keys in JSON text without parsing it, to find duplicate keys.
 
 A parser that keeps one of two equal keys gives fewer members than the text has keys. Every key is followed by
 a quote and a colon, or by a quote, blanks and a colon, so that
 
     count of colons behind a quote or a blank, outside escapes  >=  number of keys  >=  number of members parsed
 
-and if the ends are equal, no key came twice. (A string with such a colon in it makes the count larger, never
-smaller.) It holds if no key ends in a backslash, which would make its closing quote look escaped.
+and if the first and the last number are equal, there is no duplicate key. (A string with such a colon in it makes the
+count larger, never smaller.) This is true if no key ends in a backslash, which would make its closing quote look
+escaped.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ import numpy as np
 
 _COLON, _QUOTE = b':"'
 _BLANKS = (b" :", b"\t:", b"\n:", b"\r:")
-_ARRAYS_FROM_BYTES = 4000  # below that, numpy's calls cost more than they save
-_PIECE_BYTES = 64 * 1024  # looked at in pieces that stay in the processor's cache with what is computed of them
+_ARRAYS_FROM_BYTES = 4000  # below this size, numpy's calls cost more than they save
+_PIECE_BYTES = 64 * 1024  # the size of pieces that fit, with the arrays computed from them, into the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
 class KeyCount:
-    """What the colons in a text tell of its keys.
+    """What the colons in a text say about its keys.
 
     count: at least how many keys there are, unless `backslash`: there is a quote and a colon behind two backslashes.
     """

@@ -1,6 +1,6 @@
-"""Most records, faster than `definition/documents.py` reads any: those that are one object.
+"""Reads records that are one object, as most are, faster than `definition/documents.py` does.
 
-`literals` leaves each member as it was written, for `value_of` to read when it is needed; the values are the same.
+`literals` leaves each member as JSON text, which `value_of` reads when the value is needed; the values are the same.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _CONSTANTS = {b"true": True, b"false": False, b"null": None}
 
 
 def literals(record: bytes) -> dict[str, msgspec.Raw] | None:
-    """The members of a record that is one object, each as it is written; None if it needs `documents`.
+    """The members of a record that is one object, each as JSON text; None if the record needs `documents`.
 
-    Of several members with one name the last is given: see `keys_are_single`.
+    Of several members with the same name only the last is returned: see `keys_are_single`.
     """
     try:
         return _MEMBERS.decode(record)
@@ -29,7 +29,7 @@ def literals(record: bytes) -> dict[str, msgspec.Raw] | None:
 
 
 def keys_are_single(record: bytes, found: dict[str, msgspec.Raw]) -> bool:
-    """Whether it is certain that no key came twice, at any depth, in a record that `literals` read."""
+    """Whether it is certain that a record which `literals` has read has no duplicate key, at any depth."""
     keys = KeyCount.of(record)
     if keys.backslash or not record.isascii():
         return False
@@ -38,7 +38,7 @@ def keys_are_single(record: bytes, found: dict[str, msgspec.Raw]) -> bool:
         nested = [raw for raw in map(bytes, found.values()) if raw[:1] in b"{["]
         try:
             count -= sum(_keys_in(msgspec.json.decode(raw)) for raw in nested)
-        except msgspec.DecodeError:  # a number that no double holds
+        except msgspec.DecodeError:  # a number that is too large for a double
             return False
     return count == 0
 
@@ -50,7 +50,7 @@ def _keys_in(value: Any) -> int:
 
 
 def value_of(literal: msgspec.Raw | None) -> Any:
-    """The value of a member that `literals` found, as `documents` gives it."""
+    """The value of a member that `literals` found, in the form of `documents`."""
     if literal is None:
         return None
     raw = bytes(literal)

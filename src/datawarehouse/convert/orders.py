@@ -1,4 +1,4 @@
-"""What conversion is told to do and what it reports: plain values, so that they can cross to another process."""
+"""Orders for conversion, and its reports: plain values that can be sent to another process."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class BatchOrder(msgspec.Struct, frozen=True, tag=True):
     """A part of a table's journal to convert.
 
     columns: (name, Glue type). spans: where the records are; first_record: the number of the first one;
-    arrival_ms: when the record before it arrived. name: what the files' names end with, unique for each try.
-    progress: a file to say in which record is being converted, if it is to go record by record; poison: the numbers
-    of those that are to be rejected because they ended the process.
+    arrival_ms: when the record before it arrived. name: the end of the files' names, unique for each attempt. progress:
+    if the batch is converted record by record, the file that gets the number of the present record; poison: the numbers
+    of records to reject because the process died on them.
     """
 
     table: str
@@ -43,7 +43,7 @@ class HourCount(msgspec.Struct):
 
 
 class BatchResult(msgspec.Struct, frozen=True, tag=True):
-    """What was published, and up to where the journal is converted by it."""
+    """The files that were published, and the position up to which the journal is converted with them."""
 
     files: list[DataFile]
     hours: list[HourCount]

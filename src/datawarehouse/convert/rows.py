@@ -1,7 +1,7 @@
-"""Records -> rows and rejects: the fast path for what is plain, the exact rules for the rest. Pure.
+"""Records -> rows and rejects: the fast path for plain records, the exact rules for the rest. Pure.
 
-A record converts whole or is rejected whole. Rows stand in the order of their records, save that the rows of
-records that took the exact way stand behind those of their group.
+A record converts whole or is rejected whole. Rows are in the order of their records, except that the rows of records
+which needed the exact rules are after the other rows of their group.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _TOO_DEEP = (PARSE_ERROR, "values nested at most about 500 levels", "a deeper va
 
 log = logging.getLogger("datawarehouse")
 
-GROUP_RECORDS = 700  # enough to spread the cost of a call, few enough to stay in the processor's cache
+GROUP_RECORDS = 700  # enough to spread the cost of a call, few enough to fit into the processor's cache
 
 
 @dataclass
 class Rows:
-    """What a group of records became. `rejects` are (place in the group, why)."""
+    """The result for a group of records. `rejects` are (place in the group, reason)."""
 
     batches: list[pa.RecordBatch] = field(default_factory=list)
     rejects: list[tuple[int, Reason]] = field(default_factory=list)
@@ -53,13 +53,13 @@ class RowConverter:
         self._fast = FastPath(columns)
 
     def convert(self, records: Sequence[bytes], joined: bytes | None = None) -> Rows:
-        """Convert a group of records, best about GROUP_RECORDS of them.
+        """Convert a group of records; about GROUP_RECORDS of them is best.
 
-        joined: the same bytes in one piece, where the caller has them so.
+        joined: the same bytes in one piece, if the caller has them in this form.
         """
         try:
             batch, others = self._fast.convert(records, b"".join(records) if joined is None else joined)
-        except Exception:  # a fault of ours must not keep the table waiting: the exact way is slow and sure
+        except Exception:  # an error in the fast path must not stop the table: use the exact rules
             log.exception("the fast conversion failed; going record by record")
             batch, others = arrow_rows([], self.schema), dict.fromkeys(range(len(records)))
         rows = Rows([batch] if batch.num_rows else [])
@@ -93,7 +93,7 @@ class RowConverter:
         return rows
 
     def _one_by_one(self, exact: list[tuple[int, list[tuple[Any, ...]]]], rows: Rows) -> None:
-        """Rows that cannot all become Arrow's; those of each record by themselves."""
+        """Convert rows that Arrow refused together, separately for each record."""
         for place, found in exact:
             try:
                 rows.batches.append(arrow_rows(found, self.schema))
@@ -101,7 +101,7 @@ class RowConverter:
                 rows.rejects.append((place, _unforeseen(error)))
 
     def _exact(self, record: bytes) -> list[tuple[Any, ...]]:
-        """As `exact`, faster for most records."""
+        """The same as `exact`, but faster for most records."""
         found = literals(record)
         if found is None:
             return self.exact(record)
@@ -113,12 +113,13 @@ class RowConverter:
         return [by_name(self._names, self._rules, [value_of(lowered.get(name)) for name in self._names])]
 
     def _fault(self, record: bytes, column: str) -> Reason | None:
-        """Why the value of the column at which the fast path stumbled cannot be converted, if it is so simple."""
+        """The reason why the value of the column that stopped the fast path cannot be converted; None if it is not that
+        simple."""
         try:
             self._rule_of[column](value_of(self._only[column].decode(record).value))
         except Reject as reject:
             return reject.within(column).reason
-        except Exception:  # the exact way will tell
+        except Exception:  # the exact rules will find the reason
             return None
         return None
 
@@ -134,9 +135,10 @@ class RowConverter:
         return rows
 
     def _packed(self, record: bytes) -> pa.RecordBatch | None:
-        """The rows of a record that is lines of plain documents; None if it is not.
+        """The rows of a record with one plain document on each line; None if it is not such a record.
 
-        No JSON string holds a raw line feed, so that lines which are whole documents are the documents.
+        A JSON string cannot contain a raw line feed, so if each line is a complete document, the lines are the
+        documents.
         """
         if b"\n" not in record:
             return None
@@ -148,7 +150,7 @@ class RowConverter:
 
 
 def _unforeseen(error: Exception) -> Reason:
-    """The reason for a fault of the program's own: it costs one record, and is told in the log."""
+    """The reason for an error in this program: only the one record is rejected, and the error is logged."""
     log.error("a record could not be converted and is kept as a reject", exc_info=error)
     fault = f"a value at which conversion failed ({type(error).__name__}: {error})"
     return Reason(MALFORMED_DATA, "a value that can be converted", fault)

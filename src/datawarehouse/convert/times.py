@@ -14,7 +14,7 @@ from datawarehouse.definition.instants import MIN_MS
 _USUAL = "yyyy-MM-ddTHH:mm:ss.fffZ"
 _MARKS = {20: [4, 7, 10, 13, 16, -1], 24: [4, 7, 10, 13, 16, 19, -1]}
 _UTC = pa.timestamp("ms", "UTC")
-_MOSTLY = 0.9  # from that share on, the few other forms are read one by one
+_MOSTLY = 0.9  # above this share of usual forms, the others are read one by one
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -24,8 +24,8 @@ Bytes = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
 def timestamps_ms(texts: pa.Array) -> tuple[Numbers, Flags]:
     """Many timestamps at once: (milliseconds, whether each was read).
 
-    Reads the forms with two-digit fields; whatever else `timestamp_ms` can read is flagged as not read, and so
-    are nulls.
+    Reads the forms with two-digit fields; other forms that `timestamp_ms` can read are flagged as not read, and so are
+    nulls.
     """
     usual = _usual_timestamps(texts)
     if usual is not None and np.count_nonzero(usual[1]) >= _MOSTLY * (len(texts) - texts.null_count):
@@ -38,10 +38,10 @@ def timestamps_ms(texts: pa.Array) -> tuple[Numbers, Flags]:
 
 
 def _usual_timestamps(texts: pa.Array) -> tuple[Numbers, Flags] | None:
-    """As `timestamps_ms`, of those texts alone that are yyyy-MM-ddTHH:mm:ss[.fff]Z in the most frequent size.
+    """As `timestamps_ms`, but only for texts of the form yyyy-MM-ddTHH:mm:ss[.fff]Z that have the most frequent length.
 
-    None if one of them is no time. Arrow reads these eight times faster, and reads more forms than it should: of
-    this size, and with these characters in these places, only the right one.
+    None if one of them is not a time. Arrow reads these texts eight times faster. It accepts more forms than it should,
+    but with this length and these characters in their places only the right form is left.
     """
     sizes, offsets, data = _layout(texts)
     size = int(np.bincount(sizes[sizes > 0], minlength=1).argmax())
@@ -99,7 +99,7 @@ def _of_size(size: int, sizes: Any, offsets: Any, data: Any) -> tuple[Any, Bytes
 
 
 def _timestamps_of_size(size: int, characters: Bytes) -> tuple[Numbers, Flags]:
-    digits = characters - 48  # wraps round for what is below '0', so that one comparison finds non-digits
+    digits = characters - 48  # wraps round for characters below '0', so that one comparison finds non-digits
     days, good = _days(digits)
     good &= (characters[:, 4] == 45) & (characters[:, 7] == 45)
     good &= (characters[:, 13] == 58) & (characters[:, 16] == 58)

@@ -9,7 +9,7 @@ BYTES_A_SECOND = 1024 * 1024
 
 
 class ShardRate:
-    """How much each shard may still accept in the present second."""
+    """How much each shard may still accept now; an empty allowance is full again after a second."""
 
     def __init__(self, shard_count: int, clock: Clock) -> None:
         self._clock = clock

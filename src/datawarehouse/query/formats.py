@@ -1,4 +1,4 @@
-"""An answer -> bytes in the format that was asked for, batch by batch."""
+"""An answer -> bytes in the requested format, batch by batch."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _arrow(answer: QueryAnswer) -> Iterator[bytes]:
 
 
 def _taken(sink: io.BytesIO) -> bytes:
-    """What was written since the last time."""
+    """The bytes that were written since the last call."""
     written = sink.getvalue()
     sink.seek(0)
     sink.truncate()

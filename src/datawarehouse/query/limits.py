@@ -1,4 +1,4 @@
-"""The limits of one query. Spelt here once; the settings `query_...` say what they mean."""
+"""The limits of one query, defined only here; the settings `query_...` say what they mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A query and its answer as messages, for when they cross to another process."""
+"""A query and its answer as messages between processes."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class End(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failure(msgspec.Struct, frozen=True, tag=True):
-    """An error of this package, by the name of its class; with an empty name, a fault of the program's own.
+    """An error of this package, by the name of its class; an empty name means an error in the program itself.
 
-    attributes: the error's own, such as the limit that was reached.
+    attributes: those of the error, such as the limit that was reached.
     """
 
     error: str

@@ -1,4 +1,4 @@
-"""The result of a query: iterates tuples, and gives itself as dicts, Arrow, pandas or text."""
+"""The result of a query: iterate over it for tuples, or convert it to dicts, Arrow, pandas or text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ _SAFE_INTEGER = 2**63
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """files, bytes: of the data files that were read; a lower number than the table's shows pruning at work."""
+    """files, bytes: of the data files that were read; if they are fewer than those of the table, partitions were
+    pruned."""
 
     elapsed_ms: float
     rows: int
@@ -33,7 +34,7 @@ class Statistics:
 
 
 class Result:
-    """Rows of a query. Iterate it for tuples; all of it is in memory, within the limits of queries.
+    """The rows of a query. Iterate over it for tuples; all rows are in memory, within the limits of queries.
 
     Values are Python's: timestamps are naive datetimes in UTC, maps and structs dicts, arrays lists, decimals Decimal.
     """
@@ -54,7 +55,7 @@ class Result:
         return tuples(self._table)
 
     def dicts(self) -> list[dict[str, Any]]:
-        """One dict for each row, by column name; a name that comes again gets _1, _2, ... behind it."""
+        """One dict for each row, by column name; a repeated name gets the suffix _1, _2, ..."""
         names = distinct(self.columns)
         return [dict(zip(names, row, strict=True)) for row in self]
 
@@ -100,7 +101,7 @@ def tuples(table: pa.Table | pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
 
 
 def jsonable(value: Any) -> Any:
-    """A value as JSON says it: timestamps as ISO 8601 in UTC, bytes as base64, decimals as numbers."""
+    """A value in the form for JSON: timestamps as ISO 8601 in UTC, bytes as base64, decimals as numbers."""
     match value:
         case None | bool() | str():
             return value
@@ -141,7 +142,7 @@ def json_rows(table: pa.Table | pa.RecordBatch) -> Iterator[bytes]:
 
 
 def csv_row(row: Iterable[Any]) -> str:
-    """A row as a line of CSV, as Athena writes it: every value quoted, NULL nothing at all."""
+    """A row as a line of CSV, as Athena writes it: every value is quoted, and NULL is empty."""
     return ",".join("" if value is None else '"' + cell(value).replace('"', '""') + '"' for value in row) + "\n"
 
 
