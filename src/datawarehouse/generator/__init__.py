@@ -1,1 +1,2 @@
-"""Made-up events for any declared schema: seeded, and malformed, late and sent twice as often as one asks."""
+"""Made-up events for any declared schema, from a seed; the shares of malformed, late and duplicate events can be
+chosen."""

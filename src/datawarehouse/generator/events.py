@@ -1,14 +1,14 @@
 """Made-up events of declared tables, in the order in which they are sent.
 
-1. Time goes in even steps, 1 / rate each. In each step one event is sent.
+1. Time advances in equal steps of 1 / rate. In each step one event is sent.
 2. If something is due, a second copy of an event or an event that follows another one, it is sent.
-3. Else a new event is made, of a table whose events follow no others. It belongs to a session, a new one or one that
-   goes on, and happened a moment before it is sent, or hours before if it is late.
-4. When a good event is sent for the first time, it is decided whether others follow it (a click its impression), and
-   when. Any event may become due a second time.
-5. A malformed event is a good one that was spoiled (`faults`).
+3. Otherwise a new event is made, for a table whose events follow no others. It belongs to a new or a present session,
+   and happened a moment before it is sent, or hours before if it is late.
+4. When a good event is sent for the first time, it is decided whether and when others follow it (as a click follows its
+   impression). Any event may be sent a second time.
+5. A malformed event is a good event into which a fault was put (`faults`).
 
-All is drawn from one `random.Random(seed)`, by `random()` alone: see `values`.
+All choices come from one `random.Random(seed)`, and only from its `random()`: see `values`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from datawarehouse.generator.words import CAMPAIGNS, OF_A_SESSION
 
 GOOD, MALFORMED = "good", "malformed"
 
-_SESSIONS_MAX = 1000  # that go on at the same time
-_ON_THE_WAY_MS = (50, 500)  # from when an event happens to when it is sent
+_SESSIONS_MAX = 1000  # open at the same time
+_ON_THE_WAY_MS = (50, 500)  # the time from an event to its sending
 _LATE_MS = (3_600_000, 48 * 3_600_000)
 _FOLLOWS_AFTER_MS = (1000, 30_000)
 _AGAIN_AFTER_MS = (1000, 120_000)
@@ -46,7 +46,7 @@ class GeneratedEvent:
     """An event to send.
 
     partition_key: the same for all events of a session. kind: "good" if conversion stores it, "malformed" if it
-    rejects it. is_late: its time lies hours before it is sent. is_duplicate: the same bytes were sent before.
+    rejects it. is_late: its time is hours before it is sent. is_duplicate: the same bytes were sent before.
     """
 
     table: str
@@ -61,9 +61,10 @@ class GeneratedEvent:
 class Choice:
     """Values that go together: `{"campaign": "tents", "query": "tent 2 person"}`.
 
-    values: by column, for the columns of these names in any table; they must suit the columns' types. weight: how
-    often it is chosen, compared with the other choices. follow_rate: how many of the events that chose it are followed
-    by one of another table, per table, from 0 to 1; None is the usual rate. An event that follows has the same choice.
+    values: by column name, for columns of these names in any table; they must fit the columns' types. weight: how often
+    it is chosen, compared with the other choices. follow_rate: the share, from 0 to 1, of events with this choice that
+    are followed by an event of another table, for each such table; None is the usual rate. An event that follows has
+    the same choice.
     """
 
     values: Mapping[str, str | int | float | bool]
@@ -85,7 +86,8 @@ class _Choice:
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
-    """What an event is made from. late_ms: how late it is. parent: the values of the event that it follows."""
+    """The data from which an event is made. late_ms: how late it is. parent: the values of the event that it
+    follows."""
 
     number: int
     happened_ms: int
@@ -122,17 +124,17 @@ def generate(
     sessions: float = 5.0,
     choices: Sequence[Choice] = (),
 ) -> Iterator[tuple[int, GeneratedEvent]]:
-    """(instant in ms at which it is sent, event), without end; instants never decrease.
+    """An endless sequence of (instant in ms at which the event is sent, event); instants never decrease.
 
     The same arguments give the same bytes, on every machine and every Python from 3.11 on.
 
-    rate: events a second, those of all tables and second copies included; start_ms: the instant of the first.
-    malformed: the share that conversion rejects. late: the share whose time columns lie 1 to 48 hours back; tables
-    without a time column have none, and what follows a late event is as late. duplicates: the share that is sent a
-    second time, 1 s to 2 minutes later. sessions: how many events a session has, on average, before others follow.
-    choices: one of them is chosen for each event.
+    rate: events a second, for all tables and second copies together; start_ms: the instant of the first event.
+    malformed: the share of events that conversion rejects. late: the share of events whose time columns are 1 to 48
+    hours earlier; tables without a time column have none, and an event that follows a late one is as late. duplicates:
+    the share of events that are sent a second time, 1 s to 2 minutes later. sessions: how many events a session has on
+    average, without those that follow others. choices: one of them is chosen for each event.
 
-    Raises BadRequest for an argument that makes no sense.
+    Raises BadRequest for an argument that is not valid.
     """
     given = list(tables)
     if choices and not sum(choice.weight for choice in choices) > 0:
@@ -209,7 +211,7 @@ def _check(tables: Sequence[StreamingInputTable], start_ms: int, rate: float, se
 
 
 def _sessions(events: float, draw: Draw) -> Callable[[], _Session]:
-    """Gives the session of the next event: with a probability of 1 / events a new one."""
+    """Gives the session of the next event: a new one with a probability of 1 / events."""
     going_on: list[_Session] = []
 
     def session() -> _Session:
@@ -242,7 +244,8 @@ def _chooser(choices: Sequence[Choice], draw: Draw) -> Callable[[], _Choice | No
 
 
 def _follow_rate(columns: Sequence[Column], literals: Literals, choice: _Choice | None) -> float:
-    """How likely an event is followed: by its choice, or its campaign; more so if it stands in front."""
+    """The probability that an event is followed: by its choice or its campaign, and larger if its position is in
+    front."""
     rate, factor = _FOLLOW_RATE, 1.0
     for column, literal in zip(columns, literals, strict=True):
         if column.name == "campaign" and literal is not None:
@@ -258,7 +261,8 @@ def _follow_rate(columns: Sequence[Column], literals: Literals, choice: _Choice 
 
 
 def _plans(tables: Sequence[StreamingInputTable], choices: Sequence[Choice], draw: Draw) -> list[_Plan]:
-    """The plans of the tables whose events follow no others; those of the others are among their followers."""
+    """The plans of the tables whose events follow no others; the plans of the other tables are among their
+    followers."""
     by_name = {table.name: table for table in tables}
     follows = relations(list(by_name.values()))
     chosen = {name for choice in choices for name in choice.values}

@@ -1,8 +1,8 @@
-"""Ways in which events go wrong on their way, each of which conversion rejects (conversion.md), whatever the columns.
+"""Faults of events, such as happen in transport; conversion rejects each of them (conversion.md), whatever the columns.
 
-Some spoil the record as a whole, some the value of one column; a column of type string has none of the latter, since
-it takes every value. No fault brings a line feed, nor a `[` in front, which would be taken for a JSON array of events:
-a spoiled event is one line of newline-delimited JSON.
+Some faults are in the record as a whole, others in the value of one column; a column of type string has no wrong
+values, since it accepts every value. No fault adds a line feed, or a `[` in front, which would look like a JSON array
+of events: a malformed event is still one line of newline-delimited JSON.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from datawarehouse.generator.values import Draw
 Literals = list[str | None]
 """The values of an event's columns as JSON text; None for one that it does not have."""
 
-_VALUE_SHARE = 0.6  # of the faults, where a column can have one
-_TEXT_CHARACTERS_MAX = 1000  # a longer text, only to be too long, is not worth its bytes
+_VALUE_SHARE = 0.6  # the share of wrong values among the faults, if a column can have one
+_TEXT_CHARACTERS_MAX = 1000  # a text that only has to be too long need not be longer than this
 _NOT_JSON = (
     b"<html><body><h1>502 Bad Gateway</h1></body></html>",
     b"undefined",
@@ -33,7 +33,7 @@ def event_text(columns: Sequence[Column], literals: Literals) -> str:
 
 
 def spoiler(columns: Sequence[Column], draw: Draw) -> Callable[[Literals], bytes]:
-    """Makes malformed events of good ones."""
+    """Makes malformed events from good ones."""
     wrong = [(place, values) for place, column in enumerate(columns) if (values := wrong_values(column.type))]
     as_a_whole = (_truncated, _not_json, _key_twice, _not_utf8)
 

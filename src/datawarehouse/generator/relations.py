@@ -1,4 +1,4 @@
-"""Which of the given tables' events follow events of another one, as clicks follow impressions."""
+"""Which tables' events follow events of another table, as clicks follow impressions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _SESSION = "session_id"
 class Follows:
     """Events of a table follow those of `parent`.
 
-    reference: the column of the table that holds the parent's `referred`; both empty if nothing but the session
-    tells which event was followed.
+    reference: the column of the table that holds the parent's column `referred`; both are empty if only the session
+    tells which event is followed.
     """
 
     parent: str
@@ -26,7 +26,7 @@ class Follows:
 
 
 def relations(tables: Sequence[StreamingInputTable]) -> dict[str, Follows]:
-    """By table: what its events follow, where they follow any. A table never follows itself, nor in a circle.
+    """For each table whose events follow others: which ones. A table never follows itself, directly or in a circle.
 
     A table follows another one if it has a column `<singular of the other>_id`, and the other one has that column or
     `id`, with the same type. `clicks` without such a column follow `impressions` if both have `session_id`.
@@ -42,7 +42,7 @@ def relations(tables: Sequence[StreamingInputTable]) -> dict[str, Follows]:
 
 
 def id_columns(table: str) -> list[str]:
-    """The names under which a table's events can have an id of their own."""
+    """The names that the id column of a table can have."""
     return ["id", *(f"{name}_id" for name in singulars(table)), "event_id", "uuid"]
 
 

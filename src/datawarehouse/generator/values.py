@@ -1,8 +1,8 @@
 """Column types and names -> functions that make values, as JSON text that conversion stores (conversion.md).
 
-The numbers behind them come from one function alone, `random.Random.random`: it is the one whose sequence for a seed
-Python promises to keep in later versions ("Notes on Reproducibility" in the documentation of `random`). What is made
-of them is whole numbers, products, and formatted text, which are the same on every machine; no logarithms.
+All random numbers come from one function, `random.Random.random`, because Python promises to keep its sequence for a
+seed in later versions ("Notes on Reproducibility" in the documentation of `random`). They are turned only into whole
+numbers, products and formatted text, which are the same on every machine; logarithms are not.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Make = Callable[[int], str]
 T = TypeVar("T")
 
 NULL_SHARE = 0.03
-_EXTREME_SHARE = 0.05  # numbers from the whole range of their type
+_EXTREME_SHARE = 0.05  # the share of numbers from the whole range of their type
 _ITEMS_MAX = 3
-_LEVELS_OF_SEVERAL = 3  # below that, lists and maps have one item at most, so that no value grows beyond all bounds
+_LEVELS_OF_SEVERAL = 3  # below this depth, lists and maps have at most one item, so that the size of a value is bounded
 _REFERENCES = 1000  # how many users, products and so on there are
 _UNITS = ("ms", "millis", "s", "seconds", "utc")
 _TIME_WORDS = ("time", "timestamp", "datetime", "ts", "at")
@@ -63,7 +63,7 @@ def maker(name: str, kind: ColumnType, draw: Draw, level: int = 0) -> Make:
 
 
 def is_time(name: str, kind: ColumnType) -> bool:
-    """Whether a column tells when something happened: any timestamp, and what is named so."""
+    """Whether a column says when something happened: any timestamp, and any column with the name of a time."""
     if kind == Primitive("timestamp"):
         return True
     words = name.split("_")
@@ -74,7 +74,7 @@ def is_time(name: str, kind: ColumnType) -> bool:
 
 
 def time_form(kind: ColumnType) -> Make:
-    """Writes an instant as a time column of the type has it: text, or milliseconds or seconds since 1970."""
+    """Writes an instant in the form of a time column of the type: text, or milliseconds or seconds since 1970."""
     match kind:
         case Primitive("bigint"):
             return str
@@ -107,12 +107,12 @@ def day(instant: int) -> str:
 
 
 def whole(draw: Draw, low: int, high: int) -> int:
-    """A whole number from low to high. Beyond 53 bits not every one can come."""
+    """A whole number from low to high. In a range of more than 53 bits some numbers cannot occur."""
     return min(low + int(draw() * (high - low + 1)), high)
 
 
 def limits(kind: ColumnType) -> tuple[int, int]:
-    """The smallest and the largest whole number that a type of numbers is to get."""
+    """The smallest and the largest whole number that is made for a numeric type."""
     match kind:
         case Primitive(name) if name in INTEGER_BITS:
             return -(2 ** (INTEGER_BITS[name] - 1)), 2 ** (INTEGER_BITS[name] - 1) - 1
@@ -201,7 +201,8 @@ def _one_of(values: Sequence[str], draw: Draw) -> Make:
 
 
 def unique_id(kind: ColumnType, draw: Draw) -> Callable[[int], str] | None:
-    """Makes the id of the event of a number from 1; no two have the same, as far as the type can tell them apart.
+    """Makes the id of an event from its number, which counts from 1; ids are different as far as the type has enough
+    values.
 
     None if the type has no ids.
     """
@@ -221,7 +222,7 @@ def _hex(draw: Draw) -> str:
 
 
 def _references(name: str, kind: ColumnType, draw: Draw) -> Make:
-    """Ids of things that other events name as well."""
+    """Ids of things that several events refer to."""
     if kind == Primitive("string") or isinstance(kind, Text):
         stem = name.removesuffix("_id")
         if stem == "session":
@@ -238,7 +239,7 @@ def _references(name: str, kind: ColumnType, draw: Draw) -> Make:
 
 
 def map_keys(kind: ColumnType) -> list[str]:
-    """JSON strings that are different keys of a map; in lower case, as conversion makes them. None for binary."""
+    """JSON strings that are different keys of a map, in lower case as after conversion; no keys for binary."""
     match kind:
         case Primitive("binary"):
             return []
@@ -246,7 +247,7 @@ def map_keys(kind: ColumnType) -> list[str]:
             return ['"true"', '"false"']
         case Primitive("date"):
             return ['"2026-03-01"', '"2026-03-02"', '"2026-03-03"']
-        case Primitive("timestamp"):  # the form without a T, which the lower case would spoil
+        case Primitive("timestamp"):  # the form without a T, because keys are in lower case
             return ['"2026-03-01 07:00:00"', '"2026-03-01 08:00:00"', '"2026-03-01 09:00:00.5"']
         case Decimal(_, scale):
             return [f'"{decimal_text(units, scale)}"' for units in (1, 2, 3)]
@@ -279,7 +280,7 @@ def _structs(fields: Sequence[tuple[str, Make]], draw: Draw) -> Make:
 
 
 def with_nulls(make: Callable[[T], str], draw: Draw) -> Callable[[T], str | None]:
-    """As `make`, and now and then null, or None for a member that is left out."""
+    """As `make`, but sometimes null, or None for a member that is left out."""
 
     def made(of: T) -> str | None:
         if draw() < NULL_SHARE:

@@ -1,4 +1,4 @@
-"""What values look like that columns of a usual name have: words for texts, ranges for numbers."""
+"""Values for columns with common names: words for texts, ranges for numbers."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ ANY_TEXTS = (
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Numbers from low to high, with so many digits after the point where the type has any."""
+    """Numbers from low to high, with this many digits after the point if the type has any."""
 
     low: int
     high: int
@@ -116,7 +116,7 @@ OF_A_SESSION = (
 
 
 def singulars(name: str) -> tuple[str, ...]:
-    """What one of `name` may be called, `name` itself last: impressions -> impression."""
+    """Possible singulars of `name`, and `name` itself last: impressions -> impression."""
     found = [name]
     if name.endswith("s") and not name.endswith("ss"):
         found.insert(0, name[:-1])
@@ -128,7 +128,7 @@ def singulars(name: str) -> tuple[str, ...]:
 
 
 def candidates(name: str) -> list[str]:
-    """The words under which to look a column's name up, the best first: page_url -> page_url, url, page."""
+    """The words to look up for a column's name, the best first: page_url -> page_url, url, page."""
     parts = name.split("_")
     suffixes = ["_".join(parts[at:]) for at in range(len(parts))]
     return [word for part in [*suffixes, *reversed(parts)] for word in reversed(singulars(part))]

@@ -4,7 +4,8 @@ Predicates are carried from each WHERE and ON down to the scans below it.
 
 1. A query gets a predicate over its outputs (the statement itself gets EVERYTHING). The parts about outputs that are
    copies of input columns are added to its WHERE, unless the query selects rows by number (LIMIT), or filtering its
-   result is not the same as filtering its rows (columns not in GROUP BY, or not in every PARTITION BY).
+   result is not the same as filtering its rows (with aggregates, for columns not in GROUP BY; with windows, for columns
+   not in every PARTITION BY).
 2. At a join, the predicate on the joined rows goes to both sides. This is correct for outer joins too: every leaf
    rejects NULL, so a row that the join would fill with NULLs does not pass, whether or not its partner was read. ON
    goes to both sides of an inner join, and to the side that an outer join fills with NULLs.
