@@ -1,1 +1,1 @@
-"""The embedded host: puts the parts together, and takes them apart in order."""
+"""The embedded host: starts the parts of a warehouse together, and closes them in order."""

@@ -1,4 +1,4 @@
-"""Talking to a running owner over its loopback address."""
+"""Calls to a running owner over its loopback address."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOT_NOW = (429, 502, 503, 504)
 
 
 class Client:
-    """Calls one owner; keeps its connection."""
+    """Calls one owner; keeps the connection open."""
 
     def __init__(self, holder: Holder, timeout_s: float | None = 60) -> None:
         self._timeout_s = timeout_s
@@ -33,7 +33,7 @@ class Client:
         self._connection: http.client.HTTPConnection | None = None
 
     def call(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
-        """The JSON answer. Raises the error that the owner answered, or Unreachable."""
+        """The JSON answer of a call. Raises the error that the owner answered, or Unreachable."""
         assert self._address.hostname
         if self._connection is None:
             self._connection = http.client.HTTPConnection(
@@ -61,7 +61,8 @@ class Client:
 
 
 def _error(answer: bytes, response: http.client.HTTPResponse) -> DataWarehouseError:
-    """The error that an answer tells. One without our document is of the HTTP server itself, or of a proxy."""
+    """The error in an answer. An answer without our error document comes from the HTTP server itself, or from a
+    proxy."""
     try:
         told = msgspec.json.decode(answer)["error"]
         error = rebuilt(told["code"], told["message"])
@@ -75,7 +76,7 @@ def _error(answer: bytes, response: http.client.HTTPResponse) -> DataWarehouseEr
 
 
 class Patience:
-    """How long a call is tried again."""
+    """How long a call is retried, and how long the pauses are."""
 
     def __init__(self, seconds: float) -> None:
         self._give_up = time.monotonic() + seconds
@@ -83,9 +84,9 @@ class Patience:
         self.failures = 0
 
     def wait(self, error: DataWarehouseError) -> None:
-        """Wait before the next attempt. Raises the error if trying again is of no use, or the time is over.
+        """Wait before the next attempt. Raises the error if a retry cannot succeed, or the time is over.
 
-        A pause that the server asks for and that is longer than the time left is not begun.
+        It does not begin a pause that the server asks for and that is longer than the remaining time.
         """
         self.failures += 1
         left_s = self._give_up - time.monotonic()
@@ -94,9 +95,9 @@ class Patience:
         time.sleep(min(self.pause_s(error), left_s))
 
     def pause_s(self, error: DataWarehouseError) -> float:
-        """A time by chance, so that producers that were refused together do not come back together.
+        """A random length, so that producers that were refused together do not retry together.
 
-        It is at least what the server asked for; if nobody asked, it doubles from one failure to the next.
+        It is at least what the server asked for; if the server did not ask, it doubles from one failure to the next.
         """
         if error.retry_after_s:
             return error.retry_after_s * random.uniform(1, 1.5)
@@ -105,14 +106,14 @@ class Patience:
 
 
 def client_of(folder: Path, timeout_s: float | None = 60) -> Client | None:
-    """A client of the folder's owner, or None if there is no owner that serves."""
+    """A client of the folder's owner, or None if there is no owner with a server."""
     holder = holder_of(folder)
     return Client(holder, timeout_s) if holder and holder.url else None
 
 
 @dataclass
 class Sent:
-    """What became of the events of a file. again: those that were taken by an earlier try already."""
+    """The result of sending a file's events. again: events that an earlier attempt had already sent."""
 
     accepted: int = 0
     again: int = 0
@@ -128,11 +129,11 @@ def send(
     patience_s: float,
     on_progress: Callable[[int], object],
 ) -> Sent:
-    """Send a file's events, a batch at a time; after an error that is `retryable`, wait and go on.
+    """Send a file's events, one request at a time; after an error that is `retryable`, wait and retry.
 
-    A batch is named by `run`, its place and its content, so that the same file sent again counts once. connect: gives
-    the owner as it is now; it may have moved. patience_s: how long to try without success. on_progress: is called
-    with the bytes of each batch.
+    The idempotency key of a request is made of `run`, its place and its content, so that the same file sent again
+    counts once. connect: gives a client of the present owner, whose address may have changed. patience_s: how long to
+    retry without success. on_progress: is called with the bytes of each request.
     """
     sent = Sent()
     client = connect()
@@ -152,7 +153,7 @@ def send(
                     client.close()
                 patience.wait(error)
                 client = connect() or client
-        if answer.get("again") and not patience.failures:  # else it was this run whose answer was lost
+        if answer.get("again") and not patience.failures:  # else this run sent it, and its answer was lost
             sent.again += answer["accepted"]
         else:
             sent.accepted += answer["accepted"]
@@ -166,7 +167,7 @@ def send(
 
 
 def _batches(source: IO[bytes]) -> Iterator[bytes]:
-    """Whole lines, about _BATCH_BYTES at a time, without blank ones."""
+    """Complete lines, about _BATCH_BYTES at a time, without blank lines."""
     batch: list[bytes] = []
     size = 0
     for line in source:

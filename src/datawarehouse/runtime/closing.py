@@ -1,4 +1,4 @@
-"""Whether a warehouse is closing, and how long what is under way may still take."""
+"""Whether a warehouse is closing, and how long running work may still take."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datawarehouse.errors import Closed
 
 
 class Closing:
-    """Begun once, by any thread; everything that a warehouse does for longer looks at it."""
+    """Any thread may begin the closing, once; all longer work of a warehouse checks it."""
 
     def __init__(self) -> None:
         self._begun = threading.Event()
         self._deadline = 0.0
 
     def begin(self, time_max_s: float) -> bool:
-        """Begin to close: what is under way may take so many seconds. False if that was begun before."""
+        """Begin to close: running work may take this many more seconds. False if closing had begun before."""
         if self._begun.is_set():
             return False
         self._deadline = time.monotonic() + time_max_s
@@ -29,11 +29,11 @@ class Closing:
 
     @property
     def left_s(self) -> float:
-        """How many seconds what is under way may still take."""
+        """How many seconds running work may still take."""
         return max(0.0, self._deadline - time.monotonic())
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long, or until closing begins; whether it has begun."""
+        """Wait this long, or until closing begins; returns whether it has begun."""
         return self._begun.wait(seconds)
 
     def check_open(self) -> None:

@@ -1,10 +1,10 @@
-"""Up to when a table can no longer change: the hours that ended by then are complete.
+"""The instant up to which a table can no longer change: the hours that ended by then are complete.
 
-Of a streaming input table an hour is complete when no record can arrive in it any more and all that did are converted.
-Arrival times follow the clock, which may jump back; so the end of the hour is first noted in the catalog and told to
-the journal, which lets no later record arrive before it.
+An hour of a streaming input table is complete when no record can arrive in it any more and all its records are
+converted. Arrival times follow the clock, which may jump back. So the end of the hour is first stored in the catalog
+and given to the journal, which then gives no later record an arrival time before it.
 
-Of a batch input table an hour is complete when its schedule will not run for it again and its last run succeeded.
+An hour of a batch input table is complete when its schedule will not run for it again and its last run succeeded.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The threads that keep the tables of a warehouse converted.
 
-Each thread has an executor of its own. In a round it converts a batch of each table that has records, does the merges
-that are due, and deletes files that no query reads any more; two threads are never at the same table. When there is
-nothing to do it waits for `convert_interval_ms`, or until somebody flushes. When the warehouse closes, it goes on until
-all is converted and merged or the time is over.
+Each thread has its own executor. In a round it converts a batch of each table that has records, does the merges that
+are due, and deletes files that no query reads any more. Two threads never work on the same table. When there is nothing
+to do, a thread waits for `convert_interval_ms`, or until `flush` is called. When the warehouse closes, it continues
+until everything is converted and merged or the time is over.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from datawarehouse.settings import Settings
 log = logging.getLogger("datawarehouse")
 
 _PAUSE_AFTER_FAULT_S = 1.0
-_FAULTS_OF_A_FLUSH = 6  # finding a record that ends its process takes three
+_FAULTS_OF_A_FLUSH = 6  # finding a record that makes its process die takes three
 _DEATHS_WITHOUT_PAUSE = 3
 
 
@@ -42,7 +42,7 @@ class Conversion:
         self._deaths = 0
 
     def start(self, new_executor: Callable[[], Executor]) -> None:
-        """Start as many threads as `convert_processes`, each with an executor of its own."""
+        """Start as many threads as `convert_processes`, each with its own executor."""
         for number in range(self._settings.number("convert_processes")):
             executor = new_executor()
             name = f"convert-{number}"
@@ -51,10 +51,10 @@ class Conversion:
             self._threads.append((thread, executor))
 
     def flush(self) -> None:
-        """Return when every event that was taken before is visible to queries.
+        """Return when every event that was accepted before is visible to queries.
 
-        Raises ConversionStalled if a table's conversion fails again and again, and Closed if the warehouse is closed
-        meanwhile.
+        Raises ConversionStalled if the conversion of a table fails repeatedly, and Closed if the warehouse is closed
+        before it has finished.
         """
         self._closing.check_open()
         targets = {name: table.journal.next_record for name, table in self._converter.tables.items()}
@@ -72,11 +72,11 @@ class Conversion:
                 self._progress.wait(1.0)
 
     def wake(self) -> None:
-        """Let the threads look for work now."""
+        """Make the threads look for work now."""
         self._wake.set()
 
     def stop(self) -> None:
-        """Wait until the threads have ended; at the end of the time that closing gives, end what they run."""
+        """Wait until the threads have ended; when the time for closing is over, end what they are running."""
         for thread, executor in self._threads:
             thread.join(self._closing.left_s + 0.5)
             if thread.is_alive():
@@ -105,7 +105,8 @@ class Conversion:
         executor.stop()
 
     def _round(self, executor: Executor, *, stopping: bool) -> bool:
-        """A batch of each table that has records, and the merges that are due. Whether more is to do at once."""
+        """Convert a batch of each table that has records, and do the merges that are due. Returns whether there is more
+        work now."""
         more = False
         faults = []
         died = False
@@ -126,7 +127,7 @@ class Conversion:
                 log.error("%s", error)
                 self._failed[name] += 1
                 died = more = True
-            except Exception as error:  # the fault of one table must not keep the others waiting
+            except Exception as error:  # an error in one table must not delay the others
                 self._failed[name] += 1
                 faults.append(error)
         self._converter.delete_retired()

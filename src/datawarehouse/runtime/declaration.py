@@ -47,7 +47,7 @@ def load(text: str, folder: Path | None = None) -> Warehouse:
 
 
 def _place(path: Path, error: Exception) -> str:
-    """Where the user's code is at fault: the innermost line beside the declaration, as file:line."""
+    """The place of the error in the user's code: the innermost line in a file beside the declaration, as file:line."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     own = [

@@ -1,4 +1,4 @@
-"""`open_warehouse`: an owner in the caller's process, that answers queries as well."""
+"""`open_warehouse`: an owner in the caller's process, which also answers queries."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def open_warehouse(
 
 
 def open_for_command(warehouse: Warehouse, settings: Settings) -> OpenWarehouse:
-    """Own a folder for as long as a command takes: events are converted; no schedule is followed, no chore done."""
+    """Own a folder while a command runs: events are converted, but no schedule is followed, and nothing is compacted or
+    expired."""
     opened = OpenWarehouse(warehouse, settings.folder, settings, WallClock())
     opened.start(LocalExecutor, only_convert=True)
     return opened
@@ -57,7 +58,7 @@ class OpenWarehouse(Owner):
         self._engine = Engine(warehouse.name, self._reading, self.folder, QueryLimits.of(settings), read_json)
 
     def query(self, sql: str, params: Sequence[Any] | None = None) -> Result:
-        """The result of one statement of Athena SQL; `?` in it stand for `params` in order.
+        """The result of one statement of Athena SQL; each `?` in it takes the next of `params`.
 
         Raises SqlSyntaxError, QueryRefused, QueryFailed or QueryLimitExceeded.
         """
@@ -71,7 +72,7 @@ class OpenWarehouse(Owner):
 
 
 class LocalExecutor:
-    """Runs orders in the thread that asks."""
+    """Runs orders in the calling thread."""
 
     def __init__(self) -> None:
         self._converter = BatchConverter()
@@ -83,4 +84,4 @@ class LocalExecutor:
         """Nothing to stop."""
 
     def kill(self) -> None:
-        """A thread cannot be killed; it ends with the batch at hand."""
+        """A thread cannot be killed; it ends after its present batch."""

@@ -1,4 +1,4 @@
-"""What runs orders of conversion and of compaction, in this process or in a child."""
+"""Executors run orders of conversion and of compaction, in this process or in a child process."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from datawarehouse.errors import DataWarehouseError
 
 class Executor(Protocol):
     def run(self, order: ConvertOrder) -> ConvertAnswer:
-        """Have an order done. Raises WorkerDied, or the error that was met."""
+        """Run an order. Raises WorkerDied, or the error that occurred."""
 
     def stop(self) -> None:
-        """End it when the order at hand is done."""
+        """End the executor when its present order is done."""
 
     def kill(self) -> None:
-        """End it at once. Whoever waits for an answer gets WorkerDied."""
+        """End the executor at once. A caller that waits for an answer gets WorkerDied."""
 
 
 class NotStarted:

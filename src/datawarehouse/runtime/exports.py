@@ -1,4 +1,4 @@
-"""Exports for other engines that are kept up to date: refreshed after each compaction, if the settings ask for any."""
+"""Exports for other engines that are refreshed after each compaction, if the settings name any."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Exports:
             )
 
     def refresh(self) -> None:
-        """Write the exports anew. One that fails is left as it was; the log says why."""
+        """Write the exports again. An export that fails is left as it was; the log says why."""
         for engine in self._engines:
             catalog = Catalog(catalog_path(self._lake), writable=False)
             try:

@@ -1,4 +1,4 @@
-"""Runs of jobs: each in a process of its own, its output committed whole or not at all."""
+"""Runs of jobs: each is a separate process, and its output is committed completely or not at all."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from datawarehouse.tidy.files import stored_file
 log = logging.getLogger("datawarehouse")
 
 _LOOK_EVERY_S = 0.25
-_LOOKING_SHARE = 10  # of its time, looking how much is written takes a tenth at most
+_LOOKING_SHARE = 10  # measuring how much was written takes at most a tenth of the watch's time
 _END_S = 2.0
 
 ExecuteJob = Callable[[JobOrder, Callable[..., Any]], JobOutput | JobFailure]
@@ -54,7 +54,7 @@ class JobRuns:
         clock: Clock,
         execute: ExecuteJob | None = None,
     ) -> None:
-        """execute: does a run in this process; by default each run has a process of its own."""
+        """execute: does a run in this process; by default each run is a separate process."""
         self._warehouse = warehouse
         self._folder = folder
         self._catalog = catalog
@@ -69,7 +69,7 @@ class JobRuns:
         self._unsettled: dict[int, _Failed] = {}
         self._stopped = False
         self._execute = execute or self._in_a_child
-        # Of this folder's owner alone, so that the next owner can remove what one that died left there.
+        # Only the owner of this folder uses it, so the next owner can remove what a dead owner left there.
         self._scratch_prefix = f"dw-job-{blake2b(str(folder.absolute()).encode(), digest_size=8).hexdigest()}-"
         for left in Path(tempfile.gettempdir()).glob(f"{self._scratch_prefix}*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -111,7 +111,7 @@ class JobRuns:
         return self._stopped
 
     def stop(self) -> None:
-        """End the runs that are under way; they count as failed."""
+        """End the running runs; they count as failed."""
         with self._lock:
             self._stopped = True
             for worker in self._working:
@@ -246,10 +246,10 @@ class _Watch:
 
 
 def _bytes_in(folder: Path, enough: int) -> int:
-    """How much of the disk the files of a folder take, counted until it is more than `enough`."""
+    """How many bytes of disk the files of a folder take; counting stops above `enough`."""
     total, folders = 0, [str(folder)]
     while folders:
-        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:  # what is gone meanwhile takes nothing
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:  # a file that disappears counts 0
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
@@ -261,7 +261,8 @@ def _bytes_in(folder: Path, enough: int) -> int:
 
 
 def _end_session(session: int) -> None:
-    """End what a run left behind in its session, whether or not the run itself still lives; wait until it is gone."""
+    """End all processes of a run's session, whether or not the run itself still lives, and wait until they have
+    ended."""
     give_up = time.monotonic() + _END_S
     with contextlib.suppress(ProcessLookupError, PermissionError):
         while time.monotonic() < give_up:

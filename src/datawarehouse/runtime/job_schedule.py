@@ -1,8 +1,9 @@
 """Starts jobs when they are due.
 
-The catalog knows up to which instant each schedule was attended to; a run moves that on as it starts. What is due is
-therefore found anew after a crash, and a run that was cut off by one is repeated with the same instant, as is one that
-failed, up to two times. A job has one run at a time; one that is due while it runs is started after it.
+The catalog stores up to which instant each schedule was followed; the start of a run moves this instant forward. So the
+runs that are due are found again after a crash. A run that a crash interrupted is repeated with the same instant, and
+so is a run that failed, up to two times. A job has one run at a time; a run that is due in the meantime is started
+after it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ _LOOK_EVERY_S = 0.5
 
 @dataclass(frozen=True, slots=True, order=True)
 class Due:
-    """A run that is to start at `at_ms` or later. time_ms: the scheduled instant; left_out: how many before it are."""
+    """A run to start at `at_ms` or later. time_ms: the scheduled instant; left_out: how many missed instants before it
+    are left out."""
 
     at_ms: int
     time_ms: int
@@ -39,7 +41,7 @@ class Due:
 
 
 class JobSchedule:
-    """The schedules of a warehouse's jobs. A job's runs follow each other in a thread of its own."""
+    """The schedules of a warehouse's jobs. Each job has a thread, in which its runs follow each other."""
 
     def __init__(
         self,
@@ -86,7 +88,7 @@ class JobSchedule:
             self._looking.start()
 
     def stop(self) -> None:
-        """Start nothing more, end what runs, and wait for it."""
+        """Start no more runs, end the running ones, and wait until they have ended."""
         self._stopping.set()
         self._runs.stop()
         if self._looking.is_alive():
@@ -94,7 +96,7 @@ class JobSchedule:
         self.wait_idle()
 
     def start_due(self) -> None:
-        """Start what is due now, each job in a thread of its own. A fault of one keeps no other waiting."""
+        """Start the jobs that are due now, each in its own thread. A fault of one keeps no other waiting."""
         now = self._clock.now_ms()
         self._settle()
         for name in self._tables:
@@ -106,7 +108,8 @@ class JobSchedule:
                 thread.start()
 
     def run_due(self) -> bool:
-        """Run what is due now here, job after job in the order of the declaration; whether anything was."""
+        """Run the jobs that are due now in this thread, in the order of the declaration; returns whether any was
+        due."""
         ran = False
         self._settle()
         for name in self._tables:
@@ -116,7 +119,7 @@ class JobSchedule:
         return ran
 
     def next_ms(self) -> int | None:
-        """The next instant at which a run will be due, as far as the clock alone decides."""
+        """The next instant at which a run will be due, for runs that depend only on the clock."""
         now = self._clock.now_ms()
         coming: list[int] = []
         for name, table in self._tables.items():
@@ -127,7 +130,7 @@ class JobSchedule:
         return min((at for at in coming if at > now), default=None)
 
     def wait_idle(self) -> None:
-        """Return when nothing that was started still runs."""
+        """Return when no started run is still running."""
         with self._changed:
             self._changed.wait_for(lambda: not self._threads)
 
@@ -155,7 +158,7 @@ class JobSchedule:
             return None
 
     def _due(self, name: str, now: int) -> Due | None:
-        """The run of a job that is to start next, if it is due."""
+        """The next run of a job, if it is due."""
         retry = min(self._retries[name], default=None)
         if retry and retry.at_ms <= now:
             return retry
@@ -191,7 +194,7 @@ class JobSchedule:
         ended = self._runs.attempt(name, due.time_ms, attempt=due.attempt, cause=due.cause)
         if due in self._retries[name]:
             self._retries[name].remove(due)
-        if ended and not self._is_stopping():  # what was cut off is found anew at the next start
+        if ended and not self._is_stopping():  # an interrupted run is found again at the next start
             self._note_retry(ended, ended.ended_ms or 0)
 
     def _note_retry(self, run: Run, now: int) -> None:

@@ -1,9 +1,9 @@
-"""Opening what a data folder holds, in one sequence. The folder is owned already, and its format is up to date.
+"""Opens the contents of a data folder, in one sequence. The folder is already owned, and its format is up to date.
 
-1. Open the catalog; take the declaration over, or refuse it.
-2. Remove what a dead owner left: files nobody committed.
+1. Open the catalog; store the declaration, or refuse it. 2. Remove files that a dead owner left without committing
+   them.
 3. Open each stream's journal at the position that the catalog knows.
-4. Make what works on them: intake, conversion, jobs, exports, chores. No thread is started.
+4. Make the parts that work on them: intake, conversion, jobs, exports, chores. No thread is started.
 """
 
 from __future__ import annotations
@@ -34,20 +34,21 @@ from datawarehouse.tidy.chores import Chores, limits_of
 
 log = logging.getLogger("datawarehouse")
 
-_RETIRED_GRACE_S = 60  # beyond the longest query
+_RETIRED_GRACE_S = 60  # longer than the longest query
 
 
 def free_bytes(folder: Path) -> int:
-    """How much of the disk that a folder is on is free."""
+    """The number of free bytes on the disk of a folder."""
     return shutil.disk_usage(folder).free
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a warehouse works with; a simulated one is given others.
+    """The replaceable parts of a warehouse; a simulated warehouse gets others.
 
-    synced: whether what was answered survives a power loss. free_bytes: of the disk that a folder is on. execute_job:
-    does a run of a job, if not each in a process of its own. compactor: compacts until `start` gives another.
+    synced: whether acknowledged events survive a power loss. free_bytes: gives the free bytes on the disk of a folder.
+    execute_job: does a run of a job, if runs are not separate processes. compactor: compacts until `start` gives
+    another.
     """
 
     synced: bool = True
@@ -58,7 +59,7 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The parts of a warehouse that is open."""
+    """The parts of an open warehouse."""
 
     catalog: Catalog
     intake: Intake
@@ -95,7 +96,7 @@ def open_parts(warehouse: Warehouse, folder: Path, settings: Settings, clock: Cl
 
 
 def _remove_leftovers(catalog: Catalog, folder: Path, warehouse: Warehouse) -> None:
-    """Remove files that a dead owner, or a child of it, had not committed."""
+    """Remove files that a dead owner, or its child process, had not committed."""
     known = catalog.paths()
     left = []
     for table in warehouse.tables():

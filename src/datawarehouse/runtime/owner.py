@@ -1,13 +1,13 @@
-"""The owner of a data folder: takes events, keeps them converted, and can be closed at any time.
+"""The owner of a data folder: accepts events, keeps them converted, and can be closed at any time.
 
 Opening
   1. Own the folder; bring its format up to date.
-  2. Open what is in it: `opening`.
-  3. Start the threads that convert, those that follow schedules, and the one that tidies up.
+  2. Open its contents (`opening`).
+  3. Start the threads that convert, those that follow schedules, and the one that compacts and expires.
 
 Closing, within `stop_time_max_s`
-  1. Take no more events. 2. Convert and merge what is there; what does not fit in the time stays in the journal.
-  3. Stop the threads and children. 4. Close journals and catalog. 5. Give up the folder.
+  1. Accept no more events. 2. Convert and merge pending records; those that take too long stay in the journal.
+  3. Stop the threads and child processes. 4. Close journals and catalog. 5. Release the folder.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class Owner:
         *,
         only_convert: bool = False,
     ) -> None:
-        """Start the threads that convert, each with its own executor, those that follow schedules, and the chores."""
+        """Start the threads that convert, each with its own executor, those that follow schedules, and the one that
+        does the chores."""
         self.tidying.compactor = (new_compactor or new_executor)()
         if not only_convert:
             self.schedule.start()
@@ -88,14 +89,14 @@ class Owner:
     # -- events
 
     def put(self, table: str, events: Event | Iterable[Event], idempotency_key: str | None = None) -> int:
-        """Take events for a streaming input table; return how many, when they are durable.
+        """Store events of a streaming input table; returns how many, once they are durable.
 
-        events: one event or several, each a mapping, or its JSON as text or bytes. Malformed JSON is taken and
-        rejected later, with its reason. idempotency_key: names this call; a second one with the same key and events
-        counts once (within `idempotency_window_s`).
+        events: one event or several, each a mapping, or its JSON as text or bytes. Malformed JSON is accepted and
+        rejected later, with its reason. idempotency_key: names this call; a second call with the same key and events
+        stores nothing again (within `idempotency_window_s`).
 
-        Raises UnknownName, BadRequest for a value that JSON has no form for or an event that is too large, and
-        Throttled, of which the events before the limit are taken.
+        Raises UnknownName, BadRequest for a value that JSON cannot express or an event that is too large, and
+        Throttled; the events before the limit are then stored.
         """
         self.check_open()
         stream = self.intake.stream(table)
@@ -107,10 +108,10 @@ class Owner:
         return taken
 
     def flush(self) -> None:
-        """Return when every event that was taken before is visible to queries.
+        """Return when every event that was accepted before is visible to queries.
 
-        Raises ConversionStalled if a table's conversion fails again and again, and Closed if the warehouse is closed
-        meanwhile.
+        Raises ConversionStalled if the conversion of a table fails repeatedly, and Closed if the warehouse is closed
+        before it has finished.
         """
         self._conversion.flush()
 
@@ -129,7 +130,8 @@ class Owner:
 
         at: in UTC, if it names no zone.
 
-        Its output replaces what its partition held; a run that failed leaves that as it was, and its `error` says why.
+        Its output replaces the rows of its partition. A run that failed leaves them as they were, and its `error` says
+        why.
         """
         self.check_open()
         return self.jobs.run(job, self.clock.now_ms() if at is None else milliseconds_of(at))
@@ -137,7 +139,7 @@ class Owner:
     # -- chores
 
     def compact(self, table: str) -> Compacted:
-        """Compact the closed hours of a streaming input table now, whatever the budget; what was done."""
+        """Compact the closed hours of a streaming input table now, whatever the budget; returns what was done."""
         self.check_open()
         declared = self.warehouse.get_table(table)
         if not isinstance(declared, StreamingInputTable):
@@ -145,14 +147,15 @@ class Owner:
         return self.tidying.compact(table)
 
     def expire(self) -> Expired:
-        """Let go what is older than its table's `retention_days`, and old records of runs; what that was."""
+        """Delete hours that are older than their table's `retention_days`, and old records of runs; returns what was
+        deleted."""
         self.check_open()
         return self.chores.expire()
 
-    # -- how things are
+    # -- state
 
     def complete_until(self, table: str) -> datetime | None:
-        """Up to when a table can no longer change: the hours that ended by this instant (UTC) are complete.
+        """The instant (UTC) up to which a table can no longer change: the hours that ended by then are complete.
 
         None for a table that its user fills. Raises UnknownName.
         """
@@ -161,7 +164,7 @@ class Owner:
         return None if until is None else instant_of(until)
 
     def status(self) -> dict[str, Any]:
-        """What `dw status` shows: tables, with records received, stored, rejected and pending, and settings."""
+        """What `dw status` shows: the tables, with records received, stored, rejected and pending, and the settings."""
         streams = {name: (stream.journal, stream.unconverted_bytes) for name, stream in self.intake.streams.items()}
         return status_of(self.catalog, self.folder, self.settings, self.clock, streams)
 
@@ -178,7 +181,7 @@ class Owner:
     # -- closing
 
     def close(self) -> None:
-        """Take no more events, convert what fits in `stop_time_max_s`, and give up the folder."""
+        """Accept no more events, convert as many as possible in `stop_time_max_s`, and release the folder."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -192,11 +195,11 @@ class Owner:
         self.ownership.release()
 
     def begin_closing(self) -> None:
-        """Let what waits for this warehouse (a flush, a run of a job) end; `close` must follow."""
+        """End calls that wait for this warehouse (a flush, a run of a job); `close` must follow."""
         if self._closing.begin(self.settings.number("stop_time_max_s")):
             self._conversion.wake()
             self.jobs.stop()
-            self.tidying.compactor.kill()  # what it has not committed is done again another time
+            self.tidying.compactor.kill()  # its uncommitted work is done again later
 
     def __enter__(self) -> Self:
         return self

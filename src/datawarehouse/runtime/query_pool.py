@@ -1,8 +1,9 @@
-"""Queries in child processes, a few at a time: one query can end alone, whatever it does.
+"""Queries in child processes, a few at a time: each query can be ended without an effect on the others.
 
-1. A query takes a free child, or starts one, or waits; when too many wait it is refused.
+1. A query takes a free child process, or starts one, or waits; when too many queries wait, it is refused.
 2. Its messages are read in a thread, one at a time, as fast as the client takes them.
-3. A query that is not over in time, or that nobody reads any more, ends with its child. The next one gets another.
+3. A query that takes too long, or whose client has gone, is ended by ending its child process. The next query starts
+   another.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from datawarehouse.errors import QueryLimitExceeded, Throttled, WorkerDied
 from datawarehouse.query.messages import End, Failure, Head, Piece, QueryOrder
 from datawarehouse.runtime.workers import ChildAnswer, Worker
 
-_GRACE_S = 5.0  # the child ends a query in time by itself; this is for a child that cannot
+_GRACE_S = 5.0  # normally the child ends a query in time itself; this is for a child that cannot
 
 
 class QueryPool:
@@ -34,7 +35,7 @@ class QueryPool:
         self._busy: set[Worker] = set()
 
     def warm_up(self) -> None:
-        """Start one child now, so that the first query finds it ready."""
+        """Start one child process now, so that it is ready for the first query."""
         worker = self._new_worker()
         worker.start()
         self._idle.append(worker)
@@ -64,7 +65,7 @@ class QueryPool:
             self._end(worker, reusable=isinstance(message, End | Failure))
 
     async def _begin(self, order: QueryOrder, deadline: float) -> tuple[Worker, ChildAnswer]:
-        """A child that answers, and its first message. A child that died while it was idle is replaced."""
+        """A child process that answers, and its first message. A child that died while it was idle is replaced."""
         while True:
             was_idle = bool(self._idle)
             worker = self._idle.pop() if was_idle else self._new_worker()
@@ -91,7 +92,7 @@ class QueryPool:
         self._places.release()
 
     async def _step(self, call: Callable[..., Any], *arguments: Any, deadline: float) -> Any:
-        """Make a blocking call in a thread, until the deadline."""
+        """Make a blocking call in a thread, and wait for it until the deadline."""
         running = asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
         try:
             return await asyncio.wait_for(running, deadline - time.monotonic())
@@ -102,7 +103,7 @@ class QueryPool:
             ) from None
 
     def stop(self) -> None:
-        """End all children, busy ones at once."""
+        """End all child processes, busy ones at once."""
         for worker in self._busy:
             worker.kill()
         for worker in self._idle:

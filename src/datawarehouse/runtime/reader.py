@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Reader:
-    """Queries a data folder; sees what is committed. Raises FolderError if there is no data folder."""
+    """Queries the committed data of a data folder. Raises FolderError if there is no data folder."""
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder = folder.absolute()
@@ -41,7 +41,7 @@ class Reader:
         return replace(limits, time_max_s=min(limits.time_max_s, holder.query_time_max_s))
 
     def status(self) -> dict[str, Any]:
-        """As `OpenWarehouse.status`, without what only an owner knows: pending records and lag."""
+        """As `OpenWarehouse.status`, without pending records and lag, which only an owner knows."""
         return status_of(self.catalog, self.folder, self.settings, WallClock())
 
     def close(self) -> None:
@@ -58,7 +58,7 @@ class Reader:
 
 
 def read_json(path: Path, columns: Sequence[Column]) -> pa.Table:
-    """The rows of a JSON table's file. What converts them is loaded now: most queries read none."""
+    """The rows of a JSON table's file. The converter is imported only now, because most queries read no JSON."""
     from datawarehouse.convert.json_files import read_json_lines
 
     return read_json_lines(path, columns)

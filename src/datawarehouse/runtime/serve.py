@@ -1,9 +1,9 @@
 """`dw up`: an owner that serves HTTP until it is told to stop.
 
 1. Refuse an address that is not loopback. Bind the port.
-2. Open the warehouse; converting and querying happen in children.
-3. Serve. Once requests are taken, say so in the lock file and to the caller.
-4. On SIGTERM or SIGINT: take no new connections, let answers finish, close the warehouse.
+2. Open the warehouse; conversion and queries run in child processes. 3. Serve. Once requests are accepted, write the
+   address into the lock file and tell the caller. 4. On SIGTERM or SIGINT: accept no new connections, let answers
+   finish, close the warehouse.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _GRACEFUL_STOP_S = 2
 
 
 def serve(warehouse: Warehouse, settings: Settings, on_ready: Callable[[str], None]) -> None:
-    """Serve a warehouse until SIGTERM or SIGINT. on_ready is called with the URL once events are taken.
+    """Serve a warehouse until SIGTERM or SIGINT. on_ready is called with the URL once events are accepted.
 
     Raises BadRequest for an address that is not loopback, FolderError if the port is taken, and whatever opening the
     folder raises.
@@ -61,7 +61,7 @@ def serve(warehouse: Warehouse, settings: Settings, on_ready: Callable[[str], No
         raise
     try:
         opened.start(lambda: Worker("convert"), lambda: Worker("compact"))
-        gc.freeze()  # what is there now stays; looking through it for garbage again and again only takes time
+        gc.freeze()  # the present objects all stay; searching them for garbage repeatedly only takes time
         uvloop.run(_serve(opened, bound, on_ready))
     finally:
         opened.close()
@@ -91,7 +91,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, with signals left to us and a call once it takes connections."""
+    """uvicorn, without its own signal handlers, and with a call once it accepts connections."""
 
     def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
@@ -113,8 +113,8 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
     settings = opened.settings
     flushing = ThreadPoolExecutor(_FLUSH_THREADS, "flush")
     asking = ThreadPoolExecutor(settings.number("query_processes") + 1, "query")
-    administrating = ThreadPoolExecutor(_ADMIN_THREADS, "admin")  # what waits here must not keep events waiting
-    running = ThreadPoolExecutor(_RUNS_MAX, "run")  # nor must a job that hangs keep a flush waiting
+    administrating = ThreadPoolExecutor(_ADMIN_THREADS, "admin")  # calls that wait here must not delay events
+    running = ThreadPoolExecutor(_RUNS_MAX, "run")  # nor must a job that hangs delay a flush
     loop = asyncio.get_running_loop()
     pool = _query_pool(opened, asking)
     commit = GroupCommit(opened.intake, flushing)

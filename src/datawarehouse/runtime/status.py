@@ -21,7 +21,7 @@ Streams = Mapping[str, tuple[Journal, int]]
 def status_of(
     catalog: Catalog, folder: Path, settings: Settings, clock: Clock, streams: Streams | None = None
 ) -> dict[str, Any]:
-    """The tables and the settings. Without `streams` nothing is known of records that are not converted."""
+    """The tables and the settings. Without `streams` the number of records that are not converted is unknown."""
     with catalog.moment():
         tables = [_table(catalog, table, clock, (streams or {}).get(table.name)) for table in catalog.tables()]
         undeclared = catalog.undeclared()
@@ -38,7 +38,7 @@ def status_of(
 
 
 def described(run: Run) -> dict[str, Any]:
-    """A run as programs read it; instants in ISO 8601, UTC."""
+    """A run as JSON for programs; instants are in ISO 8601, UTC."""
     took = None if run.ended_ms is None else (run.ended_ms - run.started_ms) / 1000
     return {
         "job": run.job,

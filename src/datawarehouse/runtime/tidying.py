@@ -1,4 +1,4 @@
-"""The thread that compacts, expires and removes files that nobody knows, once a minute."""
+"""The thread that once a minute compacts, expires, and removes files that the catalog does not know."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Tidying:
         self._refresh_exports(self._chores.round(self.compactor.run, self._is_closing))
 
     def compact(self, table: str) -> Compacted:
-        """Compact the closed hours of a table, whatever the budget; what was done."""
+        """Compact the closed hours of a table, whatever the budget; returns what was done."""
         return self._refresh_exports(self._chores.compact(table, self.compactor.run, self._is_closing))
 
     def stop(self) -> None:
@@ -57,4 +57,4 @@ class Tidying:
             except Exception:
                 if not self._closing.is_begun:
                     log.exception("compaction or expiry failed; trying again in %g s", _EVERY_S)
-            self._chores.when_idle(self.compactor.stop)  # a process that does nothing only takes memory
+            self._chores.when_idle(self.compactor.stop)  # an idle process only takes memory

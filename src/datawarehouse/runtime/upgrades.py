@@ -1,4 +1,4 @@
-"""How a data folder of an earlier release becomes one of this release."""
+"""How a data folder of an earlier release is upgraded to this release."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ UPGRADES: Mapping[int, Upgrade] = {1: _upgrade_catalog}
 
 
 def ready_to_read(folder: Path) -> None:
-    """Upgrade an older folder that nobody owns, so that it can be read without owning it.
+    """Upgrade an older folder that has no owner, so that it can be read without owning it.
 
-    Raises FolderError if it is no data folder, FormatTooNew, or FolderInUse if an older release serves it.
+    Raises FolderError if it is not a data folder, FormatTooNew, or FolderInUse if an older release owns it.
     """
     if check_format(folder) < FORMAT:
         Ownership(folder, UPGRADES).release()

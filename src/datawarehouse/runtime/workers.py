@@ -1,11 +1,11 @@
-"""Child processes: what they do, and how the owner talks to them.
+"""Child processes: what they do, and how the owner communicates with them.
 
 A child reads orders from its standard input and writes answers to its standard output, one message after the other:
-four bytes of length, then MessagePack. It ends when its input ends, so that no child outlives the owner for longer
-than the work at hand. Whoever waits for a child that died gets WorkerDied; the next order starts a new one.
+four bytes of length, then MessagePack. It ends when its input ends, so that a child outlives the owner at most until
+its present work is done. A caller that waits for a child that dies gets WorkerDied; the next order starts a new child.
 
     python -m datawarehouse.runtime.workers convert
-    python -m datawarehouse.runtime.workers compact  (as convert, behind everybody else's work)
+    python -m datawarehouse.runtime.workers compact  (as convert, at a lower priority)
     python -m datawarehouse.runtime.workers query
     python -m datawarehouse.runtime.workers job      (one order, then it ends)
 """
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class QuerySetup(msgspec.Struct, frozen=True, tag=True):
-    """The first message to a query child: where the data is, and the limits."""
+    """The first message to a child process for queries: where the data is, and the limits."""
 
     folder: str
     database: str
@@ -68,7 +68,7 @@ class Worker:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start the child now, so that the first order does not wait for it."""
+        """Start the child process now, so that the first order does not wait for it."""
         if self._process and self._process.poll() is None:
             return
         self._process = subprocess.Popen(
@@ -81,13 +81,13 @@ class Worker:
             self._send(self._setup)
 
     def run(self, order: ConvertOrder) -> ConvertAnswer:
-        """Have an order done. Raises WorkerDied, or the error that the child met."""
+        """Run an order. Raises WorkerDied, or the error that occurred in the child process."""
         answer = self._asked(order)
         assert isinstance(answer, ConvertAnswer)
         return answer
 
     def run_job(self, order: JobOrder) -> JobOutput | JobFailure:
-        """Have a job done. Raises WorkerDied."""
+        """Do a run of a job. Raises WorkerDied."""
         answer = self._asked(order)
         assert isinstance(answer, JobOutput | JobFailure)
         return answer
@@ -110,7 +110,7 @@ class Worker:
         return self._receive()
 
     def kill(self) -> None:
-        """End the child at once, and what a job started. Whoever waits for it gets WorkerDied."""
+        """End the child at once, and the processes that a job started. A caller that waits for it gets WorkerDied."""
         process = self._process
         if process and self.kind == "job":
             with contextlib.suppress(ProcessLookupError):
@@ -119,7 +119,7 @@ class Worker:
             process.kill()
 
     def stop(self, wait_s: float = 5.0) -> None:
-        """Let the child end; kill it if it does not."""
+        """Let the child end by itself; kill it if it does not."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -135,7 +135,7 @@ class Worker:
         assert self._process and self._process.stdin
         try:
             _write(self._process.stdin, message)
-        except (OSError, ValueError):  # ValueError: `stop` closed the pipe meanwhile
+        except (OSError, ValueError):  # ValueError: `stop` has closed the pipe
             raise self._died() from None
 
     def _receive(self) -> ChildAnswer:
@@ -165,7 +165,8 @@ class Worker:
 
 
 def _close(pipe: IO[bytes] | None) -> None:
-    """Close a pipe. Its buffer may hold what a dead child did not read, and closing would write that again."""
+    """Close a pipe. Its buffer may hold bytes that a dead child did not read; closing tries to write them, which
+    fails."""
     assert pipe
     with contextlib.suppress(BrokenPipeError):
         pipe.close()
@@ -190,11 +191,11 @@ def _read(pipe: IO[bytes]) -> bytes | None:
 
 def main(kind: str) -> None:
     """Serve orders until the input ends."""
-    # The owner decides when to end; a Ctrl-C in its terminal goes to the children as well.
+    # The owner decides when a child ends; a Ctrl-C in its terminal reaches the children as well.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     orders, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a stray print must not end up between the messages
+    os.dup2(2, 1)  # a print must not write between the messages
     if kind == "compact":
         os.nice(_NICE)
     serve = {"convert": _serve_convert, "compact": _serve_convert, "query": _serve_query, "job": _serve_job}[kind]
@@ -202,11 +203,11 @@ def main(kind: str) -> None:
         for answer in serve(_orders(orders)):
             _write(answers, answer)
     except BrokenPipeError:
-        pass  # the owner died; nobody waits for the answer
+        pass  # the owner died, so the answer is not needed
     except BaseException:
         traceback.print_exc()
         os._exit(1)
-    os._exit(0)  # nothing is left to do, and taking the engine down in order takes a while
+    os._exit(0)  # no work is left, and closing the engine in order takes a while
 
 
 def _orders(pipe: IO[bytes]) -> Iterator[ChildOrder]:
@@ -214,7 +215,7 @@ def _orders(pipe: IO[bytes]) -> Iterator[ChildOrder]:
         yield _ORDER.decode(data)
 
 
-# What a kind of child needs is imported by that kind alone: DuckDB is no part of conversion.
+# Each kind of child imports only what it needs: conversion does not need DuckDB.
 
 
 def _serve_convert(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
@@ -222,7 +223,7 @@ def _serve_convert(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
 
     use_one_thread()
     converter = BatchConverter()
-    # Converting makes millions of objects and hardly a cycle: collecting by count would cost a tenth of the time.
+    # Conversion makes millions of objects and hardly any cycles: automatic collection would cost a tenth of the time.
     gc.freeze()
     gc.disable()
     for number, order in enumerate(orders):
