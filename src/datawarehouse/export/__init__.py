@@ -1,1 +1,1 @@
-"""Letting other engines read the live files: links to them, and the DDL or view that names the links."""
+"""Exports for other engines: links to the live files, and the DDL or view that names the links."""

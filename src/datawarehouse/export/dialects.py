@@ -14,8 +14,9 @@ from datawarehouse.definition.types import Array, ColumnType, Decimal, Map, Prim
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """primitives: those that Glue calls otherwise; text: what char(n) and varchar(n) are called; array, map, field and
-    struct: formats of their parts; quote: stands around names; escapes: what stands for a character inside a text.
+    """primitives: the types that have another name in Glue; text: the name for char(n) and varchar(n); array, map,
+    field and struct: format strings for these types; quote: the quotation mark around names; escapes: replacements of
+    characters inside a text.
     """
 
     primitives: Mapping[str, str]

@@ -1,11 +1,11 @@
 """Views for DuckDB. Pure.
 
-The live files of one schema version are one list, and the partition is a part of their path: a predicate on it
-removes files from the list before any is opened, which DuckDB does with every predicate that needs the path alone.
-With 8,760 files in the list a query of one hour took 0.13 s and read one file. One select for each partition, with
-the value as a constant, prunes as well, but is slow to plan: with 3,000 partitions 1.6 s.
+The live files of one schema version are one list, and the partition is a part of their path. DuckDB evaluates a
+predicate that needs only the path before it opens files, so a predicate on the partition removes files from the list.
+With 8,760 files in the list a query of one hour took 0.13 s and read one file. One select for each partition, with the
+value as a constant, prunes equally well, but is slow to plan: 1.6 s with 3,000 partitions.
 
-What an older version does not have is NULL, what it has narrower is cast.
+A column that an older version does not have is NULL, and a narrower one is cast.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datawarehouse.export.dialects import DUCKDB
 from datawarehouse.export.tables import ExportedTable, PartitionFiles
 
 _PARTITION_CHARACTERS = len("YYYY/MM/DD/HH")
-_PATH = "$file"  # no column can be called so
+_PATH = "$file"  # no column can have this name
 
 
 def script(tables: Iterable[ExportedTable]) -> str:
@@ -58,7 +58,8 @@ def _output(column: Column, stored: ColumnType | None) -> str:
 
 
 def _users(table: ExportedTable) -> list[str]:
-    """A select for each partition: a value is not in the path, and what columns the files have is not known."""
+    """A select for each partition of a table that the user fills: the path does not have the value, and the columns of
+    the files are not known."""
     return [_users_partition(table, partition) for partition in table.partitions if partition.files]
 
 

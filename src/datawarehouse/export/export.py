@@ -1,11 +1,11 @@
-"""Writing an export: what is live, at one moment; links to it; the text that names the links.
+"""Writing an export: the live files at one moment, links to them, and the text that names the links.
 
 1. Read the catalog at one moment: the tables, their live files, the partitions that users registered.
 2. Link the live files of the tables that the warehouse fills (`links.py`).
-3. Write the engine's text, aside and renamed. It names the links where they are, or where `location` says that they
-   were copied to.
+3. Write the engine's text under a temporary name, and rename it. It names the links at their own path, or at `location`
+   if they are copied there.
 
-The same export again brings all of it up to date. Nothing in the data folder changes.
+Running the same export again brings everything up to date. Nothing in the data folder changes.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _PARTITION_CHARACTERS = len("YYYY/MM/DD/HH")
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export wrote. skipped: tables that were asked for -> why they are not in it. symbolic_links: how many
-    links are symbolic, and so end when the warehouse deletes the file."""
+    """What an export wrote. skipped: requested tables that are not in it -> the reason. symbolic_links: how many links
+    are symbolic, and so break when the warehouse deletes the file."""
 
     written: tuple[Path, ...]
     tables: tuple[ExportedTable, ...]
@@ -52,10 +52,11 @@ class _Linked:
 def export(
     catalog: Catalog, lake: Path, tables: Sequence[str], engine: Engine, to: Path, location: str | None = None
 ) -> Exported:
-    """Export tables by name, or all that the warehouse fills and their quarantines, to the folder `to`.
+    """Export the named tables, or all tables that the warehouse fills and their quarantines, to the folder `to`.
 
-    lake: the data folder. location: where the engine finds what is in `to`, if not there; Glue needs one.
-    Raises UnknownName, BadRequest, or FolderError if `to` has something else in the place of a table's links.
+    lake: the data folder. location: where the engine finds the contents of `to`, if they are copied elsewhere; Glue
+    needs one. Raises UnknownName, BadRequest, or FolderError if `to` has another file or folder in the place of a
+    table's links.
     """
     lake, to = lake.absolute(), to.absolute()
     _check(lake, to, engine, location)
@@ -92,7 +93,7 @@ def _check(lake: Path, to: Path, engine: Engine, location: str | None) -> None:
 
 
 def _chosen(catalog: Catalog, names: Sequence[str]) -> list[tuple[str, StoredTable, str]]:
-    """(name, table, kind of its files) of what is to be exported."""
+    """(name, table, kind of its files) of each table to export."""
     known = {}
     for stored in catalog.tables():
         known[stored.name] = (stored.name, stored, ROWS)
@@ -137,7 +138,7 @@ def _not_exportable(stored: StoredTable, location: str | None) -> str | None:
 
 
 def _users(catalog: Catalog, lake: Path, stored: StoredTable, scheme: str) -> ExportedTable:
-    """A table that the user fills: its folders as they are."""
+    """A table that the user fills: the engine reads its folders without links."""
     home = lake / stored.name
     if stored.partition_keys:
         folders = [

@@ -1,8 +1,8 @@
 """Inputs of `aws glue create-table` and `aws glue batch-create-partition`. Pure.
 
 Source: AWS Glue API reference, TableInput, PartitionInput and BatchCreatePartition (at most 100 a call). A location
-ends with a slash (Athena user guide, "Table location in Amazon S3"); NumberOfBuckets is given because Trino reads the
-absence of it as an error.
+ends with a slash (Athena user guide, "Table location in Amazon S3"); NumberOfBuckets is given because Trino reports an
+error if it is missing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PARTITIONS_MAX = 100
 
 
 def create_table(database: str, table: ExportedTable) -> dict[str, Any]:
-    """The input of `create-table`, and of `update-table` when the table is there."""
+    """The input of `create-table`, and of `update-table` if the table exists."""
     return {
         "DatabaseName": database,
         "TableInput": {

@@ -1,17 +1,18 @@
 """Folders that hold exactly the live files, as links beside the warehouse.
 
-A partition's folder in the warehouse also holds files that a merge replaced, until no query can need them. What reads
-whole folders would count their rows twice. So the export has folders of its own:
+A partition's folder in the warehouse also holds files that a merge replaced, until no query can be reading them. An
+engine that reads whole folders would count their rows twice. So the export has separate folders:
 
     <to>/<table>              a symbolic link to the table's newest folder of links
     <to>/_links/<table>/<n>/  the n-th: one hard link for each live file
     <to>/_lock                held while an export writes
 
-1. Make folder n aside, with all links. Hard links cost no space and stay when the warehouse deletes its own; on
-   another file system, where there are none, symbolic ones take their place.
-2. When all tables have theirs, point each `<to>/<table>` to the new one, by one rename each.
-3. Delete the folders of links that are older than the ones replaced, and what an export left that was killed. The
-   ones replaced stay until the next export: who is listing one now would else miss files without knowing.
+1. Make folder n, with all links. Hard links cost no space and stay when the warehouse deletes its own files. On another
+   file system hard links are impossible, and symbolic links are made instead.
+2. When all tables have their new folder, point each `<to>/<table>` to it, by one rename for each table.
+3. Delete the folders of links that are older than the replaced ones, and folders left by an export that was killed. The
+   replaced folders stay until the next export; otherwise an engine that is listing one now would miss files without an
+   error.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _NO_HARD_LINKS = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK)
 
 @contextmanager
 def alone_in(to: Path) -> Iterator[None]:
-    """Make the folder if it is missing, and wait until no other export writes there."""
+    """Make the folder if it is missing, and wait until no other export writes in it."""
     to.mkdir(parents=True, exist_ok=True)
     fd = os.open(to / "_lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -44,9 +45,10 @@ def alone_in(to: Path) -> Iterator[None]:
 
 
 def link_tables(to: Path, tables: Mapping[str, Mapping[str, Path]]) -> int:
-    """Let `<to>/<table>` hold these links: path below it -> file. How many had to be symbolic links.
+    """Make `<to>/<table>` hold these links: path below it -> file. Returns how many had to be symbolic links.
 
-    Raises FolderError, with every table as it was, if something else is in the place of one or a file is gone.
+    Raises FolderError, and leaves every table as it was, if another file or folder is in the place of a table or a file
+    is missing.
     """
     for name in tables:
         if (to / name).exists() and not (to / name).is_symlink():

@@ -1,7 +1,7 @@
 """Tables for Spark 4 in its own catalog or a Hive metastore. Pure.
 
-Every partition is added with its folder, because the folders are not named `key=value`, which is all that Spark finds
-by itself. Spark reads NULL for a column that an older file does not have, and widens narrower types (4.0 on).
+Every partition is added with its folder, because Spark itself finds only folders that are named `key=value`. Spark
+reads NULL for a column that an older file does not have, and widens narrower types (4.0 on).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ PARTITIONS_MAX = 1000
 
 
 def script(tables: Iterable[ExportedTable]) -> str:
-    """The statements that make each table anew; each ends with ';' at the end of a line, and no other line does."""
+    """The statements that drop and create each table; each ends with ';' at the end of a line, and no other line
+    does."""
     return "\n".join(f"{statement};\n" for table in tables for statement in _statements(table))
 
 

@@ -1,4 +1,4 @@
-"""What the text of every engine is made from: a table, its partitions and their files, as plain values."""
+"""A table, its partitions and their files as plain values, from which the text for every engine is made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datawarehouse.definition.tables import Column
 
 @dataclass(frozen=True, slots=True)
 class PartitionFiles:
-    """The live files of a partition, or of a table without partition keys, whose `values` are ().
+    """The live files of a partition, or of a table without partition keys; then `values` is ().
 
     folder: its path or URI, without a slash at the end; it holds these files and no others.
     files: (path below the folder, schema version) of each.
@@ -23,9 +23,9 @@ class PartitionFiles:
 
 @dataclass(frozen=True, slots=True)
 class ExportedTable:
-    """A table as another engine is to see it; `versions[v]` are the columns that files of schema version v have.
+    """A table as another engine should see it; `versions[v]` are the columns of files of schema version v.
 
-    `versions` is None for a table that the user fills: what its files have is not known.
+    `versions` is None for a table that the user fills, because the columns of its files are not known.
     """
 
     name: str

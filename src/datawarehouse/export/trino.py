@@ -13,7 +13,7 @@ from datawarehouse.export.tables import ExportedTable, PartitionFiles
 
 
 def script(schema: str, tables: Iterable[ExportedTable]) -> str:
-    """The statements that make each table anew in a schema of the session's catalog."""
+    """The statements that drop and create each table in a schema of the session's catalog."""
     statements = [f"create schema if not exists {TRINO.name(schema)}"]
     for table in tables:
         statements += _statements(schema, table)

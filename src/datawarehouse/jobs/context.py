@@ -1,4 +1,4 @@
-"""What a job's function is given, and what becomes of the rows that it writes."""
+"""The argument of a job's function, and the conversion of the rows that it writes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RunQuery = Callable[[str, Sequence[Any]], Iterable[tuple[Any, ...]]]
 
 
 class EmbeddedJobContext:
-    """The job context of `definition/job.py`; keeps what is written, by partition."""
+    """The job context of `definition/job.py`; keeps the written rows, by partition."""
 
     def __init__(self, table: str, columns: Sequence[Column], time_ms: int, query: RunQuery) -> None:
         self.time = instant_of(time_ms)
@@ -31,14 +31,14 @@ class EmbeddedJobContext:
         self._query = query
 
     def query(self, sql: str, params: Sequence[Any] | None = None) -> Iterable[tuple[Any, ...]]:
-        """The result of one statement of Athena SQL; `?` in it stand for `params` in order."""
+        """The result of one statement of Athena SQL; each `?` in it takes the next of `params`."""
         return self._query(sql, params or ())
 
     def write(self, rows: Iterable[Mapping[str, Any]], partition: str | None = None) -> None:
         """Write rows for a partition, by default for `self.partition`.
 
-        A row maps column names to values; a column that it leaves out is NULL. Values become what the same value in
-        an event would become. Raises BadRequest, naming the row, if one does not fit.
+        A row maps column names to values; a column that it leaves out is NULL. Values are converted by the same rules
+        as those of an event. Raises BadRequest, naming the row, if one does not fit.
         """
         partition = self.partition if partition is None else partition
         start_of(partition)

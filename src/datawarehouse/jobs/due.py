@@ -10,18 +10,18 @@ from datawarehouse.definition.instants import instant_of, milliseconds_of
 from datawarehouse.definition.schedule import Rate, Schedule
 
 RETRIES_AFTER_MS = (60_000, 120_000)
-"""A failed run is tried again so long after its end, as Lambda does with an asynchronous invocation."""
+"""A failed run is retried this long after its end, as Lambda does with an asynchronous invocation."""
 
 
 MISSED_COUNTED_MAX = 1000
 
 
 def latest_due(schedule: Schedule, reached_ms: int, now_ms: int) -> tuple[int | None, int]:
-    """The latest instant later than `reached_ms` that is not later than now, and how many there are.
+    """The latest instant after `reached_ms` and not after now, and how many such instants there are.
 
-    A rate counts from `reached_ms`, which is when the job was first seen or an instant that was due. Instants are
-    counted up to MISSED_COUNTED_MAX, and looked for from the end: a job that was due each minute of a year is found
-    as fast as one that was due yesterday.
+    A rate counts from `reached_ms`, which is an instant that was due, or the instant when the job was first declared.
+    Instants are counted up to MISSED_COUNTED_MAX, and looked for from the end: a job that was due each minute of a year
+    is found as fast as one that was due yesterday.
     """
     reached, now = instant_of(reached_ms), instant_of(now_ms)
     count = sum(1 for _ in islice(_due_after(schedule, reached, now, reached), MISSED_COUNTED_MAX))
@@ -41,17 +41,18 @@ def _due_after(schedule: Schedule, after: datetime, until: datetime, anchor: dat
 
 
 def earliest_due(schedule: Schedule, reached_ms: int) -> int | None:
-    """The first instant later than `reached_ms`; None if there is none any more."""
+    """The first instant after `reached_ms`; None if the schedule has ended."""
     reached = instant_of(reached_ms)
     due = schedule.next_after(reached, reached)
     return None if due is None else milliseconds_of(due)
 
 
 def backfill_instants(schedule: Schedule, start: datetime, end: datetime) -> list[datetime]:
-    """The instants to run a job for, so that it writes all that it would have from `start` to `end`.
+    """The instants for which a job must run to write everything that its schedule would have written from `start` to
+    `end`.
 
-    Of a cron expression: its instants in that time. Of a rate: the end of each hour, which is when a run writes it;
-    or one for each interval, if that is longer.
+    For a cron expression: its instants in that time. For a rate: the end of each hour, because a run at that instant
+    writes that hour; or one instant for each interval, if the interval is longer.
     """
     found: list[datetime] = []
     if isinstance(schedule, Rate):
@@ -69,5 +70,5 @@ def backfill_instants(schedule: Schedule, start: datetime, end: datetime) -> lis
 
 
 def retry_at(attempt: int, ended_ms: int) -> int | None:
-    """When the attempt after a failed one is due; None if that was the last."""
+    """When the next attempt after a failed one is due; None if that was the last attempt."""
     return ended_ms + RETRIES_AFTER_MS[attempt - 1] if attempt <= len(RETRIES_AFTER_MS) else None

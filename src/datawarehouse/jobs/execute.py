@@ -1,9 +1,10 @@
-"""One run of a job, in a process of its own.
+"""One run of a job, in a separate process.
 
-1. Limit the process, put it behind everybody else's work, and let it end with its owner.
-2. Import the function from where it was declared and call it. Its queries see what is committed; its rows are checked
-   and kept.
-3. Publish one file for each partition that has rows. They exist; nobody sees them until the owner commits them.
+1. Limit the process, lower its priority, and make it end when its owner ends.
+2. Import the function from the module that declares it, and call it. Its queries see committed data; its rows are
+   checked and kept.
+3. Publish one file for each partition that has rows. The files exist, but no query reads them until the owner commits
+   them.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ from datawarehouse.parquet.footer import ROWS, DataFile, Footer
 from datawarehouse.parquet.schema import arrow_schema
 
 _NICE = 10
-_OUT_OF_MEMORY_SCORE = 1000  # the highest there is
+_OUT_OF_MEMORY_SCORE = 1000  # the highest possible
 _ERROR_CHARACTERS_MAX = 20_000
 
 
 def execute(order: JobOrder, query: RunQuery) -> JobOutput | JobFailure:
-    """Do a run in a process that exists for it alone. Never raises what the job raises."""
+    """Do a run in a process that exists only for it. Errors of the job are returned, not raised."""
     _end_with_owner()
     _limit(order)
     _stand_back()
@@ -50,7 +51,7 @@ def execute(order: JobOrder, query: RunQuery) -> JobOutput | JobFailure:
 def execute_here(
     order: JobOrder, query: RunQuery, function: Callable[[], Callable[..., Any]]
 ) -> JobOutput | JobFailure:
-    """Do a run of what `function` returns, without limits. Never raises what the job raises."""
+    """Do a run of the function that `function` returns, without limits. Errors of the job are returned, not raised."""
     process = os.getpid()
     columns = from_wire(order.columns)
     context = EmbeddedJobContext(order.table, columns, order.time_ms, query)
@@ -81,7 +82,7 @@ def _failure(order: JobOrder, error: BaseException) -> JobFailure:
 
 
 def _shortened(text: str) -> str:
-    """A text of bearable length: its beginning and its end."""
+    """A text, shortened to its beginning and its end if it is too long."""
     if len(text) <= _ERROR_CHARACTERS_MAX:
         return text
     half = _ERROR_CHARACTERS_MAX // 2
@@ -99,22 +100,24 @@ def _limit(order: JobOrder) -> None:
 
 
 def _stand_back() -> None:
-    """Let the owner and its other children go first, and let the kernel end this process first if memory is short.
+    """Give this process a lower priority than the owner and its other children, and let the kernel end it first if
+    memory is short.
 
-    Linux may schedule each session as one (sched(7), "The autogroup feature"); niceness inside one then counts for
-    nothing outside of it, and the session has one of its own.
+    Linux may schedule each session as one (sched(7), "The autogroup feature"); niceness then counts only inside a
+    session, and each session has a separate one.
     """
     os.nice(_NICE)
     for file, value in (("autogroup", _NICE), ("oom_score_adj", _OUT_OF_MEMORY_SCORE)):
-        with contextlib.suppress(OSError):  # not on this system
+        with contextlib.suppress(OSError):  # not available on this system
             Path("/proc/self", file).write_text(str(value))
 
 
 def _end_with_owner() -> None:
-    """End this process and what the job starts when the owner is gone, which holds the other end of standard input."""
+    """End this process, and the processes that the job starts, when the owner ends, which closes the pipe to standard
+    input."""
     owner = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)  # a job that reads its input, or a program that it starts, gets no input
+    os.dup2(nothing, 0)  # a job that reads its standard input, or a program that it starts, gets an empty one
     os.close(nothing)
 
     def wait() -> None:
@@ -128,7 +131,7 @@ def _function(order: JobOrder) -> Callable[[EmbeddedJobContext], Any]:
     sys.path[:] = order.search
     if "." in order.module or not Path(order.file).is_file():
         module = importlib.import_module(order.module)
-    else:  # a file of the user's, under whatever name it was loaded
+    else:  # a file of the user, under any module name
         spec = importlib.util.spec_from_file_location(order.module.strip("_"), order.file)
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)

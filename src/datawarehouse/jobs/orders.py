@@ -1,4 +1,4 @@
-"""What a run is told to do and what it reports: plain values, so that they can cross to another process."""
+"""The order for a run, and its report: plain values that can be sent to another process."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from datawarehouse.parquet.footer import DataFile
 class JobOrder(msgspec.Struct, frozen=True, tag=True):
     """One run of a job.
 
-    module, file, function: where the job's function is defined; search: what `sys.path` was where it was declared.
-    columns: (name, Glue type). time_ms: the scheduled instant. name: what the files' names end with, unique for each
-    run. scratch: a folder of the run's own, for temporary files.
+    module, file, function: where the job's function is defined; search: `sys.path` in the process that declared it.
+    columns: (name, Glue type). time_ms: the scheduled instant. name: the end of the files' names, unique for each run.
+    scratch: the run's own folder for temporary files.
     """
 
     table: str
@@ -31,7 +31,8 @@ class JobOrder(msgspec.Struct, frozen=True, tag=True):
 
 
 class JobOutput(msgspec.Struct, frozen=True, tag=True):
-    """What a run published. partitions: all that it wrote, those without a row and so without a file included."""
+    """What a run published. partitions: all partitions that it wrote, including those without rows, which have no
+    file."""
 
     partitions: list[str]
     files: list[DataFile]
@@ -41,7 +42,7 @@ class JobOutput(msgspec.Struct, frozen=True, tag=True):
 class JobFailure(msgspec.Struct, frozen=True, tag=True):
     """Why a run has no output: one line, and the traceback where the job's own code raised.
 
-    interrupted: whether it was ended for no reason of its own, and is to be repeated.
+    interrupted: whether it was ended from outside and must be repeated.
     """
 
     reason: str

@@ -1,10 +1,10 @@
 """The ASGI application: checks that hold for every request, then one route.
 
-1. The Host header must name this machine, and a browser's Origin as well: a web page must not reach a warehouse on
-   the reader's own machine, by DNS rebinding or by a form.
-2. A call of Kinesis is known by its X-Amz-Target header, whatever its path.
-3. Other routes go by method and path. Routes under /v1/admin need the token of the lock file.
-4. One place turns errors into answers.
+1. The Host header must name this machine, and so must a browser's Origin: a web page must not reach a warehouse on its
+   reader's machine, by DNS rebinding or by a form.
+2. A request with an X-Amz-Target header is a Kinesis call, whatever its path.
+3. Other routes are chosen by method and path. Routes under /v1/admin need the token of the lock file.
+4. Errors become answers in one place.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _EVENTS = re.compile(r"/v1/tables/([^/]+)/events")
 
 @dataclass(slots=True)
 class Admin:
-    """What the owner of the folder does for other commands; runtime supplies it."""
+    """The operations of the owner that other commands call; `runtime` supplies them."""
 
     token: str
     status: Callable[[], Awaitable[dict[str, Any]]]

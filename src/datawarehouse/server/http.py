@@ -1,4 +1,4 @@
-"""A request and a response, as the routes see them; ASGI underneath (asgi.readthedocs.io, HTTP)."""
+"""A request and a response as the routes use them, on top of ASGI (asgi.readthedocs.io, HTTP)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Request:
         return parse_qs(self.query_string).get(name, [""])[-1]
 
     async def body(self, bytes_max: int) -> bytes:
-        """The whole body. Raises BodyTooLarge as soon as that is known, or ClientGone."""
+        """The whole body. Raises BodyTooLarge as soon as the size is known to be too large, or ClientGone."""
         announced = self.header(b"content-length")
         if announced.isdigit() and int(announced) > bytes_max:
             raise _too_large(bytes_max)
@@ -64,7 +64,7 @@ class Request:
                 return b"".join(pieces) if len(pieces) > 1 else pieces[0]
 
     async def gone(self) -> None:
-        """Return when the client has closed the connection. To be called after `body`."""
+        """Return when the client has closed the connection. Call it after `body`."""
         while (await self.receive())["type"] != "http.disconnect":
             continue
 
@@ -77,7 +77,7 @@ def _too_large(bytes_max: int) -> BodyTooLarge:
 
 @dataclass(slots=True)
 class Response:
-    """body: all of it, or its pieces as they come."""
+    """body: the whole body, or an iterator of its pieces."""
 
     status: int
     body: bytes | AsyncIterator[bytes]

@@ -1,7 +1,7 @@
-"""What the operations of Kinesis take, and the errors that AWS answers to what they do not. Pure.
+"""The valid arguments of the Kinesis operations, and the errors that AWS answers to invalid ones. Pure.
 
-1. Types first: the first value of a wrong type is a SerializationException.
-2. Then constraints: all violations in one ValidationException, at most ten, in the order of the shapes.
+1. Types are checked first: the first value of a wrong type gives a SerializationException. 2. Then constraints are
+   checked: one ValidationException lists all violations, at most ten, in the order of the shapes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _VIOLATIONS_MAX = 10
 
 
 class KinesisError(Exception):
-    """An error as AWS answers it."""
+    """An error in the form in which AWS answers it."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class KinesisError(Exception):
         self.status = status
 
     def document(self) -> bytes:
-        """SDKs look for the message under either spelling."""
+        """The JSON document; SDKs look for the message under either spelling."""
         if not self.message:
             return msgspec.json.encode({"__type": self.code})
         return msgspec.json.encode({"__type": self.code, "message": self.message, "Message": self.message})
@@ -35,7 +35,7 @@ class KinesisError(Exception):
 
 @dataclass(frozen=True)
 class Shape:
-    """A member's type and constraints, as the service model has them. members, entry: of a structure, of a list."""
+    """A member's type and constraints, from the service model. members: of a structure; entry: of a list."""
 
     kind: str
     required: bool = False
@@ -103,7 +103,7 @@ OPERATIONS: Mapping[str, Mapping[str, Shape]] = {
 
 
 def type_checked(operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The known members of a request, blobs decoded; nulls and unknown members left out.
+    """The known members of a request, with blobs decoded; nulls and unknown members are left out.
 
     Raises KinesisError (SerializationException).
     """

@@ -1,4 +1,4 @@
-"""GET /metrics: what Prometheus reads. Every number is taken when it is asked for."""
+"""GET /metrics, for Prometheus. Every number is computed when it is requested."""
 
 from __future__ import annotations
 

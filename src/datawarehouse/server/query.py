@@ -1,7 +1,7 @@
 """POST /v1/query: {"sql": ..., "parameters": [...], "format": "ndjson" | "csv" | "json" | "arrow"}.
 
-The answer streams. An error before the first piece has a status of its own; an error after it (a limit that is
-reached) breaks the connection, so that no client takes half an answer for a whole one.
+The answer is streamed. An error before the first piece is answered with its own status. An error after it (a limit that
+is reached) closes the connection, so that no client mistakes a part of the answer for the whole.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Queries:
 
 
 async def _until_gone(messages: AsyncGenerator[Message], request: Request) -> AsyncIterator[Message]:
-    """The messages as they come, as long as the client is there: a query that nobody waits for any more is ended."""
+    """The messages as they come, until the client closes the connection; then the query is ended."""
     gone = asyncio.ensure_future(request.gone())
     try:
         while True:
