@@ -1,6 +1,6 @@
-"""The AWS side: the declared warehouse as resources for Pulumi, what it needs of an account, and what it costs.
+"""The AWS side: the declared warehouse as Pulumi resources, the quotas that it needs, and its cost.
 
-The names below need the extra `aws`; they are resolved on first use, so that `dw cost` does without.
+The names below need the extra `aws`; they are resolved on first use, so that `dw cost` works without it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Alarms: what is to be known when it goes wrong, all sent to one topic.
+"""Alarms on failures; all are sent to one topic.
 
 Metrics: "Monitor Amazon Data Firehose using CloudWatch metrics", "Monitor the Amazon Kinesis Data Streams service with
 Amazon CloudWatch", "Types of metrics for Lambda functions", "Available CloudWatch metrics for Amazon SQS".
@@ -35,7 +35,7 @@ class Alarm:
 
 
 def stream_alarms() -> Iterator[Alarm]:
-    """Of an input stream."""
+    """The alarms of an input stream."""
     yield Alarm(
         "throttled",
         "Producers are refused records: the stream has too few shards, or one partition key gets too many.",
@@ -55,7 +55,7 @@ def stream_alarms() -> Iterator[Alarm]:
 
 
 def delivery_alarms(flush_interval_seconds: int) -> Iterator[Alarm]:
-    """Of the delivery of a stream into its table."""
+    """The alarms of the delivery of a stream into its table."""
     yield Alarm(
         "rejected",
         "Malformed records: see the table's quarantine.",
@@ -103,7 +103,8 @@ def add_stalled_alarm(
     parent: pulumi.Resource,
     region: pulumi.Input[str] | None = None,
 ) -> aws.cloudwatch.MetricAlarm:
-    """An alarm for what no single metric shows: a Firehose that does nothing publishes nothing, and is late nowhere."""
+    """An alarm for delivery that has stopped. No single metric shows it, because a Firehose that does nothing publishes
+    no metrics."""
     ending, description = STALLED
     period = -(-max(2 * flush_interval_seconds, PERIOD_SECONDS) // 60) * 60
 
@@ -147,7 +148,8 @@ def add_alarm(
     parent: pulumi.Resource,
     region: pulumi.Input[str] | None = None,
 ) -> aws.cloudwatch.MetricAlarm:
-    """An alarm that tells the topic when it begins and when it is over. No data is no alarm: nothing happened."""
+    """An alarm that sends a message to the topic when it begins and when it ends. Missing data is no alarm, because it
+    means that nothing happened."""
     logical = f"{name}-{alarm.name}"
     return aws.cloudwatch.MetricAlarm(
         logical,

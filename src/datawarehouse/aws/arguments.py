@@ -1,6 +1,6 @@
-"""What components are given is checked before anything is created: names of arguments, their types, numbers, choices.
+"""Checks the arguments of components before anything is created: their names, types, numbers and choices.
 
-Types are read from a component's TypedDict. What is an output is known later, and taken as it is.
+Types are read from a component's TypedDict. The value of an output is known only later, so it is not checked.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SHARED = ("alarm_topic_arn", "log_retention_days", "region")
 
 
 def checked_name(kind: str, name: Any, pattern: re.Pattern[str] = _NAME) -> str:
-    """What messages call a component: its kind and its name, from which those of its resources are made.
+    """The name of a component in messages: its kind and its own name, from which the names of its resources are made.
 
     Raises DeclarationError if AWS would refuse them.
     """
@@ -51,10 +51,10 @@ def checked_name(kind: str, name: Any, pattern: re.Pattern[str] = _NAME) -> str:
 
 
 def checked_arguments(component: str, given: Any, shape: type) -> dict[str, Any]:
-    """The arguments of a component, as a dict of their own. shape: its TypedDict.
+    """The arguments of a component, as a new dict. shape: its TypedDict.
 
-    Raises DeclarationError if one is unknown, with the one that may be meant, if one that is required is missing, or if
-    one is of a type that it does not have.
+    Raises DeclarationError if an argument is unknown (with the name that may be meant), if a required one is missing,
+    or if one has a wrong type.
     """
     if not isinstance(given, Mapping):
         raise DeclarationError(f"{component}: the arguments are {shown(given)}; valid is a dict of {_listed(shape)}.")
@@ -89,7 +89,7 @@ def checked_arguments(component: str, given: Any, shape: type) -> dict[str, Any]
 
 
 def shared_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Of checked arguments those that a component hands on to the one inside it."""
+    """The checked arguments that a component passes on to the component inside it."""
     return {name: given[name] for name in _SHARED if name in given}
 
 
@@ -110,12 +110,12 @@ def checked_choice(component: str, argument: str, value: Any, valid: Collection[
 
 
 def shown(value: Any) -> str:
-    """A value as a message names it: of an output there is nothing to show yet."""
+    """A value as it is shown in a message; the value of an output is not known yet."""
     return "an output" if isinstance(value, pulumi.Output) else repr(value)
 
 
 def _invalid(value: Any, hint: Any) -> str | None:
-    """What would be valid instead of a value; None if it is of the type, or of one that is not looked at here."""
+    """What would be valid instead of a value; None if it has the type, or the type is not checked here."""
     if hint == _TEXT:
         return None if _is_text(value) else "a text, or an output of one"
     if hint is str:

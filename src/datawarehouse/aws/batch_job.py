@@ -1,4 +1,4 @@
-"""The job of a batch input table as a Lambda function, with the rights to query and to write its own table alone."""
+"""The job of a batch input table as a Lambda function, with permissions to query, and to write only its own table."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
@@ -38,7 +38,7 @@ class BatchInputJobArgs(TypedDict):
 
 
 class BatchInputJob(pulumi.ComponentResource):
-    """Runs a table's job in Lambda. The time of the tick decides the partition; a rerun replaces it.
+    """Runs a table's job in Lambda. The scheduled time decides the partition; a rerun replaces it.
 
     Raises DeclarationError, before anything is created, if an argument is unknown or the job imports what Lambda lacks.
     """
@@ -79,7 +79,7 @@ POLICY_CHARACTERS_MAX = 10_240
 
 
 def job_policy_characters(warehouse: str, table: BatchInputTable, reads: Sequence[Table]) -> int:
-    """At most so many characters has the policy of a table's job, whatever names its resources get."""
+    """The largest possible length of the policy of a table's job, in characters, whatever names its resources get."""
     place = Place("aws-us-gov", "ap-southeast-99", "1" * 12)
     longest = {"bucket": "b" * 63, "queue": "q" * QUEUE_MAX, "log": "l" * (len(warehouse) + len(table.name) + 40)}
     names, folders = _readable(reads)

@@ -1,4 +1,4 @@
-"""A bucket that is private, encrypted, reached by TLS alone, and rid of what is old."""
+"""A bucket that is private and encrypted, accepts only TLS, and deletes old objects."""
 
 import hashlib
 import re
@@ -20,8 +20,9 @@ _ID_CHARACTERS_MAX = 255
 class PrivateBucketArgs(TypedDict):
     """The arguments of a PrivateBucket.
 
-    expire_days: after how many days objects go, by the folder that they are below ("" is all). is_disposable: whether
-    it goes with the stack, objects and all; else it is protected. region: default is the provider's.
+    expire_days: after how many days objects are deleted, by the folder that they are in ("" is all). is_disposable:
+    whether it is deleted with the stack, including its objects; otherwise it is protected. region: default is the
+    provider's.
     """
 
     expire_days: NotRequired[pulumi.Input[dict[str, int]]]
@@ -30,7 +31,7 @@ class PrivateBucketArgs(TypedDict):
 
 
 class PrivateBucket(pulumi.ComponentResource):
-    """An S3 bucket, `bucket`, with what keeps it private."""
+    """An S3 bucket, `bucket`, with the resources that keep it private."""
 
     bucket: aws.s3.Bucket
 
@@ -117,7 +118,7 @@ def _rules(expire_days: dict[str, int]) -> list[dict[str, Any]]:
 
 
 def _rule_id(prefix: str) -> str:
-    """A name of a rule, of its own for each folder."""
+    """The name of a rule, unique for each folder."""
     digest = hashlib.sha256(prefix.encode()).hexdigest()[:8]
     readable = prefix.strip("/").replace("/", "-") or "all"
     return f"expire-{readable[: _ID_CHARACTERS_MAX - 16]}-{digest}"

@@ -1,7 +1,7 @@
 """Which default quotas of an AWS account a warehouse exceeds, so that they can be raised before it is deployed (pure).
 
-A quota is per account and Region; what else runs there is not known here. None of them depends on how often files are
-flushed or partitions registered.
+A quota is for an account and a Region; other work that runs there is not known here. No quota depends on how often
+files are flushed or partitions registered.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Quota:
 def need_of(tables: Iterable[Table], on_demand: Collection[str] = ()) -> Need:
     """What these tables need: a delivery stream for each streaming input table, a Lambda function that registers its
     partitions, and for each batch input table a function that has one query running. on_demand: the streaming input
-    tables whose streams have no shards of their own.
+    tables whose streams are on-demand.
     """
     declared = list(tables)
     streaming = [table for table in declared if isinstance(table, StreamingInputTable)]
@@ -61,8 +61,8 @@ def quotas_to_raise(need: Need, region: str = REGION) -> list[Quota]:
     """The quotas whose default is less than what is needed.
 
     Defaults: "Quotas and limits" of Kinesis Data Streams, of Firehose (the model of its API), of Glue, of Lambda, of
-    EventBridge and of Athena. New accounts can have less. Where Athena's differs by Region and is not known, it is the
-    least of all Regions.
+    EventBridge and of Athena. New accounts can have lower quotas. Where Athena's quota differs by Region and is not
+    known, the lowest of all Regions is used.
     """
     quotas = [
         Quota("Kinesis Data Streams", "provisioned shards", _SHARDS.get(region, 200), need.shards),

@@ -1,11 +1,11 @@
-"""What streams and jobs cost on AWS in a day. Pure, but for reading the price file of this folder.
+"""What streams and jobs cost on AWS in a day. Pure, except that it reads the price file of this folder.
 
 1. `amounts`: what AWS counts in a day, for each price: shard-hours, bytes rounded up by the record, requests.
-2. `bill`: amounts times prices, less what is free.
+2. `bill`: amounts times prices, less the free tiers.
 3. `alternatives`: the bills with one setting changed, the cheapest first.
 
-Money and quantities are exact fractions; they are rounded where they are printed. The formulas and what is left out:
-docs/reference/cost.md.
+Money and quantities are exact fractions; they are rounded where they are printed. The formulas, and the costs that are
+not counted, are in docs/reference/cost.md.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """The price file. region: the AWS Region of the prices; compiled: YYYY-MM."""
+    """The price file. region: the AWS Region of the prices; compiled: the month, YYYY-MM."""
 
     region: str
     compiled: str
@@ -95,7 +95,7 @@ class StreamLoad:
 
     @property
     def record_bytes(self) -> int:
-        """Of the data of a record: its events, with a line end between them."""
+        """The bytes of a record's data: its events, with a line end between them."""
         return self.events_per_record * (self.event_bytes + 1) - 1
 
 
@@ -103,8 +103,8 @@ class StreamLoad:
 class Assumptions:
     """What holds for all streams and jobs.
 
-    headroom: the peak over the average. parquet_ratio: bytes of events over bytes of Parquet. free_tier: whether what
-    AWS gives each account free is still unused.
+    headroom: the peak divided by the average. parquet_ratio: bytes of events divided by bytes of Parquet. free_tier:
+    whether the free tiers of the account are still unused.
     """
 
     mode: str = PROVISIONED
@@ -148,9 +148,9 @@ def rounded_up(size: int, step: int) -> int:
 
 
 def shards(stream: StreamLoad, headroom: Fraction) -> int:
-    """How many shards the stream has: those declared, else those of the average load times the headroom.
+    """How many shards the stream has: the declared number, or the number for the average load times the headroom.
 
-    A peak that one shard takes needs one.
+    One shard, if one is enough for the peak.
     """
     if stream.shard_count is not None:
         return stream.shard_count
@@ -161,9 +161,9 @@ def shards(stream: StreamLoad, headroom: Fraction) -> int:
 
 
 def objects_per_day(stream: StreamLoad, shard_count: int) -> Fraction:
-    """The objects that Firehose writes: by full buffers or by the interval, whichever are more.
+    """The number of objects that Firehose writes: the larger of the numbers by full buffers and by the interval.
 
-    At each interval the buffer of every shard becomes an object, but no object is without a record.
+    At each interval the buffer of every shard becomes an object, unless it has no record.
     """
     by_size = PARALLEL_BUFFERS * stream.records_per_day * stream.record_bytes / BUFFER_BYTES
     by_interval = Fraction(shard_count * SECONDS_PER_DAY, stream.flush_interval_seconds)
@@ -171,7 +171,8 @@ def objects_per_day(stream: StreamLoad, shard_count: int) -> Fraction:
 
 
 def amounts(streams: Sequence[StreamLoad], assumptions: Assumptions, prices: Prices) -> dict[str, Fraction]:
-    """What AWS counts in a day, by the name of its price, in the order of a bill; each a plain number or bytes."""
+    """What AWS counts in a day, by the name of its price, in the order of a bill; each a number or a number of
+    bytes."""
 
     def total(of: Callable[[StreamLoad], Fraction | int]) -> Fraction:
         return Fraction(sum(of(stream) for stream in streams))
@@ -220,7 +221,7 @@ def total_usd(lines: Iterable[Line]) -> Fraction:
 
 
 def beyond_first_tier(lines: Iterable[Line]) -> list[Line]:
-    """The lines of which a month has more than their price is for; AWS takes less for the rest."""
+    """The lines whose quantity in a month is larger than the first price tier; AWS charges less for the rest."""
     return [
         line
         for line in lines
@@ -257,14 +258,16 @@ def alternatives(streams: Sequence[StreamLoad], assumptions: Assumptions, prices
 
 
 def packed_stream(stream: StreamLoad, unit_bytes: int, headroom: Fraction) -> StreamLoad:
-    """The stream with as many events in a record as fit into one payload unit, and no more shards than that needs."""
+    """The stream with as many events in a record as fit into one payload unit, and with no more shards than it then
+    needs."""
     fitting = min(PACKED_BYTES // stream.event_bytes, (unit_bytes + 1) // (stream.event_bytes + 1))
     packed = replace(stream, events_per_record=max(stream.events_per_record, fitting))
     return _with_shards_at_most_needed(packed, headroom)
 
 
 def runs_per_day(schedule_expression: str) -> Fraction:
-    """How often a schedule is due, on the average day of a year of 365; a cron's years are not looked at."""
+    """How often a schedule is due, on the average day of a year of 365 days; the years of a cron expression are
+    ignored."""
     schedule = parse_schedule(schedule_expression)
     if isinstance(schedule, Rate):
         return Fraction(SECONDS_PER_DAY, int(schedule.interval.total_seconds()))
@@ -272,7 +275,7 @@ def runs_per_day(schedule_expression: str) -> Fraction:
     return Fraction(days * len(schedule.hours) * len(schedule.minutes), 365)
 
 
-_YEAR = 2027  # any that is not a leap year
+_YEAR = 2027  # any year that is not a leap year
 
 
 def _line(price: Price, amount: Fraction, free_tier: bool) -> Line:

@@ -1,4 +1,4 @@
-"""Made-up events for development: each minute a few, of the declared columns, now and then a malformed one."""
+"""Made-up events for development: a few each minute, with the declared columns; some can be malformed."""
 
 import json
 from typing import NotRequired, TypedDict
@@ -37,7 +37,7 @@ class EventGeneratorArgs(TypedDict):
 
 
 class EventGenerator(pulumi.ComponentResource):
-    """Puts made-up events on a stream each minute. For development: real tables should have real events alone.
+    """Puts made-up events on a stream each minute. For development only: real tables should have only real events.
 
     Raises DeclarationError, before anything is created, if an argument is unknown or out of range.
     """

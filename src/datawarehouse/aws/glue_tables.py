@@ -1,4 +1,5 @@
-"""Which Glue tables a declared table becomes, and where their files are. Pure: the one way to a table's arguments."""
+"""Which Glue tables a declared table becomes, and where their files are. Pure; all arguments of Glue tables are made
+here."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ The page calls two of them errorCode and errorMessage, real documents lastErrorC
 
 @dataclass(frozen=True, slots=True)
 class GlueTable:
-    """A table of the Glue catalog. columns, keys: type by name. folder: of its files, with a slash at its end.
+    """A table of the Glue catalog. columns, keys: type by name. folder: the folder of its files, with a slash at the
+    end.
 
     in_results: whether the files are in the bucket of query results, and not in that of the data.
     """
@@ -105,7 +107,8 @@ def staging_of(table: BatchInputTable) -> GlueTable | None:
 
 
 def staging_parameters(location: str) -> dict[str, str]:
-    """A run is a folder that the query names ("Dynamic ID partitioning"), so that none is ever registered."""
+    """Each run is a folder that the query names ("Dynamic ID partitioning"), so that no partition is ever
+    registered."""
     return {
         "projection.enabled": "true",
         f"projection.{RUN_KEY}.type": "injected",
@@ -114,7 +117,7 @@ def staging_parameters(location: str) -> dict[str, str]:
 
 
 def glue_tables_of(table: Table) -> list[GlueTable]:
-    """All Glue tables of a declared table, its own first."""
+    """All Glue tables of a declared table; the first has its rows."""
     found = [table_of(table)]
     if isinstance(table, StreamingInputTable):
         found.append(quarantine_of(table))

@@ -1,10 +1,10 @@
-"""Where events come in and become Parquet: a Kinesis stream, and the Firehose that converts it into a table's folders.
+"""A Kinesis stream that accepts events, and the Firehose that converts them to Parquet in a table's folders.
 
-1. The stream keeps records for a day or more, whatever happens behind it.
+1. The stream keeps records for a day or more, even if delivery fails.
 2. Firehose reads it, checks each record against the columns of the Glue table and buffers rows as Parquet.
 3. A full or old buffer becomes a file below `<table>/YYYY/MM/DD/HH/`, by the arrival of its oldest record in UTC.
-4. Records that do not fit become error documents below `errors/<table>/`, outside of every table's folder but the
-   quarantine's.
+4. Records that do not fit become error documents below `errors/<table>/`, which is in no table's folder except that of
+   the quarantine.
 """
 
 import hashlib
@@ -41,10 +41,10 @@ class InputStreamArgs(TypedDict):
     change of them reaches Firehose. shard_count: 1 (default) to 500, not for an on-demand stream. stream_mode:
     "provisioned" (default) or "on-demand". retention_hours: how long the stream keeps records, 24 (default) to 8760,
     which is the longest outage of delivery that loses nothing; beyond 24 a shard costs more than twice as much.
-    is_disposable: whether the stream can be deleted with the records that are in it; else it is protected (default).
-    kms_key_arn: what records are encrypted with (default: the key that Kinesis manages). file_flush_interval_seconds:
-    how long Firehose buffers, 0 to 900 (default). alarm_topic_arn: the SNS topic that alarms go to (default: no
-    alarms). log_retention_days: of errors of delivery (default: 30). region: default is the provider's.
+    is_disposable: whether the stream can be deleted with its records; otherwise it is protected (default). kms_key_arn:
+    what records are encrypted with (default: the key that Kinesis manages). file_flush_interval_seconds: how long
+    Firehose buffers, 0 to 900 (default). alarm_topic_arn: the SNS topic that alarms go to (default: no alarms).
+    log_retention_days: for the log of delivery errors (default: 30). region: default is the provider's.
     """
 
     bucket: pulumi.Input[str]
@@ -119,12 +119,13 @@ class InputStream(pulumi.ComponentResource):
         )
 
     def _logs(self, given: Mapping[str, Any]) -> tuple[aws.cloudwatch.LogGroup, aws.cloudwatch.LogStream]:
-        """Where Firehose writes what goes wrong.
+        """The logs of Firehose's errors.
 
         Firehose keeps the schema that it has looked up until its own configuration changes (terraform-provider-aws,
-        issues 5906 and 39593), and the provider exports no version of a Glue table. So the columns are in the name of
-        the log stream: other columns are another stream, and with it an update of the delivery stream. The old one
-        stays, so a name must not come again when the columns do: Pulumi adds what is random.
+        issues 5906 and 39593), and the provider exports no version of a Glue table. So the name of the log stream
+        contains a digest of the columns: other columns give another log stream, and thereby an update of the delivery
+        stream. The old log stream stays, so its name must not be used again when the same columns return: Pulumi adds a
+        random suffix.
         """
         group = aws.cloudwatch.LogGroup(
             f"{self._name}-log",
@@ -148,7 +149,8 @@ class InputStream(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{logical}-role",
             name=short_name(f"{logical}-role", ROLE_MAX),
-            # The account is that of the log, which is there long before the stream: roles are known after a while.
+            # The account comes from the log group, which exists long before the stream: a new role needs time to be
+            # known.
             assume_role_policy=group.arn.apply(lambda arn: firehose_trust(Place.of(arn).account)),
             opts=self._child,
         )
@@ -203,8 +205,8 @@ class InputStream(pulumi.ComponentResource):
                 },
             },
             region=self._region,
-            # Firehose tries the role when it is created; of some refusals the provider waits for the end
-            # (terraform-provider-aws, retryDeliveryStreamOp), but not of those in its issue 47937.
+            # Firehose tries the role when it is created; the provider retries some refusals (terraform-provider-aws,
+            # retryDeliveryStreamOp), but not of those in its issue 47937.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
 

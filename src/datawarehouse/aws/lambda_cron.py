@@ -1,9 +1,9 @@
-"""A function on a schedule, with all that it takes to know when it fails.
+"""A Lambda function on a schedule, with the resources that report its failures.
 
-1. A rule calls the function with a scheduled event, whose `time` is the tick; what it cannot deliver for six hours goes
-   to the dead-letter queue.
-2. Lambda calls the function up to three times for one event, a minute and two minutes apart; what failed then goes
-   to the same queue, with the error.
+1. A rule calls the function with a scheduled event, whose `time` is the scheduled instant; an event that it cannot
+   deliver for six hours goes to the dead-letter queue.
+2. Lambda calls the function up to three times for one event, a minute and two minutes apart; if all calls fail, the
+   event goes to the same queue, with the error.
 """
 
 import re
@@ -62,10 +62,10 @@ class LambdaCronJobArgs(TypedDict):
     """The arguments of a LambdaCronJob.
 
     schedule_expression: as EventBridge reads it. job: your `function(event, context)` at the top level of a module;
-    that module goes along, and the modules beside it that it imports. Or code and handler: files and the function in
-    them. environment: variables, at most 4 KB in all. policy_statements: what the function may do, as IAM statements.
-    policy_arns_to_attach: managed policies. timeout_seconds: 1 to 900 (default). memory_mb: 128 to 10240 (default:
-    3008). retries: 0 to 2 (default). alarm_topic_arn: the SNS topic that alarms go to (default: no alarms).
+    that module is uploaded, and the modules beside it that it imports. Or code and handler: the files, and the function
+    in them. environment: variables, at most 4 KB in all. policy_statements: what the function may do, as IAM
+    statements. policy_arns_to_attach: managed policies. timeout_seconds: 1 to 900 (default). memory_mb: 128 to 10240
+    (default: 3008). retries: 0 to 2 (default). alarm_topic_arn: the SNS topic that alarms go to (default: no alarms).
     log_retention_days: default 30. region: default is the provider's.
     """
 
@@ -205,7 +205,7 @@ class LambdaCronJob(pulumi.ComponentResource):
             retry_policy={"maximum_event_age_in_seconds": EVENT_AGE_SECONDS, "maximum_retry_attempts": 185},
             dead_letter_config={"arn": self.dead_letter_queue.arn},
             region=self._region,
-            # A tick that comes before the permission is refused for good.
+            # A scheduled event that comes before the permission is refused and never repeated.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
         )
 

@@ -1,7 +1,7 @@
 """Names of resources: a component's children are named after it, and no two stacks share a name.
 
-Pulumi names what is left unnamed: the logical name, a hyphen and seven random hexadecimal digits. Names that people
-type (the database, workgroups) are fixed here and carry the stack's name.
+Pulumi gives a resource without a name its logical name, a hyphen and seven random hexadecimal digits. Names that people
+type (the database, workgroups) are fixed here and contain the stack's name.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ STATEMENT_MAX = 100
 def short_name(logical: str, most: int) -> str | None:
     """None if Pulumi's own naming of a resource gives no more than `most` characters; else a name that does.
 
-    It has a digest of the project, the stack and the logical name, so that it is as unique as they are.
+    The new name has a digest of the project, the stack and the logical name, so that it is as unique as these are
+    together.
     """
     if len(logical) + RANDOM_SUFFIX_CHARACTERS <= most:
         return None
@@ -38,7 +39,7 @@ def short_name(logical: str, most: int) -> str | None:
 
 
 def database_name(warehouse: str) -> str:
-    """The Glue database of a warehouse in this stack: Athena takes it unquoted."""
+    """The name of the Glue database of a warehouse in this stack; Athena accepts it without quotes."""
     return f"{warehouse}_{re.sub(r'[^a-z0-9_]', '_', pulumi.get_stack().lower())}"
 
 
@@ -49,7 +50,7 @@ def workgroup_name(warehouse: str, audience: str) -> str:
 
 
 def hyphenated(name: str) -> str:
-    """A name as S3 takes it for a bucket: without underscores."""
+    """A name in the form that S3 accepts for a bucket: without underscores."""
     return name.replace("_", "-")
 
 

@@ -1,12 +1,12 @@
 """The code of Lambda functions, as archives of text files: no paths of the machine, no compiled files, no times.
 
-1. Of this package go what functions import: the declaration, the errors and `functions/`.
-2. Of the user's code go the module of the job and the modules beside it that it imports, under the same names. What is
-   installed (in `site-packages`) is not beside it, but for the package that the job itself is in.
-3. What those import must be there on Lambda: the standard library of its Python, boto3, and what goes along.
+1. From this package an archive has what functions import: the declaration, the errors and `functions/`. 2. From the
+   user's code it has the module of the job and the modules beside it that it imports, under the same names. Installed
+   packages (in `site-packages`) do not count as beside it, except the package that has the job itself. 3. Everything
+   that these import must exist on Lambda: the standard library of its Python, boto3, or a file of the archive.
 
-Imports are read from the source, also those inside functions. Left out is what never runs there: below
-`if TYPE_CHECKING:` and `if __name__ == "__main__":`, and a `try:` that catches ImportError.
+Imports are read from the source, also those inside functions. Code that never runs on Lambda is left out: below
+`if TYPE_CHECKING:` and `if __name__ == "__main__":`, and in a `try:` that catches ImportError.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Code:
 
 
 def library(handler: str, *more: str, extra: Mapping[str, str] | None = None) -> Code:
-    """A function of this package. more: further folders of it that go along; extra: further files."""
+    """The code of a function of this package. more: further folders of the package to include; extra: further files."""
     files = dict(extra or {})
     for name in ("__init__.py", "errors.py"):
         files[f"datawarehouse/{name}"] = (_PACKAGE / name).read_text(encoding="utf-8")
@@ -68,15 +68,15 @@ def library(handler: str, *more: str, extra: Mapping[str, str] | None = None) ->
 
 
 def job_code(what: str, function: Callable[..., Any], handler: str) -> Code:
-    """A function of this package that calls the user's `function`, whose files go along."""
+    """The code of a function of this package that calls the user's `function`, with the user's files."""
     found = library(handler)
     return Code({**found.files, **user_files(what, function)}, found.handler)
 
 
 def handler_code(what: str, function: Callable[..., Any]) -> Code:
-    """The user's `function(event, context)` as a handler of its own.
+    """The code of the user's `function(event, context)` as the handler.
 
-    Raises DeclarationError if it cannot be found again by name, or cannot be called so.
+    Raises DeclarationError if it cannot be found again by name, or does not take these arguments.
     """
     valid = "a handler is a function defined with `def` at the top level of a module, taking (event, context)"
     if not inspect.isfunction(function) or "." in function.__qualname__ or function.__name__ == "<lambda>":
@@ -95,7 +95,7 @@ def handler_code(what: str, function: Callable[..., Any]) -> Code:
 
 
 def entry(function: Callable[..., Any]) -> str:
-    """Where a function is found on Lambda, as module:function."""
+    """The place of a function on Lambda, as module:function."""
     return f"{function.__module__}:{function.__name__}"
 
 
@@ -161,13 +161,13 @@ def _files(root: Path, imported: _Import) -> Iterator[Path]:
 
 
 def _is_installed(root: Path, top: str, name: str) -> bool:
-    """Whether a module beside another one is there because both were installed, as packages of their own."""
+    """Whether a module is beside another one only because both are installed, as separate packages."""
     installed = {Path(each).resolve() for each in (*site.getsitepackages(), site.getusersitepackages())}
     return root in installed and top != name.split("/")[0].removesuffix(".py")
 
 
 def _check_own(what: str, name: str, line: int, imported: _Import) -> None:
-    """Lambda gets the declaration of this package, and no engine."""
+    """Check imports of this package: Lambda has its declaration, but no engine."""
     parts = imported.module.split(".")
     wanted = list(imported.names) if len(parts) == 1 else [parts[1]]
     lacking = [each for each in wanted if each not in (*_PUBLIC, "definition", "errors", "__version__")]
@@ -199,7 +199,7 @@ def _imports(text: str, name: str) -> Iterator[tuple[int, _Import]]:
 
 
 def _running(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """All nodes below these but for those that never run on Lambda."""
+    """All nodes below these, except those that never run on Lambda."""
     for node in nodes:
         if isinstance(node, ast.If) and _is_skipped(node.test):
             yield from _running(node.orelse)

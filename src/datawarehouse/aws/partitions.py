@@ -1,7 +1,7 @@
 """Hourly partitions of a table: registered ahead by a function, or projected by Athena.
 
-Registered: every hour is in the Glue catalog, 12 hours before it begins, for every engine to read. Projected: Athena
-computes them ("Partition projection with Amazon Athena"), nothing runs, and no other engine sees any.
+Registered: every hour is in the Glue catalog 12 hours before it begins, and every engine can read it. Projected: Athena
+computes the hours ("Partition projection with Amazon Athena"); no function runs, and other engines see no hours.
 """
 
 import json
@@ -31,7 +31,7 @@ class HourlyPartitionRegistrarArgs(TypedDict):
     database_arn, database_name: the Glue database. table_names: its tables whose hours are registered, each with one
     string partition key and with hours in folders YYYY/MM/DD/HH/ below its location. schedule_expression: how often
     (default: "rate(1 hour)"). hours_ahead: 1 to 336 (default: 12, or more if the next run comes later).
-    columns_digest: another text whenever columns change, so that the hours that are registered get them at once.
+    columns_digest: a text that differs whenever columns change, so that registered hours get the new columns at once.
     alarm_topic_arn, log_retention_days, region: as of a LambdaCronJob.
     """
 
@@ -115,7 +115,8 @@ def checked_hours_ahead(component: str, schedule: str, given: int | None = None)
 def projected_hours(
     key: str, location: pulumi.Input[str], first: str, retention_days: int | None
 ) -> Mapping[str, pulumi.Input[str]]:
-    """The parameters of a table whose hours Athena projects, from `first` or the oldest that is kept to the next."""
+    """The parameters of a table whose hours Athena projects, from `first` or the oldest hour that is kept, to the next
+    hour."""
     start = f"NOW-{retention_days + 1}DAYS" if retention_days is not None else first
     return {
         "projection.enabled": "true",

@@ -1,8 +1,8 @@
-"""IAM and resource policies: pure functions of ARNs. Each grants what one piece needs, and no more.
+"""IAM and resource policies: pure functions of ARNs. Each grants what one component needs, and no more.
 
 Sources: Firehose developer guide, "Controlling access"; Athena user guide, "Fine-grained access to databases and
-tables" (a call to Glue needs the object and all that it lies in); Kinesis developer guide, "Permissions to use
-user-generated KMS keys"; CloudWatch Logs, SQS and EventBridge user guides.
+tables" (a call to Glue needs permission for the object and for everything that contains it); Kinesis developer guide,
+"Permissions to use user-generated KMS keys"; CloudWatch Logs, SQS and EventBridge user guides.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Place:
 
     @classmethod
     def of(cls, arn: str) -> Place:
-        """Where the resource of an ARN is that has a Region and an account. Raises DeclarationError if it is none."""
+        """The place of the resource of an ARN with a Region and an account. Raises DeclarationError if the text is not
+        such an ARN."""
         parts = arn.split(":", 5)
         if len(parts) < 6 or parts[0] != "arn" or not parts[3] or not parts[4]:
             raise DeclarationError(
@@ -43,7 +44,7 @@ class Place:
         return f"{self.bucket(bucket)}/{prefix}*"
 
     def glue(self, database: str, tables: Iterable[str]) -> list[str]:
-        """The tables (`*`: all of them), the database and the catalog that they lie in."""
+        """The ARNs of the tables (`*`: all of them), and of their database and catalog."""
         start = f"arn:{self.partition}:glue:{self.region}:{self.account}"
         return [
             f"{start}:catalog",
@@ -52,14 +53,14 @@ class Place:
         ]
 
     def default_database(self) -> str:
-        """Athena asks for it even when a query does not use it."""
+        """The ARN of the database `default`; Athena needs it even when a query does not use it."""
         return f"arn:{self.partition}:glue:{self.region}:{self.account}:database/default"
 
     def workgroup(self, name: str) -> str:
         return f"arn:{self.partition}:athena:{self.region}:{self.account}:workgroup/{name}"
 
     def data_catalog(self) -> str:
-        """Glue's, as Athena calls it."""
+        """The ARN of Glue's catalog, under its name in Athena."""
         return f"arn:{self.partition}:athena:{self.region}:{self.account}:datacatalog/AwsDataCatalog"
 
     def key_service(self, service: str) -> str:
@@ -87,7 +88,7 @@ def firehose_trust(account: str) -> str:
 
 
 def reader_trust(partition: str, accounts: Iterable[str], external_id: str) -> str:
-    """Lets whoever these accounts allow to assume a role do so, if they know the external id."""
+    """Lets these accounts assume a role, and whoever they allow to do so, with the external id."""
     statement = {
         "Effect": "Allow",
         "Principal": {"AWS": [f"arn:{partition}:iam::{account}:root" for account in accounts]},
@@ -102,7 +103,8 @@ def delivery(
 ) -> list[Statement]:
     """What Firehose needs to read a stream, look up a table's schema and write its files and its error documents.
 
-    It must be able to write error documents, else delivery stops: "Error handling for data format conversion".
+    It must be able to write error documents, because otherwise delivery stops: "Error handling for data format
+    conversion".
     """
     place = Place.of(stream_arn)
     statements = [
@@ -146,12 +148,12 @@ def delivery(
 
 
 def function_logs(log_group_arn: str) -> list[Statement]:
-    """What every function needs to write its log; the group is there before it."""
+    """What every function needs to write its log; the log group is created before the function."""
     return [allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], f"{log_group_arn}:log-stream:*")]
 
 
 def dead_letters(queue_arn: str) -> list[Statement]:
-    """Lambda delivers what failed for good with the rights of the function."""
+    """Lambda delivers events of failed calls with the permissions of the function."""
     return [allow("DeadLetters", ["sqs:SendMessage"], queue_arn)]
 
 
@@ -181,7 +183,8 @@ WRITE_OBJECTS = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUpl
 
 @dataclass(frozen=True, slots=True)
 class JobRights:
-    """Where a job works. reads: the Glue tables that it may query, or None for all of the database; folders: theirs."""
+    """What a job may use. reads: the Glue tables that it may query, or None for all tables of the database; folders:
+    their folders."""
 
     place: Place
     database: str
@@ -196,7 +199,7 @@ class JobRights:
 
     @property
     def unloads_aside(self) -> bool:
-        """Whether Athena writes a run's files among the results, from where they are copied."""
+        """Whether Athena writes a run's files into the bucket of results, from which they are copied."""
         return self.is_parquet and not self.is_partitioned
 
 
@@ -209,7 +212,7 @@ def batch_job(rights: JobRights) -> list[Statement]:
         read = [*rights.reads, table, *([f"{table}_staging"] if rights.is_parquet else [])]
         folders = [*rights.folders, f"{table}/"]
     results = ["batch", *(["unload"] if rights.unloads_aside else [])]
-    # A partition of Parquet is written by Athena into the table's own folder; all else by the function itself.
+    # Athena writes a partition of Parquet into the table's own folder; the function itself writes everything else.
     unloads_here = rights.is_parquet and rights.is_partitioned
     writes = WRITE_OBJECTS if unloads_here else ["s3:PutObject"]
     data, aside = place.bucket(rights.data_bucket), place.bucket(rights.results_bucket)
@@ -256,7 +259,8 @@ def batch_job(rights: JobRights) -> list[Statement]:
 def reader(
     place: Place, database: str, data_bucket: str, results_bucket: str, workgroup: str, audience: str
 ) -> list[Statement]:
-    """What querying the tables of one database in one workgroup needs, with a driver that shows what there is."""
+    """What queries of the tables of one database in one workgroup need, with a driver that lists databases and
+    tables."""
     return [
         allow(
             "Browse",
@@ -269,7 +273,7 @@ def reader(
             ],
             place.data_catalog(),
         ),
-        # These two take no ARN (Service Authorization Reference, "Actions for Amazon Athena"); they tell names alone.
+        # These two take no ARN (Service Authorization Reference, "Actions for Amazon Athena"); they return only names.
         allow("List", ["athena:ListDataCatalogs", "athena:ListWorkGroups"], "*"),
         allow(
             "Query",
@@ -303,7 +307,7 @@ def reader(
 
 
 def only_tls(bucket_arn: str) -> str:
-    """Refuses every request to a bucket that is not encrypted on its way."""
+    """Refuses every request to a bucket that does not use TLS."""
     statement = {
         "Sid": "OnlyTls",
         "Effect": "Deny",
@@ -316,7 +320,7 @@ def only_tls(bucket_arn: str) -> str:
 
 
 def rule_dead_letters(queue_arn: str, rule_arn: str) -> str:
-    """Lets a rule put into a queue the events that it could not deliver."""
+    """Lets a rule put the events that it could not deliver into a queue."""
     statement = {
         "Sid": "Rule",
         "Effect": "Allow",

@@ -17,9 +17,9 @@ from datawarehouse.errors import DeclarationError
 class ReaderRoleArgs(TypedDict):
     """The arguments of a ReaderRole.
 
-    account_ids: of 12 digits each. external_id: what they must give when they assume the role; an agreed word, no
-    secret ("The confused deputy problem", IAM user guide). database_arn, database_name, data_bucket, results_bucket,
-    workgroup_name: what the role may read and where it may query.
+    account_ids: of 12 digits each. external_id: the text that they must give when they assume the role; it is agreed on
+    and not a secret ("The confused deputy problem", IAM user guide). database_arn, database_name, data_bucket,
+    results_bucket, workgroup_name: what the role may read and where it may query.
     """
 
     account_ids: Sequence[str]

@@ -1,8 +1,8 @@
-"""When things run on AWS, where only the clock tells. Pure.
+"""When functions run on AWS, where only the clock decides. Pure.
 
 The embedded host knows when an hour is complete. On AWS an hour's objects keep arriving until Firehose has flushed
 the last buffer that began in it ("Understand custom prefixes": a buffer goes to the hour of its oldest record), so a
-job that waits for completeness runs so many minutes after the hour.
+job that waits for completeness runs a fixed number of minutes after the hour.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ def flush_seconds(table: StreamingInputTable, is_dev: bool) -> int:
 
 
 def dev_schedule(expression: str, is_dev: bool) -> str:
-    """In development a rate is one minute; instants that a cron expression names stay."""
+    """In development every rate is one minute; the instants of a cron expression stay."""
     return EACH_MINUTE if is_dev and isinstance(parse_schedule(expression), Rate) else expression
 
 
 def longest_gap_hours(expression: str) -> int:
-    """The longest time between two ticks, rounded up; of a cron expression, as far as its next year or 1,000 ticks."""
+    """The longest time between two scheduled instants, rounded up; for a cron expression, within its next year or 1,000
+    instants."""
     schedule = parse_schedule(expression)
     if isinstance(schedule, Rate):
         return -(-int(schedule.interval.total_seconds()) // 3600)
@@ -69,7 +70,7 @@ def job_schedule(table: BatchInputTable, get_table: Callable[[str], Table], is_d
 
 
 def early_run(table: BatchInputTable, schedule: str, get_table: Callable[[str], Table]) -> str:
-    """What is to be said of a job whose last run for an hour can come before the hour has been delivered; else ""."""
+    """A warning about a job whose last run for an hour can come before the hour has been delivered; otherwise ""."""
     waits = {
         name: complete_after_minutes(get_table(name), get_table)
         for name in table.reads
@@ -90,7 +91,7 @@ def early_run(table: BatchInputTable, schedule: str, get_table: Callable[[str], 
 
 
 def complete_after_minutes(table: Table, get_table: Callable[[str], Table]) -> int:
-    """So many minutes after the end of an hour, what a job reads of a table is there."""
+    """How many minutes after the end of an hour its rows are in a table, for a job that reads it."""
     if isinstance(table, StreamingInputTable):
         return -(-table.file_flush_interval_seconds // 60) + DELIVERY_MINUTES
     if not isinstance(table, BatchInputTable):

@@ -1,15 +1,15 @@
 """A stack that lives as long as a `with` block: created for it, and removed whatever happens in it.
 
-1. The Pulumi CLI is there and logged in: nothing is created before.
-2. The stack is created under a name of its own, configured, and brought up.
+1. The Pulumi CLI is installed and logged in; nothing is created before this is checked.
+2. The stack is created under a unique name, configured, and deployed.
 3. The block runs, with the outputs.
-4. The stack is destroyed and removed: after the block, and as well if step 2 failed half-way.
+4. The stack is destroyed and removed: after the block, and also if step 2 failed half-way.
 
-An interrupt (SIGINT, SIGTERM, SIGHUP) at any moment leads to step 4. What Python makes of one, an exception between any
-two instructions, could leave a command of Pulumi running behind our back, or skip step 4. So in this module interrupts
-raise nothing: they are counted, passed on to the command that runs, and answered when it has ended. Only the block is
-interrupted as Python does it. Sources: "pulumi up" ends what it is at after one SIGINT, and at once after another; the
-Automation API leaves its command running (github.com/pulumi/pulumi/issues/9103).
+An interrupt (SIGINT, SIGTERM, SIGHUP) at any moment leads to step 4. Python normally turns an interrupt into an
+exception between any two instructions, which could leave a command of Pulumi running unnoticed, or skip step 4. So in
+this module interrupts raise nothing: they are counted, passed on to the running command, and handled when it has ended.
+Only the block is interrupted in Python's way. Sources: after one SIGINT "pulumi up" finishes its present operation, and
+after a second it ends at once; the Automation API leaves its command running (github.com/pulumi/pulumi/issues/9103).
 """
 
 from __future__ import annotations
@@ -46,18 +46,20 @@ class EphemeralStack:
         with EphemeralStack("examples/acme_ads", {"dev": True}) as stack:
             stack.outputs["database_name"]
 
-    For stacks that nobody needs any longer than that: give the program the configuration with which its buckets may
-    be destroyed with what is in them. In examples/acme_ads that is `dev: true`; without it buckets are protected, the
+    It is for stacks that are not needed after the block: give the program the configuration with which its buckets may
+    be deleted with their contents. In examples/acme_ads that is `dev: true`; without it buckets are protected, the
     removal fails and the stack is left over.
 
-    name: unique, `prefix` and eight hexadecimal digits. outputs: plain values by name, secret ones too. config: by key,
-    as `pulumi config set` takes it. output: where the lines of Pulumi go (default: stderr). The program runs with this
-    interpreter, unless its Pulumi.yaml names a virtual environment. Afterwards no stack is selected in the folder.
+    name: unique, `prefix` and eight hexadecimal digits. outputs: plain values by name, including secret ones. config:
+    values by key, as for `pulumi config set`. output: where the lines of Pulumi are written (default: stderr). The
+    program runs with this interpreter, unless its Pulumi.yaml names a virtual environment. Afterwards no stack is
+    selected in the folder.
 
     Raises DeploymentFailed if a command of Pulumi fails, with the command's error as its cause. If the stack could not
-    be removed, the error says what is left and how to remove it, and its cause is what happened before, in the block
-    say. A removal is ended by the second interrupt, not by the first. SIGKILL leaves the stack; its name and the
-    commands that remove it are the first lines of the output. For the main thread: only there interrupts are seen.
+    be removed, the error says what is left and how to remove it, and its cause is the error that came before, for
+    example in the block. The second interrupt ends a removal, the first does not. SIGKILL leaves the stack; its name
+    and the commands that remove it are the first lines of the output. Use it only in the main thread, because other
+    threads get no interrupts.
     """
 
     outputs: Mapping[str, Any]
@@ -101,14 +103,15 @@ class EphemeralStack:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # CPython runs handlers of signals in calls and loops: there is none before this line, here and in __enter__.
+        # CPython runs signal handlers only in calls and loops: there is none before this line, here and in __enter__.
         self._interrupts.raise_in_block = False
         self._remove(error)
 
     # -- creating
 
     def _usable_workspace(self) -> automation.LocalWorkspace:
-        """Pulumi in the folder; raises DeploymentFailed, with nothing created, if it could not work."""
+        """The workspace of Pulumi in the folder; raises DeploymentFailed, before anything is created, if it cannot be
+        used."""
         try:
             command = _Command(self._interrupts)
         except FileNotFoundError as error:
@@ -149,7 +152,8 @@ class EphemeralStack:
     # -- removing
 
     def _remove(self, before: BaseException | None) -> None:
-        """Step 4, then the interrupts that raised nothing yet. before: what is raised, the cause of what comes now."""
+        """Step 4; then raise for interrupts that have raised nothing yet. before: the present error, which is the cause
+        of new ones."""
         try:
             self._interrupts.endure(INTERRUPTS_TO_LEAVE)
             try:
@@ -172,7 +176,7 @@ class EphemeralStack:
             f"{self._interrupts.endured} times from here on."
         )
         if self._stack is None:
-            # `pulumi stack init` may have failed, or been interrupted, after the stack was there.
+            # `pulumi stack init` may have failed, or been interrupted, after it created the stack.
             try:
                 self._stack = automation.Stack.select(self.name, workspace)
             except automation.StackNotFoundError:
@@ -180,7 +184,8 @@ class EphemeralStack:
         try:
             self._destroy_resources(self._stack)
         except automation.ConcurrentUpdateError:
-            # Of a command that was ended at once. Nobody else knows this stack, and ours has ended.
+            # Remove the lock of a command that was killed. No other process knows this stack, and our command has
+            # ended.
             self._stack.cancel()
             self._destroy_resources(self._stack)
         workspace.remove_stack(self.name)
@@ -201,7 +206,7 @@ class EphemeralStack:
         )
 
     def _leftovers(self) -> str:
-        """What Pulumi knows to be left of the stack."""
+        """The resources of the stack that Pulumi knows to exist still."""
         if self._stack is None:
             return "Whether there is such a stack could not be told; if there is, it has no resources."
         self._interrupts.endure(1)
@@ -232,9 +237,10 @@ class _Interrupted(Exception):
 
 
 class _Interrupts:
-    """Counts interrupts, and passes them on to the command that runs.
+    """Counts interrupts, and passes them on to the running command.
 
-    raise_in_block: whether one raises at once, as Python does; never in `leaving`, the function that ends the block.
+    raise_in_block: whether an interrupt raises at once, as in Python; never in `leaving`, the function that ends the
+    block.
     """
 
     def __init__(self, leaving: Callable[..., None]) -> None:
@@ -248,40 +254,40 @@ class _Interrupts:
         self._before: dict[int, Any] = {}
 
     def hear(self) -> None:
-        """From here on interrupts come here, but for those that the process ignores (nohup)."""
+        """From now on this object gets the interrupts, except those that the process ignores (nohup)."""
         for number in INTERRUPTS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._handle)
 
     def release(self) -> None:
-        """Interrupts go where they went before."""
+        """Restore the previous handlers of interrupts."""
         for number, handler in self._before.items():
             signal.signal(number, handler or signal.SIG_DFL)
 
     def endure(self, count: int) -> None:
-        """From here on a command is ended by interrupt number `count`, or by the next one if that has been."""
+        """From now on interrupt number `count` ends a command, or the next interrupt if there were more already."""
         self._most = max(count, self._count + 1)
 
     @property
     def endured(self) -> int:
-        """How many more interrupts end a command."""
+        """How many more interrupts it takes to end a command."""
         return max(0, self._most - self._count)
 
     def check(self) -> None:
-        """Raise _Interrupted if no command is to be started any more."""
+        """Raise _Interrupted if no more commands may be started."""
         if not self.endured:
             raise _Interrupted("Pulumi was not called any more, since an interrupt came.")
 
     def answer(self) -> BaseException | None:
-        """What Python, or a shell, makes of the first interrupt that raised nothing so far."""
+        """Raise what Python, or a shell, would raise for the first interrupt that has raised nothing yet."""
         return _exception(self._unanswered[0]) if self._unanswered else None
 
     def run(self, process: subprocess.Popen[str]) -> int:
-        """Wait for a command; its exit code. Interrupts are passed on to it meanwhile."""
+        """Wait for a command and return its exit code. Interrupts are passed on to it in the meantime."""
         self._passed_on = 0
         self._process = process
         try:
-            if not self.endured:  # since the check before it was started
+            if not self.endured:  # an interrupt came between the check and the start
                 self._pass_on(process)
             return process.wait()
         except BaseException:
@@ -300,7 +306,8 @@ class _Interrupts:
             self._pass_on(self._process)
 
     def _pass_on(self, process: subprocess.Popen[str]) -> None:
-        """Pulumi ends what it is at after one SIGINT and at once after two; it may hang, and then it is killed."""
+        """Pulumi finishes its present operation after one SIGINT and ends at once after two; if it hangs, it is
+        killed."""
         self._passed_on += 1
         if self._passed_on <= 2:
             process.send_signal(signal.SIGINT)
@@ -310,7 +317,8 @@ class _Interrupts:
 
 
 class _Command(automation.PulumiCommand):
-    """The Pulumi CLI in a session of its own, so that a terminal's Ctrl-C reaches it through us alone, and once."""
+    """The Pulumi CLI in its own session, so that a Ctrl-C in the terminal reaches it only through this process, and
+    only once."""
 
     def __init__(self, interrupts: _Interrupts) -> None:
         super().__init__()
@@ -357,9 +365,9 @@ class _Command(automation.PulumiCommand):
 
 
 class _Output:
-    """Lines to a writer. One that fails must keep neither Pulumi from going on nor a stack from its removal.
+    """Sends lines to a writer. A writer that fails must not stop Pulumi, and must not prevent the removal of a stack.
 
-    error: why nothing more is written.
+    error: the reason why no more lines are written.
     """
 
     def __init__(self, writer: TextIO) -> None:
@@ -385,7 +393,8 @@ def _read(pipe: IO[str], on_line: Callable[[str], Any] | None, lines: list[str])
 
 
 def _exception(number: int) -> BaseException:
-    """What an interrupt raises: 128 and its number is the exit status of what a signal ended, in a shell."""
+    """The exception for an interrupt. In a shell, the exit status of a process that a signal ended is 128 plus its
+    number."""
     return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
 
@@ -394,6 +403,6 @@ def _config_text(value: str | bool | int) -> str:
 
 
 def _tail(error: automation.CommandError) -> str:
-    """The last lines of what a command of Pulumi said."""
+    """The last lines of a Pulumi command's output."""
     lines = str(error).strip().splitlines()
     return "\n".join(["...", *lines[-TAIL_LINES:]] if len(lines) > TAIL_LINES else lines)

@@ -1,12 +1,12 @@
-"""The declared warehouse in an AWS account: buckets, a Glue database, and for each table what fills it.
+"""The declared warehouse in an AWS account: buckets, a Glue database, and for each table the resources that fill it.
 
-1. The declaration is checked against the limits of AWS, the code of every job is packaged, schedules are settled:
-   nothing is created yet.
+1. The declaration is checked against the limits of AWS, the code of every job is packaged, and schedules are computed.
+   Nothing is created yet.
 2. Buckets, database, workgroups, the topic of alarms and, if wanted, a role for readers.
 3. Each table, in the order of the declaration: its Glue table; for a streaming input table its quarantine, its input
-   stream and what registers its hours; for a batch input table its job.
+   stream and its partition registrar; for a batch input table its job.
 
-The `with_...` methods add a table to the declaration and take the same third step for it.
+The `with_...` methods add a table to the declaration and do the same third step for it.
 """
 
 import functools
@@ -65,20 +65,20 @@ class ServerlessDataWarehouseArgs(TypedDict):
     """The arguments of a ServerlessDataWarehouse.
 
     warehouse: the declaration (default: an empty one, for the `with_...` methods). is_dev: whether this is for
-    development: data is disposable, files are flushed after 60 s, and what is scheduled by a rate runs each minute.
-    data_is_disposable: whether streams and data can be deleted with what is in them; else they are protected (default:
-    is_dev). database: a Glue database that is there already (default: a new one, named after warehouse and stack).
-    region: default is the provider's.
+    development: data is disposable, files are flushed after 60 s, and functions with a rate as their schedule run each
+    minute. data_is_disposable: whether streams and data can be deleted with their contents; otherwise they are
+    protected (default: is_dev). database: an existing Glue database (default: a new one, named after warehouse and
+    stack). region: default is the provider's.
 
-    partition_projection_start: the first hour that there can be data of, YYYY/MM/DD/HH: Athena then projects the hours
-    of streaming input tables, and none is registered. on_demand_streams: names of the streaming input tables whose
-    streams are on-demand. stream_retention_hours: how long streams keep records, 24 (default) to 8760.
+    partition_projection_start: the first hour that can have data, YYYY/MM/DD/HH; Athena then projects the hours of
+    streaming input tables, and none is registered. on_demand_streams: names of the streaming input tables whose streams
+    are on-demand. stream_retention_hours: how long streams keep records, 24 (default) to 8760.
 
     reader_account_ids: AWS accounts that may assume `reader_role`, if they give `reader_external_id` (default:
-    `<name>_<stack>`). alarm_emails: who is told of alarms (default: nobody; subscribe to `alarm_topic`).
-    adhoc_bytes_scanned_max: at which a query of people and readers is ended (default: 100,000,000,000).
-    batch_bytes_scanned_max: at which a query of a job is ended (default: 1,000,000,000,000). results_retention_days:
-    how long results of queries stay (default: 7). log_retention_days: of all logs (default: 30).
+    `<name>_<stack>`). alarm_emails: the addresses that get the alarms (default: none; subscribe to `alarm_topic`).
+    adhoc_bytes_scanned_max: a query of people or readers is ended at this many bytes (default: 100,000,000,000).
+    batch_bytes_scanned_max: the same for a query of a job (default: 1,000,000,000,000). results_retention_days: how
+    long results of queries stay (default: 7). log_retention_days: how long all logs stay (default: 30).
     """
 
     warehouse: NotRequired[Warehouse]
@@ -104,7 +104,7 @@ P = ParamSpec("P")
 def _declaring(
     method: Callable[Concatenate[Warehouse, P], Warehouse],
 ) -> Callable[Concatenate["ServerlessDataWarehouse", P], "ServerlessDataWarehouse"]:
-    """A method with the arguments of the declaration's, that adds the table and what fills it."""
+    """A method with the same arguments as that of the declaration; it adds the table and the resources that fill it."""
 
     @functools.wraps(method)
     def declare(self: "ServerlessDataWarehouse", /, *args: P.args, **kwargs: P.kwargs) -> "ServerlessDataWarehouse":
@@ -119,7 +119,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
 
     data_warehouse_bucket, query_results_bucket: S3 buckets. database: the Glue database. workgroups: by audience,
     "production", "adhoc", "batch" and, with reader_account_ids, "readers". alarm_topic: the SNS topic of all alarms.
-    reader_role: what readers assume.
+    reader_role: the role that readers assume.
 
     Raises DeclarationError, before anything is created, if an argument or the declaration does not fit AWS.
     """
@@ -173,10 +173,10 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
     with_streaming_input_table = _declaring(Warehouse.with_streaming_input_table)
     with_batch_input_table = _declaring(Warehouse.with_batch_input_table)
 
-    # -- what there is
+    # -- existing tables and streams
 
     def get_table(self, name: str) -> aws.glue.CatalogTable:
-        """The Glue table of a declared table, or UnknownName with the names there are."""
+        """The Glue table of a declared table. Raises UnknownName, with the declared names."""
         self._declared.get_table(name)
         return self._tables[name]
 
@@ -185,7 +185,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         return self._declared.list_tables()
 
     def get_input_stream(self, name: str) -> aws.kinesis.Stream:
-        """The Kinesis stream of a streaming input table, or UnknownName with the streams there are."""
+        """The Kinesis stream of a streaming input table. Raises UnknownName, with the existing streams."""
         return self._streams[self._declared.get_input_stream(name).name]
 
     # -- creating
@@ -206,7 +206,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         self._warn_of_quotas()
 
     def _check(self, table: Table, declared: Warehouse) -> None:
-        """That AWS can have this table; raises DeclarationError."""
+        """Check that AWS can have this table; raises DeclarationError."""
         if isinstance(table, BatchInputTable):
             job_schedule(table, declared.get_table, self._given["is_dev"])
             self._check_job(table, declared)
@@ -253,7 +253,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         data = PrivateBucket(
             f"{hyphenated(name)}-data",
             {
-                # Settled when the program first lets others run: until then tables are added.
+                # Computed when the program first waits: until then tables can be added.
                 "expire_days": pulumi.Output.from_input(0).apply(lambda _: self._settled_expiry()),
                 "is_disposable": self._given["data_is_disposable"],
                 **self._place,  # type: ignore[typeddict-item]
@@ -396,7 +396,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         )
 
     def _warn_of_quotas(self) -> None:
-        """Tell, once each, which default quotas of the account and Region are less than what is declared."""
+        """Warn, once for each, of default quotas of the account and Region that are too low for the declaration."""
         need = need_of(self._declared.tables(), self._given["on_demand_streams"])
         for quota in quotas_to_raise(need, self._given.get("region", "")):
             if quota.name not in self._quotas_told:
@@ -436,7 +436,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
 
 
 def _expiring(table: Table) -> dict[str, int]:
-    """After how many days the files of a table go, by folder."""
+    """After how many days the files of a table are deleted, by folder."""
     days = getattr(table, "retention_days", None)
     if days is None:
         return {}
@@ -486,7 +486,8 @@ def _checked(name: str, args: ServerlessDataWarehouseArgs) -> dict[str, Any]:
 
 
 def _check_streams(name: str, on_demand: Sequence[str], declared: Warehouse | None) -> None:
-    """The tables of on-demand streams are streaming input tables; those still to be declared cannot be checked."""
+    """Check that the tables of on-demand streams are streaming input tables; tables that are declared later cannot be
+    checked."""
     for table in on_demand if declared else ():
         try:
             declared.get_input_stream(table)  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""Athena workgroups: an audience each, with results of its own and limits of its own."""
+"""Athena workgroups: each is for one audience, with its own results and limits."""
 
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
@@ -26,10 +26,10 @@ LIMIT_SOURCE = "pulumi_aws, WorkgroupConfigurationArgs"
 class WorkgroupsArgs(TypedDict):
     """The arguments of Workgroups.
 
-    warehouse: what the names begin with. results_bucket: its name. adhoc_bytes_scanned_max: at which an ad-hoc query is
-    ended, 10,485,760 bytes or more (default: 100,000,000,000). batch_bytes_scanned_max: the same for queries of jobs
-    (default: 1,000,000,000,000). has_readers: whether there is one for other accounts, with the limit of ad-hoc
-    queries. region: default is the provider's.
+    warehouse: the beginning of the names. results_bucket: its name. adhoc_bytes_scanned_max: an ad-hoc query is ended
+    at this many bytes, 10,485,760 or more (default: 100,000,000,000). batch_bytes_scanned_max: the same for queries of
+    jobs (default: 1,000,000,000,000). has_readers: whether there is a workgroup for other accounts, with the limit of
+    ad-hoc queries. region: default is the provider's.
     """
 
     warehouse: str
@@ -50,12 +50,12 @@ class _Audience:
 
 
 class Workgroups(pulumi.ComponentResource):
-    """`production` for what must answer, `adhoc` for people, with a limit for each query, `batch` for jobs.
+    """`production` is for services, `adhoc` for people, with a limit for each query, `batch` for jobs.
 
-    `readers`, if there are any, is for other accounts: who shares a workgroup's results can read each other's.
+    `readers`, if it exists, is for other accounts: users of one workgroup can read each other's results.
 
-    of: the workgroup of each audience. `batch` is not enforced: jobs say where their results go, and a table that
-    UNLOAD writes is none of a workgroup's results (Athena user guide, "Override client-side settings").
+    of: the workgroup of each audience. `batch` is not enforced: jobs choose where their results go, and a table that
+    UNLOAD writes does not belong to a workgroup's results (Athena user guide, "Override client-side settings").
     """
 
     def __init__(self, name: str, args: WorkgroupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:

@@ -75,7 +75,7 @@ def _batch_table(warehouse: Warehouse, name: str) -> BatchInputTable:
 
 
 def _left(settings: Settings, job: str, instants: list[datetime]) -> list[datetime]:
-    """Those that no run has succeeded for."""
+    """The instants for which no run has succeeded."""
     with Reader(settings.folder, settings) as reader:
         return [at for at in instants if not reader.catalog.runs.has_succeeded(job, milliseconds_of(at))]
 
@@ -83,7 +83,7 @@ def _left(settings: Settings, job: str, instants: list[datetime]) -> list[dateti
 def _runner(
     stack: ExitStack, settings: Settings, warehouse: Warehouse, job: str
 ) -> Callable[[datetime], dict[str, Any]]:
-    """Runs the job for an instant, in the running warehouse or one that is opened for this."""
+    """Runs the job for an instant, in the running warehouse or in one that is opened for it."""
     client = client_of(settings.folder, timeout_s=None)
     if client is None:
         opened = stack.enter_context(open_for_command(warehouse, settings))

@@ -125,7 +125,7 @@ class _Report:
         return first if _rounded(first.usd) < _rounded(self.usd) else None
 
     def stream_rows(self) -> list[tuple[str, Fraction, int, int, int | None]]:
-        """A row for each stream; shards are None if they are AWS's affair."""
+        """A row for each stream; shards are None for an on-demand stream."""
         provisioned = self.assumptions.mode == PROVISIONED
         return [
             (
@@ -266,7 +266,7 @@ def _given_stream(arguments: argparse.Namespace) -> StreamLoad:
 
 
 def _with_options(stream: StreamLoad, arguments: argparse.Namespace) -> StreamLoad:
-    """The stream with what the options say of it."""
+    """The stream, changed as the options say."""
     packed = replace(stream, events_per_record=_checked_whole(arguments, "events_per_record", 1, EVENT_BYTES_MAX))
     if packed.record_bytes > EVENT_BYTES_MAX:
         most = (EVENT_BYTES_MAX + 1) // (stream.event_bytes + 1)
@@ -288,7 +288,7 @@ def _job_runs_per_day(warehouse: Warehouse) -> Fraction:
 
 
 def _number(text: str) -> Fraction:
-    """An option's number, also as 1e9."""
+    """The number of an option; 1e9 is also valid."""
     try:
         number = Decimal(text)
     except InvalidOperation:

@@ -28,9 +28,9 @@ from datawarehouse.generator.events import MALFORMED, GeneratedEvent, generate
 from datawarehouse.runtime.client import Patience, client_of, send
 from datawarehouse.runtime.embedded import open_for_command
 
-_TICK_MS = 100  # events of that time are sent together
+_TICK_MS = 100  # the events of this time are sent together
 _BATCH_EVENTS = 5000
-_UNPACED_RATE = 1000.0  # by which event times advance when nothing waits for them
+_UNPACED_RATE = 1000.0  # event times advance at this rate when events are not paced
 
 Send = Callable[[str, list[bytes]], None]
 """Takes the events of a table; returns when they are durable."""
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     rate = arguments.rate or _UNPACED_RATE
     start_ms = WallClock().now_ms()
     if not paced and arguments.count:
-        start_ms = max(start_ms - int(arguments.count * 1000 / rate), 0)  # so that the last event is of now
+        start_ms = max(start_ms - int(arguments.count * 1000 / rate), 0)  # so that the last event has the present time
     events = generate(
         tables,
         seed=seed,
@@ -98,14 +98,14 @@ def _tables(arguments: argparse.Namespace, warehouse: Warehouse) -> list[Streami
             f"--to {arguments.to} would mix the events of {len(names)} tables, and no line says whose it is. Give one "
             "table, or a file for each: --to '{table}.ndjson'."
         )
-    streams = [warehouse.get_input_stream(name).name for name in names]  # tells what is wrong with a name
+    streams = [warehouse.get_input_stream(name).name for name in names]  # raises an error for a wrong name
     return [table for name in streams if isinstance(table := warehouse.get_table(name), StreamingInputTable)]
 
 
 def _batches(
     events: Iterator[tuple[int, GeneratedEvent]], start_ms: int | None, stopping: threading.Event
 ) -> Iterator[list[GeneratedEvent]]:
-    """Events to send together, each batch at its time; at once if there is no instant at which they began."""
+    """Events to send together, each group at its time; at once if there is no instant of the start."""
     began = time.monotonic()
     batch: list[GeneratedEvent] = []
     tick = since_ms = 0
@@ -132,7 +132,8 @@ def _batches(
 
 @contextmanager
 def _stopped_by_ctrl_c() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets, so that the batch under way is finished and counted; a second one ends."""
+    """An event that the first Ctrl-C sets, so that the present request is finished and counted; a second Ctrl-C ends
+    the command."""
     stopping = threading.Event()
 
     def interrupted(*_: object) -> None:
@@ -170,10 +171,10 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _sender(arguments: argparse.Namespace, warehouse: Warehouse, stack: ExitStack) -> Send:
-    """Sends to the running owner; where nobody owns the folder, this process does."""
+    """Sends to the running owner; if the folder has no owner, this process becomes it."""
     settings, patience_s = settings_of(arguments), arguments.patience_s
     folder = settings.folder
-    run_name, numbers = secrets.token_hex(8), itertools.count()  # each batch counts once, however often it is tried
+    run_name, numbers = secrets.token_hex(8), itertools.count()  # each request counts once, however often it is retried
     if client_of(folder) is None:
         opened = stack.enter_context(open_for_command(warehouse, settings))
 

@@ -32,6 +32,6 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def print_runs(runs: Sequence[dict[str, Any]]) -> None:
-    """A line for each run, with the first line of its error."""
+    """Print a line for each run, with the first line of its error."""
     shown = [run | {"error": run["error"].splitlines()[0] if run["error"] else None} for run in runs]
     print_table(_COLUMNS, ([None if run[name] is None else str(run[name]) for name in _COLUMNS] for run in shown))

@@ -1,7 +1,7 @@
-"""`dw VERB ...`: reads the arguments, imports the verb's module alone, and turns errors into exit codes.
+"""`dw VERB ...`: reads the arguments, imports only the verb's module, and turns errors into exit codes.
 
-Exit codes: 0 done, 1 failed, 2 wrong use or configuration, 4 a resource could not be had (a folder in use, a limit
-reached, a server that does not answer or is closing), 10 a query was refused by the guard rails.
+Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, 4 a resource is not available (a folder is in use, a
+limit was reached, a server does not answer or is closing), 10 a query was understood and is not allowed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DataWarehouseError as error:
         print(f"dw {verb}: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:  # the reader of our output went away: `dw query ... | head`
+    except BrokenPipeError:  # the reader of the output has ended: `dw query ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:

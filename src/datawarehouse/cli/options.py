@@ -1,4 +1,4 @@
-"""Arguments that verbs share, and what they stand for."""
+"""Arguments that verbs share, and the values that they give."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(names: Sequence[str], rows: Iterable[Sequence[str | None]]) -> None:
-    """Rows under their names; numbers to the right; NULL shown as such."""
+    """Print rows under the names of their columns, numbers on the right, and NULL as NULL."""
     cells = [[_shown(cell) for cell in row] for row in rows]
     widths = [max([_width(name), *(_width(row[at]) for row in cells)]) for at, name in enumerate(names)]
     right = [bool(cells) and all(_is_number(row[at]) for row in cells) for at in range(len(names))]

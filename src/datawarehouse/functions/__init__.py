@@ -1,1 +1,2 @@
-"""What runs inside AWS Lambda: standard library, boto3, `definition`, `errors`; for made-up events `generator`."""
+"""The code that runs inside AWS Lambda. It imports the standard library, boto3, `definition` and `errors`, and for
+made-up events `generator`."""

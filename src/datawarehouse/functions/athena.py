@@ -1,4 +1,4 @@
-"""Statements of a job through Athena: values in for `?`, rows of Python values out.
+"""Runs the statements of a job in Athena: values replace `?`, and the rows have Python values.
 
 Sources: Athena API reference, StartQueryExecution, GetQueryExecution, GetQueryResults; Amazon Athena user guide, "Use
 parameterized queries" (a parameter's text is read as an SQL expression) and "Data types in Amazon Athena".
@@ -39,12 +39,12 @@ class Athena:
     remaining_ms: Callable[[], int]
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a statement; values of `parameters` stand for its `?` in order.
+        """The rows of a statement; each `?` in it takes the next of `parameters`.
 
-        Raises BadRequest, QueryFailed, QueryLimitExceeded, QueryRefused for a result column that is no plain value.
+        Raises BadRequest, QueryFailed, QueryLimitExceeded, QueryRefused for a result column of a nested type.
         """
         execution = self.run(sql, parameters)
-        is_headed = execution.get("StatementType") == "DML"  # DDL and SHOW have no row of names
+        is_headed = execution.get("StatementType") == "DML"  # results of DDL and SHOW have no row of names
         rows: list[tuple[Any, ...]] = []
         readers: list[Callable[[str], Any]] = []
         pages = self.client.get_paginator("get_query_results").paginate(
@@ -64,7 +64,7 @@ class Athena:
         return rows
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> Mapping[str, Any]:
-        """Run a statement to its end; what GetQueryExecution says of it. Raises as `query` does."""
+        """Run a statement to its end; returns the answer of GetQueryExecution. Raises the same errors as `query`."""
         given = {"ExecutionParameters": [as_sql(value) for value in parameters]} if parameters else {}
         id = self.client.start_query_execution(
             QueryString=sql,
@@ -95,7 +95,7 @@ class Athena:
 
 
 def as_sql(value: Any) -> str:
-    """A value as the SQL expression that Athena reads it from. Raises BadRequest if there is none."""
+    """A value as an SQL expression for Athena. Raises BadRequest if there is none."""
     text = _literal(value)
     if text is None:
         raise BadRequest(
@@ -180,7 +180,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "char": str,
     "string": str,
     "json": str,
-    "unknown": str,  # of a NULL without a type
+    "unknown": str,  # the type of a NULL without a cast
     "tinyint": int,
     "smallint": int,
     "integer": int,

@@ -1,6 +1,6 @@
-"""Clients of AWS services, which repeat what was throttled. The only module that imports boto3.
+"""Clients of AWS services, which retry throttled calls. This is the only module that imports boto3.
 
-Where they connect to is boto3's business: the Region's endpoints, or AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>.
+boto3 decides where they connect to: the Region's endpoints, or AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>.
 """
 
 from __future__ import annotations
@@ -22,5 +22,5 @@ def client(service: str) -> Any:
 
 
 def error_code(error: ClientError) -> str:
-    """What AWS calls an error, e.g. AccessDeniedException."""
+    """The code that AWS gives an error, e.g. AccessDeniedException."""
     return str(error.response["Error"]["Code"])

@@ -1,7 +1,8 @@
-"""Sends made-up events to an input stream, a minute's worth at each invocation. A Lambda function's handler.
+"""The handler of a Lambda function that sends made-up events to an input stream, those of one minute at each
+invocation.
 
-The events are those of the minute that ended at the scheduled instant, and the minute is the seed: an invocation that
-is repeated sends the same bytes.
+The events are those of the minute that ended at the scheduled instant, and the minute is the seed, so a repeated
+invocation sends the same bytes.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _WAITS_S = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)  # before each attempt
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, int]:
-    """How many events were sent, and how many entries had to be sent again. Raises if some were never taken."""
+    """How many events were sent, and how many entries had to be retried. Raises if some were never accepted."""
     given = json.loads((Path(os.environ["LAMBDA_TASK_ROOT"]) / "events.json").read_text())
     declared = Warehouse("generated")
     for table in given["tables"]:
@@ -67,7 +68,8 @@ def _calls(events: Iterable[GeneratedEvent]) -> Iterator[list[dict[str, Any]]]:
 
 
 def send(kinesis: Any, stream: str, entries: Sequence[Mapping[str, Any]]) -> int:
-    """Put entries, and again those that were not taken; how many were sent again. Raises if some never were."""
+    """Put entries, and retry those that were not accepted; returns how many were retried. Raises if some were never
+    accepted."""
     sent, waiting = 0, list(entries)
     for wait_s in _WAITS_S:
         time.sleep(wait_s)

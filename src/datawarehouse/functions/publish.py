@@ -1,19 +1,20 @@
-"""Puts the rows of a run where their table's readers find them, hour by hour.
+"""Makes the rows of a run visible in their table, hour by hour.
 
 Hours as partitions
-    1. Write the rows into a folder of the run's own inside the hour's: JSON lines as they are; Parquet by staging JSON
-       lines and letting Athena UNLOAD them.
-    2. Point the partition there. Here the run becomes visible.
-    3. Delete the folders of older runs, an hour after the run that followed them: a query may still read them. Those of
-       the hour before as well, to which no run may come again.
+    1. Write the rows into a new folder of the run inside the folder of the hour: JSON lines directly; Parquet by
+       staging JSON lines, which Athena then UNLOADs.
+    2. Point the partition to that folder. Here the run becomes visible.
+    3. Delete the folders of older runs of this hour and of the hour before it, if a newer run replaced them more than
+       an hour ago. (Until then a query may still read them; and the hour before may get no other run that would delete
+       them.)
 
 Tables without partitions
-    JSON: PUT the hour's one object, whole, in place of the old one.
-    Parquet: 1. Stage and UNLOAD into the results. 2. Copy the objects into the hour's folder; here the run becomes
-    visible. 3. Delete those of all other runs there, but for a later one's: of runs that overlap the latest remains.
+    JSON: PUT the hour's one object, which replaces the old one as a whole. Parquet: 1. Stage and UNLOAD into the
+    results. 2. Copy the objects into the hour's folder; here the run becomes visible. 3. Delete the objects of all
+    other runs there, except those of a later run: of runs at the same time the latest remains.
 
-What fails before a run is visible leaves the table as it was; the run can be repeated. One that ends amid step 2 or 3
-of Parquet without partitions leaves rows of two runs, until the next one.
+A run that fails before it is visible leaves the table as it was, and can be repeated. A run of Parquet without
+partitions that ends in the middle of step 2 or 3 leaves rows of two runs, until the next run.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ class Publisher:
                 self._replace(partition, target)
 
     def _written(self, partition: str, rows: HourRows) -> str:
-        """A folder of the run's own that has the rows, and nothing else."""
-        run = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"  # later runs have greater names
+        """A new folder that has the rows of the run and nothing else."""
+        run = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"  # the name of a later run is greater
         home = self.table.folder(partition) if self.table.partition_key else f"{self.results}/unload/{self.table.name}/"
         target = f"{home}{run}/"
         if rows.count and self.table.is_json:
@@ -112,7 +113,7 @@ class Publisher:
         self._delete(key for key, each in found.items() if each != latest)
 
     def _objects(self, url: str) -> Iterator[tuple[str, datetime]]:
-        """The keys below a URL, each with when it was written."""
+        """The keys below a URL, each with the time when it was written."""
         bucket, prefix = split_url(url)
         for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for each in page.get("Contents", []):
@@ -129,9 +130,9 @@ class Publisher:
 
 
 def stale(objects: Iterable[tuple[str, datetime]], home: str, keep: Collection[str], before: datetime) -> list[str]:
-    """The keys of the runs of an hour that another one has followed before an instant, but for the folders to keep.
+    """The keys of the runs of an hour that a newer run replaced before an instant, except those in folders to keep.
 
-    objects: (key, when it was written) of all that is below `home`, the hour's folder.
+    objects: (key, when it was written) of all objects below `home`, the hour's folder.
     """
     runs: dict[str, list[tuple[str, datetime]]] = {}
     for key, written in objects:

@@ -1,14 +1,14 @@
-"""Registers the hours of tables as partitions before their first event comes. A Lambda function's handler.
+"""The handler of a Lambda function that registers the hours of tables as partitions before their first event arrives.
 
-For each table each hour is registered that is not, from the one in which the table was made to DW_HOURS_AHEAD hours
-from now. So whatever was missed is made up for: a failed call, a month without runs. A table that was made anew over
-older data gets its hours when the event says since when, `"from": "2026/11/01/00"`.
+For each table it registers all missing hours, from the hour in which the table was created to DW_HOURS_AHEAD hours from
+now. So it also registers the hours of a failed call or of a month without runs. A table that was created again over
+older data gets its older hours when the event has the first of them, `"from": "2026/11/01/00"`.
 
-Hours that are registered ahead have the columns that the table had then. Those from the last hour on, into which
-events are still filed, are given the present ones.
+Hours that are registered ahead have the columns that the table had at that time. The hours from the last one on, which
+still get events, are given the present columns.
 
-Older hours come first, and a call that fails keeps none of the others from being made. Hours are registered without a
-look at the data: an hour without any costs nothing.
+Older hours come first, and a call that fails does not prevent the others. Hours are registered without reading the
+data, because an hour without data costs nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _RETRY_S = 2.0
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, int]:
-    """How many hours were registered, for each table. Raises when all tables were tried."""
+    """How many hours were registered, for each table. If a table failed, raises after all tables were tried."""
     at_deployment = event.get("source") == "deployment"
     now_ms = time.time_ns() // 1_000_000 if at_deployment else scheduled_ms(event)
     access_by = time.monotonic() + (_NEW_ROLE_S if at_deployment else 0.0)
@@ -52,7 +52,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, int]:
 
 
 def _register(glue: Any, database: str, name: str, since: str | None, filling: Sequence[str], access_by: float) -> int:
-    """filling: the hours into which events are filed now or later, in order."""
+    """filling: the hours that get events now or later, in order."""
     while True:
         try:
             table = read_table(glue, database, name)
@@ -69,7 +69,7 @@ def _register(glue: Any, database: str, name: str, since: str | None, filling: S
 
 
 def missing_hours(glue: Any, table: DescribedTable, since: str | None, last: str) -> list[str]:
-    """The hours to register, from `since` or the making of the table up to `last`, the oldest first."""
+    """The hours to register, from `since` or the creation of the table up to `last`, the oldest first."""
     first = start_ms(since or partition_of(milliseconds_of(table.created)))
     found = registered(glue, table)
     hours = map(partition_of, range(first, start_ms(last) + 1, HOUR_MS))

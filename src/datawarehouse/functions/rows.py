@@ -1,10 +1,10 @@
-"""The rows that a job gives -> JSON lines of its table, checked by the rules for events. Pure.
+"""The rows of a job -> JSON lines of its table, checked by the rules for events. Pure.
 
 1. A Python value becomes the JSON value that the embedded host's encoder makes of it (`jobs/context.py`): instants and
-   dates are ISO 8601, decimals text, bytes base64, what is no number null. No JSON text is made on the way.
-2. The rule of the column takes it or rejects it (`definition/coercion.py`).
-3. What the rule gave is written as the OpenX JSON SerDe of Athena reads it: timestamps as 'YYYY-MM-DD HH:MM:SS.fff',
-   dates as 'YYYY-MM-DD', decimals as numbers with all their digits. NULL is left out.
+   dates in ISO 8601, decimals as text, bytes in base64, NaN and the infinities as null. No JSON text is made for this.
+2. The rule of the column converts or rejects it (`definition/coercion.py`). 3. The converted value is written in the
+   form that Athena's OpenX JSON SerDe reads: timestamps as 'YYYY-MM-DD HH:MM:SS.fff', dates as 'YYYY-MM-DD', decimals
+   as numbers with all their digits. NULL is left out.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ class RowWriter:
 
 
 def json_value(value: Any) -> Any:
-    """A Python value as `documents` would read it from JSON. Raises TypeError for a type that no JSON is made of."""
+    """A Python value as `documents` would read it from JSON. Raises TypeError for a type that has no form in JSON."""
     kind = type(value)
     if value is None or kind is bool:
         return value
     if kind is str:
-        value.encode()  # raises UnicodeEncodeError, a ValueError, for what is no Unicode text
+        value.encode()  # raises UnicodeEncodeError, a ValueError, for a lone surrogate
         return value
     if kind is int:
         return Number(value)
@@ -109,7 +109,7 @@ def _key(name: Any) -> str:
 
 
 def _float_text(value: float) -> str:
-    """The shortest decimal number that is read as this one, in the form of the embedded host's encoder."""
+    """The shortest decimal number that is read as this float, in the form of the embedded host's encoder."""
     digits, _, exponent = repr(value).partition("e")
     if not exponent:
         return digits
@@ -120,7 +120,7 @@ def _float_text(value: float) -> str:
 
 
 def _instant_text(value: datetime) -> str:
-    """ISO 8601; an offset to the nearest minute, of half a one to the lower; of none as Z."""
+    """ISO 8601; an offset is rounded to the nearest minute, half a minute down; an offset of zero is Z."""
     offset = value.utcoffset()
     text = value.replace(tzinfo=None).isoformat()
     if offset is None:

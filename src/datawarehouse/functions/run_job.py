@@ -1,8 +1,8 @@
-"""Runs a job and stores its rows. A Lambda function's handler; `publish` says how rows become visible.
+"""The handler of a Lambda function that runs a job and stores its rows; `publish` says how rows become visible.
 
-The job is given the same context as by the embedded host (`definition/job.py`). What it returns or yields is written
-for the newest hour that has ended. A row that does not fit, and whatever the job raises, ends the run before anything
-is stored; the error is raised, so that Lambda repeats the run and keeps the event when it never succeeds.
+The job gets the same context as on the embedded host (`definition/job.py`). The rows that it returns or yields are
+written for the newest hour that has ended. A row that does not fit, or an error of the job, ends the run before any row
+is stored. The error is raised, so that Lambda retries the run, and keeps the event if no attempt succeeds.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from datawarehouse.functions.publish import HourRows, Publisher
 from datawarehouse.functions.rows import RowWriter
 from datawarehouse.functions.tables import DescribedTable, read_table
 
-_BYTES_IN_MEMORY_MAX = 16 * 1024 * 1024  # of an hour; more goes to Lambda's /tmp
+_BYTES_IN_MEMORY_MAX = 16 * 1024 * 1024  # of one hour; more bytes go to Lambda's /tmp
 
 
 class LambdaContext(Protocol):
-    """Of what Lambda gives a handler, what is used here."""
+    """The part of Lambda's context object that is used here."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
@@ -57,10 +57,10 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
 
 
 class LambdaJobContext:
-    """The job context of `definition/job.py`; keeps what is written, by partition."""
+    """The job context of `definition/job.py`; keeps the written rows, by partition."""
 
     def __init__(self, table: DescribedTable, time_ms: int, athena: Athena, files: ExitStack) -> None:
-        """files: closes the temporary files of rows."""
+        """files: closes the temporary files that hold rows."""
         self.time = instant_of(time_ms)
         self.partition = partition_of(time_ms - HOUR_MS)
         self.open_partition = partition_of(time_ms)
@@ -70,14 +70,14 @@ class LambdaJobContext:
         self._files = files
 
     def query(self, sql: str, params: Sequence[Any] | None = None) -> Iterable[tuple[Any, ...]]:
-        """The result of one statement of Athena SQL; `?` in it stand for `params` in order."""
+        """The result of one statement of Athena SQL; each `?` in it takes the next of `params`."""
         return self._athena.query(sql, params or ())
 
     def write(self, rows: Iterable[Mapping[str, Any]], partition: str | None = None) -> None:
         """Write rows for a partition, by default for `self.partition`.
 
-        A row maps column names to values; a column that it leaves out is NULL. Values become what the same value in
-        an event would become. Raises BadRequest, naming the row, if one does not fit.
+        A row maps column names to values; a column that it leaves out is NULL. Values are converted by the same rules
+        as those of an event. Raises BadRequest, naming the row, if one does not fit.
         """
         partition = self.partition if partition is None else partition
         start_of(partition)

@@ -1,4 +1,4 @@
-"""Tables of the Glue Data Catalog: what they look like, and registering their hourly partitions."""
+"""Tables of the Glue Data Catalog: reads their descriptions, and registers their hourly partitions."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def read_table(glue: Any, database: str, name: str) -> DescribedTable:
 def registered(glue: Any, table: DescribedTable) -> set[str]:
     """The values of the partitions that are registered: a page for each 1,000 hours.
 
-    All of them, and none by an Expression: Glue reads that with a parser that refuses keys called `key` or `order`.
+    All partitions are read, without an Expression, because Glue's parser of expressions refuses keys named `key` or
+    `order`.
     """
     pages = glue.get_paginator("get_partitions").paginate(
         DatabaseName=table.database, TableName=table.name, ExcludeColumnSchema=True
@@ -76,9 +77,9 @@ def registered(glue: Any, table: DescribedTable) -> set[str]:
 
 
 def register(glue: Any, table: DescribedTable, partitions: Sequence[str]) -> None:
-    """Register partitions at their folders; those that are there already stay as they are.
+    """Register partitions at their folders; partitions that exist already stay as they are.
 
-    Raises DataWarehouseError if one could not be registered, when all were tried.
+    If one could not be registered, raises DataWarehouseError after all were tried.
     """
     failed: list[str] = []
     for start in range(0, len(partitions), PARTITIONS_A_CALL_MAX):
@@ -103,7 +104,8 @@ def register(glue: Any, table: DescribedTable, partitions: Sequence[str]) -> Non
 
 
 def refresh(glue: Any, table: DescribedTable, partitions: Sequence[str]) -> list[str]:
-    """Give partitions the table's present columns; those that had others. Raises DataWarehouseError if one keeps them.
+    """Give the table's present columns to partitions that have others; returns these. Raises DataWarehouseError if one
+    could not be changed.
 
     Athena reads a partition by its own columns, and hours are registered before columns are added. At most 1,000.
     """
@@ -122,10 +124,10 @@ def refresh(glue: Any, table: DescribedTable, partitions: Sequence[str]) -> list
 
 
 def _partitions(glue: Any, table: DescribedTable, partitions: Sequence[str]) -> list[Mapping[str, Any]]:
-    """Those of the partitions that are registered. At most 1,000 are asked for.
+    """The partitions of a list that are registered. The list has at most 1,000.
 
     UnprocessedKeys are those that were not returned (AWS Glue API reference, BatchGetPartition): because Glue had no
-    time for them, or because there are none. So they are asked for as long as some come.
+    time for them, or because they do not exist. So they are requested again as long as an answer has some.
     """
     found: list[Mapping[str, Any]] = []
     wanted = [{"Values": [partition]} for partition in partitions]
@@ -137,7 +139,7 @@ def _partitions(glue: Any, table: DescribedTable, partitions: Sequence[str]) -> 
 
 
 def location_of(glue: Any, table: DescribedTable, partition: str) -> str | None:
-    """Where a partition points to; None if it is not registered."""
+    """The location of a partition; None if it is not registered."""
     try:
         found = glue.get_partition(DatabaseName=table.database, TableName=table.name, PartitionValues=[partition])
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""What users test their warehouse with: a pytest fixture, a clock that the test moves, and faults on demand.
+"""Tools with which users test their warehouse: a pytest fixture, a clock that the test controls, and faults on demand.
 
 The names below are resolved on first use: pytest loads the plugin beside them in projects that have no warehouse, too.
 """

@@ -14,7 +14,7 @@ START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 
 class TestClock:
-    __test__ = False  # no test, whatever pytest thinks of the name
+    __test__ = False  # not a test class, although its name begins with Test
 
     def __init__(self, start: datetime = START) -> None:
         self.set_ms(milliseconds_of(start))

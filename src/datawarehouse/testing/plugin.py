@@ -1,11 +1,11 @@
-"""The pytest plugin, installed with the package: the fixture `warehouse`, fresh for each test.
+"""The pytest plugin, installed with the package: the fixture `warehouse`, new for each test.
 
-The declaration is `warehouse` in warehouse.py beside pytest's configuration, or what the ini option says:
+The declaration is `warehouse` in warehouse.py beside pytest's configuration, or the file and name in the ini option:
 
     [tool.pytest.ini_options]
     datawarehouse = "analytics/warehouse.py:dw"
 
-A test, or a conftest.py, that defines a fixture `warehouse_declaration` brings its own.
+A test file or a conftest.py can define a fixture `warehouse_declaration` to use another declaration.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def warehouse_declaration(pytestconfig: pytest.Config) -> Warehouse:
 
 @pytest.fixture
 def warehouse(warehouse_declaration: Warehouse, tmp_path: Path) -> Iterator[SimulatedWarehouse]:
-    """An empty warehouse of the declaration; its clock stands at 2026-01-05T09:00:00Z until the test advances it."""
+    """An empty warehouse of the declaration; its clock shows 2026-01-05T09:00:00Z until the test advances it."""
     from datawarehouse.testing.simulated import simulate
 
     with simulate(warehouse_declaration, tmp_path / "data") as simulated:

@@ -1,11 +1,11 @@
-"""A warehouse whose time the test moves. It has no threads: the same input gives the same files, runs and ledger.
+"""A warehouse whose clock the test controls. It has no threads: the same input gives the same files, runs and ledger.
 
-`advance` goes from one instant at which something happens to the next, and at each does what a running warehouse would
-do then, in this order:
+`advance` goes from one instant at which work is due to the next. At each it does what a running warehouse would do
+then, in this order:
 
-  1. events that were delayed arrive; all that arrived is converted; the merges that are due;
-  2. jobs: retries, hours that became complete, schedules, in the order of the declaration;
-  3. at the turn of an hour: expiry and compaction; retired files are deleted.
+  1. delayed events arrive, all events that arrived are converted, and the merges that are due are done; 2. jobs run, in
+     the order of the declaration: retries, hours that became complete, schedules; 3. when an hour ends: expiry and
+     compaction, and retired files are deleted.
 
 Jobs run in this process, so that they can be debugged and patched; their limits do not apply.
 """
@@ -48,12 +48,12 @@ class JobFailed(DataWarehouseError):
 def simulate(
     warehouse: Warehouse, path: str | Path, *, start: datetime = START, settings: Mapping[str, object] | None = None
 ) -> SimulatedWarehouse:
-    """Open a warehouse in the folder `path`, at the instant `start`. A context manager; settings: values by name."""
+    """Open a warehouse in the folder `path`, with its clock at `start`. A context manager; settings: values by name."""
     return SimulatedWarehouse(warehouse, Path(path), resolve(settings), TestClock(start))
 
 
 class SimulatedWarehouse(OpenWarehouse):
-    """See the module. Instants are UTC."""
+    """A warehouse as this module describes it. Instants are in UTC."""
 
     clock: TestClock
 
@@ -88,10 +88,10 @@ class SimulatedWarehouse(OpenWarehouse):
         throttled: bool = False,
         disk_full: bool = False,
     ) -> int:
-        """Take events, as `open_warehouse(...).put` does; how many were taken.
+        """Store events, as `open_warehouse(...).put` does; returns how many were accepted.
 
-        delayed: they arrive so much later, when time is advanced. duplicated: each arrives twice. throttled, disk_full:
-        the warehouse takes none of them and raises Throttled, as under load or with a full disk.
+        delayed: they arrive this much later, when time is advanced. duplicated: each arrives twice. throttled,
+        disk_full: the warehouse accepts none of them and raises Throttled, as under load or with a full disk.
         """
         several = list(several_of(events))
         if duplicated:
@@ -104,7 +104,7 @@ class SimulatedWarehouse(OpenWarehouse):
             return super().put(table, several, idempotency_key)
 
     def fail_job(self, job: str, times: int = 1, error: Exception | None = None) -> None:
-        """Let the next runs of a job fail, in the place of the job's function raising `error`."""
+        """Make the next runs of a job fail: they raise `error` instead of calling the job's function."""
         self.warehouse.get_table(job)
         self._failing.setdefault(job, []).extend([error or RuntimeError("a failure that the test asked for")] * times)
 
@@ -189,7 +189,7 @@ class SimulatedWarehouse(OpenWarehouse):
         return min(at for at in candidates if at is not None and at > now)
 
     def _settle(self) -> None:
-        """Do all that is due now."""
+        """Do all work that is due now."""
         now = self.clock.now_ms()
         arriving = sorted((each for each in self._delayed if each[0] <= now), key=lambda each: each[0])
         self._delayed = [each for each in self._delayed if each[0] > now]
