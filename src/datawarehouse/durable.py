@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Protocol
 
 ASIDE_SUFFIX = ".aside"
-"""Files being written end so. Readers ignore them; an owner removes those of a dead owner when it opens."""
+"""The suffix of files that are being written. Readers ignore them; an owner removes those of a dead owner when it
+opens."""
 
 _WRITEV_BUFFERS_MAX = 512  # POSIX promises 16, Linux and macOS take 1024
 

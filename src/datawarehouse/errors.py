@@ -46,7 +46,7 @@ class DataWarehouseError(Exception):
     exit_code: ClassVar[int] = 1
     retryable: ClassVar[bool] = False
     retry_after_s: float = 1.0
-    """How many seconds to wait before the same call is made again, if `retryable`; 0 if nobody said."""
+    """How many seconds to wait before a retry, if `retryable`; 0 if the time is not known."""
 
 
 class DeclarationError(DataWarehouseError, ValueError):

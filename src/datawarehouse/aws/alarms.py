@@ -17,9 +17,9 @@ from datawarehouse.aws.naming import ALARM_MAX, short_name
 
 PERIOD_SECONDS = 300
 FRESHNESS_SECONDS_MIN = 300
-"""Data is never called late before that: delivery takes its time whatever the interval."""
+"""Data is never called late before that: delivery needs this time whatever the interval."""
 ITERATOR_AGE_MS_MAX = 3_600_000
-"""An hour, of the 24 or more that a stream keeps records: time to act before one is lost."""
+"""One of the 24 or more hours that a stream keeps records: there is time to act before one is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ STALLED = (
     "than the stream's retention is lost.",
 )
 STALLED_PERIODS = 2
-"""What arrives at the end of one period is delivered in the next."""
+"""Records that arrive at the end of one period are delivered in the next."""
 
 
 def add_stalled_alarm(

@@ -31,8 +31,8 @@ _PATTERNS = {
     "region": (REGION_NAME, "an AWS Region, e.g. 'eu-west-1'"),
     **dict.fromkeys(("external_id", "reader_external_id"), _EXTERNAL_ID),
 }
-"""What texts are like, by the argument: Amazon S3 user guide, "Bucket naming rules"; Amazon Athena user guide, "Name
-databases, tables, and columns"; AWS STS API reference, AssumeRole."""
+"""The valid form of texts, by the argument: Amazon S3 user guide, "Bucket naming rules"; Amazon Athena user guide,
+"Name databases, tables, and columns"; AWS STS API reference, AssumeRole."""
 
 _TEXT = pulumi.Input[str]
 _SHARED = ("alarm_topic_arn", "log_retention_days", "region")

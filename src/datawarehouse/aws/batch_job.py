@@ -75,7 +75,7 @@ class BatchInputJob(pulumi.ComponentResource):
 
 
 POLICY_CHARACTERS_MAX = 10_240
-"""IAM user guide, "IAM and AWS STS quotas": of all inline policies of a role, without white space."""
+"""IAM user guide, "IAM and AWS STS quotas": the length of all inline policies of a role, without white space."""
 
 
 def job_policy_characters(warehouse: str, table: BatchInputTable, reads: Sequence[Table]) -> int:

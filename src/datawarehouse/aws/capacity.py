@@ -14,7 +14,7 @@ from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable
 
 REGION = "us-east-1"
 REGION_NAME = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
-"""What names of Regions are like."""
+"""The form of names of Regions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,13 @@ DAYS_PER_MONTH = 30
 BUFFER_BYTES = 128 * 1024 * 1024
 """Firehose with format conversion writes an object at the latest when its buffer has 128 MiB."""
 PARALLEL_BUFFERS = 10
-"""Firehose scales out into buffers of their own, each with its objects: ten times the number of full buffers."""
+"""Firehose scales out into parallel buffers, each with its own objects: ten times the number of full buffers."""
 FLUSH_INTERVAL_SECONDS_MAX = 900
 REGISTRAR_CALLS = 8
 """GetTable, GetPartitions, BatchCreatePartition and BatchGetPartition, for a table and its quarantine."""
 PACKED_BYTES = 25_000
-"""Into how many bytes of events producers pack: a payload unit of 25 KB, with room for line ends and larger events."""
+"""How many bytes of events producers pack into a record: a payload unit of 25 KB, less room for line ends and larger
+events."""
 
 PROVISIONED = "provisioned"
 ON_DEMAND = "on-demand"

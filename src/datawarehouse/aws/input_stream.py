@@ -24,7 +24,7 @@ from datawarehouse.definition.warehouse import SHARD_COUNT_MAX
 from datawarehouse.errors import DeclarationError
 
 BUFFER_MIB = 128
-"""With conversion 64 to 128; the most, since larger files are better ("Convert input data format")."""
+"""With conversion 64 to 128; the maximum, since larger files are better ("Convert input data format")."""
 FLUSH_SECONDS_MAX = 900
 RETENTION_HOURS = (24, 8760)
 STREAM_MODES = ("provisioned", "on-demand")

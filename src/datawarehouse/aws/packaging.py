@@ -27,7 +27,7 @@ from datawarehouse.errors import DeclarationError
 
 RUNTIME = "python3.13"
 ARCHITECTURE = "arm64"
-"""No file is compiled, so the cheaper one."""
+"""No file is compiled, so the cheaper architecture is used."""
 
 _GONE = {
     *("aifc", "asynchat", "asyncore", "audioop", "cgi", "cgitb", "chunk", "crypt", "distutils", "imghdr", "imp"),
@@ -42,7 +42,7 @@ LAMBDA_HAS = {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib
 _PACKAGE = Path(__file__).parents[1]
 _SHIPPED = ("definition", "functions")
 _PUBLIC = ("Warehouse",)
-"""What a job's module may take from the package itself."""
+"""What a job's module may import from the package itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,10 +175,10 @@ def producer(stream_arn: str) -> list[Statement]:
 
 
 READ_TABLE = ["glue:GetTable", "glue:GetPartition", "glue:GetPartitions", "glue:BatchGetPartition"]
-"""What Athena asks Glue of the tables in a query, with the rights of who sent it."""
+"""What Athena asks Glue about the tables of a query, with the permissions of its sender."""
 READ_BUCKET = ["s3:GetBucketLocation", "s3:ListBucket"]
 WRITE_OBJECTS = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
-"""What Athena does to write results, next to s3:ListBucketMultipartUploads on the bucket."""
+"""What Athena does to write results, in addition to s3:ListBucketMultipartUploads on the bucket."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ _START = datetime(2027, 1, 1, tzinfo=UTC)
 _TICKS_MAX = 1000
 _NEVER_HOURS = 366 * 24
 DELIVERY_MINUTES = 5
-"""For a buffer to be converted and written, once it is full."""
+"""The time to convert and write a buffer once it is full."""
 JOB_MINUTES = 15
 """The longest that Lambda lets a job run."""
 DEV_FLUSH_SECONDS = 60

@@ -34,7 +34,8 @@ from datawarehouse.errors import BadRequest, DeploymentFailed
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTS_TO_LEAVE = 2
-"""So many, those before it included, end the removal of a stack; at least one comes in it."""
+"""This many interrupts, including those before the removal of a stack, end the removal; at least one must come during
+it."""
 TAIL_LINES = 20
 LISTED_RESOURCES_MAX = 30
 _INSTALL = "Install it (https://www.pulumi.com/docs/install/): curl -fsSL https://get.pulumi.com | sh"

@@ -15,7 +15,7 @@ ADHOC_BYTES_SCANNED_MAX = 100_000_000_000
 BATCH_BYTES_SCANNED_MAX = 1_000_000_000_000
 """1 TB: five dollars a query; a job that reads one hour reads far less."""
 BYTES_SCANNED_MIN, BYTES_SCANNED_MAX = 10 * 1024 * 1024, 10**15
-"""At the least what the provider takes; the Athena API takes 10,000,000 (WorkGroupConfiguration)."""
+"""The minimum that the provider accepts; the Athena API accepts 10,000,000 (WorkGroupConfiguration)."""
 BYTES_SCANNED_DEFAULTS = {
     "adhoc_bytes_scanned_max": ADHOC_BYTES_SCANNED_MAX,
     "batch_bytes_scanned_max": BATCH_BYTES_SCANNED_MAX,

@@ -29,7 +29,7 @@ class Run:
 
 ASKED_FOR, SCHEDULE, COMPLETE, RETRY = "asked for", "schedule", "complete", "retry"
 FROM_SCHEDULE = (SCHEDULE, COMPLETE)
-"""Causes of a run: a user, the schedule, tables that became complete, an attempt before it that did not succeed."""
+"""Causes of a run: a user, the schedule, tables that became complete, or an earlier attempt that did not succeed."""
 
 
 class Runs:

@@ -34,7 +34,7 @@ from datawarehouse.definition.types import Array, ColumnType, Map, Primitive, St
 from datawarehouse.parquet.schema import arrow_type
 
 MISSING = float("nan")
-"""Stands for a member that a record does not have. JSON has no NaN, so no value can be taken for it."""
+"""Stands for a member that a record does not have. JSON has no NaN, so no value of a record equals it."""
 
 
 @dataclass(slots=True)

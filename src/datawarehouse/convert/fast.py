@@ -43,7 +43,7 @@ _MEMBER = re.compile(r"at `\$\.([^.\[`]+)")
 _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 
 Finding = Reason | str | None
-"""What is known of a record that is not plain: why it is malformed, or which column to look at first."""
+"""What is known of a record that is not plain: why it is malformed, or which column to check first."""
 
 
 class FastPath:

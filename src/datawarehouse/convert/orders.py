@@ -54,4 +54,4 @@ class BatchResult(msgspec.Struct, frozen=True, tag=True):
 
 ConvertOrder = BatchOrder | MergeOrder | DedupeOrder
 ConvertAnswer = BatchResult | DataFile | Deduplicated
-"""What each order is answered with, in their sequence."""
+"""The answers to the orders, in the same sequence."""

@@ -41,4 +41,4 @@ STORAGE = {
 """By data format, as tables declare it."""
 
 ERROR_DOCUMENTS = replace(STORAGE["JSON"], serde="org.openx.data.jsonserde.JsonSerDe")
-"""Of what Firehose could not convert: JSON with keys in whatever case."""
+"""The storage of records that Firehose could not convert: JSON with keys in any case."""

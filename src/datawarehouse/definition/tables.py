@@ -210,7 +210,7 @@ QUARANTINE_COLUMNS = tuple(
         ("raw_data", "binary"),
     )
 )
-"""The columns of a quarantine. raw_data are the bytes of the record as they were sent."""
+"""The columns of a quarantine. raw_data has the bytes of the record as they were sent."""
 
 RUNS_TABLE = "job_runs"
 RUNS_COLUMNS = tuple(

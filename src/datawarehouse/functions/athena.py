@@ -17,7 +17,7 @@ from typing import Any
 from datawarehouse.errors import BadRequest, QueryFailed, QueryLimitExceeded, QueryRefused
 
 STOP_BEFORE_END_MS = 10_000
-"""A query that still runs so long before the end of the function's time is stopped."""
+"""A query that is still running this long before the end of the function's time is stopped."""
 
 RESULT_ROWS_MAX = 1_000_000
 _PARAMETER_CHARACTERS_MAX = 1024

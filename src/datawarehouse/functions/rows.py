@@ -27,7 +27,7 @@ from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Map,
 from datawarehouse.errors import BadRequest
 
 Writer = Callable[[Any], str]
-"""A value as a rule gives it, not NULL -> its JSON text."""
+"""A value from a rule, which is not NULL -> its JSON text."""
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 

@@ -15,7 +15,7 @@ from datawarehouse.functions.clients import ClientError, error_code
 PARTITIONS_A_CALL_MAX = 100
 """AWS Glue API reference, BatchCreatePartition."""
 ROLE_IS_NEW = ("AccessDeniedException", "UnrecognizedClientException")
-"""What services answer as long as they do not know a role or its policy (AWS Glue API reference, "Common errors")."""
+"""What services answer while they do not know a role or its policy yet (AWS Glue API reference, "Common errors")."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Deci
 from datawarehouse.generator.values import Draw
 
 Literals = list[str | None]
-"""The values of an event's columns as JSON text; None for one that it does not have."""
+"""The values of an event's columns as JSON text; None for a column that it does not have."""
 
 _VALUE_SHARE = 0.6  # the share of wrong values among the faults, if a column can have one
 _TEXT_CHARACTERS_MAX = 1000  # a text that only has to be too long need not be longer than this

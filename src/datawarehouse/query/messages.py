@@ -14,7 +14,7 @@ CONTENT_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "arrow": "application/vnd.apache.arrow.stream",
 }
-"""The formats of an answer, and what HTTP calls them."""
+"""The formats of an answer, and their media types."""
 
 
 class QueryOrder(msgspec.Struct, frozen=True, tag=True):

@@ -15,7 +15,7 @@ from datawarehouse.journal.journal import Journal
 from datawarehouse.settings import Settings
 
 Streams = Mapping[str, tuple[Journal, int]]
-"""Of each stream: its journal, and how many of its bytes are not converted."""
+"""For each stream: its journal, and how many of its bytes are not converted."""
 
 
 def status_of(

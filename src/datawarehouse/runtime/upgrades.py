@@ -14,7 +14,7 @@ def _upgrade_catalog(folder: Path) -> None:
 
 
 UPGRADES: Mapping[int, Upgrade] = {1: _upgrade_catalog}
-"""Version -> what makes the next version of a folder of that version."""
+"""Version -> the function that upgrades a folder of that version to the next version."""
 
 
 def ready_to_read(folder: Path) -> None:

@@ -19,7 +19,7 @@ from datawarehouse.server.http import ClientGone, Request, Response
 
 Message = Head | Piece | End
 Ask = Callable[[QueryOrder], AsyncGenerator[Message]]
-"""Has a query answered, up to its End; raises the errors of queries. Closing it ends the query."""
+"""Gives the messages of a query's answer, up to its End; raises the errors of queries. Closing it ends the query."""
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):

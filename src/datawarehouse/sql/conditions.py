@@ -20,7 +20,8 @@ from datawarehouse.sql.shape import Column, Condition, Equality
 
 Constant = str | int | float | bool | datetime.date | None
 ColumnOf = Callable[[exp.Expr], "tuple[Column, type] | None"]
-"""The column that an expression is, and the Python type of constants that it compares with as text or number."""
+"""The column that an expression names, and the Python type of constants with which it can be compared as text or
+number."""
 ConstantOf = Callable[[exp.Expr], Constant]
 
 _COMPARISONS: dict[type[exp.Expr], str] = {

@@ -18,7 +18,8 @@ QUERY_BYTES_MAX = 262_144
 """Amazon Athena user guide, "Service Quotas": the longest query string."""
 
 NODES_MAX = 200_000
-"""Twice what the longest list of literals needs; ends a text that makes the parser backtrack without end."""
+"""Twice what the longest list of literals needs; stops the parser on a text that would make it backtrack without
+end."""
 
 # Calls whose arguments are not a plain list, e.g. `extract(day from x)`.
 _CALLS_WITH_GRAMMAR = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING")

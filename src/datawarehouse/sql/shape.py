@@ -17,7 +17,7 @@ class Relation:
 
     scan: str | None = None
     keys: tuple[str | None, ...] = ()
-    """Of a scan, for each column: the name of the partition key that it is, or None."""
+    """For each column of a scan: the name of the partition key, or None if it is not one."""
     query: Select | SetOperation | None = None
     cte: Cte | None = None
 
@@ -53,7 +53,7 @@ class Select:
     filterable: frozenset[int]
     """Positions of outputs for which "filter the result" and "filter the rows first" give the same rows."""
     nested: tuple[Select | SetOperation, ...] = ()
-    """Queries inside expressions; nothing is asked of their rows from outside."""
+    """Queries inside expressions; the outer query puts no condition on their rows."""
 
 
 @dataclass(eq=False)
@@ -69,4 +69,4 @@ class Cte:
     query: Select | SetOperation | None = None
     references: int = 0
     asked: list[Predicate] = field(default_factory=list)
-    """What each reference asks of the rows, over positions of the query's outputs."""
+    """The predicate of each reference on the rows, over positions of the query's outputs."""

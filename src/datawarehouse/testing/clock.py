@@ -10,7 +10,7 @@ from datawarehouse.errors import BadRequest
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
-"""When a test begins unless it says otherwise: a Monday, at the turn of an hour."""
+"""The instant at which a test begins by default: a Monday, at the beginning of an hour."""
 
 
 class TestClock:

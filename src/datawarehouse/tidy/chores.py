@@ -38,7 +38,7 @@ log = logging.getLogger("datawarehouse.chores")
 _MINUTE_MS = 60_000
 
 Rewrite = Callable[[RewriteOrder], object]
-"""Has an order done, here or in another process, and returns what `rewrite` does. Raises WorkerDied."""
+"""Runs an order, here or in another process, and returns the result of `rewrite`. Raises WorkerDied."""
 
 
 @dataclass(frozen=True, slots=True)

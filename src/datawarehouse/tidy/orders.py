@@ -42,4 +42,4 @@ class Deduplicated(msgspec.Struct, frozen=True, tag=True):
 
 RewriteOrder = MergeOrder | DedupeOrder
 Rewritten = DataFile | Deduplicated
-"""What each order is answered with, in their sequence."""
+"""The answers to the orders, in the same sequence."""

@@ -57,7 +57,7 @@ class Call:
 
 Special = Callable[[Compiler, Call, Scope], Typed]
 SPECIALS: dict[str, Special] = {}
-"""Functions that are more than a line of `functions`; the modules that import this one add theirs."""
+"""Functions that need more than a line of `functions`; the modules that import this one add their own."""
 
 
 def special(*names: str) -> Callable[[Special], Special]:

@@ -68,7 +68,7 @@ class Facts:
 
     aggregates: bool = False
     windows: list[frozenset[Column]] = field(default_factory=list)
-    """For each window, the columns that its PARTITION BY has as they are."""
+    """For each window, the plain columns of its PARTITION BY."""
     nested: list[Select | SetOperation] = field(default_factory=list)
     counted: str | None = None
     """The id of the scan whose rows `count(*)` counts, if the SELECT can do with summaries (see `summaries`)."""

@@ -20,7 +20,7 @@ from datawarehouse.sql.translate.scope import Field, Scope, row_field
 from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name
 
 SCAN_MARK = "\0"
-"""Stands around the id of a scan in translated text; no statement may have it (see `statement`)."""
+"""The mark around the id of a scan in translated text; no statement may contain it (see `statement`)."""
 
 ROWS_OF = "rows of "
 """Before the id of a scan between the marks: how many rows it has, in the place of `count(*)`."""

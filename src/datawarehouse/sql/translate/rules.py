@@ -33,7 +33,7 @@ RULES: dict[type[exp.Expr], Rule] = {
 }
 
 WITH_SPECIALS = (aggregates, documents, nested, strings, times)
-"""Modules that give functions of their own to `calls.SPECIALS` when they are imported."""
+"""Modules that add functions to `calls.SPECIALS` when they are imported."""
 
 
 def compiler_for(sql: str, tables: Mapping[str, TableSchema], database: str, parameters: Sequence[object]) -> Compiler:
