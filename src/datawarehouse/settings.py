@@ -53,7 +53,7 @@ SETTINGS = (
     Setting("connections_max", 512, "connections", "How many connections are served at once.", 1),
     Setting("queue_bytes_max", 64 * MIB, "bytes", "Bytes taken and not yet durable, all tables together.", MIB),
     Setting("journal_bytes_max", 4 * GIB, "bytes", "Bytes taken and not yet converted, for each table.", MIB),
-    Setting("disk_free_bytes_min", 128 * MIB, "bytes", "Below this much free disk no events are taken."),
+    Setting("disk_free_bytes_min", 128 * MIB, "bytes", "With less free disk than this, no events are taken."),
     Setting(
         "shard_rate_limited", False, "yes|no", "Whether a shard takes 1,000 records and 1 MiB a second, as on AWS."
     ),
@@ -62,10 +62,10 @@ SETTINGS = (
     Setting("convert_processes", 1, "processes", "How many processes convert.", 1, 64),
     Setting("convert_interval_ms", 500, "milliseconds", "How long events wait for conversion to begin.", 10, 60_000),
     Setting("batch_bytes_max", 32 * MIB, "bytes", "How much of a table's journal is converted at once.", 1024),
-    Setting("merge_bytes", 32 * MIB, "bytes", "Fresh files of an hour are merged at this size together.", MIB),
+    Setting("merge_bytes", 32 * MIB, "bytes", "Fresh files of an hour are merged when they reach this size.", MIB),
     # Compacting and expiring
     Setting("compact_bytes", 128 * MIB, "bytes", "Files of a closed hour are compacted up to this size.", MIB),
-    Setting("compact_after_hours", 2, "hours", "So many of the newest closed hours are not compacted yet.", 0, 8760),
+    Setting("compact_after_hours", 2, "hours", "How many of the newest closed hours are not compacted yet.", 0, 8760),
     Setting(
         "compact_bytes_per_minute",
         GIB,
@@ -74,7 +74,7 @@ SETTINGS = (
     ),
     Setting("run_retention_days", 90, "days", "How long the records of job runs are kept.", 1, 36_500),
     Setting("export_engines", "", "engines", "Exports to refresh after each compaction: duckdb, spark, trino, glue."),
-    Setting("export_folder", "export", "folder", "Where these exports are."),
+    Setting("export_folder", "export", "folder", "The folder of these exports."),
     Setting("export_location", "", "URI", "Where engines find that folder, if it is copied; glue needs one."),
     # Answering queries
     Setting("query_processes", 2, "processes", "How many queries run at once.", 1, 64),
@@ -90,7 +90,7 @@ SETTINGS = (
         "job_scratch_bytes_max",
         512 * MIB,
         "bytes",
-        "The largest file that a run may write, and all that its folder may hold.",
+        "The largest file that a run may write, and the largest total in its folder.",
         MIB,
     ),
     Setting("stop_time_max_s", 10, "seconds", "How long a clean stop may take.", 1, 3600),

@@ -209,7 +209,7 @@ def test_events_that_are_never_taken_are_an_error(stream, monkeypatch):
             return {"FailedRecordCount": len(Records), "Records": failed}
 
     with pytest.raises(
-        DataWarehouseError, match=r"2 of 2 events were not taken .* in 2 attempts, .* InternalFailure: no"
+        DataWarehouseError, match=r"2 of 2 events were not accepted .* in 2 attempts, .* InternalFailure: no"
     ):
         generate_events.send(Full(), stream.name, [{"PartitionKey": "a", "Data": b"1"}] * 2)
 

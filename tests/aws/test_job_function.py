@@ -173,7 +173,7 @@ def test_a_job_calls_what_its_role_is_to_allow_and_nothing_else(stack, run, call
     ("rows", "message"),
     [
         ([ROW, {"count": "many"}], "Row 2 for table 't' does not fit: .*Column 'count': expected a whole number"),
-        ([ROW, {"counts": 1}], "Row 2 for table 't' has 'counts', which is no column; there are at, count"),
+        ([ROW, {"counts": 1}], "Row 2 for table 't' has 'counts', which is not a column; there are at, count"),
         ([ROW, ["count", 1]], "Row 2 for table 't' is .'count', 1.; a row maps column names to values"),
         ([{"count": 1}, {"event_type": object()}], "Row 2 for table 't' cannot be written: column 'event_type'"),
     ],

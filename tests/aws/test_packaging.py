@@ -130,7 +130,8 @@ decorated = counted(plain)
 async def later(event, context): pass
 """
     module = project({"packed_m.py": DECORATOR, "packed_n.py": source}, "packed_n")
-    with pytest.raises(DeclarationError, match=r"plain is not what its module 'packed_n' has under that name"):
+    said = r"plain is not what other processes find under that name in its module 'packed_n'"
+    with pytest.raises(DeclarationError, match=said):
         handler_code("Cron", module.decorated)
     with pytest.raises(DeclarationError, match="later is `async`, and nothing awaits it"):
         handler_code("Cron", module.later)

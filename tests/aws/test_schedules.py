@@ -84,7 +84,7 @@ def test_hours_are_registered_beyond_the_next_run(schedule, gap, default):
     assert longest_gap_hours(schedule) == gap
     assert checked_hours_ahead("Registrar", schedule) == default
     assert checked_hours_ahead("Registrar", schedule, gap + 1) == gap + 1
-    with pytest.raises(DeclarationError, match=f"registered {gap} ahead, but '.*' can be due {gap} hours after"):
+    with pytest.raises(DeclarationError, match=f"registered {gap} hours ahead, but '.*' can leave {gap} hours between"):
         checked_hours_ahead("Registrar", schedule, gap)
 
 
@@ -93,5 +93,5 @@ def test_hours_are_registered_beyond_the_next_run(schedule, gap, default):
     [("rate(336 hours)", 336), ("cron(0 0 1 1 ? *)", 365 * 24), ("cron(0 0 1 1 ? 2199)", 366 * 24)],
 )
 def test_hours_that_no_run_registers_in_time_are_refused(schedule, gap):
-    with pytest.raises(DeclarationError, match=f"registered 336 ahead, but '.*' can be due {gap} hours after"):
+    with pytest.raises(DeclarationError, match=f"registered 336 hours ahead, but '.*' can leave {gap} hours between"):
         checked_hours_ahead("Registrar", schedule)

@@ -324,16 +324,16 @@ def test_a_table_named_as_the_staging_of_another():
         .with_batch_input_table("sums", {"count": "int"}, hourly_counts, "rate(1 hour)")
     )
     said = refusal(lambda: ServerlessDataWarehouse("analytics_dw", {"warehouse": declared}))
-    assert "'sums_staging' is taken on AWS" in said
+    assert "'sums_staging' is already used on AWS" in said
     declared = Warehouse("w").with_batch_input_table("sums", {"staging_run": "int"}, hourly_counts, "rate(1 hour)")
     said = refusal(lambda: ServerlessDataWarehouse("analytics_dw", {"warehouse": declared}))
-    assert "'staging_run' is taken on AWS" in said
+    assert "'staging_run' is already used on AWS" in said
 
 
 def test_a_table_named_as_the_staging_of_one_that_comes_later():
     def program():
         warehouse = ServerlessDataWarehouse("analytics_dw", {}).with_table("sums_staging", {"count": "int"})
-        with pytest.raises(DeclarationError, match="'sums_staging' is taken on AWS"):
+        with pytest.raises(DeclarationError, match="'sums_staging' is already used on AWS"):
             warehouse.with_batch_input_table("sums", {"count": "int"}, hourly_counts, "rate(1 hour)")
 
     assert len(deploy(program).all("CatalogTable")) == 1
@@ -359,7 +359,7 @@ def test_a_job_that_names_more_tables_than_a_policy_can():
 def test_hours_that_would_be_registered_too_late(schedule):
     declared = Warehouse("w").with_streaming_input_table("clicks", COLUMNS, partition_schedule_expression=schedule)
     said = refusal(lambda: ServerlessDataWarehouse("analytics_dw", {"warehouse": declared}))
-    assert schedule in said and "336 ahead" in said and "due more often" in said
+    assert schedule in said and "336 hours ahead" in said and "due more often" in said
 
 
 def test_a_name_that_no_bucket_can_have():

@@ -230,12 +230,12 @@ SLEEPERS = "for _ in range(3): note(subprocess.Popen(['sleep', '600']).pid)\n"
         (
             "os._exit(7)",
             "failed",
-            "The run ended its process: The job process ended (status 7). Its work was not done and can be repeated.",
+            "The run's process died: The job process ended (status 7). Its work was not done and can be repeated.",
         ),
         (
             "os.kill(os.getpid(), 9)",
             "failed",
-            "The run ended its process: The job process ended (status -9). Its work was not done and can be repeated.",
+            "The run's process died: The job process ended (status -9). Its work was not done and can be repeated.",
         ),
     ],
 )

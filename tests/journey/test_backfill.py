@@ -80,7 +80,7 @@ def test_hours_are_run_in_order_and_once(project, dw, ran):
     assert found == [{"at": f"0{hour + 1}:00", "hour": f"2026/11/01/0{hour}"} for hour in range(4)]
     again = dw("backfill", "hourly", *TIMES)
     assert (again.returncode, ran()) == (0, [])
-    assert "4 runs of these succeeded before and are left out (--again)" in again.stderr
+    assert "4 runs of these succeeded before and are left out (--again repeats them)" in again.stderr
     anew = dw("backfill", "hourly", "--from", "2026-11-01T02:00", "--to", "2026-11-01T04:00", "--again")
     assert (anew.returncode, ran()) == (0, FIRST_FOUR[2:])
     assert "2 runs succeeded" in anew.stderr
@@ -160,9 +160,9 @@ def test_without_an_owner_the_limits_of_the_project_hold(project, dw):
         (
             ["hourly", "--from", "2026-11-02", "--to", "2026-11-01"],
             2,
-            "Runs from 2026-11-02T00:00 to 2026-11-01T00:00 were asked for; give a time that is over",
+            "Runs from 2026-11-02T00:00 to 2026-11-01T00:00 were requested; give a period in the past",
         ),
-        (["hourly", "--from", "2026-11-01", "--to", "2999-01-01"], 2, "give a time that is over"),
+        (["hourly", "--from", "2026-11-01", "--to", "2999-01-01"], 2, "give a period in the past"),
     ],
 )
 def test_wrong_arguments(dw, arguments, code, says):

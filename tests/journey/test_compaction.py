@@ -167,7 +167,7 @@ def test_records_that_are_converted_late_are_searched_for_duplicates_again(tmp_p
         assert opened.compact("t").files_before == 0, "one file, without duplicates"
         opened.flush()
         assert [each.plan.reason for each in opened.chores.planner.all("t", ROWS)] == [
-            "files wait for the merge of the hour's turn"
+            "files wait for the merge at the end of the hour"
         ]
         opened.advance("1h")
         assert sorted(opened.query("select id, n from t")) == [("a", 1), ("b", 3)]
@@ -288,7 +288,7 @@ def test_a_round_that_is_to_stop_stops_between_two_steps(tmp_path):
 
 def test_what_is_compacted(tmp_path):
     opened = simulate(declared().with_table("own", COLUMNS), tmp_path)
-    with opened, pytest.raises(BadRequest, match="'own' is a table; streaming input tables are compacted"):
+    with opened, pytest.raises(BadRequest, match="'own' is a table; only streaming input tables are compacted"):
         opened.compact("own")
     with pytest.raises(DataWarehouseError, match="closed"):
         opened.compact("t")

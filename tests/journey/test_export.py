@@ -359,7 +359,7 @@ def test_what_cannot_be_exported_is_refused_and_changes_nothing(filled, tmp_path
     assert not out.exists()
     (out / "clicks").mkdir(parents=True)
     (out / "clicks" / "mine").write_text("not an export")
-    with pytest.raises(FolderError, match=r"out/clicks is not a folder that an export made.*--to"):
+    with pytest.raises(FolderError, match=r"out/clicks was not made by an export.*--to"):
         attempt()
     assert (out / "clicks" / "mine").read_text() == "not an export"
     assert not (out / "duckdb.sql").exists()

@@ -178,13 +178,16 @@ def test_many_rows(behave, opened):
     [
         ("raise RuntimeError('no luck')", "RuntimeError: no luck"),
         ("result = [{'n': 1}, {'n': 'x'}]", "Row 2 for table 'behaved' does not fit: .*Column 'n': expected a whole"),
-        ("result = [{'m': 1}]", "Row 1 for table 'behaved' has 'm', which is no column; there are at, day, n, price"),
+        (
+            "result = [{'m': 1}]",
+            "Row 1 for table 'behaved' has 'm', which is not a column; there are at, day, n, price",
+        ),
         ("result = [1]", "Row 1 for table 'behaved' is 1; a row maps column names to values"),
         ("result = [{'n': object()}]", "Row 1 for table 'behaved' cannot be written"),
         ("job.write([], partition='today'); result = None", "Not an hourly partition: 'today'"),
         ("job.query('select * from nothing')", "nothing"),
         ("sys.exit(3)", "SystemExit: 3"),
-        ("os._exit(3)", r"The run ended its process: .*\(status 3\)"),
+        ("os._exit(3)", r"The run's process died: .*\(status 3\)"),
         ("open(tempfile.mktemp(), 'wb').write(bytes(600 * 1024 * 1024)); result = None", "wrote a file of more than"),
     ],
 )  # fmt: skip

@@ -141,7 +141,7 @@ def test_the_command_writes_parquet(filled):
         (("up", "--warehouse", "warehouse.py:wh"), 2, "no Warehouse named 'wh'; it has warehouse"),
         (("send", "clicks", "nothing.json"), 2, "There is no file nothing.json"),
         (("send", "nothing", "warehouse.py"), 2, "no input stream 'nothing'"),
-        (("init",), 2, "warehouse.py is there already"),
+        (("init",), 2, "warehouse.py exists already"),
         (("partition", "clicks", "x"), 2, "it is a streaming input table"),
     ],
 )

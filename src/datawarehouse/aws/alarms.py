@@ -38,7 +38,7 @@ def stream_alarms() -> Iterator[Alarm]:
     """The alarms of an input stream."""
     yield Alarm(
         "throttled",
-        "Producers are refused records: the stream has too few shards, or one partition key gets too many.",
+        "Records of producers are refused: the stream has too few shards, or one partition key gets too many records.",
         "AWS/Kinesis",
         "WriteProvisionedThroughputExceeded",
         "Sum",
@@ -46,7 +46,7 @@ def stream_alarms() -> Iterator[Alarm]:
     )
     yield Alarm(
         "behind",
-        "Records wait for an hour to be read; what waits for longer than the stream's retention is lost.",
+        "Records have waited for an hour to be read; records that wait longer than the stream's retention are lost.",
         "AWS/Kinesis",
         "GetRecords.IteratorAgeMilliseconds",
         "Maximum",
@@ -77,7 +77,7 @@ def delivery_alarms(flush_interval_seconds: int) -> Iterator[Alarm]:
 FUNCTION_ALARM = Alarm("errors", "A run failed: see its log.", "AWS/Lambda", "Errors", "Sum", 0)
 DEAD_LETTER_ALARM = Alarm(
     "dead-letters",
-    "A run failed for good, retries included: what it was called with is in the queue.",
+    "A run failed, and so did its retries: the event that it was called with is in the queue.",
     "AWS/SQS",
     "ApproximateNumberOfMessagesVisible",
     "Maximum",
@@ -87,8 +87,8 @@ DEAD_LETTER_ALARM = Alarm(
 
 STALLED = (
     "stalled",
-    "Records arrive and none is delivered: Firehose cannot read the stream or write the bucket. What waits for longer "
-    "than the stream's retention is lost.",
+    "Records arrive and none is delivered: Firehose cannot read the stream or write the bucket. Records that "
+    "wait longer than the stream's retention are lost.",
 )
 STALLED_PERIODS = 2
 """Records that arrive at the end of one period are delivered in the next."""

@@ -265,11 +265,11 @@ def _check_environment(component: str, variables: Mapping[Any, Any]) -> None:
         if not isinstance(name, str) or not _VARIABLE.fullmatch(name) or name in _RESERVED:
             raise DeclarationError(
                 f"{component}: environment has {name!r}; valid are names of letters, digits and underscores that begin "
-                "with a letter and are not Lambda's own, as AWS_REGION is."
+                "with a letter and are not Lambda's own, such as AWS_REGION."
             )
     size = sum(len(text.encode()) for pair in variables.items() for text in pair if isinstance(text, str))
     if size > ENVIRONMENT_BYTES_MAX:
         raise DeclarationError(
-            f"{component}: environment has {size} bytes; Lambda takes {ENVIRONMENT_BYTES_MAX}. Keep what is long in an "
+            f"{component}: environment has {size} bytes; Lambda takes {ENVIRONMENT_BYTES_MAX}. Keep long values in an "
             "object on S3, or in the module."
         )

@@ -146,9 +146,9 @@ def _resolved(what: str, root: Path, name: str, line: int, imported: _Import) ->
         if top in STANDARD_LIBRARY or top in LAMBDA_HAS:
             return []
         raise DeclarationError(
-            f"{what}: {name}:{line} imports {imported.module!r}, which Lambda does not have. There are the standard "
-            "library of Python 3.13, boto3, and the modules beside the job's own. Move the job to a module that does "
-            'without, or import it below `if __name__ == "__main__":` if the job does not need it.'
+            f"{what}: {name}:{line} imports {imported.module!r}, which Lambda does not have. Lambda has the "
+            "standard library of Python 3.13, boto3, and the modules beside the job's own. Move the job to a module "
+            'that does not need it, or import it below `if __name__ == "__main__":` if the job does not need it.'
         )
     return found
 

@@ -106,8 +106,8 @@ def checked_hours_ahead(component: str, schedule: str, given: int | None = None)
     )
     if ahead <= gap:
         raise DeclarationError(
-            f"{component}: hours are registered {ahead} ahead, but {schedule!r} can be due {gap} hours after it was; "
-            "new events would not be seen until then. Give a schedule that is due more often."
+            f"{component}: hours are registered {ahead} hours ahead, but {schedule!r} can leave {gap} hours between "
+            "two runs; new events could not be queried until the second. Give a schedule that is due more often."
         )
     return ahead
 

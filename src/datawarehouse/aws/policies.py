@@ -32,7 +32,7 @@ class Place:
         parts = arn.split(":", 5)
         if len(parts) < 6 or parts[0] != "arn" or not parts[3] or not parts[4]:
             raise DeclarationError(
-                f"{arn!r} is no ARN with a Region and an account; valid is e.g. "
+                f"{arn!r} is not an ARN with a Region and an account; valid is e.g. "
                 "'arn:aws:glue:eu-west-1:123456789012:database/lake'."
             )
         return cls(parts[1], parts[3], parts[4])

@@ -62,9 +62,9 @@ def job_schedule(table: BatchInputTable, get_table: Callable[[str], Table], is_d
     if minute > 59:
         raise DeclarationError(
             f"Table {table.name!r}: run_when_complete would wait {minute} minutes on AWS for {', '.join(table.reads)}; "
-            "valid is less than an hour. A stream is waited for its flush interval and 5 minutes, a table that a job "
-            "fills 15 minutes from when its job is due, which a rate does not tell. Read the streams directly, give "
-            "those tables run_when_complete or a cron expression, or this one a cron expression of its own."
+            "valid is less than an hour. The wait for a stream is its flush interval and 5 minutes, for a table that a "
+            "job fills 15 minutes after its job is due, which is not known for a rate. Read the streams directly, give "
+            "those tables run_when_complete or a cron expression, or give this table a cron expression."
         )
     return f"cron({minute} * * * ? *)"
 
@@ -84,7 +84,7 @@ def early_run(table: BatchInputTable, schedule: str, get_table: Callable[[str], 
     if is_late or not waits:
         return ""
     return (
-        f"Table {table.name!r}: by {schedule} the last run for an hour can come before the hour's last events are "
+        f"Table {table.name!r}: with {schedule} the last run for an hour can come before the hour's last events are "
         f"delivered, {needed} minutes after its end for {', '.join(waits)}. Such events would not be counted. "
         f"run_when_complete=True waits for them; so does a cron expression with minute {needed} or later."
     )

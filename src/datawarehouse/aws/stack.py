@@ -85,7 +85,7 @@ class EphemeralStack:
         if threading.current_thread() is not threading.main_thread():
             raise BadRequest(
                 f"A stack was to be created in the thread {threading.current_thread().name!r}; valid is the main "
-                "thread, since no other sees an interrupt, and the stack would be left over."
+                "thread, since another gets no interrupts, and the stack could be left over."
             )
         self._interrupts.hear()
         try:
@@ -133,7 +133,7 @@ class EphemeralStack:
         return workspace
 
     def _deploy(self, workspace: automation.LocalWorkspace) -> None:
-        self._output.line(f"Stack {self.name} of {self.folder}. Should this process be killed, remove it:")
+        self._output.line(f"Stack {self.name} of {self.folder}. If this process is killed, remove it:")
         self._output.line(self._commands())
         self._stack = automation.Stack.create(self.name, workspace)
         if self._config:
@@ -173,8 +173,8 @@ class EphemeralStack:
 
     def _destroy(self, workspace: automation.LocalWorkspace) -> None:
         self._output.line(
-            f"Removing the stack {self.name}. It is left behind if this is interrupted, "
-            f"{self._interrupts.endured} times from here on."
+            f"Removing the stack {self.name}. It is left over if this is interrupted "
+            f"{self._interrupts.endured} more times."
         )
         if self._stack is None:
             # `pulumi stack init` may have failed, or been interrupted, after it created the stack.
@@ -209,16 +209,16 @@ class EphemeralStack:
     def _leftovers(self) -> str:
         """The resources of the stack that Pulumi knows to exist still."""
         if self._stack is None:
-            return "Whether there is such a stack could not be told; if there is, it has no resources."
+            return "It is not known whether the stack exists; if it does, it has no resources."
         self._interrupts.endure(1)
         try:
             resources = (self._stack.export_stack().deployment or {}).get("resources", [])
         except Exception as error:
             why = _tail(error) if isinstance(error, automation.CommandError) else error
-            return f"What is left of it could not be listed: {why}"
+            return f"Its remaining resources could not be listed: {why}"
         left = [f"    {each['type']}  {each['id']}" for each in resources if each.get("id")]
         if not left:
-            return "Pulumi knows of no resources that are left. Those that were being created are not known to it."
+            return "Pulumi knows of no remaining resources. It does not know resources whose creation was interrupted."
         more = [f"    and {len(left) - LISTED_RESOURCES_MAX} more"] if len(left) > LISTED_RESOURCES_MAX else []
         return "\n".join([f"{len(left)} resources are left:", *left[:LISTED_RESOURCES_MAX], *more])
 
@@ -277,7 +277,7 @@ class _Interrupts:
     def check(self) -> None:
         """Raise _Interrupted if no more commands may be started."""
         if not self.endured:
-            raise _Interrupted("Pulumi was not called any more, since an interrupt came.")
+            raise _Interrupted("Pulumi was not called, because of an interrupt.")
 
     def answer(self) -> BaseException | None:
         """Raise what Python, or a shell, would raise for the first interrupt that has raised nothing yet."""

@@ -199,8 +199,8 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         self._check(added, after)
         if _expiring(added) and self._expiry_is_settled:
             raise DeclarationError(
-                f"Table {added.name!r}: retention_days comes too late, since the rules of the bucket are settled once "
-                "the program first awaits something. Declare this table before."
+                f"Table {added.name!r}: retention_days comes too late, since the rules of the bucket are computed when "
+                "the program first awaits something. Declare this table before that."
             )
         self._add(added, after)
         self._warn_of_quotas()
@@ -220,8 +220,8 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         for name in declared.list_tables():
             if name in taken:
                 raise DeclarationError(
-                    f"The table name {name!r} is taken on AWS: through a table of that name the rows of "
-                    f"{taken[name]!r} become Parquet. Choose another name."
+                    f"The table name {name!r} is already used on AWS: a table of that name converts the rows of "
+                    f"{taken[name]!r} to Parquet. Choose another name."
                 )
         if isinstance(table, StreamingInputTable):
             schedule = table.partition_schedule_expression
@@ -236,8 +236,8 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         job_code(f"Table {table.name!r}", table.job, "run_job.handler")
         if staging_of(table) and any(column.name == RUN_KEY for column in table.columns):
             raise DeclarationError(
-                f"Table {table.name!r}: the column name {RUN_KEY!r} is taken on AWS, for the runs whose rows become "
-                "Parquet. Choose another name."
+                f"Table {table.name!r}: the column name {RUN_KEY!r} is already used on AWS, for runs whose rows are "
+                "converted to Parquet. Choose another name."
             )
         reads = [declared.get_table(name) for name in table.reads]
         characters = job_policy_characters(self._declared.name, table, reads)
@@ -428,7 +428,9 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
     def _settled_expiry(self) -> dict[str, int]:
         self._expiry_is_settled = True
         for name in set(self._given["on_demand_streams"]) - self._streams.keys():
-            pulumi.log.warn(f"on_demand_streams names {name!r}, which no streaming input table is called.", self)
+            pulumi.log.warn(
+                f"on_demand_streams names {name!r}, which is not the name of a streaming input table.", self
+            )
         found: dict[str, int] = {}
         for table in self._declared.tables():
             found |= _expiring(table)

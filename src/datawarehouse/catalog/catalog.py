@@ -141,7 +141,7 @@ class Catalog:
                 raise SchemaChangeRefused(
                     "The declaration no longer fits the data that is stored:\n- "
                     + "\n- ".join(refused)
-                    + "\nNothing was changed. Mend the declaration, or open another data folder."
+                    + "\nNothing was changed. Correct the declaration, or open another data folder."
                 )
             self.store.execute("update tables set declared = 0")
             for table in tables:

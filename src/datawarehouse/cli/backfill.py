@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", help="a batch input table")
     parser.add_argument("--from", dest="start", required=True, metavar="TIME", help="the first hour, e.g. 2026-11-01")
     parser.add_argument("--to", dest="end", metavar="TIME", help="the hour after the last one (default: now)")
-    parser.add_argument("--again", action="store_true", help="also run instants that had a run that succeeded")
+    parser.add_argument("--again", action="store_true", help="also run instants for which a run has succeeded")
     add_warehouse(parser)
     add_output(parser, "table", "json")
     add_settings(parser, "data")
@@ -46,14 +46,15 @@ def run(arguments: argparse.Namespace) -> int:
     now = instant_of(WallClock().now_ms())
     start, end = instant(arguments.start), instant(arguments.end) if arguments.end else now
     if not start < end <= now:
-        raise BadRequest(f"Runs from {start:%Y-%m-%dT%H:%M} to {end:%Y-%m-%dT%H:%M} were asked for; "
-                         "give a time that is over, the earlier one with --from.")  # fmt: skip
+        raise BadRequest(f"Runs from {start:%Y-%m-%dT%H:%M} to {end:%Y-%m-%dT%H:%M} were requested; "
+                         "give a period in the past, with its beginning as --from.")  # fmt: skip
     instants = backfill_instants(parse_schedule(table.schedule_expression), start, end)
     with ExitStack() as stack:
         run_at = _runner(stack, settings, warehouse, table.name)
         todo = instants if arguments.again else _left(settings, table.name, instants)
         if len(todo) < len(instants):
-            remark(f"{quantity(len(instants) - len(todo), 'run')} of these succeeded before and are left out (--again)")
+            done_before = quantity(len(instants) - len(todo), "run")
+            remark(f"{done_before} of these succeeded before and are left out (--again repeats them)")
         runs = []
         for at in tqdm(todo, unit="run", desc=table.name, disable=not sys.stderr.isatty()):
             runs.append(run_at(at))

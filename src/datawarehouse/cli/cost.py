@@ -44,23 +44,23 @@ _STREAMS = ("table", "events a day", "bytes an event", "events a record", "shard
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     option = parser.add_argument
-    option("--events-per-day", type=_number, metavar="N", help="of one stream; default: as the tables declare it")
-    option("--event-bytes", type=_number, metavar="BYTES", help="of one event, together with --events-per-day")
-    option("--events-per-record", type=_number, default=1, metavar="N", help="packed by producers (default: 1)")
-    option("--headroom", type=_number, default=2, metavar="RATIO", help="of the peak to the average (default: 2)")
-    option("--mode", choices=MODES, default=PROVISIONED, help=f"of the streams (default: {PROVISIONED})")
+    option("--events-per-day", type=_number, metavar="N", help="events of one stream (default: as the tables declare)")
+    option("--event-bytes", type=_number, metavar="BYTES", help="bytes of one event, together with --events-per-day")
+    option("--events-per-record", type=_number, default=1, metavar="N", help="as producers pack them (default: 1)")
+    option("--headroom", type=_number, default=2, metavar="RATIO", help="the peak divided by the average (default: 2)")
+    option("--mode", choices=MODES, default=PROVISIONED, help=f"mode of the streams (default: {PROVISIONED})")
     what = f"from 1 to {FLUSH_INTERVAL_SECONDS_MAX} (default: as declared, or {FLUSH_INTERVAL_SECONDS_MAX})"
     option("--flush-interval-seconds", type=_number, metavar="S", help=what)
     what = "how long S3 keeps the data (default: as declared; without, storage is left out)"
     option("--retention-days", type=_number, metavar="DAYS", help=what)
-    what = "bytes of events over bytes of Parquet (default: 5)"
+    what = "bytes of events divided by bytes of Parquet (default: 5)"
     option("--parquet-ratio", type=_number, default=5, metavar="RATIO", help=what)
     what = "10^12 bytes that queries scan a day (default: 0)"
     option("--queries-tb-per-day", type=_number, default=0, metavar="TB", help=what)
-    option("--job-seconds", type=_number, default=60, metavar="S", help="that a run of a job takes (default: 60)")
-    option("--job-memory-gb", type=_number, default=3, metavar="GB", help="that a job is given (default: 3)")
-    option("--region", metavar="REGION", help="whose default quotas count (default: that of the prices)")
-    option("--no-free-tier", action="store_true", help="the free tiers of the account are used up by something else")
+    option("--job-seconds", type=_number, default=60, metavar="S", help="seconds that a job runs (default: 60)")
+    option("--job-memory-gb", type=_number, default=3, metavar="GB", help="memory of a job in GB (default: 3)")
+    option("--region", metavar="REGION", help="whose default quotas are compared (default: that of the prices)")
+    option("--no-free-tier", action="store_true", help="count no free tiers (other work in the account uses them up)")
     add_warehouse(parser)
     add_output(parser, "table", "json")
 
@@ -167,7 +167,7 @@ class _Report:
         dates = sorted(line.price.date for line in self.lines)
         print(f"List prices of {self.prices.region}, stated {dates[0]} to {dates[-1]}; compare them with today's.")
         for line in beyond_first_tier(self.lines):
-            print(f"{line.price.service}, {line.price.counted}: AWS takes less for a part of it; see the reference.")
+            print(f"{line.price.service}, {line.price.counted}: AWS charges less for a part of it; see the reference.")
         print()
         print_table(
             ("alternative setting", "$ a day", "difference"),

@@ -17,7 +17,7 @@ _COLUMNS = ("table", "partition", "files", "rows", "rejects", "size")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dry-run", action="store_true", help="change nothing; show what would go")
+    parser.add_argument("--dry-run", action="store_true", help="change nothing; show what would be deleted")
     add_warehouse(parser)
     add_output(parser, "table", "json")
     add_settings(parser, "data")

@@ -21,13 +21,15 @@ _ENGINES = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    what = "default: all that the warehouse fills, and their quarantines"
+    what = "default: all tables that the warehouse fills, and their quarantines"
     parser.add_argument("tables", nargs="*", metavar="table", help=what)
     engines = parser.add_mutually_exclusive_group(required=True)
     for engine, text in _ENGINES.items():
         engines.add_argument(f"--{engine}", dest="engine", action="store_const", const=engine, help=text)
-    parser.add_argument("--to", type=Path, default=Path("export"), metavar="DIR", help="where to (default: export)")
-    parser.add_argument("--location", metavar="URI", help="where the engine finds what is in DIR, if you copy it")
+    parser.add_argument(
+        "--to", type=Path, default=Path("export"), metavar="DIR", help="where to write (default: export)"
+    )
+    parser.add_argument("--location", metavar="URI", help="where the engine finds the files of DIR, if you copy them")
     add_settings(parser, "data")
 
 
@@ -48,5 +50,6 @@ def run(arguments: argparse.Namespace) -> None:
     if done.symbolic_links:
         remark(
             f"{quantity(done.symbolic_links, 'link')} had to be symbolic, because {arguments.to} is on another file "
-            "system: after the next merges, export again. On the file system of the data folder links stay."
+            "system: they break after the next merges, so export again then. Hard links, on the file system of the "
+            "data folder, do not break."
         )

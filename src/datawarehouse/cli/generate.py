@@ -38,14 +38,14 @@ Send = Callable[[str, list[bytes]], None]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tables", nargs="+", metavar="TABLE", help="a streaming input table; clicks follow impressions")
-    parser.add_argument("--rate", type=float, default=1000, help="events a second, 0 for all speed (default: 1000)")
+    parser.add_argument("--rate", type=float, default=1000, help="events a second, 0 for full speed (default: 1000)")
     parser.add_argument("--malformed", type=float, default=0, metavar="SHARE", help="share that is rejected, 0 to 1")
-    parser.add_argument("--late", type=float, default=0, metavar="SHARE", help="share whose time lies hours back")
+    parser.add_argument("--late", type=float, default=0, metavar="SHARE", help="share whose time is hours earlier")
     parser.add_argument("--duplicates", type=float, default=0, metavar="SHARE", help="share that is sent again later")
     parser.add_argument("--count", type=int, help="how many events (default: until Ctrl-C)")
-    parser.add_argument("--seed", type=int, help="repeats what was generated before (default: a new one)")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same events (default: a new one)")
     parser.add_argument("--to", metavar="FILE", help="write to a file, - for standard output, instead of sending")
-    parser.add_argument("--patience-s", type=float, default=60, help="how long to try without success (default: 60)")
+    parser.add_argument("--patience-s", type=float, default=60, help="how long to retry without success (default: 60)")
     add_output(parser, "table", "json")
     add_warehouse(parser)
     add_settings(parser, "data")
@@ -95,7 +95,7 @@ def _tables(arguments: argparse.Namespace, warehouse: Warehouse) -> list[Streami
     names = list(dict.fromkeys(arguments.tables))
     if arguments.to and len(names) > 1 and "{table}" not in arguments.to:
         raise BadRequest(
-            f"--to {arguments.to} would mix the events of {len(names)} tables, and no line says whose it is. Give one "
+            f"--to {arguments.to} would mix the events of {len(names)} tables, and no line names its table. Give one "
             "table, or a file for each: --to '{table}.ndjson'."
         )
     streams = [warehouse.get_input_stream(name).name for name in names]  # raises an error for a wrong name

@@ -36,7 +36,7 @@ warehouse = (
 """
 
 _TEST = """\
-\"\"\"`warehouse` is a fresh one of warehouse.py for each test; the test owns its clock.\"\"\"
+\"\"\"Each test gets `warehouse`, a new warehouse of warehouse.py, and controls its clock.\"\"\"
 
 
 def event(id):
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> None:
     folder = Path(arguments.folder)
     there = [name for name in _FILES if (folder / name).exists()]
     if there:
-        raise BadRequest(f"{folder / there[0]} is there already; nothing was written. Give another folder.")
+        raise BadRequest(f"{folder / there[0]} exists already; nothing was written. Give another folder.")
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in _FILES.items():
         (folder / name).write_text(text)

@@ -16,7 +16,7 @@ _COLUMNS = ("job", "scheduled", "partition", "attempt", "cause", "outcome", "row
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", nargs="?", help="a batch input table (default: all)")
-    parser.add_argument("--limit", type=int, default=20, metavar="RUNS", help="the latest so many runs (default: 20)")
+    parser.add_argument("--limit", type=int, default=20, metavar="RUNS", help="how many runs to show (default: 20)")
     add_output(parser, "table", "json")
     add_settings(parser, "data")
 

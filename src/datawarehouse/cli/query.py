@@ -13,8 +13,8 @@ from datawarehouse.runtime.reader import Reader
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sql", help="one statement of Athena SQL; ? stand for --param in order")
-    parser.add_argument("--param", action="append", default=[], metavar="V", help="the text for a ?; once for each")
+    parser.add_argument("sql", help="one statement of Athena SQL; each ? takes the next --param")
+    parser.add_argument("--param", action="append", default=[], metavar="V", help="the text for a ?; give one for each")
     add_output(parser, "table", "json", "csv", "ndjson", "parquet")
     add_settings(parser, "data", "query_time_max_s", "query_memory_bytes_max", "query_threads", "query_result_rows_max")
 

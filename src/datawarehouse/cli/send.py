@@ -20,8 +20,8 @@ from datawarehouse.runtime.client import client_of, send
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", help="a streaming input table")
     parser.add_argument("file", nargs="?", default="-", help="newline-delimited JSON, also .gz; - is standard input")
-    parser.add_argument("--new", action="store_true", help="count events again that this file brought before")
-    parser.add_argument("--patience-s", type=float, default=60, help="how long to try without success (default: 60)")
+    parser.add_argument("--new", action="store_true", help="count events again that were sent from this file before")
+    parser.add_argument("--patience-s", type=float, default=60, help="how long to retry without success (default: 60)")
     add_output(parser, "table", "json")
     add_settings(parser, "data")
 
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(f"{sent.accepted} events accepted")
         if sent.again:
-            print(f"{sent.again} events were taken before from this file and count once (--new sends them as new ones)")
+            print(f"{sent.again} events of this file were sent before and count once (--new sends them as new ones)")
         if sent.refused:
             print(f"{sent.refused} events refused, the first because: {sent.first_refusal}", file=sys.stderr)
     return 1 if sent.refused else 0

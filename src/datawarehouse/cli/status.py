@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
         [(each["name"], str(each["value"]), each["unit"], each["source"]) for each in status["settings"]],
     )
     for name in status["undeclared_tables"]:
-        remark(f"Table {name} has data and is not declared any more.")
+        remark(f"Table {name} has data but is no longer declared.")
 
 
 def _shown(value: float | str | None) -> str | None:

@@ -34,7 +34,7 @@ def read_json_lines(path: Path, columns: Sequence[Column]) -> pa.Table:
                 if rows.rejects:
                     place, reason = min(rows.rejects, key=lambda reject: reject[0])
                     line = numbered[place][0]
-                    raise BadLine(f"{path}, line {line}: {reason.message} Mend the line, or move it away.")
+                    raise BadLine(f"{path}, line {line}: {reason.message} Correct the line, or remove it.")
                 batches += rows.batches
                 number += len(lines)
     except (OSError, EOFError) as error:

@@ -75,7 +75,7 @@ def not_callable_by_name(function: Callable[..., Any]) -> str:
         return "is `async`, and nothing awaits it"
     if function.__module__ in sys.modules and _module_of(function) is None:
         return (
-            f"is not what its module {function.__module__!r} has under that name, which is where other processes look "
+            f"is not what other processes find under that name in its module {function.__module__!r} "
             "(apply decorators with @, and keep the name)"
         )
     return ""

@@ -28,9 +28,9 @@ PARTITION_KEY_BYTES = 32
 
 # Names that a table may not have, each with the reason.
 _RESERVED = {
-    "errors": "the folder of rejected records is called so",
+    "errors": "it is the name of the folder of rejected records",
     "information_schema": "SQL engines keep their own tables there",
-    "job_runs": "the runs of jobs are in it",
+    "job_runs": "it is the name of the table of job runs",
 }
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -144,7 +144,7 @@ def checked_table_name(name: Any) -> str:
     if name.endswith(QUARANTINE_SUFFIX):
         raise DeclarationError(
             f"The table name {name!r} is reserved: '<table>{QUARANTINE_SUFFIX}' holds the rejected records of "
-            "<table>. Choose a name that does not end so."
+            "<table>. Choose a name with another ending."
         )
     return str(name)
 

@@ -88,7 +88,7 @@ def _check(lake: Path, to: Path, engine: Engine, location: str | None) -> None:
     if engine == "glue" and not (location or "").startswith("s3://"):
         given = "no location was given" if location is None else f"the location is {location!r}"
         raise BadRequest(
-            f"Glue tables lie in S3, and {given}. Say where you copy the exported folders to: --location s3://BUCKET/PREFIX."
+            f"Glue tables are in S3, and {given}. Say where you copy the exported folders to: --location s3://BUCKET/PREFIX."
         )
 
 
@@ -131,9 +131,9 @@ def _linked(catalog: Catalog, lake: Path, name: str, stored: StoredTable, kind: 
 
 def _not_exportable(stored: StoredTable, location: str | None) -> str | None:
     if stored.data_format == "JSON":
-        return "its files are JSON, which this warehouse reads by rules of its own"
+        return "its files are JSON, which this warehouse reads by its own rules"
     if location:
-        return "its files are your own and are not linked, so nothing of it is at the location"
+        return "its files are your own and are not linked, so none of them is at the location"
     return None
 
 

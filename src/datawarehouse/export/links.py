@@ -53,7 +53,7 @@ def link_tables(to: Path, tables: Mapping[str, Mapping[str, Path]]) -> int:
     for name in tables:
         if (to / name).exists() and not (to / name).is_symlink():
             raise FolderError(
-                f"{to / name} is not a folder that an export made: an export makes a link there. Move it away, or give "
+                f"{to / name} was not made by an export, which needs this path for a link. Move it away, or give "
                 "another folder with --to."
             )
     made = {name: _next_folder(to, name) for name in tables}

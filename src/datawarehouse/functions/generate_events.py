@@ -82,6 +82,6 @@ def send(kinesis: Any, stream: str, entries: Sequence[Mapping[str, Any]]) -> int
         ]
         waiting = [entry for entry, _ in failed]
     raise DataWarehouseError(
-        f"{len(waiting)} of {len(entries)} events were not taken by stream {stream!r} in {len(_WAITS_S)} attempts, "
+        f"{len(waiting)} of {len(entries)} events were not accepted by stream {stream!r} in {len(_WAITS_S)} attempts, "
         f"the last time with {failed[0][1]['ErrorCode']}: {failed[0][1].get('ErrorMessage', '')}."
     )

@@ -47,7 +47,7 @@ class RowWriter:
         unknown = [name for name in row if name not in self._columns]
         if unknown:
             there_are = ", ".join(sorted(self._columns))
-            raise BadRequest(f"{place} has {unknown[0]!r}, which is no column; there are {there_are}.")
+            raise BadRequest(f"{place} has {unknown[0]!r}, which is not a column; there are {there_are}.")
         members: list[str] = []
         for name, (rule, write) in self._columns.items():
             try:

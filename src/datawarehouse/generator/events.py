@@ -138,7 +138,7 @@ def generate(
     """
     given = list(tables)
     if choices and not sum(choice.weight for choice in choices) > 0:
-        raise BadRequest("The weights of the choices add up to nothing; valid are numbers, one of them above 0.")
+        raise BadRequest("The weights of the choices add up to 0; valid are numbers, one of them above 0.")
     _check(given, start_ms, rate, sessions, malformed=malformed, late=late, duplicates=duplicates)
     return _events(given, random.Random(seed).random, start_ms, rate, (malformed, late, duplicates), sessions, choices)
 

@@ -42,7 +42,7 @@ def _elements(body: bytes) -> list[bytes]:
         elements = _ARRAY.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(
-            f"The body begins like a JSON array and does not parse ({error}), so its events cannot be told apart and "
+            f"The body begins like a JSON array but does not parse ({error}), so it cannot be split into events and "
             f"none was taken. Send {_FORMS}; a malformed line of newline-delimited JSON is kept by itself."
         ) from None
     if not elements:

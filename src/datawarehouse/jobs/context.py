@@ -59,7 +59,7 @@ class EmbeddedJobContext:
         unknown = [name for name in row if name not in self._names]
         if unknown:
             raise BadRequest(
-                f"{self._place(number)} has {unknown[0]!r}, which is no column; there are "
+                f"{self._place(number)} has {unknown[0]!r}, which is not a column; there are "
                 f"{', '.join(sorted(self._names))}."
             )
         try:

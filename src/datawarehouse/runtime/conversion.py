@@ -100,7 +100,7 @@ class Conversion:
                 if not self._round(executor, stopping=True):
                     break
             except Exception:
-                log.exception("conversion failed while stopping; what is left is converted at the next start")
+                log.exception("conversion failed while stopping; the remaining events are converted at the next start")
                 break
         executor.stop()
 

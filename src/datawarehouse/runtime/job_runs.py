@@ -190,7 +190,7 @@ class JobRuns:
                 return JobFailure(watch.reason)
             if self._stopped:
                 return JobFailure("The run was ended because the warehouse was closed.", interrupted=True)
-            return JobFailure(f"The run ended its process: {error}")
+            return JobFailure(f"The run's process died: {error}")
         finally:
             watch.stop()
             with self._lock:

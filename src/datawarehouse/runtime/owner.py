@@ -143,7 +143,7 @@ class Owner:
         self.check_open()
         declared = self.warehouse.get_table(table)
         if not isinstance(declared, StreamingInputTable):
-            raise BadRequest(f"Table {table!r} is a {declared.kind}; streaming input tables are compacted.")
+            raise BadRequest(f"Table {table!r} is a {declared.kind}; only streaming input tables are compacted.")
         return self.tidying.compact(table)
 
     def expire(self) -> Expired:

@@ -75,7 +75,7 @@ class App:
             response = _error_answer(request, error)
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
-            message = "The server met an error of its own; its log has the details. It is safe to try again."
+            message = "An unexpected error occurred in the server; its log has the details. It is safe to try again."
             response = _error_answer(request, InternalFailure(message))
         await response.send(send)
 
@@ -157,7 +157,7 @@ def _decoded(kind: type[T], body: bytes) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"The body is not what this takes: {error}.") from None
+        raise BadRequest(f"The body does not have the required form: {error}.") from None
 
 
 def _is_kinesis(request: Request) -> bool:
@@ -172,7 +172,7 @@ def _foreign(request: Request) -> Response | None:
             421, "MisdirectedRequest", f"The Host header is {host!r}; this server answers to localhost and 127.0.0.1."
         )
     if origin and not _LOCAL_HOST.fullmatch(origin.partition("://")[2]):
-        return error_response(403, "ForeignOrigin", f"Requests of web pages from {origin} are not taken.")
+        return error_response(403, "ForeignOrigin", f"Requests of web pages from {origin} are refused.")
     return None
 
 

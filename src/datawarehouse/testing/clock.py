@@ -38,5 +38,5 @@ def milliseconds(duration: str | timedelta | float) -> int:
         return round(duration * 1000)
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd])", str(duration))
     if not parts or re.sub(r"\d+(?:\.\d+)?\s*[smhd]|\s", "", str(duration)):
-        raise BadRequest(f"{duration!r} is no duration; valid are '90s', '15m', '1h', '30d' and '1h 30m'.")
+        raise BadRequest(f"{duration!r} is not a duration; valid are '90s', '15m', '1h', '30d' and '1h 30m'.")
     return round(sum(timedelta(**{_UNITS[unit]: float(number)}).total_seconds() for number, unit in parts) * 1000)

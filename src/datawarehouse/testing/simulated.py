@@ -113,7 +113,7 @@ class SimulatedWarehouse(OpenWarehouse):
         self.check_open()
         passing = milliseconds(duration)
         if passing < 0:
-            raise BadRequest(f"Time cannot be advanced by {duration!r}; a test that needs another past starts in it.")
+            raise BadRequest(f"Time cannot be advanced by {duration!r}; start the warehouse at an earlier time.")
         end = self.clock.now_ms() + passing
         self._settle()
         while (at := self._next()) is not None and at < end:

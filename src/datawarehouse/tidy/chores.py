@@ -309,7 +309,7 @@ class Chores:
         unknown = there - self._catalog.paths()
         orphans = sorted(unknown & self._unknown)
         if orphans:
-            log.warning("removing %d files that nobody knows, the first is %s", len(orphans), orphans[0])
+            log.warning("removing %d files that the catalog does not know, the first is %s", len(orphans), orphans[0])
             remove(LOCAL_DISK, [self._lake / path for path in orphans])
         self._unknown, self._unknown_ms = unknown, now
         return len(orphans)

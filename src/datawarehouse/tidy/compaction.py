@@ -78,7 +78,7 @@ def plan_of(files: Sequence[File], fresh: bool, partition: str, hours: Hours, wa
     if partition >= hours.compacted:
         return CompactionPlan((), "it is one of the newest hours (compact_after_hours)")
     if fresh:
-        return CompactionPlan((), "files wait for the merge of the hour's turn")
+        return CompactionPlan((), "files wait for the merge at the end of the hour")
     if not files:
         return CompactionPlan((), "it has no files")
     if wanted.dedupe_key and not all((file.compacted or "").startswith(wanted.deduped) for file in files):

@@ -118,7 +118,7 @@ def test_quotas_to_raise_are_listed(dw):
     assert (
         "Raise before you deploy: Kinesis Data Streams, provisioned shards: 2316 needed, 500 by default" in done.stdout
     )
-    assert "Data Firehose, ingested, records in steps of 5 KB: AWS takes less for a part of it" in done.stdout
+    assert "Data Firehose, ingested, records in steps of 5 KB: AWS charges less for a part of it" in done.stdout
     on_demand = values(
         dw("--events-per-day", "1e11", "--event-bytes", "120", "--mode", "on-demand", "--output", "json")
     )

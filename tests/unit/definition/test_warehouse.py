@@ -84,7 +84,7 @@ def test_input_streams_are_named_as_their_tables(warehouse):
         ("", "Illegal table name ''"),
         ("a" * 256, "at most 255"),
         ("../etc", "Illegal table name"),
-        ("errors", "reserved: the folder of rejected records"),
+        ("errors", "reserved: it is the name of the folder of rejected records"),
         ("clicks_quarantine", "reserved: '<table>_quarantine' holds the rejected records"),
         ("information_schema", "reserved"),
         (None, "Illegal table name None"),
@@ -180,7 +180,7 @@ def decorated(job):
         (None, "the job is None"),
         (takes_none, r"takes_none\(\) cannot be called with one argument"),
         (later, "the job later is `async`, and nothing awaits it"),
-        (decorated, "the job hourly is not what its module .* has under that name"),
+        (decorated, "the job hourly is not what other processes find under that name in its module"),
     ],
 )
 def test_wrong_jobs(warehouse, job, says):

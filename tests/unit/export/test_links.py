@@ -89,7 +89,7 @@ def test_without_hard_links_they_are_symbolic(file, to, monkeypatch):
 
 def test_what_an_export_did_not_make_is_left_alone(file, to):
     (to / "t").mkdir()
-    with pytest.raises(FolderError, match=r"out/t is not a folder that an export made"):
+    with pytest.raises(FolderError, match=r"out/t was not made by an export"):
         link_tables(to, {"t": {"a": file("a")}})
     assert list(to.iterdir()) == [to / "t"]
 

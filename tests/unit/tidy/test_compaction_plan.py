@@ -38,7 +38,7 @@ def merges(found):
         ("2026/03/01/13", False, 2, "the hour is open"),
         ("2026/03/01/11", False, 2, "it is one of the newest hours (compact_after_hours)"),
         ("2026/03/01/10", False, 2, "it is one of the newest hours (compact_after_hours)"),
-        ("2026/03/01/09", True, 2, "files wait for the merge of the hour's turn"),
+        ("2026/03/01/09", True, 2, "files wait for the merge at the end of the hour"),
         ("2026/03/01/09", False, 0, "it has no files"),
         ("2026/03/01/09", False, 1, "it is one file"),
     ],

@@ -320,7 +320,7 @@ def _bound(compiler: Compiler, value: str | exp.Expr, side: str | None, scope: S
 def _unknown(found: Call) -> str:
     known = [name for lines in names().values() for name in lines]
     near = difflib.get_close_matches(found.name, known, n=3, cutoff=0.7)
-    hint = f"Did you mean {' or '.join(near)}?" if near else "docs/reference/sql.md lists the functions there are."
+    hint = f"Did you mean {' or '.join(near)}?" if near else "docs/reference/sql.md lists all functions."
     return f"{place(found.node)}Function {found.name} is not supported here. {hint}"
 
 

@@ -41,7 +41,7 @@ _VALID = (
     "date, timestamp, timestamp(3), timestamp with time zone, array(type), map(key, value) and row(name type, ...)"
 )
 # cube-js/cube, pull request 10779: in Athena this cast gives the time in UTC, in Trino the time in the zone.
-_OF_ZONED = "Athena itself is at odds with Trino here; use date_format(...) or cast(... as date)."
+_OF_ZONED = "Athena and Trino give different values here; use date_format(...) or cast(... as date)."
 _BOOLEAN_TEXT = (
     "CASE WHEN lower({0}) IN ('t', 'true', '1', 'f', 'false', '0') THEN {0} ELSE 'Cannot cast to boolean: ' || {0} END"
 )

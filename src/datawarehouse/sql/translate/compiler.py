@@ -115,7 +115,9 @@ class Compiler:
     def expression(self, node: exp.Expr, scope: Scope) -> Typed:
         found = self._rules.get(type(node))
         if found is None:
-            raise QueryRefused(f"{place(node)}{_called(node)} is not supported; docs/reference/sql.md lists what is.")
+            raise QueryRefused(
+                f"{place(node)}{_called(node)} is not supported; docs/reference/sql.md lists what is supported."
+            )
         self.check(node, found.reads)
         return found.translate(self, node, scope)
 
@@ -125,7 +127,7 @@ class Compiler:
             if value and name not in reads:
                 raise QueryRefused(
                     f"{place(node)}{_called(node)} with {name.strip('_').replace('_', ' ').upper()} is not supported; "
-                    "docs/reference/sql.md lists what is."
+                    "docs/reference/sql.md lists what is supported."
                 )
 
     def query(self, node: exp.Expr, scope: Scope | None) -> Query:

@@ -70,7 +70,7 @@ def _json_and_path(compiler: Compiler, call: Call, scope: Scope) -> tuple[str, s
     if call.name in ("json_value", "json_query", "json_exists"):
         if not path.startswith("strict "):
             raise QueryRefused(
-                f"{place(call.node)}{call.name} takes 'strict $...' here, for a lax path looks into arrays by itself; "
+                f"{place(call.node)}{call.name} takes 'strict $...' here, as a lax path also searches inside arrays; "
                 "or use json_extract_scalar."
             )
         path = path.removeprefix("strict ")

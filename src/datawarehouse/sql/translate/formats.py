@@ -157,6 +157,6 @@ def _checked(pattern: str, found: str, reading: bool) -> str:
     unreadable = [each for each in _ONLY_WRITTEN if reading and each in found.replace("%%", "")]
     if unreadable:
         raise QueryRefused(
-            f"The date format {pattern!r} cannot be read here: weeks and names of days do not make a date."
+            f"The date format {pattern!r} cannot be read here: weeks and names of days do not determine a date."
         )
     return found

@@ -68,7 +68,7 @@ def negated(compiler: Compiler, node: exp.Neg, scope: Scope) -> Typed:
     if value.type == types.UNKNOWN:
         return value
     if not types.is_numeric(value.type) and value.type not in types.INTERVALS:
-        raise QueryFailed(f"TYPE_MISMATCH: {place(node)}There is no negative of {value.type}; write it of a number.")
+        raise QueryFailed(f"TYPE_MISMATCH: {place(node)}{value.type} takes no minus sign; write it before a number.")
     return Typed(f"(-{value.sql})", value.type)
 
 

@@ -34,7 +34,7 @@ _COMPARISONS: dict[type[exp.Expr], str] = {
 
 def column(compiler: Compiler, node: exp.Column, scope: Scope) -> Typed:
     if isinstance(node.this, exp.Star):
-        raise QueryRefused(f"{place(node)}A star stands in a SELECT list or in count(*), not inside an expression.")
+        raise QueryRefused(f"{place(node)}A star is valid in a SELECT list or in count(*), not inside an expression.")
     found = scope.resolve(compiler.parts(node, scope), place(node))
     if found.field and found.field.hidden and found.field.origin:
         compiler.scan_of[found.field.origin[0]].hidden = True
@@ -112,7 +112,7 @@ def comparable(node: exp.Expr, left: Type, right: Type, sign: str = "=") -> Type
 def check_comparable(node: exp.Expr, type: Type) -> None:
     if type == types.JSON:
         raise QueryRefused(
-            f"{place(node)}JSON values are not compared here, for the order of keys is kept. Compare "
+            f"{place(node)}JSON values are not compared here, because their keys keep their order. Compare "
             "json_extract_scalar(...) or json_format(...)."
         )
     if type == types.ZONED:

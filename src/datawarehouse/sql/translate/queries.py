@@ -48,7 +48,8 @@ def _set_operation(compiler: Compiler, node: exp.SetOperation, outer: Scope | No
     if len(left.outputs) != len(right.outputs):
         raise mismatch(
             node,
-            f"{node.key} has queries of {len(left.outputs)} and of {len(right.outputs)} columns; they must be as many.",
+            f"{node.key} has queries of {len(left.outputs)} and of {len(right.outputs)} columns; "
+            "both must have the same number.",
         )
     kinds = []
     for position, (a, b) in enumerate(zip(left.outputs, right.outputs, strict=True), 1):
@@ -88,7 +89,7 @@ def values(compiler: Compiler, node: exp.Values, outer: Scope | None) -> Query:
         for row in node.expressions
     ]
     if len({len(row) for row in rows}) != 1:
-        raise mismatch(node, "the rows of VALUES must have as many columns each.")
+        raise mismatch(node, "all rows of VALUES must have the same number of columns.")
     kinds = [common_type(node, column, "a column of VALUES") for column in zip(*rows, strict=True)]
     texts = (f"({', '.join(coerced(value, type) for value, type in zip(row, kinds, strict=True))})" for row in rows)
     outputs = outputs_of([None] * len(kinds), kinds)

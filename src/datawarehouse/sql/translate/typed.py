@@ -29,7 +29,7 @@ def quoted_name(name: str) -> str:
 def quoted_text(text: str) -> str:
     if "\0" in text:
         raise BadRequest(
-            f"The text {text!r} has a NUL character, which this place of a statement does not take; remove it."
+            f"The text {text!r} has a NUL character, which is not possible here in a statement; remove it."
         )
     return "'" + text.replace("'", "''") + "'"
 
