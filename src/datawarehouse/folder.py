@@ -31,7 +31,7 @@ Upgrade = Callable[[Path], None]
 class Holder(msgspec.Struct, frozen=True):
     """The owner of a folder. url and token are empty if the owner has no server.
 
-    query_time_max_s: files that the owner retires stay for longer than that, so that no query of theirs loses one.
+    query_time_max_s: files that the owner retires stay for longer than this, so that no query loses a file.
     """
 
     pid: int

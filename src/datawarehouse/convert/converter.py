@@ -87,7 +87,7 @@ class Converter:
         return self.tables[name].journal.next_record - self.converted(name)
 
     def convert(self, name: str, execute: Execute) -> bool | None:
-        """Convert the next batch of a table. False if there is none, None if another thread is at this table."""
+        """Convert the next batch of a table. False if there is none, None if another thread works on this table."""
         table = self.tables[name]
         with _turn(table) as has_turn:
             if not has_turn:
@@ -159,7 +159,7 @@ class Converter:
         table.journal.trim(result.position)
 
     def merge(self, name: str, execute: Execute, *, stopping: bool = False) -> int:
-        """Do the merges of a table that are due; how many files were merged."""
+        """Do the merges of a table that are due; returns how many files were merged."""
         table = self.tables[name]
         merged = 0
         with _turn(table) as has_turn:

@@ -18,7 +18,7 @@ _PLAIN = frozenset((str, int, bool, type(None)))
 
 
 def several(events: Event | Iterable[Event]) -> Iterable[Event]:
-    """The events, if `events` is one as well."""
+    """The events as a collection, also if `events` is a single event."""
     return [events] if isinstance(events, Mapping | str | bytes | bytearray | memoryview) else events
 
 
@@ -40,7 +40,7 @@ def _encoded(number: int, event: Event) -> bytes:
 
 
 def json_of(value: Any) -> bytes:
-    """A value as JSON. Raises ValueError, with the member at fault, for what JSON has no form for."""
+    """A value as JSON. Raises ValueError, with the member at fault, for a value that JSON cannot express."""
     try:
         if fault := _fault(value, ""):
             raise ValueError(fault)
@@ -50,7 +50,7 @@ def json_of(value: Any) -> bytes:
 
 
 def _fault(value: Any, place: str) -> str:
-    """Which member has no form in JSON, though an encoder would write something for it; empty if there is none."""
+    """The member that JSON cannot express, although an encoder would write something for it; empty if there is none."""
     if isinstance(value, Mapping):
         for name, member in value.items():
             within = f"{place}.{name}" if place else str(name)

@@ -2,7 +2,7 @@
 
 1. A `Span` names the part of one file to read; `Journal.spans` gives those that hold a part of the stream.
 2. `read_spans` reads each span in pieces of 8 MiB. A block that does not end within its piece is read again, with the
-   next piece, also where its header does not.
+   next piece, also if its header does not.
 3. A part whose checksums are wrong is reported as `Damage`, up to the next complete block, with the number of records
    that it held.
 """

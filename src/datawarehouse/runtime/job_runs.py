@@ -76,9 +76,9 @@ class JobRuns:
         catalog.runs.interrupt_all(clock.now_ms())
 
     def run(self, job: str, time_ms: int, *, attempt: int = 1, cause: str = ASKED_FOR) -> Run:
-        """Run a job for a scheduled instant and return how it ended.
+        """Run a job for a scheduled instant and return the result.
 
-        Raises UnknownName, or DataWarehouseError if how it ended could not be recorded yet.
+        Raises UnknownName, or DataWarehouseError if the result could not be recorded yet.
         """
         if job not in self._tables:
             known = ", ".join(map(repr, self._tables)) or "none"
@@ -92,7 +92,7 @@ class JobRuns:
         return ended
 
     def attempt(self, job: str, time_ms: int, *, attempt: int, cause: str) -> Run | None:
-        """Run a job and return how it ended; None if that could not be recorded, which `settle` does later."""
+        """Run a job and return the result; None if it could not be recorded, which `settle` does later."""
         with self._turns[job]:
             partition = partition_of(time_ms - HOUR_MS)
             run = self._catalog.runs.start(
@@ -102,7 +102,8 @@ class JobRuns:
             return None if failure and not self._settled(failure) else self._catalog.runs.get(run)
 
     def settle(self) -> list[Run]:
-        """Record the ends of runs that could not be recorded when they ended; those that now are."""
+        """Record the results of runs that could not be recorded when they ended; returns the runs that are recorded
+        now."""
         settled = [failure for failure in list(self._unsettled.values()) if self._settled(failure)]
         return [self._catalog.runs.get(failure.run) for failure in settled]
 
@@ -118,7 +119,7 @@ class JobRuns:
                 worker.kill()
 
     def _do(self, run: int, table: BatchInputTable, time_ms: int) -> _Failed | None:
-        """Do a run and commit its output, or say why there is none."""
+        """Do a run and commit its output, or return the reason why it has none."""
         name = f"{time_ms // 1000:016d}-{secrets.token_hex(4)}"
         try:
             with tempfile.TemporaryDirectory(prefix=self._scratch_prefix, ignore_cleanup_errors=True) as scratch:
@@ -136,10 +137,10 @@ class JobRuns:
         return None
 
     def _settled(self, failed: _Failed) -> bool:
-        """Record that a run failed and remove what it published; False if that has to be tried again later."""
+        """Record that a run failed and remove the files that it published; False if this has to be retried later."""
         answer = failed.answer
         try:
-            if self._catalog.runs.get(failed.run).outcome == "running":  # else it was committed, whatever was reported
+            if self._catalog.runs.get(failed.run).outcome == "running":  # else it was committed, despite the error
                 for path in (self._folder / failed.job).rglob(f"{failed.name}.parquet*"):
                     path.unlink(missing_ok=True)
                 error = f"{answer.reason}\n{answer.traceback}".strip()
@@ -203,7 +204,7 @@ class JobRuns:
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """A run that has no output. name: what the names of the files that it published end with."""
+    """A run that has no output. name: the end of the names of the files that it published."""
 
     run: int
     job: str

@@ -70,7 +70,7 @@ class JobSchedule:
     def _begin(self, now: int) -> None:
         for name, table in self._tables.items():
             self._catalog.runs.schedule_from(name, now)
-            if table.run_when_complete:  # which goes from the end of one hour to the next
+            if table.run_when_complete:  # such a job runs at the end of each hour
                 reached = self._catalog.runs.schedule_reached(name)
                 if reached % HOUR_MS:
                     self._catalog.runs.reach_schedule(name, reached - reached % HOUR_MS)
@@ -96,7 +96,7 @@ class JobSchedule:
         self.wait_idle()
 
     def start_due(self) -> None:
-        """Start the jobs that are due now, each in its own thread. A fault of one keeps no other waiting."""
+        """Start the jobs that are due now, each in its own thread. An error in one does not delay the others."""
         now = self._clock.now_ms()
         self._settle()
         for name in self._tables:
@@ -145,12 +145,12 @@ class JobSchedule:
                 log.exception("the schedule could not be followed; trying again")
 
     def _settle(self) -> None:
-        """Record the ends of runs that could not be recorded before, and note when those are tried again."""
+        """Record the results of runs that could not be recorded before, and note when their runs are retried."""
         for run in self._runs.settle():
             self._note_retry(run, run.ended_ms or 0)
 
     def _found_due(self, name: str, now: int) -> Due | None:
-        """As `_due`; None also if it could not be found out, which the next look tries again."""
+        """As `_due`, but also None if an error prevented the answer; the next look tries again."""
         try:
             return self._due(name, now)
         except Exception:
