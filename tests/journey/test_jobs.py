@@ -200,6 +200,38 @@ def test_a_run_that_fails_is_recorded_and_leaves_the_previous_output(behave, ope
     assert len(list((tmp_path / "data" / "behaved").rglob("*.parquet*"))) == 1, "nothing half done is left"
 
 
+LOADED = "sorted({'duckdb', 'sqlglot'} & set(sys.modules))"
+
+
+def test_a_run_that_asks_nothing_loads_no_engine(behave, opened):
+    assert behave(f"assert {LOADED} == [], {LOADED}; result = [{{'n': 1}}]").error is None
+    assert behave(f"job.query('select 1'); assert {LOADED} == ['duckdb', 'sqlglot']; result = []").error is None
+
+
+def test_an_engine_that_cannot_be_loaded_is_the_error_of_the_run(behave):
+    run = behave("sys.modules['duckdb'] = None; job.query('select 1'); result = []")
+    assert (run.outcome, run.error.splitlines()[0].partition(":")[0]) == ("failed", "ModuleNotFoundError")
+    assert "duckdb" in run.error.splitlines()[0]
+
+
+def test_the_threads_of_a_run_share_one_engine(behave):
+    """Each engine may take the memory of a query: the limits hold for a run because it has one of them."""
+    run = behave(
+        """
+        import gc
+        from concurrent.futures import ThreadPoolExecutor
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda n: list(job.query("select ?", [n])), range(16)))
+        assert answers == [[(n,)] for n in range(16)], answers
+        from datawarehouse.query.engine import Engine
+        engines = sum(isinstance(found, Engine) for found in gc.get_objects())
+        assert engines == 1, engines
+        result = []
+        """
+    )
+    assert run.error is None
+
+
 def test_the_traceback_is_kept(behave):
     run = behave("def inner():\n    raise KeyError('here')\ninner()")
     assert "in inner" in run.error

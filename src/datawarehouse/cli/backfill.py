@@ -13,7 +13,7 @@ import msgspec
 from tqdm import tqdm
 
 from datawarehouse.cli.jobs import print_runs
-from datawarehouse.cli.options import add_output, add_settings, add_warehouse, settings_of, warehouse_of
+from datawarehouse.cli.options import add_output, add_settings, add_warehouse, open_alone, settings_of, warehouse_of
 from datawarehouse.cli.output import print_json, quantity, remark
 from datawarehouse.cli.run import instant
 from datawarehouse.clock import WallClock
@@ -24,7 +24,6 @@ from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest, UnknownName
 from datawarehouse.jobs.due import backfill_instants
 from datawarehouse.runtime.client import client_of
-from datawarehouse.runtime.embedded import open_for_command
 from datawarehouse.runtime.reader import Reader
 from datawarehouse.runtime.status import described
 from datawarehouse.settings import Settings
@@ -87,7 +86,7 @@ def _runner(
     """Runs the job for an instant, in the running warehouse or in one that is opened for it."""
     client = client_of(settings.folder, timeout_s=None)
     if client is None:
-        opened = stack.enter_context(open_for_command(warehouse, settings))
+        opened = stack.enter_context(open_alone(warehouse, settings))
         return lambda at: described(opened.run(job, at))
     return lambda at: client.call(
         "POST", "/v1/admin/run", msgspec.json.encode({"job": job, "at_ms": milliseconds_of(at)})

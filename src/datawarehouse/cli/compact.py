@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from datawarehouse.catalog.catalog import Catalog
-from datawarehouse.cli.options import add_output, add_settings, add_warehouse, settings_of, warehouse_of
+from datawarehouse.cli.options import add_output, add_settings, add_warehouse, open_alone, settings_of, warehouse_of
 from datawarehouse.cli.output import print_json, print_table, size
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.tables import StreamingInputTable
@@ -17,7 +17,6 @@ from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest
 from datawarehouse.parquet.footer import REJECTS, ROWS
 from datawarehouse.runtime.client import client_of
-from datawarehouse.runtime.embedded import open_for_command
 from datawarehouse.runtime.reader import Reader
 from datawarehouse.tidy.chores import Planned, Planner, limits_of
 
@@ -50,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     if client:
         done = [client.call("POST", "/v1/admin/compact", msgspec.json.encode({"table": name})) for name in tables]
     else:
-        with open_for_command(warehouse, settings) as opened:
+        with open_alone(warehouse, settings) as opened:
             done = [asdict(opened.compact(name)) for name in tables]
     results = [{"table": name} | each for name, each in zip(tables, done, strict=True)]
     if arguments.output == "json":

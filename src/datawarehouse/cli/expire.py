@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from datawarehouse.cli.options import add_output, add_settings, add_warehouse, settings_of, warehouse_of
+from datawarehouse.cli.options import add_output, add_settings, add_warehouse, open_alone, settings_of, warehouse_of
 from datawarehouse.cli.output import print_json, print_table, quantity, remark, size
 from datawarehouse.clock import WallClock
 from datawarehouse.runtime.client import client_of
-from datawarehouse.runtime.embedded import open_for_command
 from datawarehouse.runtime.reader import Reader
 from datawarehouse.tidy.chores import Planner, limits_of
 
@@ -33,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     elif client:
         found = client.call("POST", "/v1/admin/expire", b"")
     else:
-        with open_for_command(warehouse, settings) as opened:
+        with open_alone(warehouse, settings) as opened:
             found = asdict(opened.expire())
     if arguments.output == "json":
         print_json(found)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from datawarehouse.cli.options import add_settings, add_warehouse, settings_of, warehouse_of
+from datawarehouse.cli.options import add_settings, add_warehouse, open_alone, settings_of, warehouse_of
 from datawarehouse.runtime.client import client_of
-from datawarehouse.runtime.embedded import open_for_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,5 +19,5 @@ def run(arguments: argparse.Namespace) -> None:
     if client:
         client.call("POST", "/v1/admin/flush", b"")
         return
-    with open_for_command(warehouse_of(arguments), settings) as opened:
+    with open_alone(warehouse_of(arguments), settings) as opened:
         opened.flush()

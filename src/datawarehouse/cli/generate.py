@@ -18,7 +18,7 @@ from typing import IO
 
 from tqdm import tqdm
 
-from datawarehouse.cli.options import add_output, add_settings, add_warehouse, settings_of, warehouse_of
+from datawarehouse.cli.options import add_output, add_settings, add_warehouse, open_alone, settings_of, warehouse_of
 from datawarehouse.cli.output import print_json
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.tables import StreamingInputTable
@@ -26,7 +26,6 @@ from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest, DataWarehouseError
 from datawarehouse.generator.events import MALFORMED, GeneratedEvent, generate
 from datawarehouse.runtime.client import Patience, client_of, send
-from datawarehouse.runtime.embedded import open_for_command
 
 _TICK_MS = 100  # the events of this time are sent together
 _BATCH_EVENTS = 5000
@@ -176,7 +175,7 @@ def _sender(arguments: argparse.Namespace, warehouse: Warehouse, stack: ExitStac
     folder = settings.folder
     run_name, numbers = secrets.token_hex(8), itertools.count()  # each request counts once, however often it is retried
     if client_of(folder) is None:
-        opened = stack.enter_context(open_for_command(warehouse, settings))
+        opened = stack.enter_context(open_alone(warehouse, settings))
 
         def put(table: str, events: list[bytes]) -> None:
             key, patience = f"{run_name} {next(numbers)}", Patience(patience_s)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import TYPE_CHECKING
 
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.runtime.declaration import DECLARATION, load, split
 from datawarehouse.settings import FILE_NAME, SETTINGS, Settings, resolve
+
+if TYPE_CHECKING:
+    from datawarehouse.runtime.embedded import OpenWarehouse
 
 
 def add_warehouse(parser: argparse.ArgumentParser) -> None:
@@ -37,3 +41,13 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 def warehouse_of(arguments: argparse.Namespace) -> Warehouse:
     """The declaration, loaded from its file. Raises DeclarationError if there is none."""
     return load(arguments.warehouse)
+
+
+def open_alone(warehouse: Warehouse, settings: Settings) -> OpenWarehouse:
+    """Own the data folder for one command, when nobody else does.
+
+    What converts and queries is loaded here: a command that a running warehouse answers needs none of it.
+    """
+    from datawarehouse.runtime.embedded import open_for_command
+
+    return open_for_command(warehouse, settings)

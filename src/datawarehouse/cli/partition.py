@@ -6,9 +6,8 @@ import argparse
 
 import msgspec
 
-from datawarehouse.cli.options import add_settings, add_warehouse, settings_of, warehouse_of
+from datawarehouse.cli.options import add_settings, add_warehouse, open_alone, settings_of, warehouse_of
 from datawarehouse.runtime.client import client_of
-from datawarehouse.runtime.embedded import open_for_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,5 +25,5 @@ def run(arguments: argparse.Namespace) -> None:
         asked = {"table": arguments.table, "values": arguments.values, "location": arguments.location}
         client.call("POST", "/v1/admin/partitions", msgspec.json.encode(asked))
         return
-    with open_for_command(warehouse_of(arguments), settings) as opened:
+    with open_alone(warehouse_of(arguments), settings) as opened:
         opened.register_partition(arguments.table, arguments.values, arguments.location)

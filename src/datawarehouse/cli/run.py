@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 import msgspec
 
 from datawarehouse.cli.jobs import print_runs
-from datawarehouse.cli.options import add_output, add_settings, add_warehouse, settings_of, warehouse_of
+from datawarehouse.cli.options import add_output, add_settings, add_warehouse, open_alone, settings_of, warehouse_of
 from datawarehouse.cli.output import print_json
 from datawarehouse.definition.instants import milliseconds_of
 from datawarehouse.errors import BadRequest
 from datawarehouse.runtime.client import client_of
-from datawarehouse.runtime.embedded import open_for_command
 from datawarehouse.runtime.status import described
 
 
@@ -33,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         asked = {"job": arguments.job, "at_ms": None if at is None else milliseconds_of(at)}
         ended = client.call("POST", "/v1/admin/run", msgspec.json.encode(asked))
     else:
-        with open_for_command(warehouse_of(arguments), settings) as opened:
+        with open_alone(warehouse_of(arguments), settings) as opened:
             ended = described(opened.run(arguments.job, at))
     if arguments.output == "json":
         print_json(ended)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -12,7 +13,6 @@ from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.tables import Column
 from datawarehouse.folder import catalog_path, holder_of
-from datawarehouse.query.engine import Engine
 from datawarehouse.query.limits import QueryLimits
 from datawarehouse.runtime.status import status_of
 from datawarehouse.runtime.upgrades import ready_to_read
@@ -20,6 +20,8 @@ from datawarehouse.settings import Settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from datawarehouse.query.engine import Engine
 
 
 class Reader:
@@ -30,8 +32,14 @@ class Reader:
         ready_to_read(self.folder)
         self.settings = settings
         self.catalog = Catalog(catalog_path(self.folder), writable=False)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What answers SQL. It is loaded when it is first asked for: most commands read the catalog alone."""
+        from datawarehouse.query.engine import Engine
+
         name = self.catalog.warehouse_name()
-        self.engine = Engine(name, self.catalog, self.folder, self._limits(), read_json)
+        return Engine(name, self.catalog, self.folder, self._limits(), read_json)
 
     def _limits(self) -> QueryLimits:
         """Those of the settings, and no longer than the files that an owner retires meanwhile are kept."""
@@ -45,7 +53,8 @@ class Reader:
         return status_of(self.catalog, self.folder, self.settings, WallClock())
 
     def close(self) -> None:
-        self.engine.close()
+        if "engine" in vars(self):
+            self.engine.close()
         self.catalog.close()
 
     def __enter__(self) -> Self:

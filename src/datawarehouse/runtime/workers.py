@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ from datawarehouse.query.messages import End, Failure, Head, Message, Piece, Que
 
 if TYPE_CHECKING:
     from datawarehouse.query.engine import Engine
+    from datawarehouse.query.result import Result
 
 
 class QuerySetup(msgspec.Struct, frozen=True, tag=True):
@@ -215,7 +216,7 @@ def _orders(pipe: IO[bytes]) -> Iterator[ChildOrder]:
         yield _ORDER.decode(data)
 
 
-# Each kind of child imports only what it needs: conversion does not need DuckDB.
+# Each kind of child imports only what it needs: conversion does not need DuckDB, nor does a job that asks no query.
 
 
 def _serve_convert(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
@@ -240,21 +241,27 @@ def _serve_convert(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
 def _serve_job(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
     from datawarehouse.jobs.execute import execute
 
-    engine = _engine(orders)
-    order = next(orders)
-    assert isinstance(order, JobOrder)
-    yield execute(order, engine.query)
+    setup, order = next(orders), next(orders)
+    assert isinstance(setup, QuerySetup) and isinstance(order, JobOrder)
+    made: list[Engine] = []
+    making = threading.Lock()
+
+    def query(sql: str, parameters: Sequence[Any]) -> Result:
+        with making:  # one engine, whichever threads of the job ask: its memory is limited, not that of two
+            if not made:
+                made.append(_engine(setup))
+        return made[0].query(sql, parameters)
+
+    yield execute(order, query)
 
 
-def _engine(orders: Iterator[ChildOrder]) -> Engine:
-    """The engine that the first order asks for."""
+def _engine(setup: QuerySetup) -> Engine:
+    """Load the query engine, which takes longer than many a job, and open the catalog."""
     from datawarehouse.catalog.catalog import Catalog
     from datawarehouse.folder import catalog_path
     from datawarehouse.query.engine import Engine
     from datawarehouse.runtime.reader import read_json
 
-    setup = next(orders)
-    assert isinstance(setup, QuerySetup)
     folder = Path(setup.folder)
     return Engine(setup.database, Catalog(catalog_path(folder), writable=False), folder, setup.limits, read_json)
 
@@ -262,7 +269,9 @@ def _engine(orders: Iterator[ChildOrder]) -> Engine:
 def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
     from datawarehouse.query.formats import encoded
 
-    engine = _engine(orders)
+    setup = next(orders)
+    assert isinstance(setup, QuerySetup)
+    engine = _engine(setup)
     engine.warm_up()
     for order in orders:
         assert isinstance(order, QueryOrder)
