@@ -1,3 +1,47 @@
-"""What holds for all tests."""
+"""What holds for all tests: waits that scale, and no process or port that outlives the tests that started it."""
+
+import os
+
+import pytest
+
+from leftovers import MARK, ended, listening, marked
+from patience import PATIENCE, patient
 
 pytest_plugins = ["seeds"]
+
+_END_S = 10
+"""A child of an owner that was killed ends by itself, a moment later."""
+
+
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        own = item.get_closest_marker("timeout")
+        limit_s = own.args[0] if own else float(config.getini("timeout"))
+        item.add_marker(pytest.mark.timeout(limit_s * PATIENCE), append=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left_of_the_session():
+    """Fails if a process that tests started, or a port that they listen on, is there after the last of them."""
+    before = listening(os.getpid())
+    os.environ[MARK] = mark = f"{os.getpid()}:session"
+    yield
+    del os.environ[MARK]
+    _check(mark.partition(":")[0] + ":", "of the tests of this session")
+    left = listening(os.getpid()) - before
+    assert not left, f"the tests of this session still listen on {sorted(left)}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_left_of_the_module(request, _nothing_is_left_of_the_session):
+    """Fails if a process that the tests of a file started still lives when they are over."""
+    outer = os.environ[MARK]
+    os.environ[MARK] = mark = f"{os.getpid()}:{request.node.nodeid}"
+    yield
+    os.environ[MARK] = outer
+    _check(mark, f"of {request.node.nodeid}")
+
+
+def _check(mark: str, whose: str) -> None:
+    left = ended(lambda: marked(mark), patient(_END_S))
+    assert not left, f"processes {whose} still ran when the tests were over, and were killed: {left}"

@@ -22,6 +22,8 @@ import lambda_zip
 from botocore.config import Config
 from engine import Provider
 
+from patience import patient
+
 STREAM_ACTIVE_S = 30
 
 
@@ -500,7 +502,7 @@ class Emulator(Provider):
         return payload
 
     def _wait_for_stream(self, name: str) -> None:
-        deadline = time.monotonic() + STREAM_ACTIVE_S
+        deadline = time.monotonic() + patient(STREAM_ACTIVE_S)
         while True:
             summary = self.client("kinesis").describe_stream_summary(StreamName=name)
             status = summary["StreamDescriptionSummary"]["StreamStatus"]

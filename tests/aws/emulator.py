@@ -24,6 +24,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from leftovers import MARK
+from patience import patient
+
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 START_S = 60.0
@@ -137,6 +140,7 @@ def _start(python: Path, lambda_python: Path, started: Emulator, folder: Path) -
         "DOCKER_HOST": f"unix://{folder}/no-docker",
         "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "1",
         "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "2",
+        MARK: f"{os.getpid()}:session",
         **started.environment(),
     }
     with started.log.open("wb") as log:
@@ -158,7 +162,7 @@ def _free_port() -> int:
 
 def _is_ready(process: subprocess.Popen, started: Emulator) -> bool:
     """Whether it answers before it ends."""
-    deadline = time.monotonic() + START_S
+    deadline = time.monotonic() + patient(START_S)
     while process.poll() is None and time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(f"{started.url}/_ministack/ready", timeout=5) as answer:
@@ -174,7 +178,7 @@ def _stop(process: subprocess.Popen) -> None:
     """End it and the functions that it runs, which are in its session."""
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
-        process.wait(STOP_S)
+        process.wait(patient(STOP_S))
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

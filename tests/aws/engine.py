@@ -31,6 +31,8 @@ from pulumi.runtime.proto import (
     resource_pb2_grpc,
 )
 
+from patience import patient
+
 RUNNER = Path(__file__).parent / "run_program.py"
 ORGANIZATION = "organization"
 THREADS = 64
@@ -134,7 +136,7 @@ class Engine:
                 [sys.executable, str(RUNNER), json.dumps(order)],
                 capture_output=True,
                 text=True,
-                timeout=timeout_s,
+                timeout=patient(timeout_s),
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(env or {})},
             )
         finally:

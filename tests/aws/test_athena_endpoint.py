@@ -9,6 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 from functions_stack import HOUR, given_partitions
 
+from patience import patient
+
 
 def statement(aws, stack, sql, *parameters):
     """(state, reason, rows with the row of names) of a statement."""
@@ -20,7 +22,7 @@ def statement(aws, stack, sql, *parameters):
         ResultConfiguration={"OutputLocation": f"s3://{stack.results}/any/"},
         **given,
     )["QueryExecutionId"]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + patient(60)
     while True:
         status = athena.get_query_execution(QueryExecutionId=id)["QueryExecution"]["Status"]
         if status["State"] not in ("QUEUED", "RUNNING"):

@@ -20,6 +20,8 @@ from emulator import REGION
 from engine import Engine
 from lambda_zip import run
 
+from patience import patient
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "acme_ads"
 IMPRESSIONS = [
     {
@@ -71,7 +73,7 @@ def arrived(aws, deployed):
         )
         assert answer["FailedRecordCount"] == 0
     bucket = deployed.graph.one("Bucket", "analytics-dw-data").outputs["bucket"]
-    deadline = time.monotonic() + DELIVERY_S
+    deadline = time.monotonic() + patient(DELIVERY_S)
     while True:
         keys = [each["Key"].split("/") for each in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
         found = Counter((key[0], "/".join(key[-5:-1])) for key in keys if key[0] in ("impressions", "clicks", "errors"))
@@ -96,7 +98,7 @@ def query(aws, deployed, sql):
         WorkGroup="analytics_dw-test-adhoc",
         ResultConfiguration={"OutputLocation": f"s3://{deployed.outputs['athena_results_bucket']}/adhoc/"},
     )["QueryExecutionId"]
-    deadline = time.monotonic() + CALL_S
+    deadline = time.monotonic() + patient(CALL_S)
     while True:
         status = athena.get_query_execution(QueryExecutionId=id)["QueryExecution"]["Status"]
         if status["State"] not in ("QUEUED", "RUNNING"):

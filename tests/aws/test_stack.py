@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from running import until
 
 from datawarehouse.aws.stack import INTERRUPTS, EphemeralStack
 from datawarehouse.errors import BadRequest, DeploymentFailed
+from patience import patient
 
 FAKE = Path(__file__).parent / "fake_pulumi.py"
 NAME = re.compile(r"ephemeral-[0-9a-f]{8}")
@@ -50,6 +51,7 @@ class Pulumi:
 
     folder: Path
     home: Path
+    processes: list[subprocess.Popen] = field(default_factory=list)
 
     def tell(self, what: str, text: str = "") -> None:
         (self.home / what).write_text(text)
@@ -71,13 +73,15 @@ class Pulumi:
         return [path.name for path in found]
 
     def run(self, *arguments: str) -> subprocess.Popen:
-        """A process that uses a stack."""
-        return subprocess.Popen(
+        """A process that uses a stack; it is ended after the test if it still runs."""
+        process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, self.folder, self.home, *arguments],
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
+        self.processes.append(process)
+        return process
 
     def waits(self, process: subprocess.Popen, what: str) -> None:
         """Return when the process is there, or fail with what it said."""
@@ -101,7 +105,12 @@ def pulumi(tmp_path, monkeypatch):
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("FAKE_PULUMI", str(made.home))
-    return made
+    yield made
+    for process in made.processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        with process:
+            pass
 
 
 @pytest.fixture
@@ -115,7 +124,7 @@ def interruptible():
 def finish(process: subprocess.Popen) -> str:
     """What a process wrote to stderr until its end."""
     try:
-        return process.communicate(timeout=END_S)[1]
+        return process.communicate(timeout=patient(END_S))[1]
     except subprocess.TimeoutExpired:
         process.kill()
         pytest.fail(f"the process did not end: {process.communicate()[1]}")

@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from running import DECLARATION, start, until
 
+from patience import patient
+
 SERIES = 10
 KILLS_IN_A_SERIES = 10
 
@@ -58,7 +60,7 @@ class Producer(threading.Thread):
     def post(self, path, body, headers):
         if self.connection is None:
             address = urlsplit(self.url)
-            self.connection = http.client.HTTPConnection(address.hostname, address.port, timeout=10)
+            self.connection = http.client.HTTPConnection(address.hostname, address.port, timeout=patient(10))
         self.connection.request("POST", path, body, headers)
         response = self.connection.getresponse()
         answer = response.read()

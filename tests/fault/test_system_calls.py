@@ -14,6 +14,7 @@ import pytest
 from running import DECLARATION, DW, Running
 
 from datawarehouse.folder import holder_of
+from patience import patient
 
 WRITES = ("write", "writev", "pwrite64", "pwritev")
 LINE = re.compile(r"^(\d+) +(\d+\.\d+) (\w+)\((.*)$")
@@ -55,7 +56,7 @@ def test_no_answer_precedes_the_sync_of_its_bytes(tmp_path):
             list(pool.map(send, range(20, 120)))
     finally:
         os.kill(holder_of(tmp_path / "data").pid, signal.SIGTERM)
-        process.wait(60)
+        process.wait(patient(60))
         process.stdout.close()
     check(trace.read_text(errors="replace").splitlines())
 

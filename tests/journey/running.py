@@ -1,17 +1,22 @@
 """Starting `dw up` as a user does, and talking to it."""
 
 import http.client
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+import warnings
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
+from datawarehouse.cli.main import main
 from datawarehouse.runtime.client import client_of
+from patience import patient
 
 DW = str(Path(sys.executable).parent / "dw")
 
@@ -49,7 +54,7 @@ class Running:
     def request(self, method, path, body=None, headers=None):
         """(status, headers, body) of one request over a connection of its own."""
         address = urlsplit(self.url)
-        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=patient(30))
         try:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()
@@ -71,10 +76,8 @@ class Running:
         return json.loads(answer)
 
     def dw(self, *arguments, stdin=None, check=True):
-        """Run the command in the project's folder."""
-        done = subprocess.run(
-            [DW, *arguments], cwd=self.folder, input=stdin, capture_output=True, text=True, timeout=60
-        )
+        """Run the command in the project's folder, in this process."""
+        done = command(self.folder, *arguments, stdin=stdin)
         assert not check or done.returncode == 0, done.stderr
         return done
 
@@ -108,9 +111,11 @@ class Running:
     def stop(self, number=signal.SIGTERM):
         """Stop as an operator does; the exit code."""
         self.process.send_signal(number)
-        code = self.process.wait(30)
-        self.process.stdout.close()
-        return code
+        try:
+            return self.process.wait(patient(30))
+        finally:
+            self.process.kill()
+            self.process.stdout.close()
 
 
 def start(folder, *arguments, declaration=DECLARATION, environment=None):
@@ -127,7 +132,8 @@ def start(folder, *arguments, declaration=DECLARATION, environment=None):
         )
     line = process.stdout.readline()
     if not line:
-        process.wait(30)
+        process.kill()
+        process.wait()
         process.stdout.close()
         raise AssertionError(f"dw up ended: {(folder / 'errors.log').read_text()}")
     ready = json.loads(line)
@@ -146,8 +152,49 @@ def running(folder, *arguments, **options):
             started.stop()
 
 
+@contextmanager
+def started(command, **options):
+    """A process that is killed at the end if it still runs, and whose pipes are closed."""
+    with subprocess.Popen(command, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def command(folder, *arguments, stdin=None):
+    """`dw` in a folder: what it prints and its exit code, without the half second that a process takes.
+
+    `tests/journey/test_processes.py` runs each verb once as a process. `dw up` is always one: it sets up logs and
+    signals for a process of its own.
+    """
+    if arguments[0] == "up":
+        return subprocess.run([DW, *arguments], cwd=folder, capture_output=True, text=True, timeout=patient(60))
+    out, errors = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    given = io.TextIOWrapper(io.BytesIO((stdin or "").encode()), "utf-8")
+    with (
+        warnings.catch_warnings(action="ignore", category=ResourceWarning),  # a process ends, and its sockets with it
+        chdir(folder),
+        redirect_stdout(out),
+        redirect_stderr(errors),
+        patch.object(sys, "stdin", given),
+        patch.object(sys, "path", list(sys.path)),
+    ):
+        known = set(sys.modules)
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as wrong_use:  # argparse
+            code = wrong_use.code
+        for name in sys.modules.keys() - known:  # the user's: another project's have the same names
+            if str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder)):
+                del sys.modules[name]
+    printed = (text.buffer.getvalue().decode().replace("\r\n", "\n") for text in (out, errors))
+    return subprocess.CompletedProcess(["dw", *arguments], code, *printed)
+
+
 def until(condition, what, limit_s=20.0):
-    """Wait until `condition()` is true; its value."""
+    """Wait until `condition()` is true; its value. limit_s: times DW_TEST_PATIENCE."""
+    limit_s = patient(limit_s)
     end = time.monotonic() + limit_s
     while True:
         value = condition()

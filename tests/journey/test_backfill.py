@@ -5,9 +5,13 @@ import os
 import signal
 import subprocess
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
-from running import DW, running, until
+from running import DW, running, started, until
+from running import command as run_here
+
+from patience import patient
 
 MODULE = """
 import time
@@ -46,10 +50,7 @@ def project(tmp_path):
 
 @pytest.fixture
 def dw(project):
-    def run(*arguments):
-        return subprocess.run([DW, *arguments], cwd=project, capture_output=True, text=True, timeout=100)
-
-    return run
+    return partial(run_here, project)
 
 
 @pytest.fixture
@@ -65,6 +66,11 @@ def ran(project):
         return new
 
     return look
+
+
+def runs_begun(project):
+    path = project / "ran"
+    return len(path.read_text().splitlines()) if path.exists() else 0
 
 
 def backfilled(done):
@@ -110,14 +116,9 @@ def test_after_kill_9_it_goes_on_where_it_was(project, dw, ran, owned):
     """Without an owner the command owns the folder itself; with one, the owner finishes the run it was asked for."""
     (project / "blocked").touch()
 
-    def begin():
-        return subprocess.Popen([DW, "backfill", "hourly", *TIMES], cwd=project, stderr=subprocess.DEVNULL)
-
     def killed_in_the_third():
-        process = begin()
-        until(lambda: (project / "ran").exists() and len((project / "ran").read_text().splitlines()) == 3, "third run")
-        process.kill()
-        process.wait()
+        with started([DW, "backfill", "hourly", *TIMES], cwd=project, stderr=subprocess.DEVNULL):
+            until(lambda: runs_begun(project) == 3, "third run")
         (project / "blocked").unlink()
 
     if owned:
@@ -184,14 +185,15 @@ def test_the_default_end_is_now(project, dw, ran):
 
 def test_an_owner_that_is_killed_ends_the_backfill_with_an_error(project, dw):
     (project / "blocked").touch()
-    with running(project, declaration=MODULE, environment={"TMPDIR": str(project)}) as warehouse:
-        process = subprocess.Popen(
-            [DW, "backfill", "hourly", *TIMES], cwd=project, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        until(lambda: (project / "ran").exists() and len((project / "ran").read_text().splitlines()) == 3, "third run")
+    command = [DW, "backfill", "hourly", *TIMES]
+    with (
+        running(project, declaration=MODULE, environment={"TMPDIR": str(project)}) as warehouse,
+        started(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process,
+    ):
+        until(lambda: runs_begun(project) == 3, "third run")
         os.kill(warehouse.process.pid, signal.SIGKILL)
         warehouse.process.wait()
         warehouse.process.stdout.close()
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=patient(30))
     assert process.returncode == 4
     assert "does not answer" in errors

@@ -8,13 +8,11 @@ import subprocess
 import sys
 
 import pytest
-from running import DECLARATION, DW, running
+from running import DECLARATION, running
+from running import command as dw
 
 from datawarehouse import Warehouse, open_warehouse
-
-
-def dw(folder, *arguments):
-    return subprocess.run([DW, *arguments], cwd=folder, capture_output=True, text=True, timeout=60)
+from patience import patient
 
 
 def test_tables_lists_the_declaration_without_any_data(tmp_path):
@@ -129,6 +127,6 @@ with open_warehouse(Warehouse("shop").with_table("t", {"n": "int"}), sys.argv[1]
         print(error)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "data")], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code, str(tmp_path / "data")], capture_output=True, text=True, timeout=patient(60)
     )
     assert "pip install 'serverless-datawarehouse[pandas]'" in done.stdout, done.stderr

@@ -15,6 +15,7 @@ from datawarehouse.errors import BadRequest, DataWarehouseError
 from datawarehouse.parquet.footer import REJECTS, ROWS
 from datawarehouse.testing import simulate
 from datawarehouse.tidy.orders import MergeOrder
+from patience import patient
 
 START = datetime(2026, 3, 1, 7, tzinfo=UTC)
 START_MS = round(START.timestamp() * 1000)
@@ -73,7 +74,7 @@ def test_every_query_sees_one_moment_while_hours_are_compacted(tmp_path):
         def keep_asking():
             try:
                 opened.query(ask)
-                asked.wait(30)
+                asked.wait(patient(30))
                 while not compacted.is_set():
                     answers.append(list(opened.query(ask)))
                 answers.append(list(opened.query(ask)))
@@ -83,7 +84,7 @@ def test_every_query_sees_one_moment_while_hours_are_compacted(tmp_path):
         threads = [threading.Thread(target=keep_asking) for _ in range(3)]
         for thread in threads:
             thread.start()
-        asked.wait(30)
+        asked.wait(patient(30))
         done = opened.compact("t")
         compacted.set()
         for thread in threads:

@@ -1,13 +1,13 @@
 """run_when_complete: one run for each hour, as soon as what it reads can no longer change for it, and not before."""
 
 import json
-import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from running import running, start, until
+from running import running, until
 
 from datawarehouse import Warehouse, open_warehouse
 from datawarehouse.testing import simulate
@@ -225,11 +225,9 @@ def test_a_run_whose_owner_was_killed_ends_and_is_repeated_with_the_same_instant
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     own_scratch = {"TMPDIR": str(scratch)}
-    killed = start(tmp_path, declaration=None, environment=own_scratch)
-    until(noted.exists, "the job began")
-    os.kill(killed.process.pid, 9)
-    killed.process.wait()
-    killed.process.stdout.close()
+    with running(tmp_path, declaration=None, environment=own_scratch) as killed:
+        until(noted.exists, "the job began")
+        killed.stop(signal.SIGKILL)
     [(instant, pid)] = [line.split() for line in noted.read_text().splitlines()]
     assert instant == f"{first:%Y-%m-%dT%H:%M}"
     until(lambda: not alive(pid), "the run ended with its owner")

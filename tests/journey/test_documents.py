@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from patience import patient
+
 ROOT = Path(__file__).parents[2]
 END = "__end_of_command__"
 
@@ -49,7 +51,7 @@ class Shell:
         self.bash.stdin.close()
         self.bash.stdout.read()
         self.bash.stdout.close()
-        self.bash.wait(30)
+        self.bash.wait(patient(30))
 
 
 def commands(page):
@@ -77,7 +79,7 @@ def test_a_page_says_what_happens(tmp_path, page):
     if page == "README.md":
         (tmp_path / "warehouse.py").write_text(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1])
     shell = Shell(tmp_path)
-    watch = threading.Timer(120, shell.bash.kill)
+    watch = threading.Timer(patient(120), shell.bash.kill)
     watch.start()
     try:
         for command, expected in commands(text):

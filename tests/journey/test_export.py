@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from running import DW, until
+from running import command, until
 
 from datawarehouse import Warehouse, open_warehouse
 from datawarehouse.errors import BadRequest, FolderError, UnknownName
@@ -112,7 +111,7 @@ def filled(tmp_path):
 
 
 def dw(folder, *arguments, code=0):
-    done = subprocess.run([DW, "export", *arguments], cwd=folder, capture_output=True, text=True, timeout=60)
+    done = command(folder, "export", *arguments)
     assert done.returncode == code, done.stderr
     return done
 

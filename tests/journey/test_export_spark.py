@@ -16,6 +16,7 @@ from test_export import HOUR, ROWS, Clock, fill, live
 
 from datawarehouse import Warehouse, open_warehouse
 from datawarehouse.export.export import export
+from patience import patient
 
 
 def has_java():
@@ -104,9 +105,8 @@ def spark(tmp_path_factory):
         mine = {sql: warehouse.query(sql).dicts() for sql in ASKED["example"]}
     with own(folder / "own" / "data", folder / "elsewhere") as warehouse:
         export(warehouse.catalog, warehouse.folder, ["daily", "mine"], "spark", folder / "own" / "out")
-    done = subprocess.run(
-        [sys.executable, "-c", SESSION], cwd=folder, input=pickle.dumps(ASKED), capture_output=True, timeout=110
-    )
+    command, asked = [sys.executable, "-c", SESSION], pickle.dumps(ASKED)
+    done = subprocess.run(command, cwd=folder, input=asked, capture_output=True, timeout=patient(110))
     assert done.returncode == 0, done.stderr.decode()
     answers = pickle.loads((folder / "answers").read_bytes())
     return {**answers, "live": paths, "mine": mine}

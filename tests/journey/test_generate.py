@@ -7,13 +7,12 @@ import subprocess
 import time
 
 import pytest
-from running import DECLARATION, DW, running, until
+from running import DECLARATION, DW, running, started, until
+from running import command as dw
+
+from patience import patient
 
 NAMES = ("sent", "good", "malformed", "late", "duplicates", "seed")
-
-
-def dw(folder, *arguments):
-    return subprocess.run([DW, *arguments], cwd=folder, capture_output=True, text=True, timeout=100)
 
 
 def generated(done, code=0):
@@ -63,15 +62,11 @@ def test_late_events_and_second_copies_can_be_found_by_sql(tmp_path):
 
 def test_at_a_rate_until_ctrl_c(tmp_path):
     with running(tmp_path) as warehouse:
-        process = subprocess.Popen(
-            [DW, "generate", "clicks", "--rate", "200", "--malformed", "0.1", "--output", "json"],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        until(lambda: totals(tmp_path)[0] > 50, "events arrive")
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=30)
+        command = [DW, "generate", "clicks", "--rate", "200", "--malformed", "0.1", "--output", "json"]
+        with started(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+            until(lambda: totals(tmp_path)[0] > 50, "events arrive")
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=patient(30))
         assert process.returncode == 130
         numbers = json.loads(out)
         warehouse.flush()
@@ -112,7 +107,6 @@ def test_throttled_events_are_sent_again(tmp_path):
             "--output",
             "json",
         ]
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
 
         def was_throttled():
             metrics = warehouse.request("GET", "/metrics")[2].decode()
@@ -124,9 +118,10 @@ def test_throttled_events_are_sent_again(tmp_path):
             warehouse.flush()  # makes room
             return process.poll() is not None
 
-        until(was_throttled, "the journal is full")
-        until(has_ended, "all are sent", limit_s=60)
-        out, _ = process.communicate(timeout=30)
+        with started(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+            until(was_throttled, "the journal is full")
+            until(has_ended, "all are sent", limit_s=60)
+            out, _ = process.communicate(timeout=patient(30))
         warehouse.flush()
         numbers = json.loads(out)
         assert totals(tmp_path) == (40000, numbers["good"], numbers["malformed"])

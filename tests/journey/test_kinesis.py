@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from running import AWS, running
 
 from datawarehouse.journal.sequence import hash_key, shard_of
+from patience import patient
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +257,9 @@ def test_the_aws_command_works(warehouse):
     aws = str(Path(sys.executable).parent / "aws")
 
     def run(*arguments):
-        done = subprocess.run([aws, "kinesis", *arguments], env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [aws, "kinesis", *arguments], env=environment, capture_output=True, text=True, timeout=patient(60)
+        )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

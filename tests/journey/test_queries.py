@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from running import running, until
 
+from patience import patient
+
 
 @pytest.fixture(scope="module")
 def filled(warehouse):
@@ -226,4 +228,4 @@ def test_a_client_that_goes_away_frees_its_query(tmp_path):
             until(lambda: any("query" in command for command in busy.children().values()), "the query runs")
         started = time.monotonic()
         assert busy.query("select count(*) as c from clicks") == [{"c": 3000}]
-        assert time.monotonic() - started < 10, "long before the other would have ended by itself"
+        assert time.monotonic() - started < patient(10), "long before the other would have ended by itself"

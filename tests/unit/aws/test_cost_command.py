@@ -2,10 +2,9 @@
 
 import json
 import re
-import subprocess
 
 import pytest
-from running import DW
+from running import command
 
 DECLARATION = """
 from datawarehouse import Warehouse
@@ -27,7 +26,7 @@ BILLION = ("--events-per-day", "1e9", "--event-bytes", "500")
 @pytest.fixture
 def dw(tmp_path):
     def run(*arguments):
-        return subprocess.run([DW, "cost", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        return command(tmp_path, "cost", *arguments)
 
     run.folder = tmp_path
     return run

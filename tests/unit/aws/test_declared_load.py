@@ -9,6 +9,7 @@ import pytest
 from datawarehouse import Warehouse
 from datawarehouse.definition.tables import shards_needed
 from datawarehouse.errors import DeclarationError
+from patience import patient
 
 
 def declare(**arguments):
@@ -107,5 +108,5 @@ def test_the_pure_parts_need_the_standard_library_alone():
         "import sys, datawarehouse.aws.cost, datawarehouse.aws.capacity; datawarehouse.aws.cost.read_prices(); "
         "print(*{name.partition('.')[0] for name in sys.modules} & {'pyarrow', 'duckdb', 'sqlglot', 'pulumi', 'boto3'})"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=patient(60))
     assert (done.stdout.strip(), done.stderr) == ("", "")

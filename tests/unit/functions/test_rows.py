@@ -14,7 +14,6 @@ from datawarehouse.convert.rows import RowConverter
 from datawarehouse.definition.tables import checked_columns
 from datawarehouse.errors import BadRequest
 from datawarehouse.functions.rows import RowWriter
-from datawarehouse.jobs.context import EmbeddedJobContext
 
 
 class Color(Enum):
@@ -45,27 +44,31 @@ COLUMNS = {
     "st": "struct<x:int,y:string,z:array<struct<k:date>>>",
 }
 CHECKED = checked_columns("t", COLUMNS)
+# Made once, as both hosts make them once for many rows.
+CONTEXT = EmbeddedJobContext("t", CHECKED, 0, lambda sql, parameters: ())
+CONVERTER = RowConverter(CHECKED)
+WRITER = RowWriter("t", CHECKED)
 
 
 def embedded(row):
     """The Arrow rows of the embedded host, or its error."""
-    context = EmbeddedJobContext("t", CHECKED, 0, lambda sql, parameters: ())
+    CONTEXT.written.clear()
     try:
-        context.write([row])
+        CONTEXT.write([row])
     except (BadRequest, ValueError, RecursionError) as error:
         return error
-    [[batch]] = context.written.values()
+    [[batch]] = CONTEXT.written.values()
     return batch.to_pylist()
 
 
 def in_lambda(row):
     """The line that Lambda writes, read back by the same rules; or its error."""
     try:
-        line = RowWriter("t", CHECKED).line(0, row)
+        line = WRITER.line(0, row)
     except BadRequest as error:
         return error
     assert line.endswith(b"}\n") and line.count(b"\n") == 1
-    rows = RowConverter(CHECKED).convert([line])
+    rows = CONVERTER.convert([line])
     assert not rows.rejects, (line, rows.rejects[0][1].message)
     return rows.batches[0].to_pylist()
 
@@ -204,7 +207,7 @@ def test_numbers_and_instants_keep_every_digit(number, floating, instant):
     instant = instant.replace(microsecond=instant.microsecond // 1000 * 1000)
     row = {"n": number, "d": floating, "t": instant, "s": floating, "dec": Decimal(number % 10**9).scaleb(-3)}
     same(row)
-    line = json.loads(RowWriter("t", CHECKED).line(0, row), parse_float=str, parse_int=str)
+    line = json.loads(WRITER.line(0, row), parse_float=str, parse_int=str)
     assert (int(line["n"]), float(line["d"]), line["dec"]) == (number, floating, f"{row['dec']:f}")
     assert line["t"] == instant.isoformat(" ", "milliseconds")
 
@@ -214,7 +217,7 @@ def test_what_is_written_reads_as_athena_reads_it():
         "s": "x", "i": 1, "f": 1.5, "b": False, "t": datetime(2026, 1, 2, 3, 4, 5, 60_000), "day": date(2026, 1, 2),
         "dec": Decimal("1.5"), "m": {"k": None}, "mi": {1: None}, "st": {"y": "", "z": [None, {}]}, "d": None,
     }  # fmt: skip
-    assert RowWriter("t", CHECKED).line(0, row).decode() == (
+    assert WRITER.line(0, row).decode() == (
         '{"s":"x","i":1,"f":1.5,"b":false,"t":"2026-01-02 03:04:05.060","day":"2026-01-02","dec":1.500,'
         '"m":{"k":null},"mi":{"1":null},"st":{"y":"","z":[null,{}]}}\n'
     )

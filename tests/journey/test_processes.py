@@ -1,0 +1,67 @@
+"""Each command once as a process of its own, as `dw` is installed; what they print is tested where they run cheaper."""
+
+import json
+import subprocess
+
+import pytest
+from running import DW, running
+
+from datawarehouse.cli.main import VERBS
+from patience import patient
+
+DECLARATION = """
+from datawarehouse import Warehouse
+
+def job(context):
+    yield {"n": 7}
+
+warehouse = (
+    Warehouse("shop")
+    .with_streaming_input_table("clicks", {"id": "string"})
+    .with_table("prices", {"item": "string"}, {"day": "string"})
+    .with_batch_input_table("sums", {"n": "int"}, job, "rate(1 day)")
+)
+"""
+LOAD = ("--events-per-day", "1e6", "--event-bytes", "100")
+CALLS = {
+    "init": (("new",), "Wrote new/warehouse.py"),
+    "send": (("clicks", "-"), "1 events accepted"),
+    "generate": (("clicks", "--rate", "0", "--count", "5", "--output", "json"), '"sent": 5'),
+    "flush": ((), ""),
+    "query": (("select id from clicks where id = 'one'", "--output", "csv"), '"one"'),
+    "tables": ((), "streaming input table"),
+    "status": ((), "running"),
+    "run": (("sums",), "succeeded"),
+    "backfill": (("sums", "--from", "2026-11-01", "--to", "2026-11-02", "--again"), "succeeded"),
+    "jobs": ((), "succeeded"),
+    "compact": ((), "files_before"),
+    "expire": (("--dry-run",), "partition"),
+    "quarantine": (("ls", "clicks"), ""),
+    "export": (("--duckdb",), "duckdb.sql"),
+    "cost": (LOAD, "Kinesis Data Streams"),
+    "partition": (("prices", "2026-11-01"), ""),
+}
+"""Verb -> (arguments, a part of what it prints), in an order in which each has something to do."""
+
+
+@pytest.mark.parametrize("verb", CALLS.keys() | (VERBS.keys() - {"up"}))
+def test_there_is_a_call_of_each_verb(verb):
+    assert verb in CALLS
+    assert verb in VERBS
+
+
+def test_each_verb_as_a_process(tmp_path):
+    with running(tmp_path, declaration=DECLARATION):  # the verb `up`
+        for verb, (arguments, says) in CALLS.items():
+            done = subprocess.run(
+                [DW, verb, *arguments],
+                cwd=tmp_path,
+                input='{"id":"one"}\n',
+                capture_output=True,
+                text=True,
+                timeout=patient(60),
+            )
+            assert (done.returncode, "Traceback" in done.stderr) == (0, False), (verb, done.stderr)
+            assert says in done.stdout + done.stderr, (verb, done.stdout, done.stderr)
+    status = subprocess.run([DW, "status", "--output", "json"], cwd=tmp_path, capture_output=True, check=True)
+    assert json.loads(status.stdout)["running"] is False

@@ -1,0 +1,84 @@
+"""Tests that leave something behind fail, and tests wait as long as DW_TEST_PATIENCE says."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from leftovers import MARK
+
+TESTS = Path(__file__).parents[1]
+SUPPORT = ("conftest.py", "leftovers.py", "patience.py")
+SETTINGS = "[pytest]\npythonpath = .\ntimeout = 100\naddopts = --import-mode=importlib\n"
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are found in /proc")
+
+
+def run(folder, code, **environment):
+    """A run of pytest over a file of its own, with what holds for all tests here."""
+    for name in SUPPORT:
+        shutil.copy(TESTS / name, folder / name)
+    (folder / "pytest.ini").write_text(SETTINGS)
+    (folder / "test_it.py").write_text(code)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"]
+    inherited = {name: value for name, value in os.environ.items() if name != MARK}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=inherited | environment).stdout
+
+
+@LINUX
+def test_a_process_that_is_left_fails_the_file_and_is_ended(tmp_path):
+    code = (
+        "import subprocess\n"
+        "def test_it():\n"
+        "    subprocess.Popen(['sh', '-c', 'sleep 98765 & echo $! > pid'], start_new_session=True).wait()\n"
+    )
+    said = run(tmp_path, code, DW_TEST_PATIENCE="0.01")
+    assert "1 passed, 1 error" in said
+    assert "processes of test_it.py still ran when the tests were over, and were killed" in said
+    assert "sleep 98765" in said
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+@LINUX
+def test_a_port_that_is_left_fails_the_session(tmp_path):
+    code = "import socket\nkept = []\ndef test_it():\n    kept.append(socket.create_server(('127.0.0.1', 0)))\n"
+    said = run(tmp_path, code)
+    assert "1 passed, 1 error" in said
+    assert "the tests of this session still listen on {" in said
+
+
+@LINUX
+def test_what_a_test_ended_is_no_fault(tmp_path):
+    code = (
+        "import socket, subprocess\n"
+        "def test_it():\n"
+        "    process = subprocess.Popen(['sleep', '98765'])\n"
+        "    process.kill()\n"
+        "    socket.create_server(('127.0.0.1', 0)).close()\n"
+    )
+    assert "1 passed in" in run(tmp_path, code)
+
+
+def test_the_limit_of_a_test_and_of_a_wait_are_multiplied(tmp_path):
+    code = (
+        "import pytest\nfrom patience import patient\n"
+        "def limit(request):\n    return request.node.get_closest_marker('timeout').args[0]\n"
+        "def test_it(request):\n    assert (limit(request), patient(20)) == (250, 50)\n"
+        "@pytest.mark.timeout(600)\ndef test_own(request):\n    assert limit(request) == 1500\n"
+    )
+    said = run(tmp_path, code, DW_TEST_PATIENCE="2.5")
+    assert "2 passed" in said, said
+
+
+@pytest.mark.parametrize("value", ["long", "0", "-1", "nan", "inf"])
+def test_a_factor_that_is_none_is_refused(value):
+    done = subprocess.run(
+        [sys.executable, "-c", "import patience"],
+        cwd=TESTS,
+        env={**os.environ, "DW_TEST_PATIENCE": value},
+        capture_output=True,
+        text=True,
+    )
+    assert f"DW_TEST_PATIENCE is {value!r}; give a number above 0, e.g. 3" in done.stderr
