@@ -1,10 +1,12 @@
 # One folder, one venv: every target creates what it needs. PYTHON is any Python from 3.11 on.
 PYTHON ?= python3
+# Some images forbid Python to keep what it compiled; each of a thousand processes would compile this package anew.
+export PYTHONDONTWRITEBYTECODE :=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-aws lint bench lock clean
+.PHONY: quick demo test test-lowest test-aws lint bench lock clean
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 ...")'
@@ -12,6 +14,9 @@ $(READY): requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
+
+quick: lint  ## what to run after each change: lint, types, and the tests that start hardly any process
+	$(BIN)/python -m pytest -q -n auto --dist worksteal tests/unit tests/project
 
 demo: $(READY)  ## the example, end to end: events in, click-through rate out
 	$(BIN)/python examples/acme_ads/demo.py
@@ -37,7 +42,17 @@ test: $(READY) $(VENV)/emulator/.ready $(VENV)/lambda/.ready  ## all tests; with
 		{ $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/spark.txt && \
 		touch $(VENV)/.spark; } || echo "PySpark could not be installed; its tests are skipped"; \
 	fi
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
+
+# A venv of its own, with the lowest versions that pyproject.toml allows.
+$(VENV)/lowest/.ready: requirements/lowest.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)/lowest
+	$(VENV)/lowest/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(VENV)/lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+test-lowest: $(VENV)/lowest/.ready  ## the unit and project tests on the lowest versions of the dependencies that users may have
+	$(VENV)/lowest/bin/python -m pytest -q -n auto --dist worksteal tests/unit tests/project
 
 test-aws: $(READY)  ## the example in a real AWS account, about twenty minutes; needs credentials and the Pulumi CLI
 	$(BIN)/python -m pytest -s tests/account
@@ -50,7 +65,7 @@ lint: $(READY)
 bench: $(READY)  ## every file of benchmarks/, one after the other
 	$(BIN)/python benchmarks/run.py
 
-lock: $(READY)  ## pin the newest versions that pyproject.toml and requirements/dev.in allow
+lock: $(READY)  ## pin the newest versions that pyproject.toml and requirements/*.in allow, and the lowest for `test-lowest`
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra aws pyproject.toml requirements/dev.in -o requirements/dev.txt
@@ -58,6 +73,8 @@ lock: $(READY)  ## pin the newest versions that pyproject.toml and requirements/
 		$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header requirements/$$name.in -o requirements/$$name.txt; \
 	done
+	$(BIN)/uv pip compile --universal --python-version 3.11 --resolution lowest-direct --generate-hashes \
+		--no-emit-index-url --no-header pyproject.toml requirements/lowest.in -o requirements/lowest.txt
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -22,13 +22,14 @@ def marked(mark: str) -> dict[int, str]:
     found = {}
     for folder in _PROC.glob("[0-9]*"):
         with suppress(OSError):  # it ended meanwhile, or is somebody else's
-            if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes() and _lives(folder):
+            if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes() and lives(folder):
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
                 found[int(folder.name)] = command
     return found
 
 
-def _lives(process: Path) -> bool:
+def lives(process: Path) -> bool:
+    """Whether the process of a folder of /proc runs; one that nobody asked for its end yet does not."""
     state = (process / "stat").read_text().rpartition(")")[2].split()[0]
     return state not in "ZX"
 

@@ -130,7 +130,7 @@ def runs(warehouse, job):
     return [(*row, error and error.splitlines()[0]) for *row, error in found]
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited on Linux only")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="this system has no limit of memory; Linux has")
 def test_five_bad_jobs_harm_nobody(declared, tmp_path, scratch):
     clock = Clock()
     settings = {**LIMITS, "convert_interval_ms": 10}

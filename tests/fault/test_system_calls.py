@@ -21,7 +21,8 @@ LINE = re.compile(r"^(\d+) +(\d+\.\d+) (\w+)\((.*)$")
 RESUMED = re.compile(r"^(\d+) +(\d+\.\d+) <\.\.\. (\w+) resumed>(.*)$")
 
 
-@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("strace"), reason="needs strace, which is for Linux")
+@pytest.mark.skipif(sys.platform != "linux", reason="this system has no strace, which is for Linux")
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 def test_no_answer_precedes_the_sync_of_its_bytes(tmp_path):
     (tmp_path / "warehouse.py").write_text(DECLARATION)
     trace = tmp_path / "trace.txt"

@@ -238,7 +238,7 @@ def test_the_traceback_is_kept(behave):
     assert "KeyError: 'here'" in run.error
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited on Linux only")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="this system has no limit of memory; Linux has")
 def test_a_run_out_of_memory_fails_alone(project, tmp_path):
     (tmp_path / "how").write_text("result = [{'n': len(bytearray(2_000_000_000))}]")
     with open_warehouse(project, tmp_path / "data", {"job_memory_bytes_max": "1GiB"}) as warehouse:

@@ -32,7 +32,7 @@ def canonical(row):
 
 
 @pytest.mark.skipif(
-    not FILE.exists(), reason="shared/data/web_requests.ndjson.gz is not here; it is not part of the project"
+    not FILE.exists(), reason="this machine has no shared/data/web_requests.ndjson.gz, which is no part of the project"
 )
 def test_all_web_requests_come_back_as_they_were(tmp_path):
     with gzip.open(FILE, "rb") as file:

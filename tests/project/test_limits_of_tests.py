@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from leftovers import MARK
+from leftovers import MARK, lives
 
 TESTS = Path(__file__).parents[1]
 SUPPORT = ("conftest.py", "leftovers.py", "patience.py")
 SETTINGS = "[pytest]\npythonpath = .\ntimeout = 100\naddopts = --import-mode=importlib\n"
-LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are found in /proc")
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="this system has no /proc")
 
 
 def run(folder, code, **environment):
@@ -34,11 +34,12 @@ def test_a_process_that_is_left_fails_the_file_and_is_ended(tmp_path):
         "def test_it():\n"
         "    subprocess.Popen(['sh', '-c', 'sleep 98765 & echo $! > pid'], start_new_session=True).wait()\n"
     )
-    said = run(tmp_path, code, DW_TEST_PATIENCE="0.01")
+    said = run(tmp_path, code, DW_TEST_PATIENCE="0.1")
     assert "1 passed, 1 error" in said
     assert "processes of test_it.py still ran when the tests were over, and were killed" in said
     assert "sleep 98765" in said
-    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+    process = Path("/proc", (tmp_path / "pid").read_text().strip())
+    assert not process.exists() or not lives(process)
 
 
 @LINUX
@@ -59,6 +60,28 @@ def test_what_a_test_ended_is_no_fault(tmp_path):
         "    socket.create_server(('127.0.0.1', 0)).close()\n"
     )
     assert "1 passed in" in run(tmp_path, code)
+
+
+SKIPPED = (
+    "import pytest\n"
+    "@pytest.mark.skipif(True, reason='{0}')\ndef test_marked():\n    pass\n"
+    "@pytest.fixture\ndef tool():\n    pytest.skip('{0}')\n"
+    "def test_with_fixture(tool):\n    pass\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("reason", "ci", "says"),
+    [
+        ("java is not installed", "true", "2 errors"),
+        ("java is not installed", "", "2 skipped"),
+        ("this machine has no second screen", "true", "2 skipped"),
+    ],
+)
+def test_where_ci_is_set_no_test_is_skipped_for_want_of_a_tool(tmp_path, reason, ci, says):
+    said = run(tmp_path, SKIPPED.format(reason), CI=ci)
+    assert says in said.splitlines()[-1], said
+    assert ("was skipped, and CI is set: java is not installed" in said) == ("errors" in says)
 
 
 def test_the_limit_of_a_test_and_of_a_wait_are_multiplied(tmp_path):

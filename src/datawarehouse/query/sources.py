@@ -196,9 +196,7 @@ def _of_files(
     sources.bytes += sum(listed.sizes[path] for path in paths)
     keys = [key.name for key in listed.table.stored.partition_keys]
     named = scan.hidden_columns or len(listed.partitions) > 1
-    if (
-        keys and len(listed.partitions) == 1
-    ):  # a constant, with which DuckDB decides a condition once and not for each row
+    if keys and len(listed.partitions) == 1:  # a constant: DuckDB decides a condition on it once, not for each row
         key_text = dict.fromkeys(keys, f"cast({sources.bind(listed.partitions[0])} as varchar)")
     else:  # substr counts from 1
         key_text = dict.fromkeys(keys, f"substr({_FILE}, {listed.partition_at + 1}, {_PARTITION_CHARACTERS})")

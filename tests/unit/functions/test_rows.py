@@ -14,6 +14,7 @@ from datawarehouse.convert.rows import RowConverter
 from datawarehouse.definition.tables import checked_columns
 from datawarehouse.errors import BadRequest
 from datawarehouse.functions.rows import RowWriter
+from datawarehouse.jobs.context import EmbeddedJobContext
 
 
 class Color(Enum):
