@@ -41,6 +41,7 @@ def main() -> int:
             root_directory=folder,
         )
     )
+    pulumi.log.debug = lambda *_, **__: None  # five calls of the engine for each resource, which drops them
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
