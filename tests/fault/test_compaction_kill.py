@@ -5,15 +5,15 @@ twice, no file is there that the catalog does not know, and the ledger closes. A
 harms nothing either.
 """
 
+import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
+from forks import forks
 
 from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.durable import ASIDE_SUFFIX
@@ -40,36 +40,36 @@ warehouse = (
 # Prints `ready`, then each row that is acknowledged: table, id, clock. Each comes to `arranged` twice in its hour. The
 # clock goes on where the one before it stopped, an hour after every second round.
 CHILD = f"""
-import sys
 from datawarehouse import open_warehouse
+import datawarehouse.runtime.embedded
 {WAREHOUSE}
-folder, prefix, start_ms = sys.argv[1], sys.argv[2], int(sys.argv[3])
-
 
 class Clock:
-    at_ms = start_ms
+    def __init__(self, at_ms):
+        self.at_ms = at_ms
 
     def now_ms(self):
         return self.at_ms
 
 
-clock = Clock()
-settings = {{"compact_after_hours": 0, "convert_interval_ms": 10}}
-with open_warehouse(warehouse, folder, settings, clock) as opened:
-    print("ready", flush=True)
-    for round in range(10_000):
-        ids = [f"{{prefix}}-{{round}}-{{n}}" for n in range(5)]
-        for table, times in (("plain", 1), ("arranged", 2)):
-            events = [{{"id": id, "n": -n}} for n, id in enumerate(ids)]
-            opened.put(table, [*events * times, b"no event"])
-            print("".join(f"{{table}} {{id}} {{clock.at_ms}}\\n" for id in ids), end="", flush=True)
-        opened.flush()
-        for table in ("plain", "arranged"):
-            opened.catalog.mark_merged(opened.catalog.fresh_files(table))
-        if round % 2:
-            clock.at_ms += 3_600_000
-            opened.compact("plain")
-            opened.compact("arranged")
+def main(folder, prefix, start_ms):
+    clock = Clock(int(start_ms))
+    settings = {{"compact_after_hours": 0, "convert_interval_ms": 10}}
+    with open_warehouse(warehouse, folder, settings, clock) as opened:
+        print("ready", flush=True)
+        for round in range(10_000):
+            ids = [f"{{prefix}}-{{round}}-{{n}}" for n in range(5)]
+            for table, times in (("plain", 1), ("arranged", 2)):
+                events = [{{"id": id, "n": -n}} for n, id in enumerate(ids)]
+                opened.put(table, [*events * times, b"no event"])
+                print("".join(f"{{table}} {{id}} {{clock.at_ms}}\\n" for id in ids), end="", flush=True)
+            opened.flush()
+            for table in ("plain", "arranged"):
+                opened.catalog.mark_merged(opened.catalog.fresh_files(table))
+            if round % 2:
+                clock.at_ms += 3_600_000
+                opened.compact("plain")
+                opened.compact("arranged")
 """
 
 
@@ -79,22 +79,18 @@ def declared():
     return scope["warehouse"]
 
 
-def killed(script, folder, prefix, now_ms, chance):
-    """Run the child and kill it: (the rows that it said are acknowledged, as (table, id), and its clock)."""
-    process = subprocess.Popen(
-        [sys.executable, str(script), str(folder), prefix, str(now_ms)], stdout=subprocess.PIPE, text=True
-    )
+def killed(begin, folder, prefix, now_ms, chance):
+    """Begin a child and kill it: (the rows that it said are acknowledged, as (table, id), and its clock)."""
+    process = begin(folder, prefix, now_ms)
     try:
         assert process.stdout.readline() == "ready\n"
         # Flush, mark and compact follow the last line of two rounds.
         said = "".join(process.stdout.readline() for _ in range(LINES_OF_TWO_ROUNDS * chance.randint(1, 4)))
         time.sleep(chance.uniform(0, 0.25))
-        process.send_signal(signal.SIGKILL)
+        os.kill(process.pid, signal.SIGKILL)
         said += process.stdout.read()
     finally:
         process.kill()
-        process.wait()
-        process.stdout.close()
     lines = [line.split() for line in said[: said.rfind("\n") + 1].splitlines()]
     return {(table, id) for table, id, _ in lines}, max([now_ms, *(int(at_ms) for _, _, at_ms in lines)])
 
@@ -130,17 +126,18 @@ def check(opened, acknowledged):
 @pytest.mark.parametrize("seed", range(SERIES))
 def test_no_kill_loses_or_doubles_a_row_or_leaves_a_file(tmp_path, seed):
     chance = random.Random(seed)
-    script, folder = tmp_path / "child.py", tmp_path / "data"
-    script.write_text(CHILD)
+    folder = tmp_path / "data"
+    (tmp_path / "compacting_child.py").write_text(CHILD)
     acknowledged, now_ms, compacted = set(), START_MS, set()
     try:
-        for kill in range(KILLS_IN_A_SERIES):
-            more, now_ms = killed(script, folder, str(kill), now_ms, chance)
-            acknowledged |= more
-            with simulate(declared(), folder) as opened:
-                opened.clock.set_ms(now_ms)
-                check(opened, acknowledged)
-                compacted |= set(opened.catalog.store.rows("select path from files where compacted is not null"))
+        with forks("compacting_child", tmp_path, tmp_path) as begin:
+            for kill in range(KILLS_IN_A_SERIES):
+                more, now_ms = killed(begin, folder, str(kill), now_ms, chance)
+                acknowledged |= more
+                with simulate(declared(), folder) as opened:
+                    opened.clock.set_ms(now_ms)
+                    check(opened, acknowledged)
+                    compacted |= set(opened.catalog.store.rows("select path from files where compacted is not null"))
         with simulate(declared(), folder, settings={"compact_after_hours": 0}) as opened:
             opened.clock.set_ms(now_ms)
             opened.advance("3h")

@@ -1,7 +1,5 @@
 """The hours of the example, simulated by a process that may be killed at any moment and started again.
 
-    python hours.py FOLDER HOURS
-
 FOLDER/events/<quarter>-<table> has the events of each quarter of an hour, as lines. FOLDER/reached says which quarter
 is being done; a process that is started goes on there, and sends it again under the same idempotency key.
 """
@@ -42,5 +40,5 @@ def go_on(folder: Path, hours: int, after_each_hour=lambda simulated, hour: None
     return simulated
 
 
-if __name__ == "__main__":
-    go_on(Path(sys.argv[1]), int(sys.argv[2])).close()
+def main(folder: str, hours: str) -> None:
+    go_on(Path(folder), int(hours)).close()

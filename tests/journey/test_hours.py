@@ -1,13 +1,14 @@
 """The example's `aggregates` over 72 hours of generated traffic: each hour once, when it is over, with its counts."""
 
 import random
-import subprocess
-import sys
+import signal
 import time
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from forks import forks
 from hours import QUARTER, go_on, warehouse
 
 from datawarehouse.definition.partition import partition_of, start_ms
@@ -74,18 +75,17 @@ def reached(folder):
 
 def test_kills_at_any_moment_change_no_count(tmp_path, expected):
     chance = random.Random(50)
-    command = [sys.executable, "-m", "hours", str(tmp_path), str(HOURS)]
-    for _ in range(KILLS):
-        goal = reached(tmp_path) + chance.randint(0, 7)
-        with subprocess.Popen(command, cwd=__file__.rpartition("/")[0], stdout=subprocess.PIPE, text=True) as process:
+    with forks("hours", tmp_path, Path(__file__).parent) as begin:
+        for _ in range(KILLS):
+            goal = reached(tmp_path) + chance.randint(0, 7)
+            process = begin(tmp_path, HOURS)
             if chance.random() < 0.9:
                 assert process.stdout.readline() == "ready\n"
                 while reached(tmp_path) < goal:
                     time.sleep(0.001)
             time.sleep(chance.uniform(0, 0.03))  # the moment of the kill
-            assert process.poll() is None, "it was to be killed in the middle"
-            process.kill()
-    subprocess.run(command, cwd=__file__.rpartition("/")[0], check=True, capture_output=True)
+            assert process.kill() == -signal.SIGKILL, "it was to be killed in the middle"
+        assert begin(tmp_path, HOURS).wait() == 0
     with simulate(warehouse, tmp_path / "data", start=START + timedelta(hours=HOURS)) as simulated:
         simulated.assert_table("aggregates", expected)
         check_runs(simulated, went_back_ms=QUARTER_MS)  # a process that is started goes back to where it put events
