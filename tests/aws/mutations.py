@@ -238,7 +238,7 @@ class _Checks:
     def __init__(self, graph: Graph, more: Mapping[str, Check]) -> None:
         self.graph = graph
         self.more = more
-        world = house.World(graph)
+        self.world = world = house.World(graph)
         self.before: dict[str, set[str]] = {
             node.urn: {*hints.check_node(node), *house.check_node(node, world), *policies.check_node(node)}
             for node in graph.custom
@@ -251,7 +251,7 @@ class _Checks:
             return "hints"
         graph = Graph({**self.graph.nodes, node.urn: node}, self.graph.exports)
         try:
-            world = house.World(graph)
+            world = house.World(graph, self.world)
             if set(house.check_node(node, world)) - before:
                 return "house"
             for other in graph.custom:

@@ -291,14 +291,18 @@ def _matches(pattern: str, text: str) -> bool:
 
 def allowed(documents: Iterable[str], action: str, arn: str) -> bool:
     """Whether identity policies allow an action on a resource: an Allow matches and no Deny does."""
-    effects = {
+    return {effect for document in documents for effect in _effects(document, action, arn)} == {"Allow"}
+
+
+@functools.lru_cache(maxsize=200_000)  # the tests of the checks ask the same of the same policies thousands of times
+def _effects(document: str, action: str, arn: str) -> frozenset[str]:
+    """The effects of the statements of one policy that speak of an action on a resource."""
+    return frozenset(
         one["Effect"]
-        for document in documents
         for one in statements(document)
         if any(_matches(name.lower(), action.lower()) for name in as_list(one.get("Action", [])))
         and any(_matches(resource, arn) for resource in as_list(one.get("Resource", [])))
-    }
-    return effects == {"Allow"}
+    )
 
 
 def watch(session: Any, calls: list[tuple[str, str, Parameters]]) -> None:

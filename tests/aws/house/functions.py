@@ -11,7 +11,7 @@ from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.errors import DataWarehouseError
 from house.archives import handler_errors
 from house.identity import granted, waits_for_rights
-from house.world import Errors, World, get, number_in, texts
+from house.world import Errors, World, get, number_in
 
 ENVIRONMENT_BYTES_MAX = 4096
 _RESERVED = re.compile(r"AWS_|_HANDLER$|_X_AMZN|LAMBDA_|PYTHONPATH$|TZ$")
@@ -200,7 +200,7 @@ def target_rule(node: Node, world: World) -> Errors:
     if queue is None or queue.kind != "Queue":
         yield "what cannot be delivered is lost: no queue of this stack in deadLetterConfig"
     elif rule and not any(
-        rule.outputs.get("arn") in [text for _, text in texts(one.inputs)]
+        rule.outputs.get("arn") in [text for _, text in world.texts(one)]
         for one in world.all("QueuePolicy")
         if one.inputs.get("queueUrl") == queue.outputs.get("url")
     ):

@@ -9,7 +9,7 @@ from collections import Counter
 from graph import ACCOUNT, UNKNOWN, Node
 from policies import IDENTITY, RESOURCE, TRUST, as_list, document_of, statements
 
-from house.world import Errors, World, get, texts
+from house.world import Errors, World, get
 
 # Actions that take no ARN (Service Authorization Reference: no resource types), and why they are needed.
 STAR_ONLY = {
@@ -117,7 +117,7 @@ def trust_rule(node: Node, world: World) -> Errors:
         return
     users = {
         "firehose.amazonaws.com": any(
-            node.outputs.get("arn") in dict(texts(one.inputs)).values() for one in world.all("FirehoseDeliveryStream")
+            node.outputs.get("arn") in dict(world.texts(one)).values() for one in world.all("FirehoseDeliveryStream")
         ),
         "lambda.amazonaws.com": bool(world.pointing("Function", "role", node)),
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 from graph import ACCOUNT, PARTITION, REGION, UNKNOWN, Node
 
-from house.world import Errors, World, get, texts
+from house.world import Errors, World, get
 
 
 def parent_rule(node: Node, world: World) -> Errors:
@@ -28,7 +28,7 @@ def hyphened(name: str) -> str:
 
 def text_rule(node: Node, world: World) -> Errors:
     """Pulumi: an f-string over an output, or an output that the provider does not give, ends up as such a text."""
-    for path, text in texts(node.inputs):
+    for path, text in world.texts(node):
         if re.search(r"\bNone\b|Output<|pulumi\.output|<.* object at 0x|Calling __str__", text):
             yield f"{path} is {text!r}: an output that was not resolved"
 
@@ -84,7 +84,7 @@ MANAGED_POLICIES = {
 
 def arn_rule(node: Node, world: World) -> Errors:
     """Every ARN in an input, also inside policies, is of a resource of this stack or a known exception."""
-    for path, text in texts(node.inputs):
+    for path, text in world.texts(node):
         if text.startswith("arn:") and not _is_known_arn(text, world):
             yield f"{path} names {text}, which no resource of this stack has"
 
@@ -160,7 +160,7 @@ def reference_rule(node: Node, world: World) -> Errors:
         urls = {one.outputs.get("url") for one in world.all("Queue")}
         if node.inputs.get("queueUrl") not in urls:
             yield f"queueUrl is {node.inputs.get('queueUrl')!r}, no queue of this stack"
-    for path, text in texts(node.inputs):
+    for path, text in world.texts(node):
         if text.startswith("s3:") and not text.startswith("s3:::") and "." in path:
             match = re.match(r"s3://([^/]*)", text)
             if match and world.named("Bucket", match[1]) is None:

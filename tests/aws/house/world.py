@@ -14,10 +14,19 @@ Errors = Iterator[str]
 
 
 class World:
-    """A graph with what rules look up in it."""
+    """A graph with what rules look up in it.
 
-    def __init__(self, graph: Graph) -> None:
+    like: of a graph that has some of the same resources, not only equal ones; what was found in those is not looked
+    for again.
+    """
+
+    def __init__(self, graph: Graph, like: World | None = None) -> None:
         self.graph = graph
+        self._texts: dict[str, list[tuple[str, str]]] = {}
+        if like:
+            self._texts = {
+                urn: found for urn, found in like._texts.items() if graph.nodes[urn] is like.graph.nodes[urn]
+            }
         self.by_kind: dict[str, list[Node]] = defaultdict(list)
         self.by_name: dict[str, dict[str, Node]] = defaultdict(dict)
         self.by_arn: dict[str, Node] = {}
@@ -28,6 +37,14 @@ class World:
             arn = node.outputs.get("arn")
             if isinstance(arn, str) and node.type in arn_types():
                 self.by_arn[arn] = node
+
+    def texts(self, node: Node) -> list[tuple[str, str]]:
+        """`texts` of the inputs of a resource."""
+        if self.graph.nodes.get(node.urn) is not node:
+            return list(texts(node.inputs))
+        if node.urn not in self._texts:
+            self._texts[node.urn] = list(texts(node.inputs))
+        return self._texts[node.urn]
 
     def all(self, kind: str) -> list[Node]:
         return self.by_kind.get(kind, [])
