@@ -44,7 +44,7 @@ CALLS = {
 """Verb -> (arguments, a part of what it prints), in an order in which each has something to do."""
 
 
-@pytest.mark.parametrize("verb", CALLS.keys() | (VERBS.keys() - {"up"}))
+@pytest.mark.parametrize("verb", sorted(CALLS.keys() | (VERBS.keys() - {"up"})))
 def test_there_is_a_call_of_each_verb(verb):
     assert verb in CALLS
     assert verb in VERBS
