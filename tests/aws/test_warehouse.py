@@ -317,7 +317,7 @@ def test_a_job_that_can_run_before_its_hour_is_delivered_is_told(caplog, schedul
     deployed("early", {"warehouse": declared, "is_dev": True})
     assert "Table 'counts'" not in caplog.text
     deployed("early", {"warehouse": declared})
-    told = f"Table 'counts': by {schedule} the last run for an hour can come before"
+    told = f"Table 'counts': with {schedule} the last run for an hour can come before"
     assert caplog.text.count(told) == is_early
     assert caplog.text.count("20 minutes after its end for clicks") == is_early
 

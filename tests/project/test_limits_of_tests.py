@@ -11,7 +11,7 @@ import pytest
 from leftovers import MARK, lives
 
 TESTS = Path(__file__).parents[1]
-SUPPORT = ("conftest.py", "leftovers.py", "patience.py")
+SUPPORT = ("conftest.py", "leftovers.py", "patience.py", "seeds.py")
 SETTINGS = "[pytest]\npythonpath = .\ntimeout = 100\naddopts = --import-mode=importlib\n"
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="this system has no /proc")
 

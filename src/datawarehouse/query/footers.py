@@ -34,12 +34,12 @@ _RAW = {pa.date32(): pa.int32(), pa.timestamp("ms"): pa.int64(), pa.string(): pa
 class Told:
     """What footers told: for each partition a row of least and a row of greatest values.
 
-    table: these rows; the columns asked for, then PARTITION, then COUNT, how many rows a row stands for (those of least
-    values for all of the partition). silent: the files that do not say, or cannot be read. bytes: of the footers of
-    the others.
+    table: these rows; None if there are none. Its columns are those asked for, then PARTITION, then COUNT: how many
+    rows a row stands for (those of least values for all of the partition, those of greatest values for none). silent: the
+    files that do not say, or cannot be read. bytes: of the footers of the others.
     """
 
-    table: pa.Table
+    table: pa.Table | None
     silent: list[str]
     bytes: int
 
@@ -84,7 +84,7 @@ def extremes(files: Iterable[tuple[str, str]], columns: Sequence[Column], deadli
         size += metadata.serialized_size
         for rows, pairs in groups:
             found.setdefault(partition, _Extremes(len(columns))).add(rows, pairs)
-    return Told(_table(found, columns), silent, size)
+    return Told(_table(found, columns) if found else None, silent, size)
 
 
 def _table(found: Mapping[str, _Extremes], columns: Sequence[Column]) -> pa.Table:

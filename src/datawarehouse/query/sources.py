@@ -223,9 +223,12 @@ def _counts(sources: Sources, catalog: Catalog, table: Readable, scan: Scan) -> 
     low, high = scan.predicate.bounds(keys[0]) if keys else (None, None)
     counts = catalog.row_counts(table.stored.name, table.kind, low, high)
     sources.summarized.add(scan.id)
-    arrays = [pa.array([partition for partition, _ in counts], pa.string()) for _ in keys]
-    arrays.append(pa.array([rows for _, rows in counts], pa.int64()))
-    return [f"select * from {sources.hold(pa.table(arrays, [*keys, ROW_COUNT]))}"]
+    # Lists that are bound, not a table in memory: with its first such table DuckDB takes a gigabyte of address space.
+    outputs = [
+        f"unnest(cast({sources.bind([name for name, _ in counts])} as varchar[])) as {_quoted(key)}" for key in keys
+    ]
+    outputs.append(f"unnest(cast({sources.bind([rows for _, rows in counts])} as bigint[])) as {_quoted(ROW_COUNT)}")
+    return [f"select {', '.join(outputs)}"]
 
 
 def _summaries(sources: Sources, listed: _Listed, scan: Scan, deadline: float) -> list[str]:
@@ -238,10 +241,11 @@ def _summaries(sources: Sources, listed: _Listed, scan: Scan, deadline: float) -
         had = listed.columns(version)
         stored = [Column(column.name, had[column.name]) for column in wanted if column.name in had]
         told = extremes(((path, listed.partition(path)) for path in paths), stored, deadline)
-        outputs = [_cast(column, column.name in had) for column in wanted]
-        outputs += [f"{_quoted(PARTITION)} as {_quoted(key)}" for key in keys]
-        outputs.append(f"{_quoted(COUNT)} as {_quoted(ROW_COUNT)}")
-        selects.append(f"select {', '.join(outputs)} from {sources.hold(told.table)}")
+        if told.table is not None:
+            outputs = [_cast(column, column.name in had) for column in wanted]
+            outputs += [f"{_quoted(PARTITION)} as {_quoted(key)}" for key in keys]
+            outputs.append(f"{_quoted(COUNT)} as {_quoted(ROW_COUNT)}")
+            selects.append(f"select {', '.join(outputs)} from {sources.hold(told.table)}")
         sources.files += len(paths) - len(told.silent)
         sources.bytes += told.bytes
         if told.silent:
