@@ -35,8 +35,8 @@ class Told:
     """What footers told: for each partition a row of least and a row of greatest values.
 
     table: these rows; None if there are none. Its columns are those asked for, then PARTITION, then COUNT: how many
-    rows a row stands for (those of least values for all of the partition, those of greatest values for none). silent: the
-    files that do not say, or cannot be read. bytes: of the footers of the others.
+    rows a row stands for (those of least values for all of the partition, those of greatest values for none).
+    silent: the files that do not say, or cannot be read. bytes: of the footers of the others.
     """
 
     table: pa.Table | None
