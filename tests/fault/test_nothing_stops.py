@@ -16,8 +16,10 @@ from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.durable import LOCAL_DISK
 from datawarehouse.errors import QueryLimitExceeded
 from datawarehouse.jobs.due import MISSED_COUNTED_MAX, latest_due
+from datawarehouse.jobs.execute import execute_here
 from datawarehouse.journal.journal import Journal, entry_of
 from datawarehouse.runtime.embedded import LocalExecutor, OpenWarehouse
+from datawarehouse.runtime.opening import Means
 from datawarehouse.runtime.reader import Reader
 from datawarehouse.settings import resolve
 from datawarehouse.testing import simulate
@@ -62,7 +64,14 @@ def clock():
 
 @pytest.fixture
 def opened(tmp_path, clock):
-    with open_warehouse(DECLARED, tmp_path / "data", clock=clock) as warehouse:
+    """A warehouse whose jobs run in this process, each in the thread of its job."""
+
+    def run_here(order, function):
+        return execute_here(order, warehouse.query, lambda: function)
+
+    means = Means(execute_job=run_here)
+    with OpenWarehouse(DECLARED, tmp_path / "data", resolve({}), clock, means) as warehouse:
+        warehouse.start(LocalExecutor)
         yield warehouse
 
 

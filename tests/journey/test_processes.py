@@ -1,7 +1,10 @@
 """Each command once as a process of its own, as `dw` is installed; what they print is tested where they run cheaper."""
 
+import importlib.util
 import json
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from running import DW, running
@@ -65,3 +68,16 @@ def test_each_verb_as_a_process(tmp_path):
             assert says in done.stdout + done.stderr, (verb, done.stdout, done.stderr)
     status = subprocess.run([DW, "status", "--output", "json"], cwd=tmp_path, capture_output=True, check=True)
     assert json.loads(status.stdout)["running"] is False
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="this system has no /proc/<pid>/maps")
+def test_a_process_that_converts_loads_no_pandas(tmp_path):
+    """pyarrow would load it, where it is installed, with the first array that it makes."""
+    assert importlib.util.find_spec("pandas")
+    with running(tmp_path, declaration=DECLARATION) as warehouse:
+        warehouse.events("clicks", b'{"id": "one"}\n{"id": 2}')
+        warehouse.flush()
+        [converts] = [pid for pid, command in warehouse.children().items() if command.endswith("workers convert")]
+        loaded = Path(f"/proc/{converts}/maps").read_text()
+        assert "pyarrow" in loaded
+        assert "pandas" not in loaded

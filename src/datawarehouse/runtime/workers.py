@@ -219,23 +219,34 @@ def _orders(pipe: IO[bytes]) -> Iterator[ChildOrder]:
 # Each kind of child imports only what it needs: conversion does not need DuckDB, nor does a job that asks no query.
 
 
+class _NoPandas:
+    """Tells the import system that there is no pandas.
+
+    pyarrow loads pandas, where it is installed, with the first array that it makes, to recognize pandas' own types. A
+    process that converts never sees one, and would start more slowly and need more memory.
+    """
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is not loaded in a process that converts.", name=name)
+
+
 def _serve_convert(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
     from datawarehouse.convert.batch import BatchConverter, use_one_thread
 
+    sys.meta_path.insert(0, _NoPandas())
     use_one_thread()
     converter = BatchConverter()
     # Conversion makes millions of objects and hardly any cycles: automatic collection would cost a tenth of the time.
     gc.freeze()
     gc.disable()
-    for number, order in enumerate(orders):
+    for order in orders:
         assert isinstance(order, ConvertOrder)
         try:
             yield converter.run(order)
         except Exception as error:
             yield Failure.of(error)
         gc.collect()
-        if number == 0:
-            gc.freeze()  # again: pyarrow loads pandas, where it is installed, with the first batch
 
 
 def _serve_job(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
