@@ -14,7 +14,7 @@ from datawarehouse.clock import WallClock
 from datawarehouse.definition.instants import milliseconds_of
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.durable import LOCAL_DISK
-from datawarehouse.errors import QueryLimitExceeded
+from datawarehouse.errors import DataWarehouseError, QueryLimitExceeded
 from datawarehouse.jobs.due import MISSED_COUNTED_MAX, latest_due
 from datawarehouse.jobs.execute import execute_here
 from datawarehouse.journal.journal import Journal, entry_of
@@ -145,6 +145,44 @@ def test_a_run_whose_commit_failed_is_tried_again(opened, clock, also_fails):
     assert all(run.outcome == "succeeded" for run in opened.catalog.runs.latest("second"))
     files = {str(path.relative_to(opened.folder)) for path in (opened.folder / "first").rglob("*.parquet")}
     assert files <= opened.catalog.paths(), "nothing is left of what was not committed"
+
+
+def test_a_run_that_somebody_asked_for_is_not_repeated_when_its_failure_is_recorded_late(opened, clock):
+    failing_once(opened.catalog, "commit_run", lambda run, table, *rest: table == "first")
+    failing_once(opened.catalog.runs, "fail")
+    with pytest.raises(DataWarehouseError, match="the catalog could not be written"):
+        opened.run("first", datetime(2025, 12, 6, 8, tzinfo=UTC))
+    for _ in range(3):
+        pass_a_minute(opened, clock)
+    [run] = [run for run in opened.catalog.runs.latest("first") if run.partition.startswith("2025")]
+    assert (run.outcome, run.cause) == ("failed", "asked for")
+
+
+def test_a_run_that_could_not_begin_is_tried_again(opened, clock):
+    failing_once(opened.catalog, "tables")
+    pass_a_minute(opened, clock)
+    began = clock.now_ms()
+    pass_a_minute(opened, clock)
+    pass_a_minute(opened, clock)
+    runs = [run for job in ("first", "second") for run in opened.catalog.runs.latest(job) if run.scheduled_ms == began]
+    assert sorted(run.outcome for run in runs) == ["failed", "succeeded", "succeeded"]
+
+
+def test_a_job_whose_thread_cannot_start_keeps_nothing_waiting(opened, clock, monkeypatch):
+    start = threading.Thread.start
+
+    def refused(thread):
+        if thread.name == "job-first":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    pass_a_minute(opened, clock)
+    assert (outcomes(opened, "first"), outcomes(opened, "second")) == ([], ["succeeded"])
+    monkeypatch.undo()
+    pass_a_minute(opened, clock)
+    assert outcomes(opened, "first") == ["succeeded"]
+    assert ended_within(20, opened.close)
 
 
 def test_a_commit_that_was_made_and_reported_as_failed_keeps_its_rows(opened, clock):

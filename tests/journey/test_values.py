@@ -2,8 +2,10 @@
 
 import signal
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import Enum
 
 import pytest
 
@@ -32,6 +34,15 @@ def warehouse(tmp_path):
         yield opened
 
 
+@dataclass
+class Measured:
+    by: float
+
+
+class Kind(Enum):
+    UNKNOWN = float("nan")
+
+
 WITHOUT_FORM = [
     (float("nan"), "x is nan"),
     (float("inf"), "x is inf"),
@@ -39,6 +50,9 @@ WITHOUT_FORM = [
     ({"y": [1.0, float("-inf")]}, r"x.y\[1\] is -inf"),
     (b"raw", "x is bytes"),
     (bytearray(b"raw"), "x is bytearray"),
+    (Decimal("sNaN"), "x is sNaN"),
+    (Measured(float("nan")), "x.by is nan"),
+    ([Kind.UNKNOWN], r"x\[0\] is nan"),
     ("\ud800", "surrogates not allowed"),
 ]
 
@@ -57,6 +71,11 @@ def test_a_row_of_a_job_with_such_a_value_is_refused_by_name(warehouse, value, s
     with pytest.raises(Exception, match=said):
         warehouse.run("sums")
     assert warehouse_runs.latest("sums", 1)[0].outcome == "failed"
+
+
+def test_a_decimal_of_any_size_has_a_form(warehouse):
+    warehouse.put("clicks", [{"id": Decimal("1E+400"), "x": 1.5}])
+    assert list(warehouse.query("select id, x from clicks")) == [("1E+400", 1.5)]
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])

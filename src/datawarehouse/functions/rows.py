@@ -1,10 +1,10 @@
 """The rows of a job -> JSON lines of its table, checked by the rules for events. Pure.
 
 1. A Python value becomes the JSON value that the embedded host's encoder makes of it (`jobs/context.py`): instants and
-   dates in ISO 8601, decimals as text, bytes in base64, NaN and the infinities as null. No JSON text is made for this.
-2. The rule of the column converts or rejects it (`definition/coercion.py`). 3. The converted value is written in the
-   form that Athena's OpenX JSON SerDe reads: timestamps as 'YYYY-MM-DD HH:MM:SS.fff', dates as 'YYYY-MM-DD', decimals
-   as numbers with all their digits. NULL is left out.
+   dates in ISO 8601, decimals as text. NaN, the infinities and bytes are refused. No JSON text is made for this.
+2. The rule of the column converts or rejects it (`definition/coercion.py`).
+3. The converted value is written in the form that Athena's OpenX JSON SerDe reads: timestamps as
+   'YYYY-MM-DD HH:MM:SS.fff', dates as 'YYYY-MM-DD', decimals as numbers with all their digits. NULL is left out.
 """
 
 from __future__ import annotations

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -50,21 +52,40 @@ def json_of(value: Any) -> bytes:
 
 
 def _fault(value: Any, place: str) -> str:
-    """The member that JSON cannot express, although an encoder would write something for it; empty if there is none."""
+    """Which member has no form in JSON, though an encoder would write something for it; empty if there is none."""
+    kind = type(value)
+    if kind in _PLAIN or (kind is float and math.isfinite(value)):
+        return ""
+    if isinstance(value, Enum):
+        return _fault(value.value, place)
+    if is_dataclass(value) and not isinstance(value, type):
+        members = [(field.name, getattr(value, field.name)) for field in fields(value)]
+        return _fault_of_members(members, place)
+    if isinstance(value, msgspec.Struct):
+        return _fault_of_members([(name, getattr(value, name)) for name in value.__struct_fields__], place)
     if isinstance(value, Mapping):
-        for name, member in value.items():
-            within = f"{place}.{name}" if place else str(name)
-            for part in (name, member):
-                if type(part) not in _PLAIN and (fault := _fault(part, within)):
-                    return fault
-    elif isinstance(value, list | tuple | set | frozenset):
+        return _fault_of_members(value.items(), place)
+    if isinstance(value, list | tuple | set | frozenset):
         for index, member in enumerate(value):
             if type(member) not in _PLAIN and (fault := _fault(member, f"{place}[{index}]")):
                 return fault
-    elif isinstance(value, float | Decimal) and not math.isfinite(value):
-        return f"{place or 'the value'} is {value}; leave it out, or send null"
     elif isinstance(value, bytes | bytearray | memoryview):
-        return f"{place or 'the value'} is {type(value).__name__}; send text, for example its base64"
+        return f"{place or 'the value'} is {kind.__name__}; send text, for example its base64"
+    elif (isinstance(value, float) and not math.isfinite(value)) or (
+        isinstance(value, Decimal) and not value.is_finite()
+    ):
+        return f"{place or 'the value'} is {value}; leave it out, or send null"
+    return ""
+
+
+def _fault_of_members(members: Iterable[tuple[Any, Any]], place: str) -> str:
+    for name, member in members:
+        kind = type(member)
+        if (type(name) is str and kind in _PLAIN) or (kind is float and type(name) is str and math.isfinite(member)):
+            continue
+        within = f"{place}.{name}" if place else str(name)
+        if fault := _fault(name, within) or _fault(member, within):
+            return fault
     return ""
 
 

@@ -153,8 +153,12 @@ class Intake:
 
         if threading.current_thread() is threading.main_thread():  # where Python raises KeyboardInterrupt, anywhere
             thread = threading.Thread(target=append, name="append", daemon=True)
-            thread.start()
-            thread.join()
+            try:
+                thread.start()
+            except RuntimeError:  # Python is exiting, or the system gives no more threads
+                append()
+            else:
+                thread.join()
         else:
             append()
         if fault:

@@ -99,13 +99,12 @@ class JobRuns:
                 job, time_ms, partition, attempt=attempt, cause=cause, now_ms=self._clock.now_ms()
             )
             failure = self._do(run, self._tables[job], time_ms)
-            return None if failure and not self._settled(failure) else self._catalog.runs.get(run)
+            return self._settled(failure) if failure else self._catalog.runs.get(run)
 
     def settle(self) -> list[Run]:
-        """Record the results of runs that could not be recorded when they ended; returns the runs that are recorded
-        now."""
-        settled = [failure for failure in list(self._unsettled.values()) if self._settled(failure)]
-        return [self._catalog.runs.get(failure.run) for failure in settled]
+        """Record how runs ended of which that was not possible when they ended; the runs that are recorded now."""
+        tried = [self._settled(failure) for failure in list(self._unsettled.values())]
+        return [run for run in tried if run]
 
     @property
     def is_stopped(self) -> bool:
@@ -124,8 +123,9 @@ class JobRuns:
         try:
             with tempfile.TemporaryDirectory(prefix=self._scratch_prefix, ignore_cleanup_errors=True) as scratch:
                 answer = self._execute(self._order(table, time_ms, name, scratch), table.job)
-        except OSError as fault:  # no space for a folder, no room for a process
-            return _Failed(run, table.name, name, JobFailure(f"The run could not be started: {fault}"))
+        except Exception as fault:  # no space for a folder, no room for a process, a catalog that cannot be read
+            reason = f"The run could not be started: {type(fault).__name__}: {fault}"
+            return _Failed(run, table.name, name, JobFailure(reason))
         if isinstance(answer, JobFailure):
             return _Failed(run, table.name, name, answer)
         try:
@@ -136,9 +136,10 @@ class JobRuns:
             return _Failed(run, table.name, name, JobFailure(reason))
         return None
 
-    def _settled(self, failed: _Failed) -> bool:
-        """Record that a run failed and remove the files that it published; False if this has to be retried later."""
+    def _settled(self, failed: _Failed) -> Run | None:
+        """Record that a run failed and remove the files that it published; None if this has to be retried later."""
         answer = failed.answer
+        self._unsettled[failed.run] = failed
         try:
             if self._catalog.runs.get(failed.run).outcome == "running":  # else it was committed, despite the error
                 for path in (self._folder / failed.job).rglob(f"{failed.name}.parquet*"):
@@ -146,12 +147,12 @@ class JobRuns:
                 error = f"{answer.reason}\n{answer.traceback}".strip()
                 self._catalog.runs.fail(failed.run, error, self._clock.now_ms(), interrupted=answer.interrupted)
                 log.error("job %s failed: %s", failed.job, answer.reason)
+            ended = self._catalog.runs.get(failed.run)
         except Exception:
             log.exception("the end of a run of job %s could not be recorded; trying again", failed.job)
-            self._unsettled[failed.run] = failed
-            return False
-        self._unsettled.pop(failed.run, None)
-        return True
+            return None
+        del self._unsettled[failed.run]
+        return ended
 
     def _order(self, table: BatchInputTable, time_ms: int, name: str, scratch: str) -> JobOrder:
         versions = {stored.name: stored.schema_version for stored in self._catalog.tables()}
@@ -183,8 +184,8 @@ class JobRuns:
             worker.start()
             self._working.add(worker)
         session = worker.pid
-        watch.start()
         try:
+            watch.start()
             return worker.run_job(order)
         except WorkerDied as error:
             if watch.reason:
@@ -229,7 +230,8 @@ class _Watch:
 
     def stop(self) -> None:
         self._done.set()
-        self._thread.join()
+        if self._thread.ident is not None:  # it was started
+            self._thread.join()
 
     def _look(self) -> None:
         end = time.monotonic() + self._time_max_s

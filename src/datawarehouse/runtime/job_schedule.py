@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from datawarehouse.catalog.catalog import Catalog
-from datawarehouse.catalog.runs import COMPLETE, RETRY, SCHEDULE, Run
+from datawarehouse.catalog.runs import ASKED_FOR, COMPLETE, RETRY, SCHEDULE, Run
 from datawarehouse.clock import Clock
 from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.definition.schedule import Schedule, parse_schedule
@@ -105,7 +105,11 @@ class JobSchedule:
                     continue
                 thread = threading.Thread(target=self._work, args=(name,), name=f"job-{name}", daemon=True)
                 self._threads[name] = thread
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError:  # the system gives no more threads
+                    log.exception("job %s could not be started; trying again", name)
+                    del self._threads[name]
 
     def run_due(self) -> bool:
         """Run the jobs that are due now in this thread, in the order of the declaration; returns whether any was
@@ -147,7 +151,8 @@ class JobSchedule:
     def _settle(self) -> None:
         """Record the results of runs that could not be recorded before, and note when their runs are retried."""
         for run in self._runs.settle():
-            self._note_retry(run, run.ended_ms or 0)
+            if run.cause != ASKED_FOR:
+                self._note_retry(run, run.ended_ms or 0)
 
     def _found_due(self, name: str, now: int) -> Due | None:
         """As `_due`, but also None if an error prevented the answer; the next look tries again."""

@@ -55,10 +55,10 @@ class Owner:
         self.folder = self.ownership.folder
         try:
             parts = open_parts(warehouse, self.folder, settings, clock, means)
+            self.ownership.announce(Holder(os.getpid(), query_time_max_s=settings.number("query_time_max_s")))
         except BaseException:
             self.ownership.release()
             raise
-        self.ownership.announce(Holder(os.getpid(), query_time_max_s=settings.number("query_time_max_s")))
         self.catalog = parts.catalog
         self.intake = parts.intake
         self.converter = parts.converter
