@@ -5,13 +5,14 @@ JSON (`POST /v1/tables/t/events`); each server is pinned to one core and the cli
 checked. A server for each number of shards runs all the time, with its owner alone pinned (its children go where the
 kernel puts them), and one more whose children are on the owner's core as well. A round is one measurement of 5 s of
 each, with conversion on, and begins when all that came before is converted; and 2 s of kinesalite, which is in memory
-and not durable, with each number of shards. Medians of 12 interleaved rounds, and of the ratios within a round. The
-owner's CPU is that of its process, of all threads and without its children; it depends least on what else the machine
-does. Linux; kinesalite needs npm and is skipped without it, saying so.
+and not durable, with each number of shards. Medians of 12 interleaved rounds, and of the ratios within a round; the
+order changes from round to round. The owner's CPU is that of its process, of all threads and without its children; it
+depends least on what else the machine does. Linux; kinesalite needs npm and is skipped without it, saying so.
 """
 
 import json
 import os
+import random
 import shutil
 import sqlite3
 import subprocess
@@ -114,11 +115,13 @@ def rounds(requests: dict[str, Path], program: Path | None) -> dict[str, list[di
         tree = stack.enter_context(ours(1, pin_children=True))
         owners = {shards: stack.enter_context(ours(shards)) for shards in SHARDS}
         peers = {shards: stack.enter_context(kinesalite(program, shards)) for shards in SHARDS if program}
+        chance = random.Random(1)
         for _ in range(1 + ROUNDS):
             found.setdefault("tree", []).append(measured(requests["PutRecords"], *tree))
             for way, file in requests.items():
-                for shards, owner in owners.items():
-                    found.setdefault(f"{way} {shards}", []).append(measured(file, *owner))
+                # In another order in each round: what a server still merges slows those that are measured next.
+                for shards in chance.sample(SHARDS, len(SHARDS)):
+                    found.setdefault(f"{way} {shards}", []).append(measured(file, *owners[shards]))
             for shards, url in peers.items():
                 peer = load(url, requests["PutRecords"], 8, PEER_SECONDS, cores="1")
                 found.setdefault(f"peer {shards}", []).append(peer)
