@@ -71,10 +71,9 @@ def _fault(value: Any, place: str) -> str:
                 return fault
     elif isinstance(value, bytes | bytearray | memoryview):
         return f"{place or 'the value'} is {kind.__name__}; send text, for example its base64"
-    elif (isinstance(value, float) and not math.isfinite(value)) or (
-        isinstance(value, Decimal) and not value.is_finite()
-    ):
-        return f"{place or 'the value'} is {value}; leave it out, or send null"
+    elif isinstance(value, float | Decimal):
+        is_finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
+        return "" if is_finite else f"{place or 'the value'} is {value}; leave it out, or send null"
     return ""
 
 

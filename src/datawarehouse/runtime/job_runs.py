@@ -139,7 +139,6 @@ class JobRuns:
     def _settled(self, failed: _Failed) -> Run | None:
         """Record that a run failed and remove the files that it published; None if this has to be retried later."""
         answer = failed.answer
-        self._unsettled[failed.run] = failed
         try:
             if self._catalog.runs.get(failed.run).outcome == "running":  # else it was committed, despite the error
                 for path in (self._folder / failed.job).rglob(f"{failed.name}.parquet*"):
@@ -150,8 +149,9 @@ class JobRuns:
             ended = self._catalog.runs.get(failed.run)
         except Exception:
             log.exception("the end of a run of job %s could not be recorded; trying again", failed.job)
+            self._unsettled[failed.run] = failed  # only now: until here this thread alone settles it
             return None
-        del self._unsettled[failed.run]
+        self._unsettled.pop(failed.run, None)
         return ended
 
     def _order(self, table: BatchInputTable, time_ms: int, name: str, scratch: str) -> JobOrder:
