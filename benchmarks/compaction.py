@@ -22,7 +22,8 @@ import pyarrow as pa
 from measuring import report, spread
 
 from datawarehouse import Warehouse, open_warehouse
-from datawarehouse.catalog.catalog import Catalog, Converted, HourEntry
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.records import Converted, HourEntry
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.folder import catalog_path
 from datawarehouse.parquet.files import Lake

@@ -35,7 +35,8 @@ import pyarrow as pa
 from measuring import DW, report, spread
 
 from datawarehouse import Warehouse, open_warehouse, settings
-from datawarehouse.catalog.catalog import Catalog, File
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.records import File
 from datawarehouse.definition.partition import partition_of
 from datawarehouse.folder import catalog_path
 from datawarehouse.parquet.files import Lake

@@ -9,7 +9,7 @@ import pytest
 from running import Running, running
 
 from datawarehouse import Warehouse
-from datawarehouse.catalog.catalog import Held
+from datawarehouse.catalog.records import Held
 from datawarehouse.definition.partition import HOUR_MS, start_ms
 from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import ROWS, Footer

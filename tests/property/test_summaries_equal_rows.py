@@ -18,7 +18,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from datawarehouse import Warehouse, open_warehouse
-from datawarehouse.catalog.catalog import Catalog, Converted
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.records import Converted
 from datawarehouse.folder import catalog_path
 from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import ROWS, Footer

@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datawarehouse.catalog.catalog import Catalog, Converted, HourEntry
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.records import Converted, HourEntry
 from datawarehouse.clock import Clock
 from datawarehouse.convert.orders import BatchOrder, BatchResult, ConvertAnswer, ConvertOrder
 from datawarehouse.definition.partition import HOUR_MS, partition_of

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from datawarehouse.catalog.catalog import Catalog, StoredTable
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.records import StoredTable
 from datawarehouse.definition.tables import QUARANTINE_COLUMNS, QUARANTINE_SUFFIX, StreamingInputTable, Table
 from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, replace
 from datawarehouse.errors import BadRequest, UnknownName

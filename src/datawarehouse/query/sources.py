@@ -18,7 +18,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datawarehouse.catalog.catalog import Catalog, Partition, StoredTable
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.records import Partition, StoredTable
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.tables import (
     QUARANTINE_COLUMNS,

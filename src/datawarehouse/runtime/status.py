@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from datawarehouse.catalog.catalog import Catalog, StoredTable
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.records import StoredTable
 from datawarehouse.catalog.runs import Run
 from datawarehouse.clock import Clock
 from datawarehouse.definition.instants import instant_of

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datawarehouse.catalog.catalog import Catalog, File, Held, StoredTable
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.records import File, Held, StoredTable
 from datawarehouse.clock import Clock
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.tables import (

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from datawarehouse.catalog.catalog import File
+from datawarehouse.catalog.records import File
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datawarehouse.catalog.catalog import File
+from datawarehouse.catalog.records import File
 from datawarehouse.parquet.footer import DataFile, Footer
 
 

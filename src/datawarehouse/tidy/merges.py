@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-from datawarehouse.catalog.catalog import File
+from datawarehouse.catalog.records import File
 
 MANY_FILES = 64
 LARGE_BYTES = 8 * 1024 * 1024

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from datawarehouse.catalog.catalog import File
+from datawarehouse.catalog.records import File
 from datawarehouse.tidy.compaction import Hours, Step, Wanted, plan_of
 
 HOUR = "2026/03/01/07"

@@ -1,0 +1,92 @@
+"""What the catalog gives and takes: plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from datawarehouse.definition.tables import Column
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A live or retired data file; `path` is relative to the root of the lake."""
+
+    table: str
+    kind: str
+    partition: str
+    path: str
+    schema_version: int
+    spans: list[tuple[int, int]]
+    records: int
+    rows: int
+    bytes: int
+    id: int = 0
+    created_ms: int = 0
+    compacted: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """How far a stream is converted: the position in its journal, the next record, when the last one arrived."""
+
+    position: int
+    next_record: int
+    arrival_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class HourEntry:
+    """What one commit adds to the ledger of a partition, in records and rows."""
+
+    partition: str
+    received: int
+    stored: int
+    rows: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The numbers of rows and of rejected records in the live files of a partition."""
+
+    table: str
+    partition: str
+    files: int
+    rows: int
+    rejects: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The ledger and the live files of a table, summed over its partitions. rows: the live rows."""
+
+    received: int
+    stored: int
+    rows: int
+    rejected: int
+    deduplicated: int
+    expired: int
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTable:
+    """A table as the catalog knows it; `columns[v]` are the columns of schema version v."""
+
+    name: str
+    kind: str
+    partition_keys: tuple[Column, ...]
+    data_format: str
+    schema_version: int
+    columns: Mapping[int, tuple[Column, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A partition that a user registered; `location` None stands for its folder below the table's."""
+
+    values: tuple[str, ...]
+    location: str | None
