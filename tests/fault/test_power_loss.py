@@ -8,7 +8,8 @@ from power_loss import PowerLoss, PowerLossDisk
 
 from datawarehouse.durable import ASIDE_SUFFIX, make_folder, publish, replace
 from datawarehouse.journal.block import IdempotencyKeys
-from datawarehouse.journal.journal import Journal, Start, entry_of
+from datawarehouse.journal.journal import Journal, entry_of
+from datawarehouse.journal.opening import Start
 from datawarehouse.journal.read import Damage, read_spans
 
 RUNS = 1000

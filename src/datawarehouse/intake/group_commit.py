@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 
 from datawarehouse.intake.intake import Intake, Stream, outcome
 from datawarehouse.journal.block import Entry
-from datawarehouse.journal.journal import Appended
+from datawarehouse.journal.opening import Appended
 
 
 class GroupCommit:

@@ -21,7 +21,8 @@ from datawarehouse.clock import Clock
 from datawarehouse.errors import BadRequest, Throttled, UnknownName
 from datawarehouse.intake.shard_rate import ShardRate
 from datawarehouse.journal.block import Entry, IdempotencyKeys
-from datawarehouse.journal.journal import Appended, Journal, Ticket
+from datawarehouse.journal.journal import Journal, Ticket
+from datawarehouse.journal.opening import Appended
 from datawarehouse.journal.sequence import digests_of, hash_key, shard_of, shards_of
 
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 256

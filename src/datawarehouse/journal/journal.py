@@ -9,14 +9,7 @@ Appending
      write, because after a failed sync the contents of the page cache are unknown. The tickets of the group fail, and
      their record numbers are given to the next entries.
 
-Opening
-  1. The segments in order must follow each other without a gap. A last segment without a complete first block was left
-     by a crash while it was created, and is removed.
-  2. Only the last segment is read: its first block restores the counters and the remembered idempotency keys, and the
-     following blocks bring them up to date.
-  3. At the first block that is not complete, the segment is cut off, because the bytes from there on were never
-     acknowledged. But if a later block says that this position had been synced, acknowledged bytes are damaged, and
-     opening is refused.
+Opening first examines the folder (see `opening.py`), and only then changes it.
 
 Positions are byte offsets in the stream as if all its segments were one file; a segment is named by the
 position of its first byte.
@@ -24,49 +17,31 @@ position of its first byte.
 
 from __future__ import annotations
 
-import struct
+import logging
 import threading
 from array import array
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from datawarehouse.clock import Clock
 from datawarehouse.durable import AppendFile, Disk, create, make_folder, remove
-from datawarehouse.errors import Closed, DataWarehouseError, JournalDamaged
+from datawarehouse.errors import Closed, DataWarehouseError
 from datawarehouse.journal.block import (
     HEADER_BYTES,
-    MAGIC,
     RECORDS,
     START,
     Entry,
-    Header,
     IdempotencyKeys,
-    body_is_whole,
     decode_header,
-    decode_keys,
     encode,
     encode_entry,
-    keys_of,
 )
+from datawarehouse.journal.opening import SEGMENT_SUFFIX, Appended, Examined, Segment, Start, State, examine
 from datawarehouse.journal.read import Span
 
-SEGMENT_SUFFIX = ".journal"
 SEGMENT_BYTES = 32 * 1024 * 1024
-KEYS_REMEMBERED_MAX = 20_000
 
-_STATE = struct.Struct("<QQQI")  # next record, last arrival, stream created, remembered keys
-_REMEMBERED = struct.Struct("<32sQQI")  # digests, arrival, first record, count
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """The place of an appended entry: its records are numbered from `first_record` on."""
-
-    first_record: int
-    arrival_ms: int
-    count: int
+log = logging.getLogger("datawarehouse.journal")
 
 
 class Ticket:
@@ -89,34 +64,6 @@ class Ticket:
         return self.result
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where a stream without segments begins: its position and next record, from the catalog."""
-
-    position: int = 0
-    record: int = 0
-    arrival_ms: int = 0
-
-
-@dataclass
-class _Segment:
-    """first_record: the number of its first record; -1 if its first block cannot be read."""
-
-    start: int
-    path: Path
-    first_record: int
-
-
-@dataclass
-class _State:
-    """The state that a segment's first block restores and the blocks after it bring up to date."""
-
-    next_record: int
-    last_arrival_ms: int
-    created_ms: int
-    keys: OrderedDict[bytes, tuple[bytes, Appended]] = field(default_factory=OrderedDict)
-
-
 class Journal:
     """The journal of one stream, in its own folder. All methods can be called from any thread."""
 
@@ -129,9 +76,12 @@ class Journal:
         start: Start | None = None,
         segment_bytes: int = SEGMENT_BYTES,
         key_window_ms: int = 24 * 3_600_000,
+        examined: Examined | None = None,
     ) -> None:
         """Open the journal of `stream` below the folder `root`, or begin a new one at `start`.
 
+        start: up to where the catalog has converted it; None if that is not known. examined: what is in its folder, if
+        the caller has looked.
         Raises JournalDamaged if bytes that were acknowledged cannot be read back.
         """
         self.stream = stream
@@ -148,9 +98,10 @@ class Journal:
         # The durable end: its position and the next record, as one value, so that readers need no lock.
         self._end = (0, 0)
         self._file: AppendFile
+        self._segments: list[Segment] = []
+        found = examined or examine(disk, self.folder, start)
         make_folder(disk, root, self.folder)
-        self._segments = self._find_segments()
-        self._open(start or Start())
+        self._open(found, start or Start())
 
     # -- appending
 
@@ -213,7 +164,7 @@ class Journal:
         self._end = (self._segments[-1].start + self._file.synced, record)
         for ticket, result in zip(group, results, strict=True):
             if ticket.entry.keys:
-                self._remember(ticket.entry.keys, result)
+                state.remember(ticket.entry.keys, result)
             ticket.result = result
 
     def _roll(self) -> None:
@@ -224,7 +175,7 @@ class Journal:
 
     def _add_segment(self, position: int) -> None:
         path = self.folder / f"{position:020d}{SEGMENT_SUFFIX}"
-        segment = _Segment(position, path, self._state.next_record)
+        segment = Segment(position, path, self._state.next_record)
         if self._disk.exists(segment.path):  # left by a roll that failed before its end
             remove(self._disk, [segment.path])
         create(self._disk, segment.path, self._start_block(position))
@@ -236,10 +187,7 @@ class Journal:
 
     def _start_block(self, position: int) -> list[bytes]:
         state = self._state
-        body = [_STATE.pack(state.next_record, state.last_arrival_ms, state.created_ms, len(state.keys))]
-        for key, (content, result) in state.keys.items():
-            body.append(_REMEMBERED.pack(key + content, result.arrival_ms, result.first_record, result.count))
-        return encode(START, 0, [b"".join(body)], 0, state.next_record, state.last_arrival_ms, position)
+        return encode(START, 0, [state.packed()], 0, state.next_record, state.last_arrival_ms, position)
 
     # -- idempotency
 
@@ -249,12 +197,6 @@ class Journal:
         if found is None or found[1].arrival_ms < self._clock.now_ms() - self._key_window_ms:
             return None
         return found[0] == keys.content, found[1]
-
-    def _remember(self, keys: IdempotencyKeys, result: Appended) -> None:
-        self._state.keys[keys.key] = (keys.content, result)
-        self._state.keys.move_to_end(keys.key)
-        if len(self._state.keys) > KEYS_REMEMBERED_MAX:
-            self._state.keys.popitem(last=False)
 
     def _forget_old_keys(self) -> None:
         oldest = self._clock.now_ms() - self._key_window_ms
@@ -275,6 +217,11 @@ class Journal:
         return self._end[1]
 
     @property
+    def first_record(self) -> int:
+        """The number of the first record that is not trimmed."""
+        return max(0, self._segments[0].first_record)
+
+    @property
     def last_arrival_ms(self) -> int:
         return self._state.last_arrival_ms
 
@@ -292,6 +239,8 @@ class Journal:
         end, next_record = self._end
         spans: list[Span] = []
         segments = self._segments
+        if after < segments[0].start:  # lost, and a repair has said so
+            spans.append(Span("", after, after, segments[0].start, segments[0].first_record))
         for index, segment in enumerate(segments):
             segment_end, behind = end, next_record
             if index + 1 < len(segments) and segments[index + 1].start <= end:
@@ -317,7 +266,7 @@ class Journal:
     def _arrival_after(self, position: int) -> int | None:
         for span in self.spans(position, self.synced - position):
             at = span.start
-            while at < span.end:
+            while span.path and at < span.end:
                 header = decode_header(self._disk.read(Path(span.path), at - span.origin, HEADER_BYTES), 0)
                 if header is None or header.kind == RECORDS:
                     return header.arrival_ms if header else None
@@ -349,96 +298,40 @@ class Journal:
 
     # -- opening
 
-    def _find_segments(self) -> list[_Segment]:
-        names = sorted(name for name in self._disk.names(self.folder) if name.endswith(SEGMENT_SUFFIX))
-        return [self._segment(self.folder / name) for name in names]
-
-    def _segment(self, path: Path) -> _Segment:
-        header = decode_header(self._disk.read(path, 0, HEADER_BYTES), 0)
-        return _Segment(int(path.name.removesuffix(SEGMENT_SUFFIX)), path, header.first_record if header else -1)
-
-    def _open(self, start: Start) -> None:
-        while self._segments:
-            last = self._segments[-1]
-            data = self._disk.read(last.path)
-            header = decode_header(data, 0)
-            if header and header.kind == START and body_is_whole(header, data, 0):
-                break
-            if _later_synced(data, 0) is not None:
-                raise self._damaged(last, 0, "its first block")
-            remove(self._disk, [last.path])
-            self._segments.pop()
-        else:
-            self._state = _State(start.record, start.arrival_ms, self._clock.now_ms())
+    def _open(self, found: Examined, start: Start) -> None:
+        """Take over what was found in the folder, and remove what a crash had left."""
+        if found.left:
+            size = sum(self._disk.size(path) for path in found.left)
+            log.warning("stream %s: removed %d bytes, which no answer had promised", self.stream, size)
+            remove(self._disk, found.left)
+        self._segments = list(found.segments)
+        if found.state is None:
+            self._state = State(start.record, start.arrival_ms, self._clock.now_ms())
             self._add_segment(start.position)
             return
-        for before, after in zip(self._segments, self._segments[1:], strict=False):
-            # A segment may be longer than its part of the stream, if the rest of a failed write could not be cut off.
-            if before.start + self._disk.size(before.path) < after.start:
-                raise self._damaged(before, self._disk.size(before.path), "the end of the segment")
-        self._restore(header, data)
-        end = self._replay(data, HEADER_BYTES + header.body_bytes, last)
+        self._state = found.state
+        last = self._segments[-1]
         self._file = AppendFile(self._disk, last.path)
-        if end < len(data):
-            self._file.cut_back(end)
+        if found.end < found.size:
+            log.warning(
+                "stream %s: cut off the last %d bytes, which no answer had promised",
+                self.stream, found.size - found.end,
+            )  # fmt: skip
+            self._file.cut_back(found.end)
         self._end = (last.start + self._file.synced, self._state.next_record)
         if self.synced < start.position:
             self._continue_at(start)
+        elif found.problems:  # so that the next opening reads a segment without damage
+            self._roll()
 
     def _continue_at(self, start: Start) -> None:
-        """Continue at `start`, up to which the catalog has converted, because somebody has moved converted segments
-        away."""
+        """Continue at `start`, up to which the catalog has converted, because the journal ends before it."""
         gone = self._segments
         self._state.next_record = max(self._state.next_record, start.record)
         self._state.last_arrival_ms = max(self._state.last_arrival_ms, start.arrival_ms)
         self._add_segment(start.position)
         self._segments = self._segments[-1:]
         remove(self._disk, [segment.path for segment in gone])
-
-    def _restore(self, header: Header, data: bytes) -> None:
-        record, arrival, created, remembered = _STATE.unpack_from(data, HEADER_BYTES)
-        self._state = _State(record, arrival, created)
-        for index in range(remembered):
-            at = HEADER_BYTES + _STATE.size + index * _REMEMBERED.size
-            digests, key_arrival, first, count = _REMEMBERED.unpack_from(data, at)
-            self._remember(decode_keys(digests, 0), Appended(first, key_arrival, count))
-
-    def _replay(self, data: bytes, at: int, segment: _Segment) -> int:
-        """Bring the state up to date with the blocks from `at` on; returns the end of the last complete block."""
-        state = self._state
-        while at < len(data):
-            header = decode_header(data, at)
-            if header is None or header.kind != RECORDS or not body_is_whole(header, data, at):
-                synced = _later_synced(data, at)
-                if synced is not None and synced > segment.start + at:
-                    raise self._damaged(segment, at, "a block of records")
-                break
-            state.next_record = header.first_record + header.count
-            state.last_arrival_ms = header.arrival_ms
-            keys = keys_of(header, data, at)
-            if keys:
-                self._remember(keys, Appended(header.first_record, header.arrival_ms, header.count))
-            at += HEADER_BYTES + header.body_bytes
-        return at
-
-    def _damaged(self, segment: _Segment, at: int, what: str) -> JournalDamaged:
-        return JournalDamaged(
-            f"The journal of stream {self.stream!r} is damaged: {what} at byte {at} of {segment.path} is not what was "
-            "written, and later bytes show that it was acknowledged. Nothing was changed. Restore the file from a "
-            "backup, or move it away to go on without its records."
-        )
-
-
-def _later_synced(data: bytes, after: int) -> int | None:
-    """The highest synced position that a complete block after `after` states, or None if there is no such block."""
-    found = None
-    at = data.find(MAGIC, after + 1)
-    while at >= 0:
-        header = decode_header(data, at)
-        if header and body_is_whole(header, data, at):
-            found = max(found or 0, header.synced)
-        at = data.find(MAGIC, at + 1)
-    return found
 
 
 def entry_of(records: list[bytes], shards: array[int] | None = None, keys: IdempotencyKeys | None = None) -> Entry:

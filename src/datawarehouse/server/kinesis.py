@@ -22,7 +22,8 @@ from datawarehouse.clock import Clock
 from datawarehouse.errors import DataWarehouseError, Throttled
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.intake.intake import Intake, Stream, shards_for
-from datawarehouse.journal.journal import Appended, entry_of
+from datawarehouse.journal.journal import entry_of
+from datawarehouse.journal.opening import Appended
 from datawarehouse.journal.sequence import (
     HASH_KEYS,
     above_shard_0,

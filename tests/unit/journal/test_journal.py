@@ -9,8 +9,9 @@ import pytest
 from datawarehouse.durable import LOCAL_DISK, LocalDisk
 from datawarehouse.errors import Closed, JournalDamaged
 from datawarehouse.journal.block import HEADER_BYTES, IdempotencyKeys
-from datawarehouse.journal.journal import Journal, Start, entry_of
-from datawarehouse.journal.read import Damage, read_spans
+from datawarehouse.journal.journal import Journal, entry_of
+from datawarehouse.journal.opening import Start, examine
+from datawarehouse.journal.read import Damage, Span, read_spans
 
 
 class Clock:
@@ -40,6 +41,7 @@ def records_after(journal, position=0, record=0, bytes_max=10**9):
     return [
         each
         for block in read_spans(journal.spans(position, bytes_max), LOCAL_DISK, record, bytes_max)
+        if not isinstance(block, Damage)
         for each in block.records()
     ]
 
@@ -134,7 +136,7 @@ def test_damage_to_acknowledged_bytes_is_refused(opened):
     data = bytearray(path.read_bytes())
     data[at] ^= 1
     path.write_bytes(data)
-    with pytest.raises(JournalDamaged, match=r"'clicks' is damaged: a block of records at byte \d+ of .*acknowledged"):
+    with pytest.raises(JournalDamaged, match=r"'clicks' is damaged: a block of records, at byte \d+ of .*acknowledged"):
         opened()
     assert path.read_bytes() == data, "nothing was changed"
 
@@ -145,7 +147,7 @@ def test_a_gap_between_segments_is_refused(opened):
         journal.append(entry_of([b"%d" % number * 100]))
     journal.close()
     sorted(journal.folder.iterdir())[1].unlink()
-    with pytest.raises(JournalDamaged, match="the end of the segment"):
+    with pytest.raises(JournalDamaged, match=r"lacks \d+ bytes before .*456\.journal"):
         opened()
 
 
@@ -324,25 +326,157 @@ def test_only_the_last_segment_is_open(opened):
     assert disk.open_paths == []
 
 
-def test_a_stream_goes_on_where_the_catalog_says(opened):
-    journal = opened(Start(5000, 70, 1_795_000_000_001))
+def lenient(tmp_path, clock, start):
+    """What a repair opens: the journal, and what it had to pass over."""
+    found = examine(LOCAL_DISK, tmp_path / "clicks", start, lenient=True)
+    return Journal(tmp_path, "clicks", clock, LOCAL_DISK, start, examined=found), found.problems
+
+
+def test_a_journal_that_is_gone_is_refused_and_a_repair_goes_on_where_the_catalog_says(opened, tmp_path, clock):
+    start = Start(5000, 70, 1_795_000_000_001)
+    with pytest.raises(JournalDamaged, match="ends at position 0 of the stream, and 5000 was converted"):
+        opened(start)
+    assert not (tmp_path / "clicks").exists(), "nothing was changed"
+    journal, problems = lenient(tmp_path, clock, start)
+    assert len(problems) == 1
     assert journal.append(entry_of([b"a"])).first_record == 70
     assert records_after(journal, 5000, 70) == [b"a"]
 
 
-def test_a_journal_that_was_moved_away_goes_on_behind_what_was_converted(opened):
+def test_a_journal_that_ends_too_early_is_refused_and_a_repair_goes_on_behind_what_was_converted(
+    opened, tmp_path, clock
+):
     journal = opened()
     journal.append(entry_of([b"a" * 100]))
-    position, record = journal.synced, journal.next_record
+    start = Start(journal.synced, journal.next_record)
     journal.close()
     path = next(journal.folder.iterdir())
-    path.write_bytes(path.read_bytes()[: HEADER_BYTES + 28])  # all but its first block is gone
-    again = opened(Start(position, record))
+    left = path.read_bytes()[: HEADER_BYTES + 28]  # all but its first block is gone
+    path.write_bytes(left)
+    with pytest.raises(JournalDamaged, match="ends at position 76 of the stream, and 228 was converted"):
+        opened(start)
+    assert path.read_bytes() == left, "nothing was changed"
+    again, problems = lenient(tmp_path, clock, start)
+    assert len(problems) == 1
     again.append(entry_of([b"b"]))
-    assert again.spans(position, 1)[0].start == position
-    assert records_after(again, position, record) == [b"b"]
+    assert again.spans(start.position, 1)[0].start == start.position
+    assert records_after(again, start.position, start.record) == [b"b"]
     again.close()
-    assert records_after(opened(Start(position, record)), position, record) == [b"b"]
+    assert records_after(opened(start), start.position, start.record) == [b"b"]
+
+
+def damages_after(journal, start, bytes_max=10**9):
+    blocks = read_spans(journal.spans(start.position, bytes_max), LOCAL_DISK, start.record, bytes_max)
+    return [(each.first_record, each.count) for each in blocks if isinstance(each, Damage)]
+
+
+def test_records_before_the_first_segment_are_refused_and_a_repair_counts_them(opened, tmp_path, clock):
+    journal = opened(segment_bytes=100)
+    for number in range(4):
+        journal.append(entry_of([b"%d" % number * 100] * 3))
+    journal.close()
+    sorted(journal.folder.iterdir())[0].unlink()
+    start = Start(HEADER_BYTES + 28, 0)
+    with pytest.raises(JournalDamaged, match="records 0 to 2 are neither in it nor converted"):
+        opened(start)
+    again, _ = lenient(tmp_path, clock, start)
+    assert damages_after(again, start) == [(0, 3)]
+    assert len(records_after(again, HEADER_BYTES + 28, 0)) == 9
+
+
+def test_many_lost_records_are_counted_in_pieces_that_can_be_continued(opened, tmp_path, clock):
+    journal = opened(segment_bytes=100)
+    for _ in range(3):
+        journal.append(entry_of([b"a"] * 25_000))
+    journal.close()
+    sorted(journal.folder.iterdir())[0].unlink()
+    again, _ = lenient(tmp_path, clock, Start())
+    position = record = 0
+    counted, rounds = [], 0
+    while record < 75_000:
+        for each in read_spans(again.spans(position, 1), LOCAL_DISK, record, 1):
+            position = each.end
+            if isinstance(each, Damage):
+                counted += range(each.first_record, each.first_record + each.count)
+                record = each.first_record + each.count
+            else:
+                record = each.first_record + each.count
+        rounds += 1
+    assert counted == list(range(25_000))
+    assert rounds > 4
+
+
+@pytest.mark.parametrize("what", ["a segment in the middle", "the end of a segment", "the first block of the last one"])
+def test_a_repair_counts_what_is_lost_between_records(opened, tmp_path, clock, what):
+    journal = opened(segment_bytes=100)
+    for number in range(4):
+        journal.append(entry_of([b"%d" % number * 100] * 3))
+    journal.append(entry_of([b"last"]))
+    journal.append(entry_of([b"very last"]))  # says that the one before it was synced
+    journal.close()
+    paths = sorted(journal.folder.iterdir())
+    if what == "a segment in the middle":
+        paths[1].unlink()
+        lost = [(3, 3)]
+    elif what == "the end of a segment":
+        paths[1].write_bytes(paths[1].read_bytes()[:-20])
+        lost = [(3, 3)]
+    else:
+        data = bytearray(paths[-1].read_bytes())
+        data[HEADER_BYTES + 3] ^= 1
+        paths[-1].write_bytes(data)
+        lost = [(13, 0)]
+    with pytest.raises(JournalDamaged):
+        opened(Start())
+    again, problems = lenient(tmp_path, clock, Start())
+    assert len(problems) == 1
+    assert again.next_record == 14
+    assert damages_after(again, Start()) == lost
+    assert records_after(again)[-2:] == [b"last", b"very last"]
+    assert again.append(entry_of([b"next"])).first_record == 14
+    again.close()
+    reached = Start(again.synced, again.next_record)
+    again.trim(again.synced)
+    assert opened(reached).next_record == 15, "the next opening has nothing to pass over"
+
+
+def test_a_block_that_is_there_twice_counts_once(opened):
+    journal = opened()
+    journal.append(entry_of([b"a", b"b"]))
+    begin = journal.synced
+    journal.append(entry_of([b"c", b"d", b"e"]))
+    journal.close()
+    [path] = journal.folder.iterdir()
+    path.write_bytes(path.read_bytes() + path.read_bytes()[begin:])
+    again = opened()
+    assert again.next_record == 5
+    assert records_after(again) == [b"a", b"b", b"c", b"d", b"e"]
+    again.append(entry_of([b"f"]))
+    assert records_after(again) == [b"a", b"b", b"c", b"d", b"e", b"f"]
+
+
+def test_records_whose_numbers_are_missing_between_two_blocks_are_counted(opened):
+    journal = opened()
+    blocks = [journal.synced]
+    for number in range(3):
+        journal.append(entry_of([b"%d" % number] * 4))
+        blocks.append(journal.synced)
+    [path] = journal.folder.iterdir()
+    data = path.read_bytes()
+    path.write_bytes(data[: blocks[1]] + data[blocks[2] :])
+    found = list(read_spans([Span(str(path), 0, blocks[0], path.stat().st_size)], LOCAL_DISK, 0, 10**9))
+    assert [(each.first_record, each.count) for each in found] == [(0, 4), (4, 4), (8, 4)]
+    assert [isinstance(each, Damage) for each in found] == [False, True, False]
+
+
+def test_a_cut_says_how_many_bytes_it_took(opened, caplog):
+    journal = opened()
+    journal.append(entry_of([b"a" * 50]))
+    journal.close()
+    [path] = journal.folder.iterdir()
+    path.write_bytes(path.read_bytes() + b"torn")
+    opened()
+    assert "stream clicks: cut off the last 4 bytes" in caplog.text
 
 
 def test_when_the_oldest_record_arrived(opened, clock):
