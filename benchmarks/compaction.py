@@ -71,7 +71,7 @@ def hours(rows: int) -> Iterator[tuple[int, pa.Table]]:
 def fill_scattered(folder: Path, rows: int) -> None:
     """The day in FILES files, each between a fifth and nine fifths of the mean."""
     open_warehouse(declared(), folder).close()
-    catalog, lake = Catalog(catalog_path(folder), writable=True), Lake(folder)
+    catalog, lake = Catalog(catalog_path(folder), writable=True, new=True), Lake(folder)
     record = 0
     for hour, table in hours(rows):
         partition, files, start = partition_of(START_MS + hour * HOUR_MS), [], 0
@@ -96,7 +96,7 @@ def fill_ideal(folder: Path, rows: int) -> int:
     count = table.num_rows
     footer = Footer("t", ROWS, partition, [(0, count - 1)], count, count, 1)
     file = stored_file(Lake(folder).write("ideal", table.schema, [table.combine_chunks()], footer, merged=True))
-    catalog = Catalog(catalog_path(folder), writable=True)
+    catalog = Catalog(catalog_path(folder), writable=True, new=True)
     catalog.commit_batch("t", [file], [HourEntry(partition, count, count, count, 0)], Converted(0, 0, 0), START_MS)
     catalog.mark_merged(catalog.fresh_files("t"))
     catalog.close()

@@ -129,7 +129,7 @@ def data_file(path: str, size: int, footer: Footer) -> File:
 
 
 def commit(folder: Path, files: list[File]) -> None:
-    catalog = Catalog(catalog_path(folder), writable=True)
+    catalog = Catalog(catalog_path(folder), writable=True, new=True)
     with catalog.store.transaction():
         catalog._add_files(files, 0, fresh=False)
     catalog.close()

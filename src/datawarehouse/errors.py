@@ -10,6 +10,7 @@ succeed.
     │   ├── FolderInUse              503     4    yes   another process owns it
     │   ├── FormatTooNew             500     4     no   written by a newer release
     │   ├── JournalDamaged           500     4     no   acknowledged bytes are not what was written
+    │   ├── CatalogDamaged           500     4     no   the catalog is lost, damaged or older than the data
     │   └── Unreachable              503     4    yes   its owner does not answer, or there is none
     ├── BadRequest                   400     2     no   the caller's input is wrong
     │   └── BodyTooLarge             413     2     no   the body of a request is too large
@@ -22,6 +23,7 @@ succeed.
     │   ├── QueryFailed              422     1     no   the engine could not compute it
     │   ├── QueryLimitExceeded       422     4     no   ended because of one of its limits
     │   └── BadLine                  422     1     no   a line of a user's own JSON file cannot be read
+    ├── FileDamaged                  500     1     no   a data file is not what was written
     ├── WorkerDied                   503     1    yes   a child process ended while working; its work was not done
     ├── InternalFailure              500     1    yes   an unexpected error in the server; its log has the details
     ├── DeploymentFailed             500     1     no   a stack on AWS could not be created, or not be removed
@@ -88,6 +90,10 @@ class FormatTooNew(FolderError):
 
 class JournalDamaged(FolderError):
     """Acknowledged bytes of the journal have changed since they were written."""
+
+
+class CatalogDamaged(FolderError):
+    """The catalog is missing, damaged, or older than the data that it lists."""
 
 
 class Unreachable(FolderError):
@@ -171,6 +177,19 @@ class BadLine(QueryError):
     """A line of a JSON table's file does not fit the declared columns."""
 
     http_status = 422
+
+
+class FileDamaged(DataWarehouseError):
+    """A data file is missing, or its bytes are not those that were written.
+
+    `table` and `path` say whose file it is, and where it is in the data folder; `problem` says what is wrong with it.
+    """
+
+    def __init__(self, message: str, table: str = "", path: str = "", problem: str = "") -> None:
+        super().__init__(message)
+        self.table = table
+        self.path = path
+        self.problem = problem
 
 
 class WorkerDied(DataWarehouseError):

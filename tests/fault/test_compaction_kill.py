@@ -105,6 +105,7 @@ def data_files(folder):
 
 def check(opened, acknowledged):
     """What holds after any kill; how many different rows each table has."""
+    opened.chores.orphans.look()
     there = data_files(opened.folder)
     assert there <= opened.catalog.paths(), "files that nobody knows"
     assert {path for (path,) in opened.catalog.store.rows("select path from files where retired_ms is null")} <= there

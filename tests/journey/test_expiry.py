@@ -11,11 +11,8 @@ from running import Running, running
 from datawarehouse import Warehouse
 from datawarehouse.catalog.records import Held
 from datawarehouse.definition.partition import HOUR_MS, start_ms
-from datawarehouse.parquet.files import Lake
-from datawarehouse.parquet.footer import ROWS, Footer
-from datawarehouse.parquet.schema import arrow_schema
+from datawarehouse.parquet.footer import ROWS
 from datawarehouse.testing import simulate
-from datawarehouse.tidy.files import stored_file
 
 START = datetime(2026, 3, 1, 7, tzinfo=UTC)
 DAY_MS = 24 * HOUR_MS
@@ -183,64 +180,6 @@ def test_old_records_of_runs_go(tmp_path):
         assert opened.expire().runs == 1
         assert [run.started_ms for run in opened.runs("counts")] == [round(START.timestamp() * 1000) + 1]
         assert list(opened.query("select count(*) from counts")) == [(2,)], "what they wrote stays"
-
-
-# -- files that nobody knows
-
-
-def orphan(opened, name):
-    """A data file that is published and not committed, as it would be committed."""
-    table = arrow_schema(opened.warehouse.get_table("t").columns).empty_table()
-    footer = Footer("t", ROWS, "2026/03/01/07", [(0, 0)], 0, 0, 1)
-    return stored_file(Lake(opened.folder).write(name, table.schema, [table], footer, merged=False))
-
-
-def test_a_file_that_nobody_knows_goes_at_the_second_look_a_day_later(tmp_path):
-    with simulate(declared(), tmp_path, start=START) as opened:
-        gone, committed = orphan(opened, "gone"), orphan(opened, "committed")
-        aside = tmp_path / "errors/t/2026/03/01/07/half.parquet.aside"
-        aside.parent.mkdir(parents=True)
-        aside.write_bytes(b"PAR1")
-        notes = tmp_path / "t/2026/03/01/07/notes.parquet.txt"
-        notes.write_text("no data file")
-        assert opened.chores.remove_orphans() == 0
-        late = orphan(opened, "late")
-        assert opened.catalog.replace_files([], [committed], opened.clock.now_ms())
-        opened.clock.set_ms(opened.clock.now_ms() + DAY_MS - 1)
-        assert opened.chores.remove_orphans() == 0
-        assert (tmp_path / gone.path).exists()
-        opened.clock.set_ms(opened.clock.now_ms() + 1)
-        assert opened.chores.remove_orphans() == 2
-        assert data_files(tmp_path) == {committed.path, late.path, str(notes.relative_to(tmp_path))}
-        opened.clock.set_ms(opened.clock.now_ms() + DAY_MS)
-        assert opened.chores.remove_orphans() == 1
-        assert data_files(tmp_path) == {committed.path, str(notes.relative_to(tmp_path))}
-
-
-def test_the_looks_are_further_apart_than_the_longest_job_and_the_longest_query(tmp_path):
-    for name in ("job_time_max_s", "query_time_max_s"):
-        with simulate(declared(), tmp_path / name, start=START, settings={name: 86_400}) as opened:
-            file = orphan(opened, "gone")
-            assert opened.chores.remove_orphans() == 0
-            opened.clock.set_ms(opened.clock.now_ms() + 2 * DAY_MS - 1)
-            assert opened.chores.remove_orphans() == 0
-            opened.clock.set_ms(opened.clock.now_ms() + 1)
-            assert opened.chores.remove_orphans() == 1
-            assert not (tmp_path / name / file.path).exists()
-
-
-def test_retired_files_are_no_orphans(tmp_path):
-    with simulate(declared(), tmp_path, start=START) as opened:
-        opened.put("t", [{"id": "a", "n": 1}])
-        opened.flush()
-        opened.catalog.mark_merged(opened.catalog.fresh_files("t"))
-        opened.clock.set_ms(start_ms("2026/03/03/08"))
-        files = data_files(tmp_path)
-        assert [held.rows for held in opened.expire().partitions] == [1]
-        for _ in range(3):
-            assert opened.chores.remove_orphans() == 0
-            opened.clock.set_ms(opened.clock.now_ms() + DAY_MS)
-        assert data_files(tmp_path) == files
 
 
 # -- the command

@@ -79,7 +79,7 @@ def put(warehouse, *events):
 def live(warehouse):
     """The (path, schema version) of the live files."""
     partitions = warehouse.catalog.partitions_between("clicks", "rows", None, None)
-    return [(path, version) for path, version, _ in warehouse.catalog.live_paths("clicks", "rows", partitions)]
+    return [(path, version) for path, version, *_ in warehouse.catalog.live_paths("clicks", "rows", partitions)]
 
 
 def fill(folder):

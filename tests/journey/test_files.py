@@ -110,9 +110,11 @@ def test_a_merged_file_tells_what_it_holds(opened, clock):
         until(lambda: counts(warehouse)["rows"] == [1], "merged")
         [[path]] = live(warehouse).values()
         footer = read_footer(warehouse.folder / path)
-        assert footer == Footer("clicks", "rows", "2026/11/23/07", [(0, 3)], 2, 2, 1)
+        assert footer == Footer("clicks", "rows", "2026/11/23/07", [(0, 3)], 2, 2, 1, footer.replaces)
+        assert len(set(footer.replaces)) == 2
         [[path]] = live(warehouse, "rejects").values()
-        assert read_footer(warehouse.folder / path) == Footer("clicks", "rejects", "2026/11/23/07", [(0, 3)], 2, 2, 0)
+        footer = read_footer(warehouse.folder / path)
+        assert footer == Footer("clicks", "rejects", "2026/11/23/07", [(0, 3)], 2, 2, 0, footer.replaces)
         schema = pq.read_schema(warehouse.folder / path)
         assert str(schema.field("arrival_timestamp").type) == "timestamp[ms]"
 

@@ -12,7 +12,7 @@ import pytest
 from datawarehouse import Warehouse
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
-from datawarehouse.errors import QueryFailed, QueryLimitExceeded
+from datawarehouse.errors import FileDamaged, QueryLimitExceeded
 from datawarehouse.query.engine import Engine
 from datawarehouse.query.footers import extremes
 from datawarehouse.query.limits import QueryLimits
@@ -51,7 +51,7 @@ def put(opened, *numbers):
 def sizes(opened, table="t"):
     """The bytes of the live files."""
     hours = opened.catalog.partitions_between(table, "rows", None, None)
-    return [size for _, _, size in opened.catalog.live_paths(table, "rows", hours)]
+    return [file.bytes for file in opened.catalog.live_paths(table, "rows", hours)]
 
 
 def test_what_is_opened_over_the_life_of_a_table(opened):
@@ -125,7 +125,7 @@ def test_a_lost_file_fails_a_query_that_reads_it(opened):
     [file] = opened.folder.glob("t/**/*.parquet") if len(sizes(opened)) == 1 else []
     file.unlink()
     assert list(opened.query(COUNT)) == [(2,)], "docs/reference/sql.md says so"
-    with pytest.raises(QueryFailed, match=file.name):
+    with pytest.raises(FileDamaged, match=f"{file.name} is damaged: it is missing"):
         opened.query(EXTREMES)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from datawarehouse import Warehouse, open_warehouse
-from datawarehouse.errors import FolderInUse
+from datawarehouse.errors import CatalogDamaged, FolderInUse
 from datawarehouse.folder import FORMAT
 from datawarehouse.runtime.reader import Reader
 from datawarehouse.settings import resolve
@@ -99,11 +99,22 @@ def test_an_upgrade_that_was_cut_short_is_taken_up_again(old):
     assert version_of(old) == FORMAT
 
 
-def test_an_old_folder_without_a_catalog(old):
-    (old / "_catalog.sqlite").unlink()
-    shutil.rmtree(old / "_journal")
-    with open_warehouse(declared(), old) as warehouse:
-        assert list(warehouse.query("select count(*) from facts")) == [(2,)]
+@pytest.mark.parametrize("spoil", ["deleted", "no catalog"])
+def test_an_old_folder_whose_catalog_is_lost_is_left_as_it_is(old, spoil):
+    catalog = old / "_catalog.sqlite"
+    catalog.unlink()
+    if spoil == "no catalog":
+        catalog.write_bytes(b"something else" * 100)
+    with pytest.raises(CatalogDamaged, match="Nothing was changed"):
+        open_warehouse(declared(), old)
+    assert version_of(old) == 1
+
+
+def test_an_old_folder_whose_owner_died_before_it_made_the_catalog(tmp_path):
+    (tmp_path / "FORMAT").write_text('{"format": 1}')
+    with open_warehouse(declared(), tmp_path) as warehouse:
+        assert list(warehouse.query("select count(*) from clicks")) == [(0,)]
+    assert version_of(tmp_path) == FORMAT
 
 
 def test_reading_alone_upgrades_a_folder_that_nobody_owns(old):

@@ -153,7 +153,7 @@ class Filled:
         ]
 
     def commit(self, files):
-        catalog = Catalog(catalog_path(self.folder), writable=True)
+        catalog = Catalog(catalog_path(self.folder), writable=True, new=True)
         catalog.commit_batch("t", files, [], Converted(0, 0, 0), 0)
         catalog.close()
 

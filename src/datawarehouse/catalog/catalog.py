@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from datawarehouse.catalog.evolution import problems
-from datawarehouse.catalog.records import Converted, File, Held, HourEntry, Partition, StoredTable, Totals
+from datawarehouse.catalog.records import Converted, File, Held, HourEntry, LiveFile, Partition, StoredTable, Totals
 from datawarehouse.catalog.runs import Runs
 from datawarehouse.catalog.store import Store
 from datawarehouse.definition.tables import Column, StreamingInputTable, Table, from_wire, to_wire
@@ -30,9 +30,10 @@ ROWS = "rows"  # the kind of a data file of rows; see parquet/footer.py
 class Catalog:
     """The catalog of one data folder. It has one writer; a reader needs no lock and does not block the writer."""
 
-    def __init__(self, path: Path, *, writable: bool, synced: bool = True) -> None:
-        """synced: whether a commit survives a power loss; it is false only in tests."""
-        self.store = Store(path, writable=writable, synced=synced)
+    def __init__(self, path: Path, *, writable: bool, new: bool = False, synced: bool = True) -> None:
+        """new: make the catalog if it is missing. synced: whether a commit survives a power loss; it is false only in
+        tests. Raises CatalogDamaged, and then has changed nothing."""
+        self.store = Store(path, writable=writable, new=new, synced=synced)
         self.runs = Runs(self.store)
 
     def close(self) -> None:
@@ -100,6 +101,10 @@ class Catalog:
 
     # -- streams
 
+    def streams(self) -> list[str]:
+        """The names of the tables that have a stream."""
+        return [name for (name,) in self.store.rows("select table_name from streams order by table_name")]
+
     def converted(self, table: str) -> Converted:
         row = self.store.rows("select position, next_record, arrival_ms from streams where table_name = ?", (table,))[0]
         return Converted(*row)
@@ -153,7 +158,8 @@ class Catalog:
     def _add_files(self, files: Iterable[File], now_ms: int, *, fresh: bool) -> None:
         self.store.execute_many(
             "insert into files (table_name, kind, partition, path, schema_version, spans, records, row_count, bytes,"
-            " fresh, created_ms, compacted) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " fresh, created_ms, compacted, digest, inode, modified_ns)"
+            " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     file.table,
@@ -168,6 +174,9 @@ class Catalog:
                     fresh,
                     now_ms,
                     file.compacted,
+                    file.digest,
+                    file.inode,
+                    file.modified_ns,
                 )
                 for file in files
             ],
@@ -213,16 +222,18 @@ class Catalog:
             (table, kind, low or "", "\U0010ffff" if high is None else high),
         )
 
-    def live_paths(self, table: str, kind: str, partitions: Sequence[str]) -> list[tuple[str, int, int]]:
-        """(path, schema version, bytes) of the live files of these partitions: what a query needs of them."""
-        found: list[tuple[str, int, int]] = []
+    def live_paths(self, table: str, kind: str, partitions: Sequence[str]) -> list[LiveFile]:
+        """The live files of these partitions, in their order: what a query needs of them."""
+        found: list[LiveFile] = []
         for start in range(0, len(partitions), 1000):
             chosen = partitions[start : start + 1000]
-            found += self.store.rows(
-                "select path, schema_version, bytes from files where table_name = ? and kind = ?"
-                f" and partition in ({','.join('?' * len(chosen))}) and retired_ms is null order by partition, id",
+            rows = self.store.rows(
+                "select path, schema_version, bytes, digest, inode, modified_ns, damage from files"
+                f" where table_name = ? and kind = ? and partition in ({','.join('?' * len(chosen))})"
+                " and retired_ms is null order by partition, id",
                 (table, kind, *chosen),
             )
+            found += map(LiveFile._make, rows)
         return found
 
     def live_files(self, table: str, kind: str, partitions: Sequence[str]) -> list[File]:
@@ -352,13 +363,34 @@ class Catalog:
     def _files(self, where: str, parameters: Sequence[Any]) -> list[File]:
         rows = self.store.rows(
             "select table_name, kind, partition, path, schema_version, records, row_count, bytes, id, created_ms,"
-            f" compacted, spans from files where {where}",
+            f" compacted, digest, inode, modified_ns, damage, spans from files where {where}",
             parameters,
         )
         return [
             File(table, kind, partition, path, version, [(a, b) for a, b in json.loads(spans)], *numbers)
             for table, kind, partition, path, version, *numbers, spans in rows
         ]
+
+    def damage(self, path: str, problem: str) -> None:
+        """Note that a live file is not what was written: queries refuse it, and nothing is made of it any more."""
+        with self.store.transaction():
+            self.store.execute("update files set damage = ? where path = ? and damage is null", (problem, path))
+
+    def damaged(self) -> list[File]:
+        """The live files that are known to be damaged."""
+        return self._files("damage is not null and retired_ms is null order by path", ())
+
+    # -- notes
+
+    def note(self, name: str, value: Any) -> None:
+        """Keep a value, as JSON, under a name."""
+        with self.store.transaction():
+            self.store.execute("insert or replace into notes values (?, ?)", (name, json.dumps(value)))
+
+    def noted(self, name: str) -> Any:
+        """The value under a name; None if there is none."""
+        found = self.store.rows("select value from notes where name = ?", (name,))
+        return json.loads(found[0][0]) if found else None
 
     # -- partitions of user-filled tables
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from datawarehouse.definition.tables import Column
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A live or retired data file; `path` is relative to the root of the lake."""
+    """A live or retired data file; `path` is relative to the root of the lake.
+
+    digest, inode, modified_ns: see `parquet.footer.DataFile`. damage: what is wrong with it, None if nothing is known.
+    """
 
     table: str
     kind: str
@@ -24,6 +28,22 @@ class File:
     id: int = 0
     created_ms: int = 0
     compacted: str | None = None
+    digest: str = ""
+    inode: int = 0
+    modified_ns: int = 0
+    damage: str | None = None
+
+
+class LiveFile(NamedTuple):
+    """What a query needs of a live file; see `File`."""
+
+    path: str
+    schema_version: int
+    bytes: int
+    digest: str
+    inode: int
+    modified_ns: int
+    damage: str | None
 
 
 @dataclass(frozen=True, slots=True)

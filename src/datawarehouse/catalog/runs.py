@@ -75,6 +75,11 @@ class Runs:
     def get(self, run: int) -> Run:
         return self._runs("id = ?", (run,))[0]
 
+    def is_over_without(self, run: int) -> bool:
+        """Whether a run has ended without success."""
+        found = self._store.rows("select outcome from runs where id = ?", (run,))
+        return bool(found) and found[0][0] in ("failed", "interrupted")
+
     def latest(self, job: str | None = None, limit: int = 100) -> list[Run]:
         """The latest runs, of one job or of all jobs, the newest first."""
         return self._runs("?1 is null or job = ?1 order by id desc limit ?2", (job, limit))

@@ -1,10 +1,13 @@
 """The tables of the catalog, and how the catalog of an earlier release is upgraded to this release.
 
+commits      the number of the last commit (see `commits.py`)
+notes        what is known of the folder as a whole, as JSON: files that are not ours, the last audit, the last back-up
 streams      closed_ms: no record will ever have arrived before it
-files        compacted: how compaction has arranged the rows; null if it has not
+files        compacted: how compaction has arranged the rows; null if it has not. digest: of the file's bytes; inode,
+             modified_ns: what the file system said of it when the digest was right; damage: what is wrong with it
 partitions   those that a user registered; `key` is the JSON list of their values
-ledger       per partition: stored_rows = live rows + deduplicated_rows + expired_rows, and
-             rejected_records = live rejects + expired_records
+ledger       per partition: stored_rows = live rows + deduplicated_rows + expired_rows + lost_rows, and
+             rejected_records = live rejects + expired_records + lost_records; lost: in damaged files, set aside
 runs         every attempt of every job; ended_ms is null while it runs
 schedules    up to which instant the schedule of a job has been attended to
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 """Of these tables; the format of the data folder that they first came with."""
 
 _JOBS = """
@@ -36,6 +39,17 @@ create index runs_of_partition on runs (job, partition);
 create table schedules (
     job text primary key,
     reached_ms integer not null
+) strict;
+"""
+
+_COMMITS = """
+create table commits (
+    number integer not null
+) strict;
+insert into commits values (0);
+create table notes (
+    name text primary key,
+    value text not null
 ) strict;
 """
 
@@ -78,7 +92,11 @@ create table files (
     fresh integer not null,
     created_ms integer not null,
     retired_ms integer,
-    compacted text
+    compacted text,
+    digest text not null default '',
+    inode integer not null default 0,
+    modified_ns integer not null default 0,
+    damage text
 ) strict;
 create index files_live on files (table_name, kind, partition) where retired_ms is null;
 create index files_fresh on files (table_name, partition) where fresh and retired_ms is null;
@@ -99,9 +117,12 @@ create table ledger (
     deduplicated_rows integer not null default 0,
     expired_rows integer not null default 0,
     expired_records integer not null default 0,
+    lost_rows integer not null default 0,
+    lost_records integer not null default 0,
     primary key (table_name, partition)
 ) strict;
 {_JOBS}
+{_COMMITS}
 pragma user_version = {VERSION};
 """
 
@@ -114,14 +135,22 @@ alter table streams add column closed_ms integer not null default 0;
 alter table files add column compacted text;
 {_JOBS}
 """,
+    2: f"""
+alter table files add column digest text not null default '';
+alter table files add column inode integer not null default 0;
+alter table files add column modified_ns integer not null default 0;
+alter table files add column damage text;
+alter table ledger add column lost_rows integer not null default 0;
+alter table ledger add column lost_records integer not null default 0;
+{_COMMITS}
+update commits set number = 1;  -- for the log does not begin with this one
+""",
 }
 """Version -> what makes the next one. The first had no number; SQLite reads that as 0."""
 
 
 def upgrade(path: Path, version: int) -> None:
     """Upgrade the catalog in `path` from `version` to the next version, completely or not at all; may be repeated."""
-    if not path.exists():  # the owner died before it created the catalog
-        return
     db = sqlite3.connect(path, isolation_level=None)
     try:
         db.execute("pragma synchronous = full")

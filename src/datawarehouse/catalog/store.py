@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,56 +10,172 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from datawarehouse.catalog import commits
+from datawarehouse.catalog.commits import CommitLog, Statement
 from datawarehouse.catalog.schema import SCHEMA
+from datawarehouse.durable import LOCAL_DISK, make_folder
+from datawarehouse.errors import CatalogDamaged
+
+StoreError = sqlite3.Error
+"""What SQLite raises when it cannot read or write, for instance because the disk is full."""
+
+_HELP = "Nothing was changed. `dw doctor --data {folder}` says what can be done."
 
 
 class Store:
     """A connection that several threads share, one at a time."""
 
-    def __init__(self, path: Path, *, writable: bool, synced: bool = True) -> None:
-        """synced: whether a commit survives a power loss; it is false only in tests."""
+    def __init__(self, path: Path, *, writable: bool, new: bool = False, synced: bool = True) -> None:
+        """new: make the file if it is missing. synced: whether a commit survives a power loss; it is false only in
+        tests.
+
+        Raises CatalogDamaged, and then has changed nothing.
+        """
         self._lock = threading.RLock()
-        mode = "rwc" if writable else "ro"
-        self._db = sqlite3.connect(
+        self._path = path
+        self._commits = commits_folder(path)
+        self._log: CommitLog | None = None
+        self._statements: list[Statement] = []
+        if not new:
+            check_there(path, writable)
+        try:
+            self._db = self._connected(path, writable, new, synced)
+        except sqlite3.DatabaseError as error:
+            raise CatalogDamaged(f"The catalog {path} cannot be read: {error}. {_help(path)}") from None
+
+    def _connected(self, path: Path, writable: bool, new: bool, synced: bool) -> sqlite3.Connection:
+        mode = "rwc" if new else "rw" if writable else "ro"
+        db = sqlite3.connect(
             f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
         )
-        self._db.execute("pragma busy_timeout = 10000")
-        if writable:
-            self._db.execute("pragma journal_mode = wal")
-            self._db.execute(f"pragma synchronous = {'full' if synced else 'off'}")
-            if not self._db.execute("select 1 from sqlite_schema where name = 'tables'").fetchone():
-                self._db.executescript(f"begin immediate; {SCHEMA} commit;")
+        try:
+            db.execute("pragma busy_timeout = 10000")
+            made = db.execute("select 1 from sqlite_schema where name = 'commits'").fetchone()
+            if not made and not new:
+                what = "is empty, and its data folder is not" if _is_empty(db) else "is of another release"
+                raise CatalogDamaged(f"The catalog {path} {what}. {_help(path)}")
+            if writable:
+                if made:
+                    _check_complete(db, path)
+                db.execute("pragma journal_mode = wal")
+                db.execute(f"pragma synchronous = {'full' if synced else 'off'}")
+                if not made:
+                    db.executescript(f"begin immediate; {SCHEMA} commit;")
+        except BaseException:
+            db.close()
+            raise
+        return db
 
     def close(self) -> None:
         with self._lock:
             self._db.close()
+            if self._log:
+                self._log.close()
+
+    @property
+    def number(self) -> int:
+        """The number of the last commit."""
+        return int(self.rows("select number from commits")[0][0])
+
+    def snapshot_if_due(self, bytes_max: int | None = None) -> bool:
+        """Copy the catalog if the log of commits is large or has a gap; returns whether it was copied.
+
+        bytes_max: do it later if the catalog is larger.
+        """
+        if self._log is None or not self._log.needs_snapshot:
+            return False
+        if bytes_max is not None and self._path.stat().st_size > bytes_max:
+            return False
+        with self._lock:
+            self._log.begin(self.number)
+        commits.snapshot(self._path, self._commits)
+        self._log.is_whole = True
+        return True
 
     @contextmanager
     def moment(self) -> Iterator[None]:
         """All reads inside the context see the catalog as it is at its beginning."""
-        with self.transaction("begin"):
-            yield
-
-    @contextmanager
-    def transaction(self, begin: str = "begin immediate") -> Iterator[None]:
         with self._lock:
-            self._db.execute(begin)
+            self._db.execute("begin")
             try:
                 yield
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("rollback")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is executed inside the context is done completely, or not at all if an exception leaves it."""
+        with self._lock:
+            if self._log is None:
+                make_folder(LOCAL_DISK, self._path.parent, self._commits)
+                self._log = CommitLog(self._commits, self.number)
+            self._statements = []
+            self._db.execute("begin immediate")
+            try:
+                yield
+                if self._statements:
+                    self._db.execute("update commits set number = number + 1")
+                number = self._db.execute("select number from commits").fetchone()[0]
+                self._db.execute("commit")
             except BaseException:
                 if self._db.in_transaction:  # SQLite undoes some of what fails by itself
                     self._db.execute("rollback")
                 raise
-            self._db.execute("commit")
+            if self._statements:
+                self._log.append(number, self._statements)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """Execute a statement that changes data; only inside `transaction`."""
+        """Execute a statement; one that changes data only inside `transaction`."""
+        if not sql.startswith("select"):
+            self._statements.append((sql, False, parameters))
         return self._db.execute(sql, parameters)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Execute the same statement for each row; only inside `transaction`."""
-        self._db.executemany(sql, rows)
+        values = list(rows)
+        if values:
+            self._statements.append((sql, True, values))
+            self._db.executemany(sql, values)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         with self._lock:
             return self._db.execute(sql, parameters).fetchall()
+
+
+def commits_folder(path: Path) -> Path:
+    """The folder of the snapshot and the log of a catalog."""
+    return path.with_name("_commits")
+
+
+def _is_empty(db: sqlite3.Connection) -> bool:
+    return not db.execute("select 1 from sqlite_schema").fetchone()
+
+
+def _help(path: Path) -> str:
+    return _HELP.format(folder=path.parent)
+
+
+def check_there(path: Path, writable: bool) -> None:
+    """Raises CatalogDamaged if a catalog is missing or this user may not use it.
+
+    This is asked before SQLite is, which leaves files behind also where it fails.
+    """
+    if not path.exists():
+        raise CatalogDamaged(f"The catalog {path} is missing, and its data folder is not empty. {_help(path)}")
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise CatalogDamaged(f"The catalog {path} cannot be read: give this user the right to read the file.")
+    if writable and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        raise CatalogDamaged(f"The catalog {path} cannot be written: give this user the right to write it.")
+
+
+def _check_complete(db: sqlite3.Connection, path: Path) -> None:
+    """Raises CatalogDamaged if commits are missing that were noted outside the catalog."""
+    number = db.execute("select number from commits").fetchone()[0]
+    noted = commits.last_commit(commits_folder(path)) or 0
+    if noted > number:
+        raise CatalogDamaged(
+            f"The catalog {path} is older than its data: it ends with commit {number}, and commit {noted} was made. "
+            "It may have been put back from a copy, or lost its write-ahead log (the file beside it that ends in "
+            f"-wal). {_help(path)}"
+        )

@@ -41,6 +41,12 @@ def run(arguments: argparse.Namespace) -> None:
     )
     for name in status["undeclared_tables"]:
         remark(f"Table {name} has data but is no longer declared.")
+    for file in status["damaged_files"]:
+        remark(f"Table {file['table']}: the file {file['path']} is damaged: {file['problem']}. See `dw doctor`.")
+    if foreign := status["foreign_files"]:
+        remark(f"{len(foreign)} data files are not of this warehouse and are not read; the first is {foreign[0]}.")
+    if aside := status["set_aside_files"]:
+        remark(f"{aside} files were set aside, in the folder _aside. See `dw doctor`.")
 
 
 def _shown(value: float | str | None) -> str | None:

@@ -113,7 +113,7 @@ def _linked(catalog: Catalog, lake: Path, name: str, stored: StoredTable, kind: 
     links: dict[str, Path] = {}
     files: dict[str, list[tuple[str, int]]] = {}
     paths = catalog.live_paths(stored.name, kind, catalog.partitions_between(stored.name, kind, None, None))
-    for path, version, _ in paths:
+    for path, version, *_ in paths:
         below = path.removeprefix(home)
         partition, file = below[:_PARTITION_CHARACTERS], below[_PARTITION_CHARACTERS + 1 :]
         if not stored.partition_keys:  # one folder for all, because engines do not look into folders below
@@ -126,7 +126,10 @@ def _linked(catalog: Catalog, lake: Path, name: str, stored: StoredTable, kind: 
     )
     columns, versions = stored.columns[stored.schema_version], dict(stored.columns)
     if kind == REJECTS:
-        columns, versions = QUARANTINE_COLUMNS, dict.fromkeys((version for _, version, _ in paths), QUARANTINE_COLUMNS)
+        columns, versions = (
+            QUARANTINE_COLUMNS,
+            dict.fromkeys((file.schema_version for file in paths), QUARANTINE_COLUMNS),
+        )
     return _Linked(ExportedTable(name, columns, stored.partition_keys, versions, folder, partitions), links)
 
 

@@ -148,6 +148,8 @@ def _published(order: JobOrder, columns: Sequence[Column], context: EmbeddedJobC
         table = pa.Table.from_batches(batches, schema)
         if table.num_rows:
             rows = table.num_rows
-            footer = Footer(order.table, ROWS, partition, [], rows, rows, order.schema_version)
+            footer = Footer(
+                order.table, ROWS, partition, [], rows, rows, order.schema_version, run=(order.run, order.time_ms)
+            )
             files.append(lake.write(order.name, schema, [table], footer, merged=True))
     return JobOutput(list(context.written), files, sum(file.footer.rows for file in files))

@@ -10,11 +10,13 @@ from datawarehouse.parquet.footer import DataFile
 class JobOrder(msgspec.Struct, frozen=True, tag=True):
     """One run of a job.
 
+    run: its number in the catalog.
     module, file, function: where the job's function is defined; search: `sys.path` in the process that declared it.
     columns: (name, Glue type). time_ms: the scheduled instant. name: the end of the files' names, unique for each run.
     scratch: the run's own folder for temporary files.
     """
 
+    run: int
     table: str
     columns: list[tuple[str, str]]
     schema_version: int

@@ -2,8 +2,9 @@
 hold.
 
 Fresh files are written fast and read soon (Snappy, no dictionaries, no statistics); merged files are written once and
-read often (Zstandard level 1, with both). Row groups have about 120,000 rows, which measured best for scans of one
-column and of all columns (benchmarks/README.md).
+read often (Zstandard level 1, with both). Each page has a checksum, and each file a digest; both are checked before
+other files are made of its rows, so that damage is never written anew. Row groups have about 120,000 rows, which
+measured best for scans of one column and of all columns (benchmarks/README.md).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, make_folder, publish
+from datawarehouse.parquet.digest import check_digest, digest_of
 from datawarehouse.parquet.footer import DataFile, Footer, folder_for, joined
 
 ROW_GROUP_ROWS = 120_000
@@ -50,15 +52,18 @@ class Lake:
                 compression_level=1 if merged else None,
                 use_dictionary=merged,
                 write_statistics=merged,
+                write_page_checksum=True,
             ) as writer:
                 for table in tables:
                     writer.write_table(table.replace_schema_metadata(schema.metadata), row_group_size=ROW_GROUP_ROWS)
-            size = aside.stat().st_size
+            digest = digest_of(aside)
             publish(LOCAL_DISK, aside, target)
+            found = target.stat()
         except BaseException:
             aside.unlink(missing_ok=True)  # important when the disk is full
             raise
-        return DataFile(str(target.relative_to(self.root)), size, footer)
+        path = str(target.relative_to(self.root))
+        return DataFile(path, found.st_size, footer, digest, found.st_ino, found.st_mtime_ns)
 
     def merge(
         self,
@@ -81,6 +86,7 @@ class Lake:
             records=sum(file.footer.records for file in files),
             rows=sum(file.footer.rows for file in files),
             schema_version=schema_version,
+            replaces=[file.path for file in files],
         )
         tables = self._row_groups(files, schema)
         if sort_by:
@@ -111,7 +117,7 @@ class Lake:
 
     def _key_column(self, file: DataFile, schema: pa.Schema, key: str) -> pa.Table:
         only = pa.schema([schema.field(key)])
-        with pq.ParquetFile(self.root / file.path) as source:
+        with self._open(file) as source:
             if key not in source.schema_arrow.names:  # a file of an older schema
                 return pa.table({key: pa.nulls(file.footer.rows, only.field(0).type)})
             return pa.Table.from_batches([conform(batch, only) for batch in source.iter_batches(columns=[key])], only)
@@ -122,7 +128,7 @@ class Lake:
         left = file.footer.rows - (pc.sum(leave_out).as_py() or 0)
         if not left:
             return None
-        footer = msgspec.structs.replace(file.footer, rows=left, schema_version=schema_version)
+        footer = msgspec.structs.replace(file.footer, rows=left, schema_version=schema_version, replaces=[file.path])
         keep = pc.invert(leave_out)
 
         def tables() -> Iterator[pa.Table]:
@@ -133,11 +139,17 @@ class Lake:
 
         return self.write(name, schema, tables(), footer, merged=True)
 
+    def _open(self, file: DataFile) -> pq.ParquetFile:
+        """A file to read, whose bytes are those that were written. Raises FileDamaged."""
+        path = self.root / file.path
+        check_digest(path, file.footer.table, file.path, file.digest)
+        return pq.ParquetFile(path, page_checksum_verification=True)
+
     def _row_groups(self, files: Sequence[DataFile], schema: pa.Schema) -> Iterator[pa.Table]:
         waiting: list[pa.RecordBatch] = []
         rows = 0
         for file in files:
-            with pq.ParquetFile(self.root / file.path) as source:
+            with self._open(file) as source:
                 for batch in source.iter_batches(batch_size=ROW_GROUP_ROWS):
                     waiting.append(conform(batch, schema))
                     rows += batch.num_rows

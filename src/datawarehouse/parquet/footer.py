@@ -19,6 +19,8 @@ class Footer(msgspec.Struct, frozen=True):
 
     spans: the first and last numbers of the records that were converted together, rejects included; a file of rows and
     a file of rejects with the same span share its records. records: how many of these records are in this file.
+    replaces: the paths of the files whose rows are in this file. run: of a job's output, the number of its run and the
+    scheduled instant (ms).
     """
 
     table: str
@@ -28,14 +30,23 @@ class Footer(msgspec.Struct, frozen=True):
     records: int
     rows: int
     schema_version: int
+    replaces: list[str] = []
+    run: tuple[int, int] | None = None
 
 
 class DataFile(msgspec.Struct, frozen=True, tag=True):
-    """A published file; `path` is relative to the root of the lake."""
+    """A published file; `path` is relative to the root of the lake.
+
+    digest: of all its bytes (see `digest.py`); empty for a file of a release that kept none. inode, modified_ns: what
+    the file system said of it when it was published.
+    """
 
     path: str
     bytes: int
     footer: Footer
+    digest: str = ""
+    inode: int = 0
+    modified_ns: int = 0
 
 
 def folder_for(table: str, kind: str, partition: str) -> str:

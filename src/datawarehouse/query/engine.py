@@ -27,6 +27,7 @@ from datawarehouse.query.limits import QueryLimits
 from datawarehouse.query.plans import Plans
 from datawarehouse.query.result import Result, Statistics
 from datawarehouse.query.sources import JsonReader, Readable, Sources, open_sources, readables
+from datawarehouse.query.verify import Verifier
 from datawarehouse.sql.plan import SETUP_STATEMENTS, Plan, TableSchema
 
 _BATCH_ROWS = 10_000
@@ -53,12 +54,14 @@ class Engine:
         self._lake = lake
         self._limits = limits
         self._read_json = read_json
+        self._verifier = Verifier(lake, every_byte=limits.verify_reads)
         self._folders: frozenset[Path] = frozenset()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._lock = threading.Lock()
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> Result:
-        """The whole result. Raises SqlSyntaxError, QueryRefused, QueryFailed, QueryLimitExceeded or BadLine."""
+        """The whole result. Raises SqlSyntaxError, QueryRefused, QueryFailed, QueryLimitExceeded, FileDamaged
+        or BadLine."""
         started = time.perf_counter()
         with self.answer(sql, parameters) as answer:
             table = pa.Table.from_batches(list(answer.batches), answer.schema)
@@ -119,7 +122,9 @@ class Engine:
 
     def _sources(self, planned: Plan, tables: Mapping[str, Readable], deadline: float) -> Sources:
         try:
-            return open_sources(self._catalog, self._lake, tables, planned.scans, self._read_json, deadline)
+            return open_sources(
+                self._catalog, self._lake, tables, planned.scans, self._read_json, self._verifier, deadline
+            )
         except TimeoutError:
             raise self._too_long() from None
 

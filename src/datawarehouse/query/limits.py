@@ -1,4 +1,4 @@
-"""The limits of one query, defined only here; the settings `query_...` say what they mean."""
+"""The limits of one query, defined only here; the settings of the same names say what they mean."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ class QueryLimits:
     memory_bytes_max: int
     threads: int
     result_rows_max: int
+    verify_reads: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> QueryLimits:
@@ -22,4 +23,5 @@ class QueryLimits:
             memory_bytes_max=number("query_memory_bytes_max"),
             threads=number("query_threads"),
             result_rows_max=number("query_result_rows_max"),
+            verify_reads=bool(settings["verify_reads"]),
         )

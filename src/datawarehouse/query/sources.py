@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datawarehouse.catalog.catalog import Catalog
-from datawarehouse.catalog.records import Partition, StoredTable
+from datawarehouse.catalog.records import LiveFile, Partition, StoredTable
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.tables import (
     QUARANTINE_COLUMNS,
@@ -36,6 +36,7 @@ from datawarehouse.durable import ASIDE_SUFFIX
 from datawarehouse.errors import QueryFailed
 from datawarehouse.parquet.footer import REJECTS, ROWS, folder_for
 from datawarehouse.query.footers import COUNT, PARTITION, extremes
+from datawarehouse.query.verify import Verifier
 from datawarehouse.sql.plan import ROW_COUNT, Scan, TableSchema
 
 JsonReader = Callable[[Path, Sequence[Column]], pa.Table]
@@ -110,11 +111,12 @@ def open_sources(
     tables: Mapping[str, Readable],
     scans: Iterable[Scan],
     read_json: JsonReader,
+    verifier: Verifier,
     deadline: float,
 ) -> Sources:
     """Find what the scans read, as it is at one moment.
 
-    Raises TimeoutError if reading footers takes until `deadline` (of time.monotonic).
+    Raises FileDamaged, and TimeoutError if reading files takes until `deadline` (of time.monotonic).
     """
     sources = Sources()
     listed: list[tuple[Scan, _Listed]] = []
@@ -132,6 +134,7 @@ def open_sources(
                 continue
             sources.selects[scan.id] = _united(selects, table, scan)
     for scan, files in listed:  # with the catalog free for others, for this may open many files
+        verifier.check(files.table.stored.name, files.files, deadline)
         selects = _summaries(sources, files, scan, deadline) if scan.extremes else _managed(sources, files, scan)
         sources.selects[scan.id] = _united(selects, files.table, scan)
     return sources
@@ -150,6 +153,7 @@ class _Listed:
 
     table: Readable
     partitions: list[str]
+    files: list[LiveFile]
     by_version: dict[int, list[str]]
     sizes: dict[str, int]
     partition_at: int
@@ -175,11 +179,12 @@ def _list(catalog: Catalog, table: Readable, lake: Path, scan: Scan) -> _Listed:
     ]
     by_version: dict[int, list[str]] = {}
     sizes: dict[str, int] = {}
-    for relative, version, size in catalog.live_paths(name, table.kind, partitions):
-        path = f"{lake}/{relative}"
-        by_version.setdefault(version, []).append(path)
-        sizes[path] = size
-    return _Listed(table, partitions, by_version, sizes, len(str(lake / folder_for(name, table.kind, ""))) + 1)
+    files = catalog.live_paths(name, table.kind, partitions)
+    for file in files:
+        path = f"{lake}/{file.path}"
+        by_version.setdefault(file.schema_version, []).append(path)
+        sizes[path] = file.bytes
+    return _Listed(table, partitions, files, by_version, sizes, len(str(lake / folder_for(name, table.kind, ""))) + 1)
 
 
 def _managed(sources: Sources, listed: _Listed, scan: Scan) -> list[str]:

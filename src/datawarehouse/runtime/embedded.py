@@ -42,7 +42,7 @@ def open_warehouse(
 def open_for_command(warehouse: Warehouse, settings: Settings) -> OpenWarehouse:
     """Own a folder while a command runs: events are converted, but no schedule is followed, and nothing is compacted or
     expired."""
-    opened = OpenWarehouse(warehouse, settings.folder, settings, WallClock())
+    opened = OpenWarehouse(warehouse, settings.folder, settings, WallClock(), Means(brief=True))
     opened.start(LocalExecutor, only_convert=True)
     return opened
 

@@ -122,7 +122,7 @@ class JobRuns:
         name = f"{time_ms // 1000:016d}-{secrets.token_hex(4)}"
         try:
             with tempfile.TemporaryDirectory(prefix=self._scratch_prefix, ignore_cleanup_errors=True) as scratch:
-                answer = self._execute(self._order(table, time_ms, name, scratch), table.job)
+                answer = self._execute(self._order(run, table, time_ms, name, scratch), table.job)
         except Exception as fault:  # no space for a folder, no room for a process, a catalog that cannot be read
             reason = f"The run could not be started: {type(fault).__name__}: {fault}"
             return _Failed(run, table.name, name, JobFailure(reason))
@@ -154,10 +154,11 @@ class JobRuns:
         self._unsettled.pop(failed.run, None)
         return ended
 
-    def _order(self, table: BatchInputTable, time_ms: int, name: str, scratch: str) -> JobOrder:
+    def _order(self, run: int, table: BatchInputTable, time_ms: int, name: str, scratch: str) -> JobOrder:
         versions = {stored.name: stored.schema_version for stored in self._catalog.tables()}
         number = self._settings.number
         return JobOrder(
+            run=run,
             table=table.name,
             columns=to_wire(table.columns),
             schema_version=versions[table.name],

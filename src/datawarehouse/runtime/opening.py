@@ -1,9 +1,13 @@
 """Opens the contents of a data folder, in one sequence. The folder is already owned, and its format is up to date.
 
-1. Open the catalog; store the declaration, or refuse it. 2. Remove files that a dead owner left without committing
-   them.
+1. Compare what is there: the catalog with the number of commits that were made, and each stream's journal with what the
+   catalog has converted. What is missing, damaged or older than the rest is refused here, by name; nothing was changed.
+2. Store the declaration in the catalog, or refuse it.
 3. Open each stream's journal at the position that the catalog knows.
 4. Make the parts that work on them: intake, conversion, jobs, exports, chores. No thread is started.
+
+Data files are not looked at: the catalog says which there are, and a query looks at those that it reads. Files that a
+dead owner had written and not committed are found by the chores (`tidy/orphans.py`).
 """
 
 from __future__ import annotations
@@ -11,19 +15,20 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import Clock
 from datawarehouse.convert.converter import ConvertedTable, Converter
-from datawarehouse.definition.tables import StreamingInputTable, Table
+from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.definition.warehouse import Warehouse
-from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, remove
-from datawarehouse.folder import catalog_path, journal_root
+from datawarehouse.durable import LOCAL_DISK
+from datawarehouse.folder import catalog_path, is_new, journal_root
 from datawarehouse.intake.intake import Intake, IntakeLimits, Stream
-from datawarehouse.journal.journal import Journal, Start
-from datawarehouse.parquet.footer import REJECTS_FOLDER
+from datawarehouse.journal.journal import Journal
+from datawarehouse.journal.opening import Examined, Start, examine
 from datawarehouse.runtime.completeness import Completeness
 from datawarehouse.runtime.executor import Executor, NotStarted
 from datawarehouse.runtime.exports import Exports
@@ -31,10 +36,12 @@ from datawarehouse.runtime.job_runs import ExecuteJob, JobRuns
 from datawarehouse.runtime.job_schedule import JobSchedule
 from datawarehouse.settings import Settings
 from datawarehouse.tidy.chores import Chores, limits_of
+from datawarehouse.tidy.orphans import Orphans, orphan_ms
 
 log = logging.getLogger("datawarehouse")
 
 _RETIRED_GRACE_S = 60  # longer than the longest query
+_SMALL_BYTES = 8 * 1024 * 1024  # a catalog that is copied at the opening; larger ones are copied beside other work
 
 
 def free_bytes(folder: Path) -> int:
@@ -48,13 +55,14 @@ class Means:
 
     synced: whether acknowledged events survive a power loss. free_bytes: gives the free bytes on the disk of a folder.
     execute_job: does a run of a job, if runs are not separate processes. compactor: compacts until `start` gives
-    another.
+    another. brief: whether the warehouse is open only while one command runs.
     """
 
     synced: bool = True
     free_bytes: Callable[[Path], int] = free_bytes
     execute_job: ExecuteJob | None = None
     compactor: Executor = field(default_factory=NotStarted)
+    brief: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,60 +79,79 @@ class Opened:
     schedule: JobSchedule
 
 
-def open_parts(warehouse: Warehouse, folder: Path, settings: Settings, clock: Clock, means: Means) -> Opened:
-    """Open the parts of a warehouse. Raises SchemaChangeRefused, JournalDamaged or BadRequest."""
+def open_parts(
+    warehouse: Warehouse, folder: Path, settings: Settings, clock: Clock, means: Means, since_ns: int
+) -> Opened:
+    """Open the parts of a warehouse. since_ns: when the folder was taken over, as the time of a file.
+
+    Raises CatalogDamaged, JournalDamaged, SchemaChangeRefused or BadRequest; then nothing stays open.
+    """
     tables = warehouse.tables()
-    catalog = Catalog(catalog_path(folder), writable=True, synced=means.synced)
-    catalog.declare(warehouse.name, tables)
-    for name in catalog.undeclared():
-        log.warning("table %s has data and is not declared; it is kept, and cannot be queried", name)
-
-    _remove_leftovers(catalog, folder, warehouse)
-
     streaming = [table for table in tables if isinstance(table, StreamingInputTable)]
-    streams = {table.name: _open_stream(table, catalog, folder, settings, clock) for table in streaming}
+    with ExitStack() as opened:
+        catalog = Catalog(catalog_path(folder), writable=True, new=is_new(folder), synced=means.synced)
+        opened.callback(catalog.close)
+        examined = examine_streams(catalog, folder)
+        catalog.declare(warehouse.name, tables)
+        for name in catalog.undeclared():
+            log.warning("table %s has data and is not declared; it is kept, and cannot be queried", name)
+        catalog.store.snapshot_if_due(_SMALL_BYTES)
 
-    intake = Intake(streams, _intake_limits(settings), clock, lambda: means.free_bytes(folder))
-    converter = _converter(streaming, streams, catalog, folder, settings, clock)
-    journals = {name: stream.journal for name, stream in streams.items()}
-    completeness = Completeness({table.name: table for table in tables}, journals, converter, catalog, clock)
-    jobs = JobRuns(warehouse, folder, catalog, settings, clock, means.execute_job)
-    exports = Exports(folder, settings)
-    chores = Chores(tables, catalog, limits_of(settings.number), clock, folder)
-    schedule = JobSchedule(warehouse, jobs, catalog, clock, completeness.until_ms)
+        streams: dict[str, Stream] = {}
+        for table in streaming:
+            stream = _open_stream(table, catalog, folder, settings, clock, examined.get(table.name))
+            opened.callback(stream.journal.close)
+            streams[table.name] = stream
+
+        intake = Intake(streams, _intake_limits(settings), clock, lambda: means.free_bytes(folder))
+        converter = _converter(streaming, streams, catalog, folder, settings, clock)
+        journals = {name: stream.journal for name, stream in streams.items()}
+        completeness = Completeness({table.name: table for table in tables}, journals, converter, catalog, clock)
+        jobs = JobRuns(warehouse, folder, catalog, settings, clock, means.execute_job)
+        exports = Exports(folder, settings)
+        orphans = Orphans(tables, catalog, journals, folder, clock, since_ns, orphan_ms(settings.number))
+        chores = Chores(tables, catalog, limits_of(settings.number), clock, folder, orphans)
+        schedule = JobSchedule(warehouse, jobs, catalog, clock, completeness.until_ms)
+        opened.pop_all()
     return Opened(catalog, intake, converter, completeness, jobs, exports, chores, schedule)
 
 
-def _remove_leftovers(catalog: Catalog, folder: Path, warehouse: Warehouse) -> None:
-    """Remove files that a dead owner, or its child process, had not committed."""
-    known = catalog.paths()
-    left = []
-    for table in warehouse.tables():
-        if table.kind == Table.kind:
-            continue
-        for home in (folder / table.name, folder / REJECTS_FOLDER / table.name):
-            for path in home.rglob("*.parquet*"):
-                relative = str(path.relative_to(folder))
-                if relative not in known and path.name.endswith((".parquet", ".parquet" + ASIDE_SUFFIX)):
-                    left.append(path)
-    if left:
-        log.info("removing %d files that were written and not committed", len(left))
-        remove(LOCAL_DISK, left)
+def examine_streams(catalog: Catalog, folder: Path, *, lenient: bool = False) -> dict[str, Examined]:
+    """What is in the journal of each stream that the catalog knows, compared with how far it is converted.
+
+    Nothing is changed. Raises JournalDamaged, unless lenient.
+    """
+    return {
+        name: examine(LOCAL_DISK, journal_root(folder) / name, start_of(catalog, name), lenient=lenient)
+        for name in catalog.streams()
+    }
+
+
+def start_of(catalog: Catalog, table: str) -> Start:
+    """Up to where a stream is converted."""
+    done = catalog.converted(table)
+    return Start(done.position, done.next_record, done.arrival_ms)
 
 
 def _open_stream(
-    table: StreamingInputTable, catalog: Catalog, folder: Path, settings: Settings, clock: Clock
+    table: StreamingInputTable,
+    catalog: Catalog,
+    folder: Path,
+    settings: Settings,
+    clock: Clock,
+    examined: Examined | None,
 ) -> Stream:
-    done = catalog.converted(table.name)
+    start = start_of(catalog, table.name)
     journal = Journal(
         journal_root(folder),
         table.name,
         clock,
         LOCAL_DISK,
-        Start(done.position, done.next_record, done.arrival_ms),
+        start,
         key_window_ms=settings.number("idempotency_window_s") * 1000,
+        examined=examined,
     )
-    return Stream(journal, table.input_stream_shard_count, clock, done.position)
+    return Stream(journal, table.input_stream_shard_count, clock, start.position)
 
 
 def _intake_limits(settings: Settings) -> IntakeLimits:

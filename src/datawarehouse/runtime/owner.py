@@ -20,11 +20,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from datawarehouse.catalog.runs import Run
+from datawarehouse.catalog.store import StoreError
 from datawarehouse.clock import Clock
 from datawarehouse.definition.instants import instant_of, milliseconds_of
 from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.definition.warehouse import Warehouse
-from datawarehouse.errors import BadRequest
+from datawarehouse.errors import BadRequest, FolderError
 from datawarehouse.folder import Holder, Ownership
 from datawarehouse.intake.encoding import Event, groups, records_of
 from datawarehouse.intake.intake import keys_for
@@ -51,13 +52,16 @@ class Owner:
         self.warehouse = warehouse
         self.settings = settings
         self.clock = clock
-        self.ownership = Ownership(folder, UPGRADES)
+        self.ownership = Ownership(folder, UPGRADES, brief=means.brief)
         self.folder = self.ownership.folder
         try:
-            parts = open_parts(warehouse, self.folder, settings, clock, means)
-            self.ownership.announce(Holder(os.getpid(), query_time_max_s=settings.number("query_time_max_s")))
-        except BaseException:
+            parts = open_parts(warehouse, self.folder, settings, clock, means, self.ownership.since_ns)
+            kept_s = settings.number("query_time_max_s")
+            self.ownership.announce(Holder(os.getpid(), query_time_max_s=kept_s, brief=means.brief))
+        except BaseException as error:
             self.ownership.release()
+            if isinstance(error, OSError | StoreError):
+                raise FolderError(f"The data folder {self.folder} cannot be opened: {error}.") from error
             raise
         self.catalog = parts.catalog
         self.intake = parts.intake

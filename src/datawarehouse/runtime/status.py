@@ -12,8 +12,10 @@ from datawarehouse.catalog.runs import Run
 from datawarehouse.clock import Clock
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.tables import StreamingInputTable
+from datawarehouse.folder import aside_root
 from datawarehouse.journal.journal import Journal
 from datawarehouse.settings import Settings
+from datawarehouse.tidy.orphans import FOREIGN_NOTE
 
 Streams = Mapping[str, tuple[Journal, int]]
 """For each stream: its journal, and how many of its bytes are not converted."""
@@ -26,11 +28,16 @@ def status_of(
     with catalog.moment():
         tables = [_table(catalog, table, clock, (streams or {}).get(table.name)) for table in catalog.tables()]
         undeclared = catalog.undeclared()
+        foreign = catalog.noted(FOREIGN_NOTE) or []
+        damaged = [{"table": file.table, "path": file.path, "problem": file.damage} for file in catalog.damaged()]
     return {
         "warehouse": catalog.warehouse_name(),
         "folder": str(folder),
         "tables": tables,
         "undeclared_tables": undeclared,
+        "damaged_files": damaged,
+        "foreign_files": foreign,
+        "set_aside_files": sum(path.is_file() for path in aside_root(folder).rglob("*")),
         "settings": [
             {"name": name, "value": resolved.shown, "unit": resolved.setting.unit, "source": resolved.source}
             for name, resolved in settings.resolved.items()

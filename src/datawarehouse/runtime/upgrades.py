@@ -6,14 +6,29 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from datawarehouse.catalog import schema
-from datawarehouse.folder import FORMAT, Ownership, Upgrade, catalog_path, check_format
+from datawarehouse.catalog.store import StoreError, check_there
+from datawarehouse.errors import CatalogDamaged
+from datawarehouse.folder import FORMAT, Ownership, Upgrade, catalog_path, check_format, is_new
 
 
-def _upgrade_catalog(folder: Path) -> None:
-    schema.upgrade(catalog_path(folder), 1)
+def _upgrade_from(version: int) -> Upgrade:
+    def upgrade(folder: Path) -> None:
+        path = catalog_path(folder)
+        if is_new(folder):  # the owner died before it created the catalog
+            return
+        check_there(path, writable=True)
+        try:
+            schema.upgrade(path, version)
+        except StoreError as error:
+            raise CatalogDamaged(
+                f"The catalog {path} is of an earlier release and cannot be upgraded: {error}. Nothing was changed. "
+                "Restore it from a back-up."
+            ) from None
+
+    return upgrade
 
 
-UPGRADES: Mapping[int, Upgrade] = {1: _upgrade_catalog}
+UPGRADES: Mapping[int, Upgrade] = {version: _upgrade_from(version) for version in range(1, FORMAT)}
 """Version -> the function that upgrades a folder of that version to the next version."""
 
 

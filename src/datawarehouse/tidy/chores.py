@@ -8,7 +8,6 @@ interrupted at any point: what it has committed stays, and the next round contin
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,12 +26,13 @@ from datawarehouse.definition.tables import (
     Table,
     to_wire,
 )
-from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, remove
-from datawarehouse.parquet.footer import REJECTS, REJECTS_FOLDER, ROWS, DataFile
+from datawarehouse.durable import LOCAL_DISK, remove
+from datawarehouse.parquet.footer import REJECTS, ROWS, DataFile
 from datawarehouse.tidy.compaction import CompactionPlan, Hours, Step, Wanted, plan_of
 from datawarehouse.tidy.expiry import DAY_MS, first_kept
 from datawarehouse.tidy.files import data_file, stored_file
 from datawarehouse.tidy.orders import DedupeOrder, Deduplicated, MergeOrder, RewriteOrder
+from datawarehouse.tidy.orphans import Orphans
 
 log = logging.getLogger("datawarehouse.chores")
 
@@ -44,14 +44,12 @@ Rewrite = Callable[[RewriteOrder], object]
 
 @dataclass(frozen=True, slots=True)
 class TidyLimits:
-    """See the settings of the same names. orphan_ms: after this time a file that the catalog does not know is
-    removed."""
+    """See the settings of the same names."""
 
     compact_bytes: int
     compact_after_hours: int
     compact_bytes_per_minute: int
     run_retention_days: int
-    orphan_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +153,7 @@ class Chores:
         limits: TidyLimits,
         clock: Clock,
         lake: Path,
+        orphans: Orphans,
     ) -> None:
         self.planner = Planner(tables, catalog, limits, clock)
         self._catalog = catalog
@@ -166,13 +165,13 @@ class Chores:
         self._budget = float(limits.compact_bytes_per_minute)
         self._budget_ms = clock.now_ms()
         self._put_off: dict[tuple[str, str, str], int] = {}
-        self._unknown: set[str] = set()
-        self._unknown_ms: int | None = None
+        self.orphans = orphans
 
     def round(self, execute: Rewrite, stopping: Callable[[], bool]) -> Compacted:
         """Expire, remove orphans, and compact within the budget; returns what was compacted."""
         self.expire()
-        self.remove_orphans()
+        self.orphans.look()
+        self._catalog.store.snapshot_if_due()
         self.has_more = False
         done = Compacted()
         for name, table in self.planner.tables.items():
@@ -291,38 +290,6 @@ class Chores:
         runs = self._catalog.runs.forget(self.planner.runs_before(self._clock.now_ms())) if found.runs else 0
         return Expired(gone, runs)
 
-    def remove_orphans(self) -> int:
-        """Remove data files that the catalog did not know at two checks, `orphan_ms` apart; returns how many.
-
-        The first check may find a file that is about to be committed; no commit takes as long as the time to the second
-        check.
-        """
-        now = self._clock.now_ms()
-        if self._unknown_ms is not None and 0 <= now - self._unknown_ms < self.planner.limits.orphan_ms:
-            return 0
-        there = {
-            str(path.relative_to(self._lake))
-            for name, table in self.planner.tables.items()
-            if table.kind != Table.kind
-            for home in (self._lake / name, self._lake / REJECTS_FOLDER / name)
-            for path in _data_files(home)
-        }
-        unknown = there - self._catalog.paths()
-        orphans = sorted(unknown & self._unknown)
-        if orphans:
-            log.warning("removing %d files that the catalog does not know, the first is %s", len(orphans), orphans[0])
-            remove(LOCAL_DISK, [self._lake / path for path in orphans])
-        self._unknown, self._unknown_ms = unknown, now
-        return len(orphans)
-
-
-def _data_files(home: Path) -> Iterator[Path]:
-    """The data files below a folder, including those that are being written. Folders may disappear in the meantime."""
-    for folder, _, names in os.walk(home):
-        for name in names:
-            if name.endswith((".parquet", ".parquet" + ASIDE_SUFFIX)):
-                yield Path(folder, name)
-
 
 def limits_of(number: Callable[[str], int]) -> TidyLimits:
     """The limits, from settings."""
@@ -331,5 +298,4 @@ def limits_of(number: Callable[[str], int]) -> TidyLimits:
         compact_after_hours=number("compact_after_hours"),
         compact_bytes_per_minute=number("compact_bytes_per_minute"),
         run_retention_days=number("run_retention_days"),
-        orphan_ms=max(DAY_MS, 2000 * max(number("job_time_max_s"), number("query_time_max_s"))),
     )

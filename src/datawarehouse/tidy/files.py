@@ -20,10 +20,13 @@ def stored_file(file: DataFile, compacted: str | None = None) -> File:
         footer.rows,
         file.bytes,
         compacted=compacted,
+        digest=file.digest,
+        inode=file.inode,
+        modified_ns=file.modified_ns,
     )
 
 
 def data_file(file: File) -> DataFile:
     """A file of the catalog as it was published."""
     footer = Footer(file.table, file.kind, file.partition, file.spans, file.records, file.rows, file.schema_version)
-    return DataFile(file.path, file.bytes, footer)
+    return DataFile(file.path, file.bytes, footer, file.digest, file.inode, file.modified_ns)

@@ -62,7 +62,7 @@ def test_what_a_new_file_says_of_itself(lake):
     assert removed == 2
     assert read_footer(lake.root / new.path) == new.footer
     # The records are those that were converted; of their rows one is left.
-    assert new.footer == Footer("clicks", ROWS, HOUR, [(1000, 1002)], 3, 1, 2)
+    assert new.footer == Footer("clicks", ROWS, HOUR, [(1000, 1002)], 3, 1, 2, [files[1].path])
     assert new.bytes == (lake.root / new.path).stat().st_size
 
 
@@ -149,7 +149,7 @@ def test_a_merge_orders_rows_by_several_columns_with_nulls_last_and_equal_ones_a
         "b": [4, 4, 5, 2, 2, None, 1],
         "place": [4, 6, 2, 0, 5, 3, 1],
     }
-    assert merged.footer == Footer("clicks", ROWS, HOUR, [(0, 3), (1000, 1002)], 7, 7, 1)
+    assert merged.footer == Footer("clicks", ROWS, HOUR, [(0, 3), (1000, 1002)], 7, 7, 1, [file.path for file in files])
 
 
 def test_an_ordered_merge_has_the_row_groups_and_the_types_of_any_merge(lake):
