@@ -147,8 +147,9 @@ def _replay(db: sqlite3.Connection, folder: Path, number: int) -> int:
             db.execute("begin immediate")
             for sql, is_many, values in line[1]:
                 (db.executemany if is_many else db.execute)(sql, values)
-            db.execute("commit")
             number = line[0]
+            db.execute("update commits set number = ?", (number,))
+            db.execute("commit")
     return number
 
 

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,22 +44,18 @@ class Store:
             raise CatalogDamaged(f"The catalog {path} cannot be read: {error}. {_help(path)}") from None
 
     def _connected(self, path: Path, writable: bool, new: bool, synced: bool) -> sqlite3.Connection:
-        mode = "rwc" if new else "rw" if writable else "ro"
-        db = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
-        )
+        if writable and not new:  # a connection that can write may change the files as soon as it is closed
+            with closing(_connect(path, "ro")) as db:
+                _check_made(db, path)
+                _check_complete(db, path)
+        db = _connect(path, "rwc" if new else "rw" if writable else "ro")
         try:
-            db.execute("pragma busy_timeout = 10000")
-            made = db.execute("select 1 from sqlite_schema where name = 'commits'").fetchone()
-            if not made and not new:
-                what = "is empty, and its data folder is not" if _is_empty(db) else "is of another release"
-                raise CatalogDamaged(f"The catalog {path} {what}. {_help(path)}")
+            if not new:
+                _check_made(db, path)
             if writable:
-                if made:
-                    _check_complete(db, path)
                 db.execute("pragma journal_mode = wal")
                 db.execute(f"pragma synchronous = {'full' if synced else 'off'}")
-                if not made:
+                if not _is_made(db):
                     db.executescript(f"begin immediate; {SCHEMA} commit;")
         except BaseException:
             db.close()
@@ -148,8 +144,16 @@ def commits_folder(path: Path) -> Path:
     return path.with_name("_commits")
 
 
-def _is_empty(db: sqlite3.Connection) -> bool:
-    return not db.execute("select 1 from sqlite_schema").fetchone()
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    db = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+    )
+    db.execute("pragma busy_timeout = 10000")
+    return db
+
+
+def _is_made(db: sqlite3.Connection) -> bool:
+    return bool(db.execute("select 1 from sqlite_schema where name = 'commits'").fetchone())
 
 
 def _help(path: Path) -> str:
@@ -167,6 +171,14 @@ def check_there(path: Path, writable: bool) -> None:
         raise CatalogDamaged(f"The catalog {path} cannot be read: give this user the right to read the file.")
     if writable and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         raise CatalogDamaged(f"The catalog {path} cannot be written: give this user the right to write it.")
+
+
+def _check_made(db: sqlite3.Connection, path: Path) -> None:
+    """Raises CatalogDamaged if a catalog has not the tables of this release."""
+    if not _is_made(db):
+        is_empty = not db.execute("select 1 from sqlite_schema").fetchone()
+        what = "is empty, and its data folder is not" if is_empty else "is of another release"
+        raise CatalogDamaged(f"The catalog {path} {what}. {_help(path)}")
 
 
 def _check_complete(db: sqlite3.Connection, path: Path) -> None:
