@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +64,11 @@ class Store:
 
     def close(self) -> None:
         with self._lock:
-            self._db.close()
             if self._log:
                 self._log.close()
+                with suppress(StoreError):  # so that the one file has everything, though others may still read it
+                    self._db.execute("pragma wal_checkpoint(truncate)")
+            self._db.close()
 
     @property
     def number(self) -> int:
