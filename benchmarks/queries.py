@@ -43,6 +43,7 @@ from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import ROWS, Footer
 from datawarehouse.query.sources import readables
 from datawarehouse.sql.plan import plan
+from datawarehouse.tidy.files import stored_file
 
 PARTS = os.environ.get("BENCH_QUERIES", "year overhead").split()
 ROUNDS, EVENTS = int(os.environ.get("BENCH_ROUNDS", 15)), int(os.environ.get("BENCH_EVENTS", 5_000_000))
@@ -124,8 +125,12 @@ def declared_events() -> Warehouse:
     )
 
 
-def data_file(path: str, size: int, footer: Footer) -> File:
-    return File(footer.table, ROWS, footer.partition, path, 1, footer.spans, footer.records, footer.rows, size)
+def data_file(target: Path, path: str, footer: Footer, digest: str) -> File:
+    found = target.stat()
+    return File(
+        footer.table, ROWS, footer.partition, path, 1, footer.spans, footer.records, footer.rows, found.st_size,
+        digest=digest, inode=found.st_ino, modified_ns=found.st_mtime_ns,
+    )  # fmt: skip
 
 
 def commit(folder: Path, files: list[File]) -> None:
@@ -141,7 +146,7 @@ def fill(folder: Path) -> None:
     lake = Lake(folder)
     start = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
     rows = pa.table({"id": [f"{n:032x}" for n in range(ROWS_EACH)], "n": pa.array(range(ROWS_EACH), pa.int32())})
-    files, record = [], 0
+    files, record, digest = [], 0, ""
     for hour in range(HOURS):
         partition = partition_of(start + hour * 3_600_000)
         for _ in range(FILES_EACH):
@@ -150,10 +155,9 @@ def fill(folder: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             if files:
                 shutil.copy(folder / files[0].path, target)  # the footer is not read by queries
-                size = files[0].bytes
             else:
-                size = lake.write(f"{record:016d}-bench", rows.schema, [rows], footer, merged=True).bytes
-            files.append(data_file(str(target.relative_to(folder)), size, footer))
+                digest = lake.write(f"{record:016d}-bench", rows.schema, [rows], footer, merged=True).digest
+            files.append(data_file(target, str(target.relative_to(folder)), footer, digest))
             record += ROWS_EACH
     commit(folder, files)
 
@@ -171,7 +175,7 @@ def fill_events(folder: Path) -> dict[str, list[str]]:
         rows = events(chance, count, first, arrived)
         footer = Footer("events", ROWS, partition, [(first, first + count - 1)], count, count, 1)
         stored = lake.write(f"{first:016d}-bench", rows.schema, [rows], footer, merged=True)
-        files.append(data_file(stored.path, stored.bytes, footer))
+        files.append(stored_file(stored))
         wanted = ["all", *["day"] * partition.startswith(DAY), *["hour"] * (partition in ONE_HOUR)]
         for name in wanted:
             paths[name].append(str(folder / stored.path))
@@ -180,7 +184,7 @@ def fill_events(folder: Path) -> dict[str, list[str]]:
     footer = Footer("campaigns", ROWS, f"{DAY}/00", [(0, 299)], 300, 300, 1)
     stored = lake.write("0-bench", rows.schema, [rows], footer, merged=True)
     paths["campaigns"].append(str(folder / stored.path))
-    commit(folder, [*files, data_file(stored.path, stored.bytes, footer)])
+    commit(folder, [*files, stored_file(stored)])
     return paths
 
 

@@ -4,5 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-for name in ("conversion", "intake", "end_to_end", "queries", "restart", "compaction", "jobs", "simulated_time"):
+for name in (
+    "conversion",
+    "intake",
+    "end_to_end",
+    "queries",
+    "restart",
+    "compaction",
+    "jobs",
+    "simulated_time",
+    "integrity",
+):
     subprocess.run([sys.executable, str(Path(__file__).with_name(f"{name}.py"))], check=True)

@@ -43,8 +43,8 @@ class Verifier:
                 continue
             if found.st_size != file.bytes:
                 raise damaged(table, file.path, f"it has {found.st_size} bytes, and {file.bytes} were written")
-            if self._right.get(file.path) == said and not self._every_byte:
-                continue
+            if not file.digest or (self._right.get(file.path) == said and not self._every_byte):
+                continue  # a file of a release that kept no digests, or one that was compared before
             if time.monotonic() > deadline:
                 raise TimeoutError
             check_digest(Path(self._root + file.path), table, file.path, file.digest)
