@@ -1,19 +1,18 @@
 """`dw VERB ...`: reads the arguments, imports only the verb's module, and turns errors into exit codes.
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, 4 a resource is not available (a folder is in use, a
-limit was reached, a server does not answer or is closing), 10 a query was understood and is not allowed.
+limit was reached, a server does not answer or is closing), 10 a query was understood and is not allowed, 130 Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
 from datawarehouse import __version__
-from datawarehouse.errors import DataWarehouseError
+from datawarehouse.cli.exits import exit_code
 
 VERBS = {
     "init": "write a first declaration",
@@ -52,17 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     module = importlib.import_module(f"datawarehouse.cli.{verb}")
     verb_parser = argparse.ArgumentParser(prog=f"dw {verb}", description=VERBS[verb])
     module.add_arguments(verb_parser)
-    try:
-        code: int | None = module.run(verb_parser.parse_args(given[1:]))
-    except DataWarehouseError as error:
-        print(f"dw {verb}: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:  # the reader of the output has ended: `dw query ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return code or 0
+    parsed = verb_parser.parse_args(given[1:])
+    run = getattr(module, "run_apart", module.run) if arguments is None else module.run
+    return exit_code(verb, lambda: run(parsed))
 
 
 if __name__ == "__main__":

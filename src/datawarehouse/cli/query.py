@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 
+from datawarehouse.cli.exits import in_a_process
 from datawarehouse.cli.options import add_output, add_settings, settings_of
 from datawarehouse.cli.output import print_table, quantity, remark, size
-from datawarehouse.query.formats import write_parquet
-from datawarehouse.query.result import cell, csv_row, json_rows, tuples
+from datawarehouse.query.limits import limit_memory, use_system_memory
 from datawarehouse.runtime.reader import Reader
 
 
@@ -20,9 +21,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    _answer(arguments, lambda: None, limited=False)
+
+
+def run_apart(arguments: argparse.Namespace) -> int:
+    """As `run`, in a process whose time and memory are limited hard, which Ctrl-C ends at once."""
+    time_max_s = settings_of(arguments).number("query_time_max_s")
+    return in_a_process("query", lambda over: _answer(arguments, over, limited=True), time_max_s)
+
+
+def _answer(arguments: argparse.Namespace, over: Callable[[], None], *, limited: bool) -> None:
+    if limited:
+        use_system_memory()
+    # Only now: what these load would also be in the process that waits.
+    from datawarehouse.query.formats import write_parquet
+    from datawarehouse.query.result import cell, csv_row, json_rows, tuples
+
     settings = settings_of(arguments)
     with Reader(settings.folder, settings) as reader:
+        if limited:
+            reader.engine.warm_up()
+            limit_memory(settings.number("query_memory_bytes_max"))
         result = reader.engine.query(arguments.sql, arguments.param)
+    over()
     table, counted = result.arrow(), result.statistics
     match arguments.output:
         case "table":

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from datawarehouse.query.result import Result, Statistics
 from datawarehouse.query.sources import JsonReader, Readable, Sources, open_sources, readables
 from datawarehouse.query.verify import Verifier
 from datawarehouse.sql.plan import SETUP_STATEMENTS, Plan, TableSchema
+from datawarehouse.sql.wildcards import matches
 
 _BATCH_ROWS = 10_000
 
@@ -71,6 +71,7 @@ class Engine:
     @contextmanager
     def answer(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[QueryAnswer]:
         """The result in batches, to be read inside the context."""
+        deadline = time.monotonic() + self._limits.time_max_s
         tables = readables(self._catalog)
         schemas = {name: table.schema for name, table in tables.items()}
         planned = self._plans.of(sql, schemas, parameters)
@@ -78,7 +79,6 @@ class Engine:
             table = _listing(planned, tables, schemas, self._catalog, self._explained)
             yield QueryAnswer(table.schema, iter(table.to_batches()), 0, 0, table.num_rows)
             return
-        deadline = time.monotonic() + self._limits.time_max_s
         sources = self._sources(planned, tables, deadline)
         cursor = self._cursor(sources)
         with self._time_limit(cursor, deadline):
@@ -86,12 +86,12 @@ class Engine:
                 bound = {**planned.parameters, **sources.parameters}
                 relation = cursor.sql(planned.render(sources.selects, sources.summarized), params=bound)
                 reader = relation.to_arrow_reader(_BATCH_ROWS)
-            except duckdb.Error as error:
+            except (duckdb.Error, MemoryError) as error:
                 raise self._failure(error) from None
             names = list(planned.column_names)
             schema = pa.schema(zip(names, reader.schema.types, strict=True))
             answer = QueryAnswer(schema, iter(()), sources.files, sources.bytes)
-            answer.batches = (batch.rename_columns(names) for batch in self._counted(reader, answer))
+            answer.batches = (batch.rename_columns(names) for batch in self._counted(reader, answer, deadline))
             yield answer
 
     def warm_up(self) -> None:
@@ -103,14 +103,17 @@ class Engine:
         if self._connection:
             self._connection.close()
 
-    def _counted(self, reader: pa.RecordBatchReader, answer: QueryAnswer) -> Iterator[pa.RecordBatch]:
+    def _counted(self, reader: pa.RecordBatchReader, answer: QueryAnswer, deadline: float) -> Iterator[pa.RecordBatch]:
         while True:
             try:
                 batch = reader.read_next_batch()
             except StopIteration:
                 return
-            except (duckdb.Error, pa.ArrowException) as error:
+            # DuckDB's errors come through Arrow as OSError.
+            except (duckdb.Error, pa.ArrowException, OSError, MemoryError) as error:
                 raise self._failure(error) from None
+            if time.monotonic() > deadline:
+                raise self._too_long()
             answer.rows += batch.num_rows
             if answer.rows > self._limits.result_rows_max:
                 raise QueryLimitExceeded(
@@ -191,7 +194,7 @@ class Engine:
 
     def _failure(self, error: Exception) -> QueryFailed | QueryLimitExceeded:
         text = str(error)
-        if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory Error" in text:
+        if isinstance(error, duckdb.OutOfMemoryException | MemoryError) or "Out of Memory Error" in text:
             return QueryLimitExceeded(
                 f"The query needs more than {self._limits.memory_bytes_max} bytes of memory (query_memory_bytes_max) "
                 "and was ended. Read fewer partitions or columns, or raise the limit.",
@@ -217,7 +220,8 @@ def _listing(
 ) -> pa.Table:
     match planned.kind:
         case "show_tables":
-            names = [name for name in sorted(tables) if re.fullmatch(planned.pattern or ".*", name)]
+            wanted = planned.pattern
+            names = [name for name in sorted(tables) if wanted is None or any(matches(name, each) for each in wanted)]
             return pa.table({"tab_name": pa.array(names, pa.string())})
         case "describe":
             schema = schemas[str(planned.table)]

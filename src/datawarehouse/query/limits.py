@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from datawarehouse.settings import Settings
 
@@ -25,3 +29,28 @@ class QueryLimits:
             result_rows_max=number("query_result_rows_max"),
             verify_reads=bool(settings["verify_reads"]),
         )
+
+
+_ROOM_BYTES = 64 * 1024 * 1024  # for the threads' stacks, and for what the allocators keep
+
+
+def use_system_memory() -> None:
+    """Make Arrow take its memory from the system; call it before Arrow is loaded, in a process to be limited.
+
+    Its own allocator reserves a gigabyte with the first large array, which would count at once (`limit_memory`).
+    """
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+
+
+def limit_memory(more_bytes: int) -> None:
+    """Let this process take so much memory in addition to what it has now, and no more; only on Linux.
+
+    DuckDB counts what its operators hold, and not the vectors and lists that a function makes: one call of `repeat` can
+    take gigabytes. Without more memory such a call fails, or ends the process.
+    """
+    if sys.platform != "linux":
+        return
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmData:"):  # what RLIMIT_DATA limits (getrlimit(2), since Linux 4.7)
+            has = int(line.split()[1]) * 1024
+            resource.setrlimit(resource.RLIMIT_DATA, (has + more_bytes + _ROOM_BYTES,) * 2)

@@ -18,7 +18,13 @@ from datawarehouse.errors import QueryLimitExceeded, Throttled, WorkerDied
 from datawarehouse.query.messages import End, Failure, Head, Piece, QueryOrder
 from datawarehouse.runtime.workers import ChildAnswer, Worker
 
-_GRACE_S = 5.0  # normally the child ends a query in time itself; this is for a child that cannot
+_GRACE_S = 0.5  # normally the child ends a query in time itself; this is for a child that cannot
+
+
+def _has_room(last: Any) -> bool:
+    """Whether a child can take another query after its last message: a limit that was reached may have left it without
+    memory."""
+    return isinstance(last, End) or (isinstance(last, Failure) and last.error != QueryLimitExceeded.__name__)
 
 
 class QueryPool:
@@ -62,7 +68,7 @@ class QueryPool:
                 raise message.as_error()
             yield message
         finally:
-            self._end(worker, reusable=isinstance(message, End | Failure))
+            self._end(worker, reusable=_has_room(message))
 
     async def _begin(self, order: QueryOrder, deadline: float) -> tuple[Worker, ChildAnswer]:
         """A child process that answers, and its first message. A child that died while it was idle is replaced."""

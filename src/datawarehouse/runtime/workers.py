@@ -29,7 +29,7 @@ import msgspec
 from datawarehouse.convert.orders import ConvertAnswer, ConvertOrder
 from datawarehouse.errors import WorkerDied
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
-from datawarehouse.query.limits import QueryLimits
+from datawarehouse.query.limits import QueryLimits, limit_memory, use_system_memory
 from datawarehouse.query.messages import End, Failure, Head, Message, Piece, QueryOrder
 
 if TYPE_CHECKING:
@@ -278,12 +278,14 @@ def _engine(setup: QuerySetup) -> Engine:
 
 
 def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
+    use_system_memory()
     from datawarehouse.query.formats import encoded
 
     setup = next(orders)
     assert isinstance(setup, QuerySetup)
     engine = _engine(setup)
     engine.warm_up()
+    limit_memory(setup.limits.memory_bytes_max)
     for order in orders:
         assert isinstance(order, QueryOrder)
         try:

@@ -21,6 +21,7 @@ from datawarehouse.sql.translate.literals import numbered
 from datawarehouse.sql.translate.macros import SETUP_STATEMENTS
 from datawarehouse.sql.translate.relations import ROWS_OF, SCAN_MARK
 from datawarehouse.sql.translate.rules import compiler_for
+from datawarehouse.sql.wildcards import Part
 
 __all__ = ["ROW_COUNT", "SETUP_STATEMENTS", "Plan", "Scan", "TableSchema", "plan"]
 
@@ -52,14 +53,14 @@ class Plan:
     """What a statement does.
 
     kind: "select", "explain" (of a select), "show_tables", "show_partitions" or "describe" (also SHOW COLUMNS).
-    table: of describe and show_partitions. pattern: of show_tables, a regular expression for whole names.
+    table: of describe and show_partitions. pattern: of show_tables, patterns for whole names.
     column_names, column_types: of the result, as Athena names them; `_col0` and so on where a column has no name.
     parameters: for DuckDB, by name.
     """
 
     kind: str
     table: str | None = None
-    pattern: str | None = None
+    pattern: tuple[tuple[Part, ...], ...] | None = None
     scans: tuple[Scan, ...] = ()
     column_names: tuple[str, ...] = ()
     column_types: tuple[str, ...] = ()

@@ -9,11 +9,12 @@ The leaves reject NULL; therefore `prune` may carry them below an outer join.
 from __future__ import annotations
 
 import operator
-import re
 import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from datawarehouse.sql.wildcards import like, matches
 
 Value = str | int
 Test = Callable[[Mapping[Any, Any]], bool]
@@ -127,24 +128,14 @@ class Like(Predicate):
     negated: bool = False
 
     def __post_init__(self) -> None:
-        whole = re.compile("".join(_regular(part) for part in self._parts()), re.DOTALL).fullmatch
-        wanted = not self.negated
-        object.__setattr__(self, "test", _of_value(self.key, "", lambda found: (whole(found) is not None) is wanted))
-
-    def _parts(self) -> Iterable[tuple[bool, str]]:
-        """The characters of the pattern, each with a flag that is true for a wildcard."""
-        characters = iter(self.pattern)
-        for character in characters:
-            if character == self.escape:
-                yield False, next(characters, "")
-            else:
-                yield character in "%_", character
+        parts, wanted = tuple(like(self.pattern, self.escape)), not self.negated
+        object.__setattr__(self, "test", _of_value(self.key, "", lambda found: matches(found, parts) is wanted))
 
     def bounds(self, key: Hashable) -> Bounds:
         if key != self.key or self.negated:
             return None, None
         prefix = ""
-        for wild, character in self._parts():
+        for wild, character in like(self.pattern, self.escape):
             if wild:
                 return (prefix, _after(prefix)) if prefix else (None, None)
             prefix += character
@@ -246,13 +237,6 @@ def _of_value(key: Any, example: Value, holds: Callable[[Any], bool]) -> Test:
         return not isinstance(found, str) or holds(found)
 
     return test_text
-
-
-def _regular(part: tuple[bool, str]) -> str:
-    wild, character = part
-    if not wild:
-        return re.escape(character)
-    return ".*" if character == "%" else "."
 
 
 def _after(prefix: str) -> str | None:

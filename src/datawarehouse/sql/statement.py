@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from datawarehouse.errors import QueryRefused, SqlSyntaxError
 from datawarehouse.sql import grammar
+from datawarehouse.sql.wildcards import Part, hive, like
 
 ALLOWED = (
     "SELECT, WITH ... SELECT, VALUES, TABLE, UNION, INTERSECT, EXCEPT, EXPLAIN SELECT, SHOW TABLES, SHOW COLUMNS, "
@@ -48,7 +49,7 @@ class Statement:
     text: str = ""
     table: tuple[str, ...] = ()
     database: str | None = None
-    pattern: str | None = None
+    pattern: tuple[tuple[Part, ...], ...] | None = None
 
 
 def read(sql: str) -> Statement:
@@ -118,12 +119,12 @@ def _metadata(text: str) -> Statement:
     )
 
 
-def _pattern(like: str | None, wildcard: str | None) -> str | None:
-    """A regular expression for a whole name, from a pattern of LIKE (% and _) or of Hive (* and |)."""
-    if like is not None:
-        return re.escape(like.replace("''", "'")).replace("%", ".*").replace("_", ".")
+def _pattern(pattern: str | None, wildcard: str | None) -> tuple[tuple[Part, ...], ...] | None:
+    """The patterns for a whole name, from one of LIKE (% and _) or from several of Hive (* and |)."""
+    if pattern is not None:
+        return (tuple(like(pattern.replace("''", "'"))),)
     if wildcard is not None:
-        return re.escape(wildcard).replace(r"\*", ".*").replace(r"\|", "|")
+        return tuple(tuple(hive(each)) for each in wildcard.split("|"))
     return None
 
 

@@ -31,6 +31,7 @@ _TIMESTAMP = re.compile(
     r"\s*(\d{4})-(\d{1,2})-(\d{1,2})(?: (?:(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d+))?)?)?)?"
     r"\s*([+-]\d\d?(?::?\d\d)?|[A-Za-z][A-Za-z_/]*)?"
 )
+_DIGITS_MAX = 1_000  # leading zeros are digits too; Python refuses to read more than 4,300
 _UTC = ("UTC", "Z", "+00:00", "-00:00", "GMT", "Etc/UTC")
 
 
@@ -43,6 +44,8 @@ def literal(_: Compiler, node: exp.Literal, __: Scope) -> Typed:
 def number(text: str, node: exp.Expr) -> Typed:
     """A number without a point is an integer or a bigint; with a point or an exponent it is double in Athena."""
     if re.fullmatch(r"[0-9]+", text):
+        if len(text) > _DIGITS_MAX:
+            raise QueryFailed(f"{place(node)}The number of {len(text)} digits does not fit a bigint, nor a decimal.")
         value = int(text)
         if value >= 2**63:
             raise QueryFailed(f"{place(node)}The number {text} does not fit a bigint; write DECIMAL '{text}'.")
@@ -93,7 +96,11 @@ def interval(_: Compiler, node: exp.Interval, __: Scope) -> Typed:
         sign, value = (-sign if isinstance(value, exp.Neg) else sign), value.this
     unit = node.args.get("unit")
     name = unit.name.lower().removesuffix("s") if isinstance(unit, exp.Var) else ""
-    if name not in _INTERVAL_UNITS or not isinstance(value, exp.Literal) or not re.fullmatch(r"-?[0-9]+", value.this):
+    if (
+        name not in _INTERVAL_UNITS
+        or not isinstance(value, exp.Literal)
+        or not re.fullmatch(r"-?[0-9]{1,1000}", value.this)
+    ):
         raise QueryRefused(
             f"{place(node)}An interval is written INTERVAL '<whole number>' and one of "
             f"{', '.join(_INTERVAL_UNITS).upper()}; for others add several, e.g. INTERVAL '1' DAY + INTERVAL '2' HOUR."

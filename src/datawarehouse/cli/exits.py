@@ -1,0 +1,74 @@
+"""How a command ends: its exit code, its error on one line, and work that can be ended at once."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+
+from datawarehouse.errors import DataWarehouseError, QueryLimitExceeded
+
+_GRACE_S = 0.5  # normally the process ends its work in time itself
+_INTERRUPTED = 130
+
+
+def exit_code(verb: str, call: Callable[[], int | None]) -> int:
+    """Make a call and return its exit code; print an error of this package as one line."""
+    try:
+        return call() or 0
+    except DataWarehouseError as error:
+        print(f"dw {verb}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # the reader of the output has ended: `dw query ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def in_a_process(verb: str, work: Callable[[Callable[[], None]], None], time_max_s: float) -> int:
+    """Do work in a process of its own, and return its exit code.
+
+    work: is called with a function that it calls when its result is there and only has to be printed; until then it has
+    `time_max_s`. The process is ended at once by Ctrl-C, and when the time is over. Raises QueryLimitExceeded if it is
+    ended for its time, or ended without a word, as happens when memory is refused.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reading)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process decides
+        try:
+            code = exit_code(verb, lambda: work(lambda: os.close(writing)))
+            sys.stdout.flush()
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            code = 1
+        os._exit(code)
+    os.close(writing)
+    try:
+        has_ended = bool(select.select([reading], [], [], time_max_s + _GRACE_S)[0])
+        if not has_ended:
+            os.kill(child, signal.SIGKILL)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    except KeyboardInterrupt:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return _INTERRUPTED
+    finally:
+        os.close(reading)
+    if not has_ended:
+        raise QueryLimitExceeded(
+            f"The query took longer than {time_max_s:g} s (query_time_max_s) and was ended. Read fewer partitions, or "
+            "raise the limit.",
+            "query_time_max_s",
+        )
+    if status < 0:
+        raise QueryLimitExceeded(
+            f"The process of the query was ended by {signal.Signals(-status).name}. It probably needed more memory "
+            "than query_memory_bytes_max, or than there is. Read fewer partitions or columns.",
+            "query_memory_bytes_max",
+        )
+    return status

@@ -1,0 +1,152 @@
+"""Queries that ask for more memory or time than they may have: each is ended with its reason, and harms nobody else."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from running import DW, running, until
+
+from patience import patient
+
+MIB = 1024 * 1024
+LIMITS = ("--query-memory-bytes-max", "256MiB", "--query-time-max-s", "5")
+TOO_LARGE = {
+    "one long text": "select length(array_join(repeat('x', 1000000000), ''))",
+    "a format": "select format('%1000000000d', 1)",
+    "padding": "select rpad('x', 2147483647, 'y')",
+    "a list to sort": "select array_sort(sequence(1, 50000000))",
+    "lists of a window": "select array_agg(id order by id) over () from clicks",
+    "texts in a list": "select transform(sequence(1, 10000000), x -> cast(x as varchar))",
+    "a map": "select map_agg(id, n) from (select a.id || b.id as id, a.n from clicks a, clicks b)",
+}
+TOO_LONG = {
+    "a cross join": "select count(*) from clicks a, clicks b, clicks c where a.n * b.n * c.n = -1",
+    "recursion": "with recursive t(n) as (select 1 union all select n + 1 from t) select count(*) from t",
+    "many long rows": "select lpad(id, 1000000, 'x') from clicks a",
+}
+NEITHER = (
+    "select count(distinct id || lpad(cast(k as varchar), 1000, 'x')) from clicks, (values 1, 2, 3, 4, 5) as v (k)"
+)
+LINUX = Path("/proc/self/status").exists()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bombs")
+    with running(folder, *LIMITS, "--query-processes", "1") as server:
+        events = "".join(json.dumps({"id": str(n), "n": n}) + "\n" for n in range(20_000)).encode()
+        server.request("POST", "/v1/tables/clicks/events", events, {"Content-Type": "application/x-ndjson"})
+        server.dw("flush")
+        yield server
+
+
+def ask(server, sql):
+    status, _, body = server.request("POST", "/v1/query", json.dumps({"sql": sql}))
+    return status, body
+
+
+def children(pid):
+    listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=True)
+    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "workers query" in line]
+
+
+def memory(pid, name="VmHWM"):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(name)
+
+
+@pytest.mark.skipif(not LINUX, reason="the memory of a process is limited on Linux only")
+@pytest.mark.parametrize("sql", TOO_LARGE.values(), ids=TOO_LARGE)
+def test_a_query_that_needs_too_much_memory_is_ended_with_its_reason(server, sql):
+    assert ask(server, "select count(*) from clicks where n >= 0")[0] == 200
+    [child] = children(server.process.pid)
+    idle, peak, over = memory(child, "VmRSS"), [0], threading.Event()
+
+    def watch():
+        while not over.wait(0.005):
+            try:
+                peak[0] = max(peak[0], memory(child))
+            except (OSError, AssertionError):
+                return
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        status, body = ask(server, sql)
+    finally:
+        over.set()
+        watching.join()
+    assert (status, json.loads(body)["error"]["code"]) == (422, "QueryLimitExceeded")
+    assert peak[0] < idle + (256 + 256) * MIB
+    assert ask(server, "select count(*) from clicks where n >= 0") == (200, b'{"_col0":20000}\n')
+
+
+@pytest.mark.parametrize("sql", TOO_LONG.values(), ids=TOO_LONG)
+def test_a_query_that_takes_too_long_is_ended_with_its_reason(server, sql):
+    try:
+        status, body = ask(server, sql)
+    except OSError:  # it had begun to answer: the connection is closed
+        assert "lpad" in sql
+    else:
+        assert (status, json.loads(body)["error"]["code"]) == (422, "QueryLimitExceeded")
+        assert "query_time_max_s" in body.decode() or "lpad" in sql
+    assert ask(server, "select count(*) from clicks where n >= 0") == (200, b'{"_col0":20000}\n')
+
+
+def test_a_query_that_needs_nearly_all_of_its_memory_is_answered(server):
+    """100,000 texts of 1,000 characters."""
+    assert ask(server, NEITHER) == (200, b'{"_col0":100000}\n')
+
+
+def command(server, sql, **more):
+    return subprocess.Popen([DW, "query", sql, *LIMITS], cwd=server.folder, text=True, stdout=-1, stderr=-1, **more)
+
+
+@pytest.mark.parametrize(
+    ("sql", "limit"),
+    [(TOO_LARGE["padding"], ""), (TOO_LARGE["a list to sort"], "memory"), (TOO_LONG["a cross join"], "time")],
+    ids=["padding", "a list to sort", "a cross join"],
+)
+def test_the_command_is_limited_as_well(server, sql, limit):
+    process = command(server, sql)
+    out, error = process.communicate(timeout=patient(30))
+    assert (process.returncode, out) == (4, "")
+    assert error.startswith("dw query: The query ")
+    assert error.count("\n") == 1
+    assert f"query_{limit}" in error
+
+
+def test_ctrl_c_ends_the_command_at_once(server):
+    """A function of DuckDB's that is in the middle of its work does not hear of an interrupt."""
+    process = command(server, "select cardinality(array_sort(sequence(1, 20000000)))", start_new_session=True)
+    until(lambda: len(members(process.pid)) == 2, "its process has begun")
+    os.killpg(process.pid, signal.SIGINT)
+    began = time.monotonic()
+    assert process.wait(patient(10)) == 130
+    assert time.monotonic() - began < patient(1)
+    assert members(process.pid) == []
+    assert "Traceback" not in process.communicate()[1]
+
+
+def members(session):
+    listed = subprocess.run(["ps", "-o", "pid=", "--sid", str(session)], capture_output=True, text=True, check=False)
+    return listed.stdout.split()
+
+
+def test_statements_that_are_only_large_are_errors_of_the_users(server):
+    for sql, code in (
+        ("select " + "1" * 5_000, "QueryFailed"),
+        ("select " + "(" * 3_000 + "1" + ")" * 3_000, "QueryRefused"),
+        ("select interval '" + "1" * 5_000 + "' day", "QueryRefused"),
+    ):
+        status, body = ask(server, sql)
+        assert (status in (400, 422), json.loads(body)["error"]["code"]) == (True, code)
+    assert ask(server, "show tables '" + "*" * 3_000 + "b'") == (200, b"")
+    assert ask(server, "select count(*) from clicks where inserted_at like '" + "%2" * 300 + "'")[0] == 200
