@@ -4,6 +4,7 @@
     _lock             held by the owner; says who it is (pid, address, token)
     _catalog.sqlite   the catalog
     _commits/         a second record of what the catalog holds
+    _alerts.json      the alerts that are on, and those on their way to a receiver
     _journal/<table>/ the journals
     _aside/           files that were set aside, each under the path that it had
     <table>/          data files: the folders of a lake, as they would be in a bucket
@@ -57,6 +58,10 @@ class Holder(msgspec.Struct, frozen=True):
 
 def catalog_path(folder: Path) -> Path:
     return folder / "_catalog.sqlite"
+
+
+def alerts_path(folder: Path) -> Path:
+    return folder / "_alerts.json"
 
 
 def journal_root(folder: Path) -> Path:

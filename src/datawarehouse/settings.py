@@ -94,6 +94,13 @@ SETTINGS = (
         "The largest file that a run may write, and the largest total in its folder.",
         MIB,
     ),
+    Setting(
+        "alert_webhook_secret",
+        "",
+        "secret",
+        "Signs alerts: whsec_ and base64, as Standard Webhooks has it; best given by the environment.",
+        secret=True,
+    ),
     Setting("stop_time_max_s", 10, "seconds", "How long a clean stop may take.", 1, 3600),
 )
 

@@ -14,7 +14,7 @@ ROWS = [
     {"journal", "parquet", "catalog", "sql", "folder"},
     {"tidy"},
     {"intake", "convert", "query", "generator"},
-    {"server", "jobs", "quarantine", "export", "functions"},
+    {"server", "jobs", "quarantine", "export", "alerts", "functions"},
     {"runtime", "aws"},
     {"cli", "testing"},
 ]

@@ -14,12 +14,23 @@ import pulumi
 import pulumi_aws as aws
 
 from datawarehouse.aws.naming import ALARM_MAX, short_name
+from datawarehouse.definition.alerts import Alert
+from datawarehouse.definition.warehouse import Warehouse
 
 PERIOD_SECONDS = 300
 FRESHNESS_SECONDS_MIN = 300
 """Data is never called late before that: delivery needs this time whatever the interval."""
 ITERATOR_AGE_MS_MAX = 3_600_000
 """One of the 24 or more hours that a stream keeps records: there is time to act before one is lost."""
+
+
+def warn_of_alerts(declared: Warehouse) -> None:
+    """Warn that alerts with receivers or conditions of their own are not followed here: the alarms are those below."""
+    if any(alert != Alert() for alert in declared.alerts()):
+        pulumi.log.warn(
+            f"Warehouse {declared.name!r}: with_alert is not used on AWS yet. Its alarms go to the topic alarm_topic; "
+            "subscribe to that, or give alarm_emails."
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Any, Concatenate, NotRequired, ParamSpec, TypedDict
 import pulumi
 import pulumi_aws as aws
 
+from datawarehouse.aws.alarms import warn_of_alerts
 from datawarehouse.aws.arguments import checked_arguments, checked_number
 from datawarehouse.aws.batch_job import POLICY_CHARACTERS_MAX, BatchInputJob, job_policy_characters
 from datawarehouse.aws.buckets import PrivateBucket
@@ -145,6 +146,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         self._expiry_is_settled = False
         self._quotas_told: set[str] = set()
         declared: Warehouse = given.get("warehouse", Warehouse(name))
+        warn_of_alerts(declared)
         for table in declared.tables():
             self._check(table, declared)
         _check_streams(name, given["on_demand_streams"], declared if "warehouse" in given else None)

@@ -123,6 +123,28 @@ class Runs:
         )[0][0]
         return None if found is None else str(found)
 
+    def failing(self) -> list[tuple[str, str, int, int, str, int]]:
+        """Of the latest 10,000 runs, those that failed and after which none succeeded for the same partition, unless
+        somebody asked for them: (job, partition, how many, scheduled_ms, error and id of the latest).
+
+        SQLite takes bare columns from the row of the one `max` (its documentation of SELECT, "Bare columns").
+        """
+        return self._store.rows(
+            "select job, partition, count(*), scheduled_ms, coalesce(error, ''), max(id) from runs"
+            " where id > (select max(id) from runs) - 10000 and outcome = 'failed' and cause != ?"
+            " and not exists (select 1 from runs as later where later.job = runs.job"
+            " and later.partition = runs.partition and later.outcome = 'succeeded' and later.id > runs.id)"
+            " group by job, partition order by job, partition",
+            (ASKED_FOR,),
+        )
+
+    def last_success(self, job: str) -> int:
+        """The id of the latest run of a job that succeeded; 0 if there is none."""
+        found = self._store.rows(
+            "select coalesce(max(id), 0) from runs where job = ? and outcome = 'succeeded'", (job,)
+        )
+        return int(found[0][0])
+
     def forget(self, before_ms: int, *, only_count: bool = False) -> int:
         """Delete the records of runs that ended before an instant; returns how many."""
         where = "from runs where ended_ms < ?"

@@ -35,6 +35,8 @@ def run(arguments: argparse.Namespace) -> None:
         table["bytes"] = size(table["bytes"])
     print_table(_COLUMNS, ([_shown(table.get(name)) for name in _COLUMNS] for table in streaming))
     print()
+    for on in status["alerts"]:
+        print(f"alert {on['alert']} since {on['began']}: {on['cause']}\n  next: {on['next_step']}\n")
     print_table(
         ("setting", "value", "unit", "source"),
         [(each["name"], str(each["value"]), each["unit"], each["source"]) for each in status["settings"]],

@@ -21,7 +21,7 @@ from pathlib import Path
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.catalog.records import Converted, HourEntry
 from datawarehouse.clock import Clock
-from datawarehouse.convert.orders import BatchOrder, BatchResult, ConvertAnswer, ConvertOrder
+from datawarehouse.convert.orders import BatchOrder, BatchResult, ConvertAnswer, ConvertOrder, HourCount
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.tables import QUARANTINE_COLUMNS, Column, to_wire
 from datawarehouse.durable import LOCAL_DISK, remove
@@ -41,7 +41,7 @@ Execute = Callable[[ConvertOrder], ConvertAnswer]
 @dataclass
 class ConvertedTable:
     """A streaming input table as the converter sees it; `on_converted` is called with each position that was
-    reached."""
+    reached, `on_counted` with what each commit added."""
 
     name: str
     columns: tuple[Column, ...]
@@ -49,6 +49,7 @@ class ConvertedTable:
     flush_interval_s: int
     journal: Journal
     on_converted: Callable[[int], None]
+    on_counted: Callable[[list[HourCount]], None] = lambda hours: None
     lock: threading.Lock = field(default_factory=threading.Lock)
     deaths: int = 0
     poison: tuple[int, ...] = ()
@@ -157,6 +158,7 @@ class Converter:
         )
         self._done[table.name] = done
         table.on_converted(result.position)
+        table.on_counted(result.hours)
         table.journal.trim(result.position)
 
     def merge(self, name: str, execute: Execute, *, stopping: bool = False) -> int:

@@ -33,13 +33,14 @@ class BatchOrder(msgspec.Struct, frozen=True, tag=True):
 
 
 class HourCount(msgspec.Struct):
-    """What a batch did to one partition, in records and rows."""
+    """What a batch did to one partition, in records and rows. causes: `Reason.cause` -> how many of the rejects."""
 
     partition: str
     received: int = 0
     stored: int = 0
     rows: int = 0
     rejected: int = 0
+    causes: dict[str, int] = {}
 
 
 class BatchResult(msgspec.Struct, frozen=True, tag=True):

@@ -8,6 +8,10 @@ PARSE_ERROR = "DataFormatConversion.ParseError"
 MALFORMED_DATA = "DataFormatConversion.MalformedData"
 """Firehose's two error codes for a record (Firehose developer guide, "Error handling for data format conversion")."""
 
+DAMAGED = "DataWarehouse.DamagedJournal"
+CRASHED = "DataWarehouse.ConversionCrashed"
+"""Ours: acknowledged bytes that are not what was written, and a record at which the converting process died."""
+
 EXCERPT_CHARACTERS = 100
 
 
@@ -23,6 +27,13 @@ class Reason:
     expected: str
     received: str
     column: str = ""
+
+    @property
+    def cause(self) -> str:
+        """What rejects with the same mistake have in common: the code and the column, without keys of maps, which come
+        from producers; so a table has no more causes than its columns allow."""
+        path, bracket, _ = self.column.partition("[")
+        return f"{self.code} {path}{bracket and '[]'}".rstrip()
 
     @property
     def message(self) -> str:

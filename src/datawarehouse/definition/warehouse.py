@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from datawarehouse.definition.alerts import GIB, Alert, checked_alert
 from datawarehouse.definition.job import checked_job
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.definition.tables import (
@@ -36,13 +37,15 @@ SHARD_COUNT_MAX = 500
 class Warehouse:
     """A warehouse, with the name of its Glue database, and its tables.
 
-    The `with_...` methods add a table to this warehouse and return it, so that calls can be chained or written
-    one by one. Each raises DeclarationError at once when the declaration is wrong, and then adds nothing.
+    The `with_...` methods add a table, or who gets alerts, to this warehouse and return it, so that calls can be
+    chained or written one by one. Each raises DeclarationError at once when the declaration is wrong, and then adds
+    nothing.
     """
 
     def __init__(self, name: str) -> None:
         self.name = checked_name(name, "warehouse")
         self._tables: dict[str, Table] = {}
+        self._alerts: list[Alert] = []
 
     def __repr__(self) -> str:
         return f"Warehouse({self.name!r}, tables={self.list_tables()})"
@@ -173,6 +176,63 @@ class Warehouse:
                 retention_days=_checked_retention(name, retention_days),
             )
         )
+
+    def with_alert(
+        self,
+        webhook: str | None = None,
+        command: Sequence[str] | None = None,
+        *,
+        rejects: int | None = 10_000,
+        rejects_share: float | None = 0.01,
+        failed_runs: int | None = 3,
+        lag_s: int | None = 300,
+        disk_free_bytes: int | None = GIB,
+        damage: bool = True,
+        backup_age_hours: int | None = 36,
+        clock_ahead_s: int | None = 60,
+        window_minutes: int = 5,
+    ) -> Warehouse:
+        """Declare who is told when something is wrong, and from when on it counts as wrong.
+
+        Alerts are always written to the log. webhook: a URL that gets them by POST as well, signed with the secret of
+        the setting `alert_webhook_secret`. command: a program with its arguments, which is started without a shell for
+        each and reads it on its standard input. The conditions are those of `Conditions`; None leaves one out. A
+        warehouse without `with_alert` has the default conditions, and the log alone.
+        """
+        alert = checked_alert(
+            webhook,
+            command,
+            {
+                "rejects": rejects,
+                "rejects_share": rejects_share,
+                "failed_runs": failed_runs,
+                "lag_s": lag_s,
+                "disk_free_bytes": disk_free_bytes,
+                "damage": damage,
+                "backup_age_hours": backup_age_hours,
+                "clock_ahead_s": clock_ahead_s,
+                "window_minutes": window_minutes,
+            },
+        )
+        for other in self._alerts:
+            same = [
+                what
+                for what, value in (("webhook", alert.webhook), ("command", alert.command))
+                if value and value == getattr(other, what)
+            ]
+            if not (alert.webhook or alert.command or other.webhook or other.command):
+                same = ["log alone"]
+            if same:
+                raise DeclarationError(
+                    f"Warehouse {self.name!r}: with_alert was called before for this {same[0]}, which would be told "
+                    "everything twice. Declare its conditions in one call."
+                )
+        self._alerts.append(alert)
+        return self
+
+    def alerts(self) -> list[Alert]:
+        """The declared alerts, in the order of their declaration; without one, the default conditions for the log."""
+        return list(self._alerts) or [Alert()]
 
     def add(self, table: Table) -> Warehouse:
         """Add a table that another declaration has checked. Raises DeclarationError if the name is already used."""

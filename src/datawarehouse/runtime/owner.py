@@ -3,7 +3,8 @@
 Opening
   1. Own the folder; bring its format up to date.
   2. Open its contents (`opening`).
-  3. Start the threads that convert, those that follow schedules, and the one that compacts and expires.
+  3. Start the threads that convert, those that follow schedules, the one that compacts and expires, and those that tell
+     somebody when something is wrong.
 
 Closing, within `stop_time_max_s`
   1. Accept no more events. 2. Convert and merge pending records; those that take too long stay in the journal.
@@ -30,6 +31,7 @@ from datawarehouse.folder import Holder, Ownership
 from datawarehouse.intake.encoding import Event, groups, records_of
 from datawarehouse.intake.intake import keys_for
 from datawarehouse.journal.journal import entry_of
+from datawarehouse.runtime.alerting import Alerting
 from datawarehouse.runtime.closing import Closing
 from datawarehouse.runtime.conversion import Conversion
 from datawarehouse.runtime.executor import Executor
@@ -56,6 +58,18 @@ class Owner:
         self.folder = self.ownership.folder
         try:
             parts = open_parts(warehouse, self.folder, settings, clock, means, self.ownership.since_ns)
+            self._closing = Closing()
+            self.alerting = Alerting(
+                warehouse,
+                self.folder,
+                settings,
+                clock,
+                self._closing,
+                parts.catalog,
+                parts.converter,
+                parts.intake,
+                means.free_bytes,
+            )
             kept_s = settings.number("query_time_max_s")
             self.ownership.announce(Holder(os.getpid(), query_time_max_s=kept_s, brief=means.brief))
         except BaseException as error:
@@ -70,7 +84,6 @@ class Owner:
         self.jobs = parts.jobs
         self.chores = parts.chores
         self.schedule = parts.schedule
-        self._closing = Closing()
         self._conversion = Conversion(parts.converter, parts.intake, settings, self._closing)
         self.tidying = Tidying(parts.chores, parts.exports, self._closing, means.compactor)
         self._is_closed = False
@@ -82,12 +95,13 @@ class Owner:
         *,
         only_convert: bool = False,
     ) -> None:
-        """Start the threads that convert, each with its own executor, those that follow schedules, and the one that
-        does the chores."""
+        """Start the threads that convert, each with its own executor, those that follow schedules, the one that does
+        the chores, and those that tell somebody when something is wrong."""
         self.tidying.compactor = (new_compactor or new_executor)()
         if not only_convert:
             self.schedule.start()
             self.tidying.start()
+            self.alerting.start()
         self._conversion.start(new_executor)
 
     # -- events
@@ -170,7 +184,7 @@ class Owner:
     def status(self) -> dict[str, Any]:
         """What `dw status` shows: the tables, with records received, stored, rejected and pending, and the settings."""
         streams = {name: (stream.journal, stream.unconverted_bytes) for name, stream in self.intake.streams.items()}
-        return status_of(self.catalog, self.folder, self.settings, self.clock, streams)
+        return status_of(self.catalog, self.folder, self.settings, self.clock, streams) | self.alerting.status()
 
     def not_ready(self) -> str:
         """Why events cannot be taken now; empty if they can."""
@@ -193,6 +207,7 @@ class Owner:
         self._conversion.stop()
         self.tidying.stop()
         self.schedule.stop()
+        self.alerting.stop()
         for stream in self.intake.streams.values():
             stream.journal.close()
         self.catalog.close()

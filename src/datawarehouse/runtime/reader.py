@@ -14,6 +14,7 @@ from datawarehouse.clock import WallClock
 from datawarehouse.definition.tables import Column
 from datawarehouse.folder import catalog_path, holder_of
 from datawarehouse.query.limits import QueryLimits
+from datawarehouse.runtime.alerting import stored_alerts
 from datawarehouse.runtime.status import status_of
 from datawarehouse.runtime.upgrades import ready_to_read
 from datawarehouse.settings import Settings
@@ -50,7 +51,8 @@ class Reader:
 
     def status(self) -> dict[str, Any]:
         """As `OpenWarehouse.status`, without pending records and lag, which only an owner knows."""
-        return status_of(self.catalog, self.folder, self.settings, WallClock())
+        status = status_of(self.catalog, self.folder, self.settings, WallClock())
+        return status | {"alerts": stored_alerts(self.folder), "alert_deliveries": []}
 
     def close(self) -> None:
         if "engine" in vars(self):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from datawarehouse.definition.alerts import OF_A_JOB, OF_A_STREAM, OF_THE_WAREHOUSE
+from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable
 
 CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
@@ -22,6 +26,40 @@ _TABLE_METRICS = {
     "bytes": (GaugeMetricFamily, "dw_file_bytes", "Bytes in live data files."),
     "journal_bytes": (GaugeMetricFamily, "dw_journal_bytes", "Bytes in the journal that are not yet converted."),
 }
+
+_DELIVERY_METRICS = {
+    "delivered": (CounterMetricFamily, "dw_alert_deliveries", "Alerts that a receiver has taken."),
+    "failed": (CounterMetricFamily, "dw_alert_delivery_failures", "Attempts to deliver an alert that failed."),
+    "waiting": (GaugeMetricFamily, "dw_alert_deliveries_waiting", "Alerts on their way to a receiver."),
+}
+_ALERTS_OF = {StreamingInputTable.kind: OF_A_STREAM, BatchInputTable.kind: OF_A_JOB}
+
+
+class _Alerts(Collector):
+    """Each alert that there can be has a line, so that one that is off is 0 and not missing."""
+
+    def __init__(self, status: dict[str, Any]) -> None:
+        self._status = status
+
+    def collect(self) -> Iterable[Metric]:
+        active = {("", alert): 0 for alert in OF_THE_WAREHOUSE}
+        for table in self._status["tables"]:
+            active |= {(table["table"], alert): 0 for alert in _ALERTS_OF.get(table["kind"], ())}
+        for on in self._status["alerts"]:
+            place = (on["table"] or "", on["alert"])
+            active[place] = active.get(place, 0) + 1
+        gauge = GaugeMetricFamily("dw_alert_active", "Alerts that are on.", labels=["alert", "table"])
+        for (name, alert), count in active.items():
+            gauge.add_metric([alert, name], count)
+        yield gauge
+        for field, (kind, name, text) in _DELIVERY_METRICS.items():
+            metric = kind(name, text, labels=["to"])
+            totals: Counter[str] = Counter()
+            for each in self._status["alert_deliveries"]:  # two URLs of one host have one name
+                totals[each["to"]] += each[field]
+            for to, total in totals.items():
+                metric.add_metric([to], total)
+            yield metric
 
 
 class _Tables(Collector):
@@ -43,4 +81,5 @@ def exposition(status: dict[str, Any], throttled: int) -> bytes:
     """The metrics page for a status (see runtime)."""
     registry = CollectorRegistry()
     registry.register(_Tables(status, throttled))
+    registry.register(_Alerts(status))
     return generate_latest(registry)

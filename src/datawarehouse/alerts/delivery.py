@@ -1,0 +1,110 @@
+"""A thread for each receiver: messages in order, one at a time, each again until it has arrived.
+
+The pause after a failed attempt doubles from RETRY_FIRST_S to RETRY_MAX_S, is varied by up to a half, and is never
+shorter than the receiver's Retry-After. A message that nobody took for GIVE_UP_DAYS is given up, and the log says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from typing import Protocol
+
+from datawarehouse.alerts.messages import Message
+from datawarehouse.alerts.store import Store
+from datawarehouse.alerts.webhook import Undelivered
+from datawarehouse.clock import Clock
+
+log = logging.getLogger("datawarehouse.alerts")
+
+RETRY_FIRST_S = 1.0
+RETRY_MAX_S = 300.0
+GIVE_UP_DAYS = 3
+_LOG_EVERY = 12
+"""One failed attempt in so many is a line of the log: the first, and then about one an hour."""
+_CLOSE_S = 2.0
+"""How long a warehouse that closes waits for messages that are on their way; the next owner sends the others."""
+
+
+class Receiver(Protocol):
+    """Where messages go. name: for people; it holds no secret."""
+
+    name: str
+
+    def send(self, message: Message) -> None: ...
+    def abort(self) -> None: ...
+
+
+class Delivery:
+    """Delivers to one receiver. key: the name of its queue in the store."""
+
+    def __init__(self, receiver: Receiver, key: str, store: Store, clock: Clock) -> None:
+        self.receiver = receiver
+        self.key = key
+        self.delivered = 0
+        self.failed = 0
+        """Attempts that failed, since the warehouse was opened."""
+        self._store = store
+        self._clock = clock
+        self._closing = threading.Event()
+        self._is_over = False
+        self._thread = threading.Thread(target=self._deliver, name="alerts-delivery", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def begin_stop(self) -> None:
+        """Let the thread end after the messages that its receiver takes at once."""
+        self._closing.set()
+        self._store.wake()
+
+    def stop(self, left_s: float) -> None:
+        """Wait for the end of the thread, this long at most; then what it is doing is ended, or left to itself."""
+        if not self._thread.is_alive():
+            return
+        self._thread.join(min(left_s, _CLOSE_S))
+        if self._thread.is_alive():
+            self._is_over = True
+            self.receiver.abort()
+            self._thread.join(1.0)  # a name that is looked up cannot be interrupted; the process may end meanwhile
+
+    def _deliver(self) -> None:
+        failures = 0
+        while not self._is_over and (message := self._store.wait(self.key, self._closing)):
+            pause_s = self._attempt(message, failures)
+            failures = failures + 1 if pause_s else 0
+            if pause_s and self._closing.wait(pause_s):
+                break
+
+    def _attempt(self, message: Message, failures: int) -> float:
+        """Send a message; how many seconds to wait before it is sent again, 0 if it has arrived or was given up."""
+        try:
+            self.receiver.send(message)
+        except Exception as error:  # whatever it is, the messages after this one must not be lost
+            self.failed += 1
+            return self._failed(message, failures, error)
+        self.delivered += 1
+        if failures:
+            log.info("%s takes alerts again, after %d failed attempts", self.receiver.name, failures)
+        self._store.remove(self.key, message.id)
+        return 0.0
+
+    def _failed(self, message: Message, failures: int, error: Exception) -> float:
+        if self._clock.now_ms() - message.made_ms > GIVE_UP_DAYS * 86_400_000:
+            log.error("%s has not taken %s for %d days; it is given up", self.receiver.name, message.id, GIVE_UP_DAYS)
+            self._store.remove(self.key, message.id)
+            return 0.0
+        longest = min(RETRY_FIRST_S * 2.0 ** min(failures, 20), RETRY_MAX_S)
+        asked_s: float = error.retry_after_s if isinstance(error, Undelivered) else 0.0
+        pause_s = max(longest * random.uniform(0.5, 1.0), asked_s)
+        if failures % _LOG_EVERY == 0:
+            told = None if isinstance(error, Undelivered) else error
+            log.warning(
+                "%s did not take an alert: %s; trying again in %.1f s, then less often",
+                self.receiver.name,
+                error,
+                pause_s,
+                exc_info=told,
+            )
+        return pause_s

@@ -1,0 +1,243 @@
+"""The thread that finds out every few seconds whether something is wrong, and tells those who are declared.
+
+  1. Gather the facts. 2. Let each watch compare them with its conditions (`alerts/watch.py`; pure).
+  3. Store what is on, and the messages. 4. Write the log. The threads of `alerts/delivery.py` send the messages.
+
+Alerts with the same conditions share a watch, so that a cause is found, and written to the log, once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from datawarehouse.alerts.causes import Facts, FailingJob
+from datawarehouse.alerts.command import Command
+from datawarehouse.alerts.counts import Inflow
+from datawarehouse.alerts.delivery import Delivery, Receiver
+from datawarehouse.alerts.messages import Message, described, message_of, sentence
+from datawarehouse.alerts.store import Store, read
+from datawarehouse.alerts.watch import BEGAN, RESOLVED, Notice, Stored, Watch
+from datawarehouse.alerts.webhook import Webhook, secrets_of
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.clock import Clock
+from datawarehouse.convert.converter import Converter
+from datawarehouse.convert.orders import HourCount
+from datawarehouse.definition.alerts import Conditions
+from datawarehouse.definition.tables import BatchInputTable
+from datawarehouse.definition.warehouse import Warehouse
+from datawarehouse.folder import alerts_path
+from datawarehouse.intake.intake import Intake
+from datawarehouse.runtime.closing import Closing
+from datawarehouse.settings import Settings
+
+log = logging.getLogger("datawarehouse.alerts")
+
+_EVERY_S = 5.0
+
+
+@dataclass(slots=True)
+class _Told:
+    """A watch, and the receivers of its alerts by the keys of their queues."""
+
+    watch: Watch
+    receivers: dict[str, Receiver] = field(default_factory=dict)
+
+
+class Alerting:
+    """Watches a warehouse. Methods can be called from any thread."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        folder: Path,
+        settings: Settings,
+        clock: Clock,
+        closing: Closing,
+        catalog: Catalog,
+        converter: Converter,
+        intake: Intake,
+        free_bytes: Callable[[Path], int],
+    ) -> None:
+        """Raises BadRequest if the secret of the settings is none."""
+        self._warehouse = warehouse
+        self._folder = folder
+        self._clock = clock
+        self._closing = closing
+        self._catalog = catalog
+        self._converter = converter
+        self._intake = intake
+        self._free_bytes = free_bytes
+        self._secrets = secrets_of(settings.text("alert_webhook_secret"))
+        self._store = Store(alerts_path(folder))
+        self._inflow = Inflow()
+        self._told = self._watches()
+        self._deliveries: list[Delivery] = []
+        self._failing: tuple[FailingJob, ...] = ()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._keep_watch, name="alerts", daemon=True)
+        for name, table in converter.tables.items():
+            table.on_counted = partial(self._count, name)
+
+    def _watches(self) -> dict[str, _Told]:
+        found: dict[str, _Told] = {}
+        for alert in self._warehouse.alerts():
+            name = _name(alert.conditions)
+            if name not in found:
+                found[name] = _Told(Watch(alert.conditions, self._warehouse.name, self._store.watch(name)))
+            if alert.webhook:
+                found[name].receivers[_key("webhook", alert.webhook)] = Webhook(
+                    alert.webhook, self._secrets, self._clock
+                )
+            if alert.command:
+                found[name].receivers[_key("command", *alert.command)] = Command(alert.command)
+        return found
+
+    def start(self) -> None:
+        """Start the thread that watches, and one for each receiver."""
+        receivers = {key: receiver for told in self._told.values() for key, receiver in told.receivers.items()}
+        if not self._secrets and any(isinstance(receiver, Webhook) for receiver in receivers.values()):
+            log.warning("alerts are sent without a signature: set alert_webhook_secret (DW_ALERT_WEBHOOK_SECRET)")
+        self._end_what_is_not_watched(receivers)
+        self._deliveries = [Delivery(receiver, key, self._store, self._clock) for key, receiver in receivers.items()]
+        for delivery in self._deliveries:
+            delivery.start()
+        self._thread.start()
+
+    def _end_what_is_not_watched(self, receivers: dict[str, Receiver]) -> None:
+        """Tell that alerts are over whose conditions are no longer declared."""
+        now = self._clock.now_ms()
+        messages: dict[str, list[Message]] = {}
+        for stored in self._store.keep(self._told, receivers).values():
+            for on in stored.on:
+                notice = Notice(RESOLVED, now, on)
+                log.info("its conditions are no longer declared: %s", sentence(notice))
+                for key in receivers.keys() & set(stored.receivers):
+                    messages.setdefault(key, []).append(message_of(self._warehouse.name, notice))
+        self._store.put({}, messages)
+
+    def evaluate(self) -> list[dict[str, Any]]:
+        """Find out what is wrong now, and tell what changed; returns the documents of what changed."""
+        with self._lock:
+            facts = self._facts()
+            inflow, now = self._inflow.take(), self._clock.now_ms()
+            started = {delivery.key for delivery in self._deliveries}
+            notices: list[Notice] = []
+            documents: list[dict[str, Any]] = []
+            watches: dict[str, Stored] = {}
+            messages: dict[str, list[Message]] = {}
+            for name, told in self._told.items():
+                found = told.watch.step(now, inflow, facts)
+                made = [message_of(self._warehouse.name, notice) for notice in found]
+                messages |= dict.fromkeys(told.receivers.keys() & started, made)
+                watches[name] = told.watch.stored(list(told.receivers))
+                notices += found
+                documents += [json.loads(message.body) for message in made]
+            if notices or any(counted.rejects for counted in inflow.values()):
+                self._store.put(watches, messages)
+        for notice in notices:
+            log.log(logging.WARNING if notice.kind == BEGAN else logging.INFO, "%s", sentence(notice))
+        return documents
+
+    def next_ms(self) -> int | None:
+        """The next instant at which time alone may end an alert."""
+        now = self._clock.now_ms()
+        instants = [told.watch.next_ms(now) for told in self._told.values()]
+        return min((at for at in instants if at is not None), default=None)
+
+    def status(self) -> dict[str, Any]:
+        """The alerts that are on, and what became of messages since the warehouse was opened."""
+        with self._lock:
+            on = [each for told in self._told.values() for each in told.watch.on]
+        return {
+            "alerts": [described(each) for each in on],
+            "alert_deliveries": [
+                {
+                    "to": each.receiver.name,
+                    "delivered": each.delivered,
+                    "failed": each.failed,
+                    "waiting": self._store.waiting(each.key),
+                }
+                for each in self._deliveries
+            ],
+        }
+
+    def stop(self) -> None:
+        """Look once more, let messages go that are taken at once, and end the threads. Closing must have begun."""
+        if self._thread.is_alive():
+            self._thread.join()
+            self._evaluate()  # of what was converted while the warehouse closed
+        for delivery in self._deliveries:
+            delivery.begin_stop()
+        for delivery in self._deliveries:
+            delivery.stop(self._closing.left_s)
+        self._store.close()
+
+    def _keep_watch(self) -> None:
+        while not self._closing.wait(_EVERY_S):
+            self._evaluate()
+
+    def _evaluate(self) -> None:
+        try:
+            self.evaluate()
+        except Exception:
+            log.exception("whether something is wrong could not be found out; trying again in %g s", _EVERY_S)
+
+    def _count(self, table: str, hours: list[HourCount]) -> None:
+        for hour in hours:
+            self._inflow.add(table, hour.received, hour.causes)
+
+    # -- facts
+
+    def _facts(self) -> Facts:
+        try:
+            self._failing = self._failing_jobs()
+        except Exception:  # a catalog that fails is a reason to go on: it makes conversion late, and that is told
+            log.exception("which jobs fail could not be found out; trying again in %g s", _EVERY_S)
+        return Facts(failing=self._failing, lag_s=self._lags(), disk_free_bytes=self._free_bytes(self._folder))
+
+    def _failing_jobs(self) -> tuple[FailingJob, ...]:
+        found: dict[str, FailingJob] = {}
+        tables = {table.name: table for table in self._warehouse.tables() if isinstance(table, BatchInputTable)}
+        for job, _, failed, scheduled_ms, error, run in self._catalog.runs.failing():
+            table = tables.get(job)
+            # Without a partition key the next hour's run replaces all rows, so that an earlier failure is over.
+            if table is None or (not table.partition_keys and self._catalog.runs.last_success(job) > run):
+                continue
+            before = found.get(job)
+            hours = before.hours + 1 if before else 1
+            if before is None or failed >= before.failed:
+                found[job] = FailingJob(job, failed, scheduled_ms, hours, error)
+            else:
+                found[job] = FailingJob(job, before.failed, before.scheduled_ms, hours, before.error)
+        return tuple(found.values())
+
+    def _lags(self) -> dict[str, float]:
+        now = self._clock.now_ms()
+        found = {}
+        for name, table in self._converter.tables.items():
+            if self._converter.pending(name):
+                oldest = table.journal.arrival_after(self._intake.streams[name].converted)
+                found[name] = max(0, now - oldest) / 1000 if oldest is not None else 0.0
+        return found
+
+
+def stored_alerts(folder: Path) -> list[dict[str, Any]]:
+    """The alerts that were on when the owner of a folder last stored them, as in `Alerting.status`."""
+    return [described(on) for stored in read(alerts_path(folder)).watches.values() for on in stored.on]
+
+
+def _name(conditions: Conditions) -> str:
+    return json.dumps(asdict(conditions), sort_keys=True)
+
+
+def _key(*parts: str) -> str:
+    """The name of a receiver's queue; not the URL, which can be a secret."""
+    return f"{parts[0]}-{blake2b(json.dumps(parts).encode(), digest_size=8).hexdigest()}"
