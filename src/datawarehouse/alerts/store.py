@@ -11,10 +11,11 @@ import logging
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from datawarehouse.alerts.messages import Message
+from datawarehouse.alerts.messages import Message, described
 from datawarehouse.alerts.watch import Stored
 from datawarehouse.durable import LOCAL_DISK, replace
 
@@ -39,7 +40,7 @@ class Store:
         self._changed = threading.Condition()
         self._is_closed = False
         self._failed = False
-        self._file = read(path)
+        self._file = _read(path)
 
     def watch(self, name: str) -> Stored:
         """What is stored of a watch; nothing if it is new."""
@@ -117,7 +118,12 @@ class Store:
             self._failed = False
 
 
-def read(path: Path) -> _File:
+def stored_alerts(path: Path) -> list[dict[str, Any]]:
+    """The alerts that were on when an owner last stored them, as `dw status` shows them."""
+    return [described(on) for stored in _read(path).watches.values() for on in stored.on]
+
+
+def _read(path: Path) -> _File:
     """What a file holds; nothing if there is none, or if it cannot be read, which the log then says."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=_File)

@@ -23,7 +23,7 @@ from datawarehouse.alerts.command import Command
 from datawarehouse.alerts.counts import Inflow
 from datawarehouse.alerts.delivery import Delivery, Receiver
 from datawarehouse.alerts.messages import Message, described, message_of, sentence
-from datawarehouse.alerts.store import Store, read
+from datawarehouse.alerts.store import Store
 from datawarehouse.alerts.watch import BEGAN, RESOLVED, Notice, Stored, Watch
 from datawarehouse.alerts.webhook import Webhook, secrets_of
 from datawarehouse.catalog.catalog import Catalog
@@ -171,7 +171,7 @@ class Alerting:
 
     def stop(self) -> None:
         """Look once more, let messages go that are taken at once, and end the threads. Closing must have begun."""
-        if self._thread.is_alive():
+        if self._thread.ident is not None:  # it was started; it may have ended by itself by now
             self._thread.join()
             self._evaluate()  # of what was converted while the warehouse closed
         for delivery in self._deliveries:
@@ -227,11 +227,6 @@ class Alerting:
                 oldest = table.journal.arrival_after(self._intake.streams[name].converted)
                 found[name] = max(0, now - oldest) / 1000 if oldest is not None else 0.0
         return found
-
-
-def stored_alerts(folder: Path) -> list[dict[str, Any]]:
-    """The alerts that were on when the owner of a folder last stored them, as in `Alerting.status`."""
-    return [described(on) for stored in read(alerts_path(folder)).watches.values() for on in stored.on]
 
 
 def _name(conditions: Conditions) -> str:

@@ -9,12 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from datawarehouse.alerts.store import stored_alerts
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.tables import Column
-from datawarehouse.folder import catalog_path, holder_of
+from datawarehouse.folder import alerts_path, catalog_path, holder_of
 from datawarehouse.query.limits import QueryLimits
-from datawarehouse.runtime.alerting import stored_alerts
 from datawarehouse.runtime.status import status_of
 from datawarehouse.runtime.upgrades import ready_to_read
 from datawarehouse.settings import Settings
@@ -52,7 +52,7 @@ class Reader:
     def status(self) -> dict[str, Any]:
         """As `OpenWarehouse.status`, without pending records and lag, which only an owner knows."""
         status = status_of(self.catalog, self.folder, self.settings, WallClock())
-        return status | {"alerts": stored_alerts(self.folder), "alert_deliveries": []}
+        return status | {"alerts": stored_alerts(alerts_path(self.folder)), "alert_deliveries": []}
 
     def close(self) -> None:
         if "engine" in vars(self):
