@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from receiving import SECRET, receiver, verified
@@ -24,6 +25,7 @@ from datawarehouse.runtime.opening import Means
 from datawarehouse.settings import resolve
 from datawarehouse.testing import simulate
 from datawarehouse.testing.clock import TestClock
+from leftovers import lives
 
 COLUMNS = {"id": "string", "n": "int", "tags": "map<string,int>"}
 NOT_A_NUMBER = b'{"id":"a","n":"x"}'
@@ -473,8 +475,7 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(tmp_path, monkey
             os.kill(int(pid.read_text()), 0)
         except ProcessLookupError:
             return True
-        with open(f"/proc/{int(pid.read_text())}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] == "Z"
+        return not lives(Path("/proc") / pid.read_text().strip())
 
     until(is_gone, "what it started has ended")
 

@@ -16,6 +16,7 @@ from patience import patient
 
 ROOT = Path(__file__).parents[2]
 END = "__end_of_command__"
+LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z (info|warning) ")
 
 
 class Shell:
@@ -40,6 +41,8 @@ class Shell:
         for line in self.bash.stdout:
             if line.strip() == END:
                 break
+            if LOG_LINE.match(line):  # of what runs in the background; it may come between any two lines
+                continue
             lines.append(line.rstrip("\n"))
             if in_background:
                 self.port = re.search(r"127\.0\.0\.1:(\d+)", line)[1]

@@ -35,12 +35,12 @@ def run(arguments: argparse.Namespace) -> None:
         table["bytes"] = size(table["bytes"])
     print_table(_COLUMNS, ([_shown(table.get(name)) for name in _COLUMNS] for table in streaming))
     print()
-    for on in status["alerts"]:
-        print(f"alert {on['alert']} since {on['began']}: {on['cause']}\n  next: {on['next_step']}\n")
     print_table(
         ("setting", "value", "unit", "source"),
         [(each["name"], str(each["value"]), each["unit"], each["source"]) for each in status["settings"]],
     )
+    for on in status["alerts"]:  # last, where they are seen: the settings are more than a screen
+        print(f"\nalert {on['alert']} since {on['began']}: {on['cause']}\n  next: {on['next_step']}")
     for name in status["undeclared_tables"]:
         remark(f"Table {name} has data but is no longer declared.")
     for file in status["damaged_files"]:

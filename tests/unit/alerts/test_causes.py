@@ -1,5 +1,7 @@
 """Which causes hold, from facts alone, and how they are followed in time."""
 
+from itertools import pairwise
+
 import pytest
 
 from datawarehouse.alerts.causes import MANY, REJECT_CAUSES_MAX, Facts, FailingJob, Key, conditions
@@ -46,7 +48,7 @@ def test_each_condition_has_a_cause_in_words_and_a_next_step_that_exists():
     ]
     for cause in found:
         words = cause.next_step.replace(",", "").split()
-        assert all(after in VERBS for word, after in zip(words, words[1:], strict=False) if word == "dw")
+        assert all(after in VERBS for word, after in pairwise(words) if word == "dw")
     assert found[2].text == (
         "Job sums failed 3 times for the hour 2026/01/05/08. 1 other hours are not written either. "
         "It said: ValueError: no"
