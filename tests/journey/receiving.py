@@ -5,11 +5,17 @@ import hashlib
 import hmac
 import json
 import socket
+import ssl
 import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+CERTIFICATE = Path(__file__).parents[1] / "fixtures" / "certificate_of_127.0.0.1.pem"
+"""Made by: openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 -subj /CN=127.0.0.1
+-addext subjectAltName=IP:127.0.0.1 -addext keyUsage=critical,digitalSignature,keyCertSign; valid for a century, and
+known to nobody."""
 SECRET_BYTES = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(SECRET_BYTES).decode()
 
@@ -40,8 +46,9 @@ def verified(headers, body, secret=SECRET_BYTES):
 
 
 @contextmanager
-def receiver(*, listening=True):
-    """A receiver at a free port. listening: whether connections are taken; else they are refused until `listen()`."""
+def receiver(*, listening=True, certified=False):
+    """A receiver at a free port. listening: whether connections are taken; else they are refused until `listen()`.
+    certified: whether it speaks HTTPS, with the certificate CERTIFICATE, which vouches for itself."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
@@ -68,8 +75,14 @@ def receiver(*, listening=True):
 
     server = Server(("127.0.0.1", 0), Handler, bind_and_activate=False)
     server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if certified:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATE)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     server.server_bind()
     found = Receiver(server)
+    if certified:
+        found.url = found.url.replace("http:", "https:")
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
 
     def listen():

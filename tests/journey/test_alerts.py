@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from receiving import SECRET, receiver, verified
+from receiving import CERTIFICATE, SECRET, receiver, verified
 from running import command, running, until
 
 from datawarehouse import Warehouse, open_warehouse
 from datawarehouse.alerts import delivery, webhook
+from datawarehouse.clock import WallClock
 from datawarehouse.durable import LOCAL_DISK
 from datawarehouse.errors import BadRequest
 from datawarehouse.runtime.embedded import LocalExecutor, OpenWarehouse
@@ -308,6 +309,18 @@ def test_without_a_secret_messages_are_not_signed_and_the_log_says_so(tmp_path, 
     assert "secret-path" not in caplog.text
 
 
+def test_a_certificate_is_checked(tmp_path, hurried, monkeypatch, caplog):
+    with receiver(certified=True) as hook:
+        with open_warehouse(shop().with_alert(hook.url), tmp_path / "data", SIGNED) as opened:
+            put(opened, "clicks", [NOT_A_NUMBER])
+            until(lambda: "CERTIFICATE_VERIFY_FAILED" in caplog.text, "it is refused")
+        assert hook.requests == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))  # now it is one that this machine trusts
+        with open_warehouse(shop().with_alert(hook.url), tmp_path / "data", SIGNED):
+            until(hook.taken, "it has arrived")
+        assert verified(hook.requests[0]["headers"], hook.requests[0]["body"])
+
+
 @pytest.mark.parametrize("in_words", ["seconds", "date"])
 def test_retry_after_is_kept(tmp_path, hurried, in_words):
     """A pause of at least a second and a half, where an attempt would else follow after 50 ms."""
@@ -521,12 +534,21 @@ def test_a_disk_that_refuses_the_file_keeps_no_alert_from_its_receiver(tmp_path,
     assert caplog.text.count("could not be written") == 1
 
 
-def test_a_catalog_that_fails_keeps_no_alert_from_its_receiver(tmp_path, monkeypatch):
-    with receiver() as hook, open_warehouse(shop().with_alert(hook.url), tmp_path / "data") as opened:
+def test_a_fact_that_cannot_be_found_out_keeps_no_alert_from_its_receiver(tmp_path, monkeypatch, caplog):
+    def fails(*arguments):
+        raise sqlite3.OperationalError("disk I/O error")
 
-        def fails():
-            raise sqlite3.OperationalError("disk I/O error")
-
-        monkeypatch.setattr(opened.catalog.runs, "failing", fails)
-        put(opened, "clicks", [NOT_A_NUMBER])
-        until(hook.taken, "it has arrived")
+    means = Means(free_bytes=fails)
+    settings = resolve({"disk_free_bytes_min": 0})
+    declared = shop().with_alert
+    with receiver() as hook:
+        with OpenWarehouse(declared(hook.url), tmp_path / "data", settings, WallClock(), means) as opened:
+            monkeypatch.setattr(opened.intake, "disk_below_minimum", lambda: False)
+            monkeypatch.setattr(opened.catalog.runs, "failing", fails)
+            opened.start(LocalExecutor)
+            put(opened, "clicks", [NOT_A_NUMBER])
+            put(opened, "views", [NOT_A_NUMBER])
+            until(lambda: len(hook.taken()) == 2, "both have arrived")
+            assert caplog.text.count("which jobs fail could not be found out") == 1
+            assert caplog.text.count("how much disk is free could not be found out") == 1
+        assert opened.alerting.status()["alert_deliveries"][0]["delivered"] == 2

@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from datawarehouse.alerts.causes import Facts, FailingJob
 from datawarehouse.alerts.command import Command
@@ -39,6 +39,8 @@ from datawarehouse.runtime.closing import Closing
 from datawarehouse.settings import Settings
 
 log = logging.getLogger("datawarehouse.alerts")
+
+T = TypeVar("T")
 
 _EVERY_S = 5.0
 
@@ -80,7 +82,8 @@ class Alerting:
         self._inflow = Inflow()
         self._told = self._watches()
         self._deliveries: list[Delivery] = []
-        self._failing: tuple[FailingJob, ...] = ()
+        self._known = Facts()
+        self._unknown: set[str] = set()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._keep_watch, name="alerts", daemon=True)
         for name, table in converter.tables.items():
@@ -185,10 +188,8 @@ class Alerting:
             self._evaluate()
 
     def _evaluate(self) -> None:
-        try:
-            self.evaluate()
-        except Exception:
-            log.exception("whether something is wrong could not be found out; trying again in %g s", _EVERY_S)
+        nothing: list[dict[str, Any]] = []
+        self._found("what is wrong", self.evaluate, nothing)
 
     def _count(self, table: str, hours: list[HourCount]) -> None:
         for hour in hours:
@@ -197,13 +198,31 @@ class Alerting:
     # -- facts
 
     def _facts(self) -> Facts:
-        try:
-            self._failing = self._failing_jobs()
-        except Exception:  # a catalog that fails is a reason to go on: it makes conversion late, and that is told
-            log.exception("which jobs fail could not be found out; trying again in %g s", _EVERY_S)
-        return Facts(failing=self._failing, lag_s=self._lags(), disk_free_bytes=self._free_bytes(self._folder))
+        before = self._known
+        self._known = Facts(
+            failing=self._found("which jobs fail", self._failing_jobs, before.failing),
+            lag_s=self._found("how late conversion is", self._lags, before.lag_s),
+            disk_free_bytes=self._found("how much disk is free", self._disk_free, before.disk_free_bytes),
+        )
+        return self._known
 
-    def _failing_jobs(self) -> tuple[FailingJob, ...]:
+    def _found(self, what: str, find: Callable[[], T], before: T) -> T:
+        """A fact, or what it was before if it cannot be found out: that one is unknown must not keep the others from
+        being told. A catalog that fails, for instance, makes conversion late."""
+        try:
+            found = find()
+        except Exception:
+            if what not in self._unknown:
+                log.exception("%s could not be found out; trying again every %g s", what, _EVERY_S)
+            self._unknown.add(what)
+            return before
+        self._unknown.discard(what)
+        return found
+
+    def _disk_free(self) -> int | None:
+        return self._free_bytes(self._folder)
+
+    def _failing_jobs(self) -> Sequence[FailingJob]:
         found: dict[str, FailingJob] = {}
         tables = {table.name: table for table in self._warehouse.tables() if isinstance(table, BatchInputTable)}
         for job, _, failed, scheduled_ms, error, run in self._catalog.runs.failing():
@@ -219,7 +238,7 @@ class Alerting:
                 found[job] = FailingJob(job, before.failed, before.scheduled_ms, hours, before.error)
         return tuple(found.values())
 
-    def _lags(self) -> dict[str, float]:
+    def _lags(self) -> Mapping[str, float]:
         now = self._clock.now_ms()
         found = {}
         for name, table in self._converter.tables.items():
