@@ -21,7 +21,8 @@ SECRET = "whsec_" + base64.b64encode(SECRET_BYTES).decode()
 
 
 class Receiver:
-    """answers: what the next requests get, each (status, headers), or "hang"; then every request gets 204."""
+    """answers: what the next requests get, each (status, headers), or "hang", or "drip" for
+    an answer that never ends; then every request gets 204."""
 
     def __init__(self, server):
         self.url = f"http://127.0.0.1:{server.server_port}/hooks/secret-path?key=1"
@@ -55,6 +56,11 @@ def receiver(*, listening=True, certified=False):
             body = self.rfile.read(int(self.headers["content-length"]))
             answer, headers = found.answers.pop(0) if found.answers else (204, {})
             found.requests.append({"headers": dict(self.headers), "body": body, "answer": answer, "path": self.path})
+            if answer == "drip":
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nx: ")
+                while not found.released.wait(0.05):
+                    self.wfile.write(b"x")
+                return
             if answer == "hang":
                 found.released.wait(60)
                 return

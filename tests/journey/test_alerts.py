@@ -127,9 +127,12 @@ def test_keys_of_maps_do_not_make_causes(simulated):
     assert cause.endswith("column tags[] (DataFormatConversion.MalformedData).")
 
 
-def test_a_thousand_causes_are_one_alert(tmp_path):
+@pytest.mark.parametrize("rejects", [None, 1])
+def test_a_thousand_causes_are_one_alert(tmp_path, rejects):
+    """Each is below the default share, and each is above one record."""
     columns = {f"c{number}": "int" for number in range(1000)}
-    with simulate(Warehouse("wide").with_streaming_input_table("t", columns), tmp_path / "data") as warehouse:
+    declared = Warehouse("wide").with_streaming_input_table("t", columns).with_alert(rejects=rejects)
+    with simulate(declared, tmp_path / "data") as warehouse:
         warehouse.put("t", [{f"c{number}": "x"} for number in range(1000)] * 20)
         [began] = warehouse.alerts
         assert "20,000 of 20,000 records" in began["data"]["cause"]
@@ -307,6 +310,29 @@ def test_without_a_secret_messages_are_not_signed_and_the_log_says_so(tmp_path, 
         assert "webhook-signature" not in hook.requests[0]["headers"]
     assert "alerts are sent without a signature" in caplog.text
     assert "secret-path" not in caplog.text
+
+
+def test_an_answer_that_never_ends_is_none(tmp_path, hurried):
+    with receiver() as hook:
+        hook.answers = [("drip", {})]
+        with open_warehouse(shop().with_alert(hook.url), tmp_path / "data") as opened:
+            put(opened, "clicks", [NOT_A_NUMBER])
+            until(hook.taken, "it has been sent again")
+
+
+def test_a_message_that_nobody_took_for_three_days_is_given_up_and_the_next_one_comes(tmp_path, hurried, caplog):
+    clock = TestClock(datetime.now(UTC))
+    with receiver(listening=False) as hook:
+        declared = shop().with_alert(hook.url)
+        with OpenWarehouse(declared, tmp_path / "data", resolve({}), clock) as opened:
+            opened.start(LocalExecutor)
+            put(opened, "clicks", [NOT_A_NUMBER])
+            until(lambda: opened.alerting.status()["alert_deliveries"][0]["failed"], "it was tried")
+            clock.set_ms(clock.now_ms() + 3 * 86_400_000 + 1)
+            until(lambda: "has not taken" in caplog.text, "it is given up")
+            put(opened, "views", [NOT_A_NUMBER])
+            hook.listen()
+            until(lambda: [each["table"] for each in hook.began()] == ["views"], "the next one has come")
 
 
 def test_a_certificate_is_checked(tmp_path, hurried, monkeypatch, caplog):

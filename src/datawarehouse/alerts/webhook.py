@@ -51,12 +51,13 @@ class Webhook:
         self._secrets = secrets
         self._clock = clock
         self._connection: HTTPConnection | None = None
+        self._is_aborted = False
 
     def send(self, message: Message) -> None:
         """Send a message; returns when the receiver has answered 2xx. Raises Undelivered."""
         body = message.body.encode()
         connection = self._connect()
-        self._connection = connection
+        self._connection, self._is_aborted = connection, False
         # A socket's timeout is for each read; a receiver that answers a byte now and then would never reach it.
         limit = threading.Timer(TIME_MAX_S, self.abort)
         limit.daemon = True
@@ -72,12 +73,14 @@ class Webhook:
             limit.cancel()
             self._connection = None
             connection.close()
+        if self._is_aborted:  # http.client takes an answer that was cut off between its headers for a whole one
+            raise Undelivered(f"it gave no whole answer within {TIME_MAX_S:g} s")
         if not 200 <= answer.status < 300:
             raise Undelivered(_refusal(answer, said), self._retry_after_s(answer))
 
     def abort(self) -> None:
         """End the attempt that is under way, from another thread."""
-        connection = self._connection
+        connection, self._is_aborted = self._connection, True
         if connection and connection.sock:
             with suppress(OSError):
                 connection.sock.shutdown(socket.SHUT_RDWR)
