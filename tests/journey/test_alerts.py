@@ -421,18 +421,21 @@ warehouse.with_alert(webhook=os.environ["HOOK"])
 
 def test_closing_ends_while_the_webhook_hangs(tmp_path):
     with receiver() as hook:
-        hook.answers = [("hang", {})]
-        opened = open_warehouse(shop().with_alert(hook.url), tmp_path / "data")
+        hook.answers = [("hang", {})] * 5
+        declared = shop()
+        for number in range(5):  # they are waited for at the same time
+            declared.with_alert(f"{hook.url}&number={number}")
+        opened = open_warehouse(declared, tmp_path / "data")
         put(opened, "clicks", [NOT_A_NUMBER])
-        until(lambda: hook.requests, "the first attempt has come")
+        until(lambda: len(hook.requests) == 5, "the first attempts have come")
         closing = threading.Thread(target=opened.close)
         closing.start()
         closing.join(8)  # an attempt may take ten seconds
         assert not closing.is_alive()
         assert [each for each in threading.enumerate() if each.name.startswith("alerts")] == []
         hook.released.set()
-        with open_warehouse(shop().with_alert(hook.url), tmp_path / "data"):
-            until(hook.taken, "the next owner sends it")
+        with open_warehouse(declared, tmp_path / "data"):
+            until(lambda: len(hook.taken()) == 5, "the next owner sends them")
 
 
 def test_what_is_found_while_closing_is_sent_before_the_end(tmp_path):

@@ -16,7 +16,7 @@ _STEPS = 30
 
 
 class Counted(msgspec.Struct):
-    """Of one table: records received, and how many were rejected for each cause (`Reason.cause`)."""
+    """Of one table: records received, and how many were rejected for each cause (`counted_causes`)."""
 
     received: int = 0
     rejects: dict[str, int] = {}

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
+from collections.abc import Sequence
 from typing import Protocol
 
 from datawarehouse.alerts.messages import Message
@@ -23,8 +25,7 @@ RETRY_MAX_S = 300.0
 GIVE_UP_DAYS = 3
 _LOG_EVERY = 12
 """One failed attempt in so many is a line of the log: the first, and then about one an hour."""
-_CLOSE_S = 2.0
-"""How long a warehouse that closes waits for messages that are on their way; the next owner sends the others."""
+CLOSE_S, _ABORT_S = 2.0, 1.0
 
 
 class Receiver(Protocol):
@@ -59,15 +60,16 @@ class Delivery:
         self._closing.set()
         self._store.wake()
 
-    def stop(self, left_s: float) -> None:
-        """Wait for the end of the thread, this long at most; then what it is doing is ended, or left to itself."""
-        if not self._thread.is_alive():
-            return
-        self._thread.join(min(left_s, _CLOSE_S))
+    def join(self, left_s: float) -> None:
+        """Wait for the end of the thread, this long at most."""
         if self._thread.is_alive():
-            self._is_over = True
+            self._thread.join(left_s)
+
+    def abort(self) -> None:
+        """End what the thread is doing, as far as that is possible: a name that is looked up cannot be interrupted."""
+        self._is_over = True
+        if self._thread.is_alive():
             self.receiver.abort()
-            self._thread.join(1.0)  # a name that is looked up cannot be interrupted; the process may end meanwhile
 
     def _deliver(self) -> None:
         failures = 0
@@ -108,3 +110,15 @@ class Delivery:
                 exc_info=told,
             )
         return pause_s
+
+
+def stop(deliveries: Sequence[Delivery], left_s: float) -> None:
+    """Let messages go that their receivers take at once, for CLOSE_S at most; the next owner sends the others."""
+    for delivery in deliveries:
+        delivery.begin_stop()
+    for step_s in (min(left_s, CLOSE_S), _ABORT_S):
+        end = time.monotonic() + step_s
+        for delivery in deliveries:
+            delivery.join(max(0.0, end - time.monotonic()))
+        for delivery in deliveries:
+            delivery.abort()

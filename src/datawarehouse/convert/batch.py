@@ -13,7 +13,6 @@ commit. Files of a batch that was not committed are removed when the folder is o
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate
 from operator import itemgetter
@@ -24,7 +23,7 @@ import pyarrow as pa
 from datawarehouse.convert.orders import BatchOrder, BatchResult, ConvertAnswer, ConvertOrder, HourCount
 from datawarehouse.convert.rows import GROUP_RECORDS, RowConverter
 from datawarehouse.definition.partition import partition_of
-from datawarehouse.definition.rejects import CRASHED, DAMAGED, Reason
+from datawarehouse.definition.rejects import CRASHED, DAMAGED, Reason, counted_causes
 from datawarehouse.definition.tables import QUARANTINE_COLUMNS, from_wire
 from datawarehouse.durable import LOCAL_DISK
 from datawarehouse.journal.block import Block
@@ -159,7 +158,7 @@ class _Batch:
         hour, last = self.hours[-1], self.next_record - 1
         hour.received = self.next_record - self.first
         hour.rejected = len(self.rejects)
-        hour.causes = Counter(reason.cause for *_, reason, _ in self.rejects)
+        hour.causes = counted_causes(reason for *_, reason, _ in self.rejects)
         hour.stored = hour.received - hour.rejected
         hour.rows = sum(batch.num_rows for batch in self.rows)
         span = [(self.first, last)]

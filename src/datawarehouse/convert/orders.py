@@ -33,7 +33,7 @@ class BatchOrder(msgspec.Struct, frozen=True, tag=True):
 
 
 class HourCount(msgspec.Struct):
-    """What a batch did to one partition, in records and rows. causes: `Reason.cause` -> how many of the rejects."""
+    """What a batch did to one partition, in records and rows. causes: `counted_causes`: how many of the rejects."""
 
     partition: str
     received: int = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 PARSE_ERROR = "DataFormatConversion.ParseError"
@@ -29,19 +31,24 @@ class Reason:
     column: str = ""
 
     @property
-    def cause(self) -> str:
-        """What rejects with the same mistake have in common: the code and the column, without keys of maps, which come
-        from producers; so a table has no more causes than its columns allow."""
-        path, bracket, _ = self.column.partition("[")
-        return f"{self.code} {path}{bracket and '[]'}".rstrip()
-
-    @property
     def message(self) -> str:
         """One sentence, beginning as Firehose's messages do."""
         if self.code == PARSE_ERROR:
             return f"Encountered malformed JSON. Expected {self.expected}, got {self.received}."
         place = f"Column '{self.column}': expected" if self.column else "Expected"
         return f"Data does not match the schema. {place} {self.expected}, got {self.received}."
+
+
+def counted_causes(reasons: Iterable[Reason]) -> dict[str, int]:
+    """How many of the rejects have the same cause: a code and, after a space, a column.
+
+    Keys of maps are left out, since they come from producers; so a table has no more causes than its columns allow.
+    """
+    causes: Counter[str] = Counter()
+    for (code, column), count in Counter((reason.code, reason.column) for reason in reasons).items():
+        path, bracket, _ = column.partition("[")
+        causes[f"{code} {path}{bracket and '[]'}".rstrip()] += count
+    return dict(causes)
 
 
 class Reject(Exception):

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from datawarehouse.alerts.causes import Facts, FailingJob
 from datawarehouse.alerts.command import Command
 from datawarehouse.alerts.counts import Inflow
-from datawarehouse.alerts.delivery import Delivery, Receiver
+from datawarehouse.alerts.delivery import Delivery, Receiver, stop
 from datawarehouse.alerts.messages import Message, described, message_of, sentence
 from datawarehouse.alerts.store import Store
 from datawarehouse.alerts.watch import BEGAN, RESOLVED, Notice, Stored, Watch
@@ -177,10 +177,7 @@ class Alerting:
         if self._thread.ident is not None:  # it was started; it may have ended by itself by now
             self._thread.join()
             self._evaluate()  # of what was converted while the warehouse closed
-        for delivery in self._deliveries:
-            delivery.begin_stop()
-        for delivery in self._deliveries:
-            delivery.stop(self._closing.left_s)
+        stop(self._deliveries, self._closing.left_s)
         self._store.close()
 
     def _keep_watch(self) -> None:

@@ -9,7 +9,7 @@ from datawarehouse.alerts.counts import CAUSES_MAX, OTHER, Counted, Inflow, Wind
 from datawarehouse.alerts.watch import Stored, Watch
 from datawarehouse.cli.main import VERBS
 from datawarehouse.definition.alerts import Conditions
-from datawarehouse.definition.rejects import DAMAGED, MALFORMED_DATA, Reason
+from datawarehouse.definition.rejects import DAMAGED, MALFORMED_DATA, Reason, counted_causes
 
 MINUTE_MS = 60_000
 NONE = Conditions(None, None, None, None, None, False, None, None)
@@ -90,10 +90,13 @@ def test_counts_do_not_grow_with_causes():
 
 
 def test_keys_of_maps_are_no_part_of_a_cause():
-    causes = {Reason(MALFORMED_DATA, "", "", column).cause for column in ("m['a'].b", "m['b]'].b", "m['c'].c")}
-    assert causes == {f"{MALFORMED_DATA} m[]"}
-    assert Reason(MALFORMED_DATA, "", "", "device.width").cause == f"{MALFORMED_DATA} device.width"
-    assert Reason(DAMAGED, "", "").cause == DAMAGED
+    columns = ("m['a'].b", "m['b]'].b", "m['c'].c", "device.width")
+    reasons = [Reason(MALFORMED_DATA, "", "", column) for column in columns]
+    assert counted_causes([*reasons, Reason(DAMAGED, "", "")]) == {
+        f"{MALFORMED_DATA} m[]": 3,
+        f"{MALFORMED_DATA} device.width": 1,
+        DAMAGED: 1,
+    }
 
 
 def test_a_clock_that_is_set_back_neither_ends_nor_keeps_an_alert():
