@@ -52,6 +52,7 @@ def hurried(monkeypatch):
     """Attempts follow each other within a second."""
     monkeypatch.setattr(webhook, "TIME_MAX_S", 0.5)
     monkeypatch.setattr(delivery, "RETRY_FIRST_S", 0.05)
+    monkeypatch.setattr(delivery, "RETRY_MAX_S", 0.5)
 
 
 def put(opened, table, events):
@@ -203,6 +204,21 @@ def test_the_disk_the_lag_and_a_plain_declaration(tmp_path):
         assert (over["type"], over["data"]["id"]) == ("alert.resolved", full["data"]["id"])
         on = [(each["alert"], each["table"]) for each in opened.status()["alerts"]]
         assert on == [("lag", "clicks")]
+
+
+def test_a_damaged_file_is_told_and_over_when_it_is_no_longer_live(simulated):
+    simulated.put("clicks", {"n": 1})
+    simulated.flush()
+    [file] = simulated.catalog.fresh_files("clicks")
+    simulated.catalog.damage(file.path, "its digest is another one")
+    [began] = simulated.alerts
+    assert (began["data"]["alert"], began["data"]["table"]) == ("damage", None)
+    assert began["data"]["cause"] == f"The file {file.path} of clicks is damaged: its digest is another one."
+    simulated.catalog.expire("clicks", file.partition, simulated.clock.now_ms())
+    simulated.catalog.mark_merged([file])
+    simulated.catalog.expire("clicks", file.partition, simulated.clock.now_ms())
+    simulated.advance("10m")
+    assert [each["type"] for each in simulated.alerts] == ["alert.began", "alert.resolved"]
 
 
 # -- the log

@@ -25,7 +25,7 @@ from datawarehouse.alerts.delivery import Delivery, Receiver, stop
 from datawarehouse.alerts.messages import Message, described, message_of, sentence
 from datawarehouse.alerts.store import Store
 from datawarehouse.alerts.watch import BEGAN, RESOLVED, Notice, Stored, Watch
-from datawarehouse.alerts.webhook import Webhook, secrets_of
+from datawarehouse.alerts.webhook import Webhook
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import Clock
 from datawarehouse.convert.converter import Converter
@@ -36,7 +36,6 @@ from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.folder import alerts_path
 from datawarehouse.intake.intake import Intake
 from datawarehouse.runtime.closing import Closing
-from datawarehouse.settings import Settings
 
 log = logging.getLogger("datawarehouse.alerts")
 
@@ -60,7 +59,7 @@ class Alerting:
         self,
         warehouse: Warehouse,
         folder: Path,
-        settings: Settings,
+        secrets: list[bytes],
         clock: Clock,
         closing: Closing,
         catalog: Catalog,
@@ -68,7 +67,7 @@ class Alerting:
         intake: Intake,
         free_bytes: Callable[[Path], int],
     ) -> None:
-        """Raises BadRequest if the secret of the settings is none."""
+        """secrets: those with which messages to webhooks are signed."""
         self._warehouse = warehouse
         self._folder = folder
         self._clock = clock
@@ -77,7 +76,7 @@ class Alerting:
         self._converter = converter
         self._intake = intake
         self._free_bytes = free_bytes
-        self._secrets = secrets_of(settings.text("alert_webhook_secret"))
+        self._secrets = secrets
         self._store = Store(alerts_path(folder))
         self._inflow = Inflow()
         self._told = self._watches()
@@ -200,6 +199,7 @@ class Alerting:
             failing=self._found("which jobs fail", self._failing_jobs, before.failing),
             lag_s=self._found("how late conversion is", self._lags, before.lag_s),
             disk_free_bytes=self._found("how much disk is free", self._disk_free, before.disk_free_bytes),
+            damage=self._found("which files are damaged", self._damage, before.damage),
         )
         return self._known
 
@@ -234,6 +234,9 @@ class Alerting:
             else:
                 found[job] = FailingJob(job, before.failed, before.scheduled_ms, hours, before.error)
         return tuple(found.values())
+
+    def _damage(self) -> Sequence[str]:
+        return [f"The file {file.path} of {file.table} is damaged: {file.damage}." for file in self._catalog.damaged()]
 
     def _lags(self) -> Mapping[str, float]:
         now = self._clock.now_ms()

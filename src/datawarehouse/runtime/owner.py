@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from datawarehouse.alerts.webhook import secrets_of
 from datawarehouse.catalog.runs import Run
 from datawarehouse.catalog.store import StoreError
 from datawarehouse.clock import Clock
@@ -57,12 +58,13 @@ class Owner:
         self.ownership = Ownership(folder, UPGRADES, brief=means.brief)
         self.folder = self.ownership.folder
         try:
+            secrets = secrets_of(settings.text("alert_webhook_secret"))
             parts = open_parts(warehouse, self.folder, settings, clock, means, self.ownership.since_ns)
             self._closing = Closing()
             self.alerting = Alerting(
                 warehouse,
                 self.folder,
-                settings,
+                secrets,
                 clock,
                 self._closing,
                 parts.catalog,
