@@ -101,6 +101,7 @@ create table files (
 create index files_live on files (table_name, kind, partition) where retired_ms is null;
 create index files_fresh on files (table_name, partition) where fresh and retired_ms is null;
 create index files_retired on files (retired_ms) where retired_ms is not null;
+create index files_damaged on files (path) where damage is not null;
 create table partitions (
     table_name text not null,
     key text not null,
@@ -140,6 +141,7 @@ alter table files add column digest text not null default '';
 alter table files add column inode integer not null default 0;
 alter table files add column modified_ns integer not null default 0;
 alter table files add column damage text;
+create index files_damaged on files (path) where damage is not null;
 alter table ledger add column lost_rows integer not null default 0;
 alter table ledger add column lost_records integer not null default 0;
 {_COMMITS}
