@@ -105,9 +105,7 @@ class Endpoint:
     def stop_all(self) -> None:
         for execution in self.executions.values():
             _cancel(execution)
-            while execution.thread.is_alive():
-                _interrupt(execution)  # again: an interrupt before DuckDB has begun is lost
-                execution.thread.join(0.05)
+            execution.thread.join()
 
     def StartQueryExecution(self, given: dict) -> dict:
         if not given.get("ClientRequestToken"):
@@ -325,13 +323,17 @@ class Endpoint:
 def _cancel(execution: Execution) -> None:
     if execution.state in ("QUEUED", "RUNNING"):
         execution.state, execution.reason = "CANCELLED", "Query cancelled by user"
-        _interrupt(execution)
+        threading.Thread(target=_interrupt, args=(execution,), name="interrupt").start()
 
 
 def _interrupt(execution: Execution) -> None:
-    if execution.connection:
-        with suppress(duckdb.Error):  # it is closed already
-            execution.connection.interrupt()
+    """Interrupt a statement until it has ended: an interrupt before DuckDB has begun is lost, and it would compute for
+    as long as the tests run."""
+    while execution.thread.is_alive():
+        if execution.connection:
+            with suppress(duckdb.Error):  # it is closed already
+                execution.connection.interrupt()
+        execution.thread.join(0.05)
 
 
 def _columns(found: list[dict]) -> tuple[Column, ...]:

@@ -1,11 +1,13 @@
 """The function that runs jobs, in this process, against the emulator's Glue and S3 and the small Athena."""
 
+import threading
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from botocore.exceptions import ClientError
 from functions_stack import HOUR, ROW, answer
+from running import until
 
 from datawarehouse.definition.storage import STORAGE
 from datawarehouse.errors import BadRequest, QueryFailed, QueryLimitExceeded, QueryRefused
@@ -295,3 +297,5 @@ def test_a_query_is_stopped_before_the_function_is_out_of_time(aws, stack, run):
     id = str(raised.value).split()[2]
     execution = aws.client("athena").get_query_execution(QueryExecutionId=id)["QueryExecution"]
     assert execution["Status"]["State"] == "CANCELLED"
+    computing = [thread for thread in threading.enumerate() if thread.name == "statement"]
+    until(lambda: not any(thread.is_alive() for thread in computing), "the statement takes no time from other tests")
