@@ -199,6 +199,9 @@ def main(kind: str) -> None:
     os.dup2(2, 1)  # a print must not write between the messages
     if kind == "compact":
         os.nice(_NICE)
+    if kind != "job":  # these two take a sixth of a start; a user's job may multiply matrices, and leave garbage
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start a thread for each core
+        gc.disable()  # what imports make stays
     serve = {"convert": _serve_convert, "compact": _serve_convert, "query": _serve_query, "job": _serve_job}[kind]
     try:
         for answer in serve(_orders(orders)):
@@ -237,9 +240,9 @@ def _serve_convert(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
     sys.meta_path.insert(0, _NoPandas())
     use_one_thread()
     converter = BatchConverter()
-    # Conversion makes millions of objects and hardly any cycles: automatic collection would cost a tenth of the time.
     gc.freeze()
-    gc.disable()
+    # Conversion makes millions of objects and hardly any cycles: automatic collection, which `main` has disabled, would
+    # cost a tenth of the time.
     for order in orders:
         assert isinstance(order, ConvertOrder)
         try:
@@ -286,6 +289,8 @@ def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
     engine = _engine(setup)
     engine.warm_up()
     limit_memory(setup.limits.memory_bytes_max)
+    gc.freeze()
+    gc.enable()
     for order in orders:
         assert isinstance(order, QueryOrder)
         try:
