@@ -1,5 +1,6 @@
 """What holds for all tests: waits that scale, and no process or port that outlives the tests that started it."""
 
+import gc
 import os
 
 import pytest
@@ -21,6 +22,12 @@ def pytest_collection_modifyitems(config, items):
         own = item.get_closest_marker("timeout")
         limit_s = own.args[0] if own else float(config.getini("timeout"))
         item.add_marker(pytest.mark.timeout(limit_s * PATIENCE), append=False)
+
+
+def pytest_collection_finish(session):
+    """What modules and thousands of tests are made of stays: no search for garbage need look through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
