@@ -50,6 +50,7 @@ SETTINGS = (
     # Taking events
     Setting("record_bytes_max", MIB, "bytes", "The largest record, with its partition key.", 1024, 10 * MIB),
     Setting("request_bytes_max", 32 * MIB, "bytes", "The largest body of a request, also when unpacked.", 1024),
+    Setting("request_events_max", 500_000, "events", "The most events of one request.", 1),
     Setting("connections_max", 512, "connections", "How many connections are served at once.", 1),
     Setting("queue_bytes_max", 64 * MIB, "bytes", "Bytes taken and not yet durable, all tables together.", MIB),
     Setting("journal_bytes_max", 4 * GIB, "bytes", "Bytes taken and not yet converted, for each table.", MIB),

@@ -5,6 +5,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from botocore.exceptions import ClientError
 from running import running, until
 
 from patience import patient
@@ -92,7 +93,16 @@ def test_gzip(warehouse):
         (b'{"id":1}', {"Content_Encoding": "br"}, 400, "The Content-Encoding is 'br'; valid are gzip and none"),
         (b'{"id":1}', {"Content_Encoding": "gzip"}, 400, "The body is not valid gzip"),
         (gzip.compress(b'{"id":1}', mtime=0)[:-4], {"Content_Encoding": "gzip"}, 400, "ends before it is complete"),
-        (gzip.compress(b" " * 40_000_000, mtime=0), {"Content_Encoding": "gzip"}, 400, "to more than 33554432 bytes"),
+        (gzip.compress(b" " * 40_000_000, mtime=0), {"Content_Encoding": "gzip"}, 413, "to more than 33554432 bytes"),
+        (
+            b"{}\n" * 500_001,
+            {},
+            413,
+            "has more than 500000 lines; send it in smaller parts, or raise request_events_max",
+        ),
+        (b"[" + b"{}," * 500_000 + b"{}]", {}, 413, "an array of more than 500000 events"),
+        (b"[" + b"1," * 12_000_000 + b"1]", {}, 413, "or of very many values"),
+        (gzip.compress(b"") * 500_001, {"Content_Encoding": "gzip"}, 413, "has more than 500000 members"),
         (b'{"id":1}', {"Idempotency_Key": "k" * 257}, 400, "has 257 characters; valid are 1 to 256"),
     ],
 )
@@ -216,10 +226,14 @@ def test_a_stuck_table_throttles_itself_alone(tmp_path):
         assert (
             "wait for conversion (journal_bytes_max). Send them again later" in json.loads(answer)["error"]["message"]
         )
-        records = [{"Data": b"x" * 900_000, "PartitionKey": "a"}] * 3
+        records = [{"Data": b"x" * 600_000, "PartitionKey": "a"}] * 3
         answer = stuck.kinesis().put_records(StreamName="clicks", Records=records)
         assert answer["FailedRecordCount"] == 3
         assert answer["Records"][0]["ErrorCode"] == "ProvisionedThroughputExceededException"
+        with pytest.raises(ClientError, match=r"InvalidArgument.* can never be taken at once \(journal_bytes_max\)"):
+            stuck.kinesis().put_records(StreamName="views", Records=[{"Data": b"x" * 900_000, "PartitionKey": "a"}] * 3)
+        status, never = stuck.events("views", b'{"id":"x","n":1}\n' * 200_000)
+        assert (status, "more than 2097152 can never be taken at once" in never["error"]["message"]) == (413, True)
         assert stuck.events("views", b'{"id":"y"}') == (200, {"accepted": 1}), "the other table takes events"
         assert b"dw_records_throttled_total" in stuck.request("GET", "/metrics")[2]
         stuck.flush()

@@ -10,34 +10,50 @@ import zlib
 
 import msgspec
 
-from datawarehouse.errors import BadRequest
+from datawarehouse.errors import BadRequest, BodyTooLarge
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
+_FIRST_PIECE_BYTES, _PIECE_BYTES_MAX = 512, 1024 * 1024
+_COMMAS_OF_AN_EVENT = 20  # most of the commas of an array stand between the fields of its events
 _FORMS = "newline-delimited JSON (one event a line), a JSON array of events, or one JSON object"
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def records_in(body: bytes) -> list[bytes]:
-    """The events of a body. Raises BadRequest if there are none, or an array does not parse."""
+def records_in(body: bytes, events_max: int) -> list[bytes]:
+    """The events of a body.
+
+    Raises BadRequest if there are none, or an array does not parse, and BodyTooLarge if there are more than
+    `events_max`, before they take memory.
+    """
     body = body.removeprefix(_BYTE_ORDER_MARK)
     stripped = body.strip(_BLANK)
     if not stripped:
         raise BadRequest(f"The body has no events; send {_FORMS}.")
     if stripped[:1] == b"[":
-        return _elements(stripped)
+        return _elements(stripped, events_max)
     if b"\n" not in stripped:
         return [stripped]
     first = stripped[: stripped.index(b"\n")]
     if not _is_document(first) and _is_document(stripped):
         return [stripped]  # one object, over several lines
+    if stripped.count(b"\n") >= events_max:
+        raise BodyTooLarge(
+            f"The body has more than {events_max} lines; send it in smaller parts, or raise request_events_max."
+        )
     lines = stripped.split(b"\n")
     if b"\r" in body:
         lines = [line.rstrip(b"\r") for line in lines]
     return [line for line in lines if line.strip(_BLANK)]
 
 
-def _elements(body: bytes) -> list[bytes]:
+def _elements(body: bytes, events_max: int) -> list[bytes]:
+    too_many = BodyTooLarge(
+        f"The body is an array of more than {events_max} events, or of very many values; send it in smaller parts, as "
+        "newline-delimited JSON, or raise request_events_max."
+    )
+    if body.count(b",") > _COMMAS_OF_AN_EVENT * events_max:
+        raise too_many
     try:
         elements = _ARRAY.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -47,6 +63,8 @@ def _elements(body: bytes) -> list[bytes]:
         ) from None
     if not elements:
         raise BadRequest(f"The body is an empty array; send {_FORMS}.")
+    if len(elements) > events_max:
+        raise too_many
     return [bytes(element) for element in elements]
 
 
@@ -58,21 +76,32 @@ def _is_document(text: bytes) -> bool:
     return True
 
 
-def unpacked(body: bytes, bytes_max: int) -> bytes:
-    """A gzip body, unpacked. Raises BadRequest if it is damaged, cut short or larger than `bytes_max`."""
+def unpacked(body: bytes, bytes_max: int, members_max: int) -> bytes:
+    """A gzip body, unpacked; a gzip file can have several members.
+
+    Raises BadRequest if it is damaged or cut short, and BodyTooLarge if it unpacks to more than `bytes_max` or has more
+    members than `members_max`.
+    """
     result: list[bytes] = []
-    size = 0
-    while body:
-        unpacker = zlib.decompressobj(wbits=31)
-        try:
-            part = unpacker.decompress(body, bytes_max - size + 1)
-        except zlib.error as error:
-            raise BadRequest(f"The body is not valid gzip ({error}); nothing was taken. Send it again.") from None
-        size += len(part)
-        if size > bytes_max:
-            raise BadRequest(f"The body unpacks to more than {bytes_max} bytes; send it in smaller parts.")
-        if not unpacker.eof:
-            raise BadRequest("The gzip body ends before it is complete; nothing was taken. Send it again.")
-        result.append(part)
-        body = unpacker.unused_data  # a gzip file can have several members
+    view, at, left, members = memoryview(body), 0, bytes_max, 0
+    while at < len(view):
+        members += 1
+        if members > members_max:
+            raise BodyTooLarge(f"The gzip body has more than {members_max} members; send it in smaller parts.")
+        unpacker, piece = zlib.decompressobj(wbits=31), _FIRST_PIECE_BYTES
+        while not unpacker.eof:
+            # In pieces that grow, because what is left of a piece behind a member is copied.
+            given = view[at : at + piece]
+            if not given:
+                raise BadRequest("The gzip body ends before it is complete; nothing was taken. Send it again.")
+            try:
+                part = unpacker.decompress(given, left + 1)
+            except zlib.error as error:
+                raise BadRequest(f"The body is not valid gzip ({error}); nothing was taken. Send it again.") from None
+            left -= len(part)
+            if left < 0:
+                raise BodyTooLarge(f"The body unpacks to more than {bytes_max} bytes; send it in smaller parts.")
+            result.append(part)
+            at += len(given) - len(unpacker.unused_data) - len(unpacker.unconsumed_tail)
+            piece = min(2 * piece, _PIECE_BYTES_MAX)
     return b"".join(result)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from datawarehouse.clock import Clock
-from datawarehouse.errors import BadRequest, Throttled, UnknownName
+from datawarehouse.errors import BadRequest, BodyTooLarge, Throttled, UnknownName
 from datawarehouse.intake.shard_rate import ShardRate
 from datawarehouse.journal.block import Entry, IdempotencyKeys
 from datawarehouse.journal.journal import Journal, Ticket
@@ -186,6 +186,15 @@ class Intake:
     def _check_room(self, stream: Stream, entry: Entry) -> None:
         limits = self.limits
         size = entry.size
+        for name, most in (
+            ("queue_bytes_max", limits.queue_bytes_max),
+            ("journal_bytes_max", limits.journal_bytes_max),
+        ):
+            if size > most:
+                raise BodyTooLarge(
+                    f"{entry.count} records were not taken: together they take {size} bytes, and more than {most} can "
+                    f"never be taken at once ({name}). Send fewer at a time."
+                )
         full = None
         if stream.unconverted_bytes + stream.queued_bytes + size > limits.journal_bytes_max:
             full = f"{limits.journal_bytes_max} bytes of {stream.name!r} wait for conversion", "journal_bytes_max"

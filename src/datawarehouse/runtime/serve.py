@@ -144,7 +144,7 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
     largest = settings.number("request_bytes_max")
     app = App(
         kinesis=Kinesis(opened.intake, commit, opened.clock),
-        events=Events(opened.intake, commit, largest),
+        events=Events(opened.intake, commit, largest, settings.number("request_events_max")),
         queries=Queries(pool.ask),
         admin=Admin(token, status, flush, run, compact, expire, register_partition, opened.not_ready),
         request_bytes_max=largest,

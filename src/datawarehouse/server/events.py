@@ -29,9 +29,10 @@ class Events:
     intake: Intake
     commit: GroupCommit
     request_bytes_max: int
+    request_events_max: int
 
     async def handle(self, table: str, request: Request, body: bytes) -> Response:
-        """Raises BadRequest, UnknownName or Throttled."""
+        """Raises BadRequest, BodyTooLarge, UnknownName or Throttled."""
         stream = self.intake.stream(table)
         encoding = request.header(b"content-encoding").strip().lower()
         if encoding not in ("", "identity", "gzip"):
@@ -55,10 +56,10 @@ class Events:
     def _cut(self, stream: Stream, body: bytes, packed: bool, key: str) -> tuple[Entry, list[dict[str, Any]]]:
         """The entry for a body, and the events that are too large for it."""
         if packed:
-            body = unpacked(body, self.request_bytes_max)
+            body = unpacked(body, self.request_bytes_max, self.request_events_max)
         keys = keys_for(key, body) if key else None
         largest = self.intake.limits.record_bytes_max
-        events = records_in(body)
+        events = records_in(body, self.request_events_max)
         refused: list[dict[str, Any]] = []
         if max(map(len, events)) > largest:
             refused = [

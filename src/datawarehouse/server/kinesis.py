@@ -19,7 +19,7 @@ from uuid import uuid4
 import msgspec
 
 from datawarehouse.clock import Clock
-from datawarehouse.errors import DataWarehouseError, Throttled
+from datawarehouse.errors import BodyTooLarge, DataWarehouseError, Throttled
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.intake.intake import Intake, Stream, shards_for
 from datawarehouse.journal.journal import entry_of
@@ -128,6 +128,8 @@ class Kinesis:
             appended, _ = await self.commit.append(stream, entry)
         except Throttled:
             return _put_records_answer(stream, [False] * len(data), shards, None)
+        except BodyTooLarge as error:
+            raise KinesisError("InvalidArgumentException", str(error)) from None
         if taken is None and shards is None:
             return _all_in_one_shard(stream, appended)
         return _put_records_answer(stream, taken or [True] * len(data), shards, appended)
@@ -147,6 +149,8 @@ class Kinesis:
             appended, _ = await self.commit.append(stream, entry_of([data], shards))
         except Throttled:
             raise throttled from None
+        except BodyTooLarge as error:
+            raise KinesisError("InvalidArgumentException", str(error)) from None
         number = sequence_number(stream.journal.created_ms, shard, appended.first_record, appended.arrival_ms)
         return msgspec.json.encode({"ShardId": shard_id(shard), "SequenceNumber": str(number)})
 
