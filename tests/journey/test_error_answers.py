@@ -26,6 +26,7 @@ from datawarehouse.errors import Closed, ConversionStalled, DataWarehouseError, 
 from datawarehouse.folder import Holder, Ownership
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.runtime.client import Client, send
+from datawarehouse.runtime.connections import limited
 from datawarehouse.runtime.embedded import LocalExecutor, OpenWarehouse
 from datawarehouse.runtime.upgrades import UPGRADES
 from datawarehouse.server.app import Admin, App
@@ -46,7 +47,7 @@ def owned(folder, **settings):
 
 
 @contextmanager
-def served(opened, flush=None, connections_max=None):
+def served(opened, flush=None, connections_max=100):
     """The URL of the HTTP server of an owner, which can be closed before the server is."""
     with ThreadPoolExecutor(4) as threads:
 
@@ -60,13 +61,13 @@ def served(opened, flush=None, connections_max=None):
         )
         app = App(
             Kinesis(opened.intake, commit, opened.clock),
-            Events(opened.intake, commit, 2**20),
+            Events(opened.intake, commit, 2**20, 100_000),
             Queries(None),
             admin,
             2**20,
         )
         with socket.create_server(("127.0.0.1", 0)) as bound:
-            config = uvicorn.Config(app, lifespan="off", log_config=None, limit_concurrency=connections_max)
+            config = uvicorn.Config(app, lifespan="off", log_config=None, http=limited(connections_max, 60))
             server = uvicorn.Server(config)
             thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
             thread.start()
@@ -217,8 +218,8 @@ def test_events_are_sent_again_when_the_warehouse_is_open_again(tmp_path):
 
 def test_a_server_without_a_free_connection_is_tried_again(tmp_path):
     full, opened = owned(tmp_path / "full"), owned(tmp_path / "data")
-    with full, opened, served(full, connections_max=1) as full_url, served(opened) as url:
-        with pytest.raises(Unreachable, match="503 Service Unavailable"):
+    with full, opened, served(full, connections_max=0) as full_url, served(opened) as url:
+        with pytest.raises(Unreachable, match="0 connections are open"):
             Client(Holder(0, full_url)).call("POST", "/v1/tables/clicks/events", EVENT)
         clients = iter([Client(Holder(0, full_url)), Client(Holder(0, url))])
         assert send(lambda: next(clients), "clicks", io.BytesIO(EVENT), "file", 30, lambda _: None).accepted == 1

@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import ipaddress
+import logging
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -31,6 +33,7 @@ from datawarehouse.errors import BadRequest, FolderError
 from datawarehouse.folder import Holder
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.query.limits import QueryLimits
+from datawarehouse.runtime.connections import limited
 from datawarehouse.runtime.owner import Owner
 from datawarehouse.runtime.query_pool import QueryPool
 from datawarehouse.runtime.status import described
@@ -41,9 +44,12 @@ from datawarehouse.server.kinesis import Kinesis
 from datawarehouse.server.query import Queries
 from datawarehouse.settings import Settings
 
+log = logging.getLogger("datawarehouse")
+
 _FLUSH_THREADS = 8
 _ADMIN_THREADS = 16
 _RUNS_MAX = 64
+_DESCRIPTORS_BESIDE = 256  # for files, pipes and child processes
 _GRACEFUL_STOP_S = 2
 
 
@@ -156,16 +162,17 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
 
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=limited(settings.number("connections_max"), settings.number("request_time_max_s")),
         ws="none",
         proxy_headers=False,
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=settings.number("connections_max"),
+        timeout_keep_alive=settings.number("keep_alive_s"),
         timeout_graceful_shutdown=_GRACEFUL_STOP_S,
     )
+    _allow_descriptors(settings.number("connections_max") + _DESCRIPTORS_BESIDE)
     pool.warm_up()
     try:
         await _Server(config, started).serve([bound])
@@ -176,6 +183,18 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
         running.shutdown()
         flushing.shutdown()
         asking.shutdown()
+
+
+def _allow_descriptors(wanted: int) -> None:
+    """Raise the limit of open files, which is often 1,024, as far as the system lets this process."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if now < wanted:
+        most_here = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(now, most_here), most))
+        if most_here < wanted:
+            log.warning(
+                "only %d files may be open (ulimit -n), and %d may be needed (connections_max)", most_here, wanted
+            )
 
 
 def _query_pool(opened: Owner, executor: ThreadPoolExecutor) -> QueryPool:

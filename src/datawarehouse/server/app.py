@@ -37,7 +37,9 @@ log = logging.getLogger("datawarehouse.server")
 
 T = TypeVar("T")
 
-_LOCAL_HOST = re.compile(r"(?:localhost|[a-z0-9.-]+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?", re.IGNORECASE)
+_LOCAL_HOST = re.compile(
+    r"(?:(?:[a-z0-9-]+\.)*localhost\.?|127(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}|\[::1\])(?::\d+)?", re.IGNORECASE
+)
 _EVENTS = re.compile(r"/v1/tables/([^/]+)/events")
 
 
@@ -87,9 +89,9 @@ class App:
             body = await request.body(self.request_bytes_max)
             return await self.kinesis.handle(request, body)
         match request.method, request.path:
-            case "GET", "/health":
+            case "GET" | "HEAD", "/health":
                 return json_response(200, {"status": "ok"})
-            case "GET", "/ready":
+            case "GET" | "HEAD", "/ready":
                 reason = self.admin.not_ready()
                 return json_response(503 if reason else 200, {"ready": not reason, "reason": reason or None})
             case "GET", "/metrics":

@@ -31,8 +31,11 @@ class Request:
 
     @classmethod
     def of(cls, scope: Mapping[str, Any], receive: Receive) -> Request:
-        query = scope["query_string"].decode("latin-1")
-        return cls(scope["method"], scope["path"], query, dict(scope["headers"]), receive)
+        query, given = scope["query_string"].decode("latin-1"), scope["headers"]
+        headers = dict(given)
+        if len(headers) < len(given):  # several hosts are no host
+            headers[b"host"] = b", ".join(value for name, value in given if name == b"host")
+        return cls(scope["method"], scope["path"], query, headers, receive)
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")

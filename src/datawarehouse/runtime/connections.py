@@ -1,0 +1,169 @@
+"""The connections of `dw up`: uvicorn's HTTP/1.1, inside limits that uvicorn does not have.
+
+1. Beyond `connections_max` a new connection gets 503 at once and is closed. Those that were first go on.
+2. The head of a request (its first line and its headers) has at most HEAD_BYTES_MAX bytes and HEADERS_MAX headers.
+3. A request must be complete `request_time_max_s` after it began, the first one that long after the connection was
+   made; a connection without a request is closed `keep_alive_s` after the last one.
+4. A client that has sent its request and closes its side of the connection (shutdown) still gets its answer, because
+   what it sent may be stored by now. A query ends instead: nobody seems to want its rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+log = logging.getLogger("datawarehouse.server")
+
+HEAD_BYTES_MAX = 64 * 1024
+HEADERS_MAX = 200
+_HTTP_2 = b"PRI * HTTP/2.0\r\n"
+_QUERY_PATH = b"/v1/query"
+_HTTP_2_ADVICE = (
+    "The client speaks HTTP/2 from the first byte; this server speaks HTTP/1.1. With the AWS SDK for JavaScript v3, "
+    "give the client `requestHandler: new NodeHttpHandler()` (docs/reference/http.md)."
+)
+
+
+class Connection(HttpToolsProtocol):
+    """Made by uvicorn for each connection; `limited` makes the class for some limits."""
+
+    connections_max = 0
+    request_time_max_s = 0.0
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._head_bytes = 0
+        self._in_head = True
+        self._has_completed = False
+        self._is_over = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.connections_max:
+            self._end(
+                503,
+                "Unreachable",
+                f"{self.connections_max} connections are open (connections_max); close some, or try again.",
+                b"retry-after: 1\r\n",
+            )
+            return
+        self._begin_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_over:
+            return
+        if not self._head_bytes and data.startswith(_HTTP_2):
+            log.warning("%s", _HTTP_2_ADVICE)
+            self._end(400, "BadRequest", _HTTP_2_ADVICE)
+            return
+        while self._in_head and data and not self._is_over:
+            room = HEAD_BYTES_MAX + 1 - self._head_bytes
+            part, data = (data, b"") if len(data) <= room else (data[:room], data[room:])
+            self._has_completed = False
+            super().data_received(part)
+            if self._in_head and not self._is_over:
+                # If another request ended in this part, it is not known where in it the head begins.
+                self._head_bytes = 0 if self._has_completed else self._head_bytes + len(part)
+                if self._head_bytes > HEAD_BYTES_MAX:
+                    self._too_long_a_head()
+        if data and not self._is_over:
+            super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+        if self._timer is None:
+            self._begin_timer()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if len(self.headers) > HEADERS_MAX:
+            self._too_long_a_head()
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._is_over:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._has_completed = True
+        if not self._is_over:
+            self._end_timer()
+            super().on_message_complete()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Whether the connection stays open for what is to be written."""
+        cycle = self.cycle
+        if self._is_over or cycle is None or cycle.response_complete or cycle.more_body:
+            return False
+        if self.scope["raw_path"] == _QUERY_PATH:
+            return False
+        cycle.keep_alive = False
+        return True
+
+    def _unsupported_upgrade_warning(self) -> None:
+        log.info("a client asked for another protocol (Upgrade), which is not offered; it is answered with HTTP/1.1")
+
+    def _too_long_a_head(self) -> None:
+        self._end(
+            431,
+            "HeadersTooLarge",
+            f"The headers of a request may have {HEAD_BYTES_MAX} bytes and {HEADERS_MAX} lines, and these have more.",
+        )
+
+    def _begin_timer(self) -> None:
+        self._timer = self.loop.call_later(self.request_time_max_s, self._took_too_long)
+
+    def _end_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _took_too_long(self) -> None:
+        self._timer = None
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or cycle.more_body:
+            self._end(
+                408,
+                "RequestTimeout",
+                f"The request was not complete after {self.request_time_max_s:g} s (request_time_max_s).",
+            )
+
+    def _end(self, status: int, code: str, message: str, headers: bytes = b"") -> None:
+        """Answer once more and close; nothing that comes later is read."""
+        self._is_over = True
+        self._end_timer()
+        body = msgspec.json.encode({"error": {"code": code, "message": message}}) + b"\n"
+        head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n" % (
+            status,
+            _PHRASES[status],
+            len(body),
+        )
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self.transport.write(head + headers + b"connection: close\r\n\r\n" + body)
+        self.transport.close()
+
+
+_PHRASES = {
+    400: b"Bad Request",
+    408: b"Request Timeout",
+    431: b"Request Header Fields Too Large",
+    503: b"Service Unavailable",
+}
+
+
+def limited(connections_max: int, request_time_max_s: float) -> type[Connection]:
+    """The class of the connections of one server."""
+    limits = {"connections_max": connections_max, "request_time_max_s": request_time_max_s}
+    return type("LimitedConnection", (Connection,), limits)

@@ -1,0 +1,212 @@
+"""Connections as no well-behaved client makes them: each ends by itself, and those of others go on."""
+
+import gzip
+import json
+import socket
+import time
+from contextlib import ExitStack, contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+from running import running, until
+
+from patience import patient
+
+MAX = 40
+EVENT = b'{"id":"connections"}'
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    flags = ("--connections-max", str(MAX), "--request-time-max-s", "2", "--keep-alive-s", "3")
+    with running(tmp_path_factory.mktemp("connections"), *flags) as server:
+        yield server
+
+
+@contextmanager
+def connected(server):
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port), patient(30)) as connection:
+        yield connection
+
+
+def post(body=EVENT, path="/v1/tables/clicks/events", more=""):
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode() + body
+
+
+def answer(connection):
+    """(status, code of the error, headers) of what comes until the end, which must come."""
+    found = b""
+    while piece := connection.recv(65536):
+        found += piece
+    return parsed(found)
+
+
+def parsed(found):
+    head, _, body = found.partition(b"\r\n\r\n")
+    status = int(head.split()[1]) if head else None
+    try:
+        code = json.loads(body)["error"]["code"]
+    except (ValueError, KeyError):
+        code = None
+    return status, code, head.lower()
+
+
+def stored(server):
+    server.flush()
+    return server.query("select count(*) as n from clicks where id = 'connections'")[0]["n"]
+
+
+def test_beyond_the_limit_the_newest_is_refused_and_the_first_go_on(server):
+    with ExitStack() as stack:
+        first = stack.enter_context(connected(server))
+        idle = [stack.enter_context(connected(server)) for _ in range(MAX - 1)]
+        newest = stack.enter_context(connected(server))
+        status, code, head = answer(newest)
+        assert (status, code, b"retry-after: 1" in head, b"connection: close" in head) == (
+            503,
+            "Unreachable",
+            True,
+            True,
+        )
+        first.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert first.recv(1000).startswith(b"HTTP/1.1 200")
+        idle[0].sendall(post())
+        assert idle[0].recv(1000).startswith(b"HTTP/1.1 200")
+    until(lambda: server.request("GET", "/health")[0] == 200, "there is room again")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"GET /health HTTP/1.1\r\nHost: loc", post()[:-3], post()[: len(post()) - len(EVENT)]],
+    ids=["nothing", "half of the headers", "half of the body", "no body"],
+)
+def test_a_request_that_does_not_come_to_an_end_is_ended(server, sent):
+    before = stored(server)
+    with connected(server) as connection:
+        connection.sendall(sent)
+        began = time.monotonic()
+        assert answer(connection)[:2] == (408, "RequestTimeout")
+        assert time.monotonic() - began > 1.5
+    assert stored(server) == before
+
+
+def test_a_request_that_trickles_is_ended(server):
+    with connected(server) as connection:
+        with pytest.raises(OSError):
+            for byte in post(b"x" * 10_000):
+                connection.sendall(bytes([byte]))
+                time.sleep(0.01)
+        assert connection
+
+
+def test_an_idle_connection_is_kept_for_its_time(server):
+    with connected(server) as connection:
+        for _ in range(2):
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        began = time.monotonic()
+        assert connection.recv(1000) == b""
+        assert time.monotonic() - began > 2.5, "longer than a request may take"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "X: " + "y" * 70_000 + "\r\n",
+        "".join(f"X-{number}: y\r\n" for number in range(300)),
+        "X: " + "y" * 60_000 + "\r\n" + "Z: " + "y" * 60_000 + "\r\n",
+    ],
+    ids=["one long header", "many headers", "two long headers"],
+)
+def test_headers_that_are_too_large_are_refused_and_nothing_is_stored(server, head):
+    before = stored(server)
+    with connected(server) as connection:
+        try:
+            connection.sendall(post(more=head))
+            assert answer(connection)[:2] == (431, "HeadersTooLarge")
+        except ConnectionResetError:  # it was closed while more was sent
+            pass
+    assert stored(server) == before
+    with connected(server) as connection:
+        connection.sendall(post(more="X: " + "y" * 60_000 + "\r\nConnection: close\r\n"))
+        assert answer(connection)[0] == 200
+
+
+def test_a_head_that_never_ends_takes_no_memory_and_no_time(server):
+    with connected(server) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: ")
+        with pytest.raises(OSError):
+            for _ in range(1_000):
+                connection.sendall(b"y" * 100_000)
+    assert server.request("GET", "/health")[0] == 200
+
+
+@pytest.mark.parametrize("body", [EVENT, gzip.compress(EVENT)], ids=["plain", "gzip"])
+def test_a_client_that_closes_its_side_gets_its_answer(server, body):
+    before = stored(server)
+    for _ in range(5):
+        with connected(server) as connection:
+            connection.sendall(post(body, more="Content-Encoding: gzip\r\n" if body != EVENT else ""))
+            connection.shutdown(socket.SHUT_WR)
+            status, _, head = answer(connection)
+            assert (status, b"connection: close" in head) == (200, True)
+    assert stored(server) == before + 5
+
+
+def test_a_client_that_closes_its_side_ends_its_query(server):
+    sql = json.dumps(
+        {"sql": "select count(*) from unnest(sequence(1, 1000000)) a(x), unnest(sequence(1, 1000000)) b(y)"}
+    )
+    with connected(server) as connection:
+        connection.sendall(post(sql.encode(), "/v1/query"))
+        connection.shutdown(socket.SHUT_WR)
+        began = time.monotonic()
+        assert connection.recv(1000) == b""
+        assert time.monotonic() - began < patient(5)
+
+
+def test_requests_of_one_connection_are_answered_in_order(server):
+    with connected(server) as connection:
+        connection.sendall(
+            post() + post(b"[]") + b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )
+        found = b""
+        while piece := connection.recv(65536):
+            found += piece
+    assert [line.split()[1] for line in found.splitlines() if line.startswith(b"HTTP/1.1")] == [b"200", b"400", b"200"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        ("GET /health HTTP/1.1\r\nHost: localhost\r\nHost: evil.example", 421),
+        ("GET /health HTTP/1.1\r\nHost: evil.example\r\nHost: localhost", 421),
+        ("GET /health HTTP/1.1\r\nHost: 127.999.1.1", 421),
+        ("GET /health HTTP/1.1\r\nHost: ..localhost", 421),
+        ("GET /health HTTP/1.1\r\nHost: localhost.", 200),
+        ("GET /health HTTP/1.1\r\nHost: a.b.localhost:80", 200),
+        ("HEAD /health HTTP/1.1\r\nHost: localhost", 200),
+        ("HEAD /ready HTTP/1.1\r\nHost: localhost", 200),
+        ("GET /health HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade, close", 200),
+    ],
+)
+def test_hosts_and_methods(server, lines, status):
+    with connected(server) as connection:
+        close = "" if "Connection" in lines else "\r\nConnection: close"
+        connection.sendall(f"{lines}{close}\r\n\r\n".encode())
+        found = b""
+        while piece := connection.recv(65536):
+            found += piece
+        assert parsed(found)[0] == status
+        if lines.startswith("HEAD"):
+            assert found.endswith(b"\r\n\r\n"), "no body"
+
+
+def test_http_2_is_told_what_to_do(server):
+    with connected(server) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        assert answer(connection)[:2] == (400, "BadRequest")
+    log = (server.folder / "errors.log").read_text()
+    assert "requestHandler: new NodeHttpHandler()" in log
+    assert "Invalid HTTP" not in log
