@@ -64,6 +64,16 @@ def test_a_malformed_line_is_kept_and_its_neighbours_stored(warehouse):
     ]
 
 
+@pytest.mark.parametrize("content_type", ["application/x-ndjson", "application/jsonl; charset=utf-8"])
+def test_lines_are_lines_whatever_they_begin_with(warehouse, content_type):
+    body = f'[07:00] oops {content_type}\n{{"id":"{content_type}","n":1}}\n{{\n"id":"{content_type}","n":2}}\n'.encode()
+    assert warehouse.events("clicks", body, Content_Type=content_type) == (200, {"accepted": 4})
+    assert ids(warehouse, content_type) == [1]
+    kept = "select count(*) as n from clicks_quarantine where from_utf8(raw_data) like ?"
+    assert warehouse.query(kept, f"%{content_type}%") == [{"n": 2}], "the first line and one of the others"
+    assert warehouse.events("clicks", b"[1, 2]", Content_Type=content_type) == (200, {"accepted": 1})
+
+
 @pytest.mark.parametrize("each", [1, 2, 12])
 def test_events_are_spread_over_the_shards_whatever_the_size_of_requests(warehouse, each):
     events = [f"event {number} in requests of {each}" for number in range(12)]

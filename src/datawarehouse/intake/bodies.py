@@ -20,8 +20,8 @@ _FORMS = "newline-delimited JSON (one event a line), a JSON array of events, or 
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def records_in(body: bytes, events_max: int) -> list[bytes]:
-    """The events of a body.
+def records_in(body: bytes, events_max: int, *, by_lines: bool = False) -> list[bytes]:
+    """The events of a body. by_lines: each line is one, whatever the body begins with.
 
     Raises BadRequest if there are none, or an array does not parse, and BodyTooLarge if there are more than
     `events_max`, before they take memory.
@@ -30,12 +30,12 @@ def records_in(body: bytes, events_max: int) -> list[bytes]:
     stripped = body.strip(_BLANK)
     if not stripped:
         raise BadRequest(f"The body has no events; send {_FORMS}.")
-    if stripped[:1] == b"[":
+    if stripped[:1] == b"[" and not by_lines:
         return _elements(stripped, events_max)
     if b"\n" not in stripped:
         return [stripped]
     first = stripped[: stripped.index(b"\n")]
-    if not _is_document(first) and _is_document(stripped):
+    if not by_lines and not _is_document(first) and _is_document(stripped):
         return [stripped]  # one object, over several lines
     if stripped.count(b"\n") >= events_max:
         raise BodyTooLarge(

@@ -6,7 +6,7 @@ import gzip
 import http.client
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -17,8 +17,8 @@ import msgspec
 
 from datawarehouse.errors import DataWarehouseError, Unreachable, rebuilt
 from datawarehouse.folder import Holder, holder_of
+from datawarehouse.runtime.lines import batches
 
-_BATCH_BYTES = 1024 * 1024
 _PAUSE_FIRST_S, _PAUSE_MAX_S = 0.2, 5.0
 _NOT_NOW = (429, 502, 503, 504)
 
@@ -137,7 +137,7 @@ def send(
     """
     sent = Sent()
     client = connect()
-    for number, batch in enumerate(_batches(source)):
+    for number, batch in enumerate(batches(source)):
         key = blake2b(b"%s %d %s" % (run.encode(), number, batch), digest_size=16).hexdigest()
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip", "Idempotency-Key": key}
         body = gzip.compress(batch, 1, mtime=0)
@@ -164,19 +164,3 @@ def send(
     if client:
         client.close()
     return sent
-
-
-def _batches(source: IO[bytes]) -> Iterator[bytes]:
-    """Complete lines, about _BATCH_BYTES at a time, without blank lines."""
-    batch: list[bytes] = []
-    size = 0
-    for line in source:
-        if line.isspace():
-            continue
-        batch.append(line if line.endswith(b"\n") else line + b"\n")
-        size += len(line)
-        if size >= _BATCH_BYTES:
-            yield b"".join(batch)
-            batch, size = [], 0
-    if batch:
-        yield b"".join(batch)

@@ -1,7 +1,8 @@
 """POST /v1/tables/<table>/events: events by plain HTTP.
 
-Body: newline-delimited JSON, a JSON array, or one object; `Content-Encoding: gzip` is unpacked. A malformed event is
-taken and kept with its reason; an event that is larger than a record may be is refused by itself. The answer is
+Body: newline-delimited JSON, a JSON array, or one object; with the Content-Type of newline-delimited JSON each line is
+an event, whatever it begins with. `Content-Encoding: gzip` is unpacked. A malformed event is taken and kept with its
+reason; an event that is larger than a record may be is refused by itself. The answer is
 {"accepted": n, "refused": [{"event": number from 1, "message": ...}]}, and "again": true if the same Idempotency-Key
 was taken before.
 """
@@ -22,6 +23,7 @@ from datawarehouse.server.http import Request, Response, json_response
 
 _INLINE_BYTES = 256 * 1024  # a larger body is cut into events in a thread, so that others need not wait
 _REFUSALS_SHOWN_MAX = 100
+_LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ class Events:
         if encoding not in ("", "identity", "gzip"):
             raise BadRequest(f"The Content-Encoding is {encoding!r}; valid are gzip and none.")
         key = request.header(b"idempotency-key")
-        cut = (stream, body, encoding == "gzip", key)
+        cut = (stream, body, encoding == "gzip", key, request.content_type in _LINES)
         if len(body) > _INLINE_BYTES or encoding == "gzip":
             entry, refused = await asyncio.to_thread(self._cut, *cut)
         else:
@@ -53,13 +55,15 @@ class Events:
             answer["refused"] = refused
         return json_response(200 if entry.count else 413, answer)
 
-    def _cut(self, stream: Stream, body: bytes, packed: bool, key: str) -> tuple[Entry, list[dict[str, Any]]]:
+    def _cut(
+        self, stream: Stream, body: bytes, packed: bool, key: str, by_lines: bool
+    ) -> tuple[Entry, list[dict[str, Any]]]:
         """The entry for a body, and the events that are too large for it."""
         if packed:
             body = unpacked(body, self.request_bytes_max, self.request_events_max)
         keys = keys_for(key, body) if key else None
         largest = self.intake.limits.record_bytes_max
-        events = records_in(body, self.request_events_max)
+        events = records_in(body, self.request_events_max, by_lines=by_lines)
         refused: list[dict[str, Any]] = []
         if max(map(len, events)) > largest:
             refused = [

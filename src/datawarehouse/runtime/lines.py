@@ -1,0 +1,121 @@
+"""The events of a file as lines, about a megabyte at a time: a file of lines, or one JSON array of any size."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from itertools import chain
+from typing import IO
+
+from datawarehouse.errors import BadRequest
+
+BATCH_BYTES = 1024 * 1024
+_ARRAY = re.compile(rb"\s*\[\s*(?:[{\]]|$)")  # a line of a log may begin with a bracket as well
+_PIECE_BYTES = 256 * 1024
+_SPACE = re.compile(r"[ \t\r\n]*")
+_ELEMENT_BYTES_MAX = 64 * 1024 * 1024
+
+
+def batches(source: IO[bytes]) -> Iterator[bytes]:
+    """Complete lines, about BATCH_BYTES at a time, without blank lines. Raises BadRequest where an array is no JSON."""
+    batch: list[bytes] = []
+    size = 0
+    for line in _lines(source):
+        if not line or line.isspace():
+            continue
+        batch.append(line if line.endswith(b"\n") else line + b"\n")
+        size += len(line)
+        if size >= BATCH_BYTES:
+            yield b"".join(batch)
+            batch, size = [], 0
+    if batch:
+        yield b"".join(batch)
+
+
+def _lines(source: IO[bytes]) -> Iterator[bytes]:
+    first = _next_line(source, _PIECE_BYTES).removeprefix(codecs.BOM_UTF8)
+    if not _ARRAY.match(first):
+        return chain([_completed(first, source)], source)
+    if first.endswith(b"\n") and _is_json(first) and (second := _next_line(source, _PIECE_BYTES)):
+        return chain([first, _completed(second, source)], source)  # lines, each of which is an array
+    return _elements(first, source)
+
+
+def _next_line(source: IO[bytes], bytes_max: int) -> bytes:
+    """The next line that is not blank, or its beginning if it is longer; empty at the end."""
+    line = source.readline(bytes_max)
+    while line and line.isspace():
+        line = source.readline(bytes_max)
+    return line
+
+
+def _completed(line: bytes, source: IO[bytes]) -> bytes:
+    return line if line.endswith(b"\n") or not line else line + source.readline()
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _elements(first: bytes, source: IO[bytes]) -> Iterator[bytes]:
+    """The elements of an array, each as a line of the text that it has in the file."""
+    scan = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
+    decode = codecs.getincrementaldecoder("utf-8")(errors="surrogateescape").decode
+    text, ended = decode(first), False
+    at, number = text.index("[") + 1, 0
+    while True:
+        at = _after_space(text, at)
+        if text[at : at + 1] == "]" and _is_at_end(text[at + 1 :], source):
+            return
+        try:
+            _, end = scan(text, at)
+            follows = text[_after_space(text, end) :][:1]
+            if text[at] in "-0123456789" and follows not in (",", "]") and not ended:
+                raise ValueError("the number may go on in the next piece")
+        except (ValueError, RecursionError) as error:
+            if ended or isinstance(error, RecursionError) or len(text) - at > _ELEMENT_BYTES_MAX:
+                raise BadRequest(
+                    f"The file begins like a JSON array, and its element {number + 1} is not JSON ({error}). The "
+                    f"{number} before it were sent. Correct the file and send it again, or send newline-delimited "
+                    "JSON, in which a malformed line is kept by itself."
+                ) from None
+            piece = source.read(_PIECE_BYTES + len(text))
+            ended = not piece
+            text, at = text[at:] + decode(piece, final=ended), 0
+            continue
+        number += 1
+        yield (_one_line(text[at:end]) + "\n").encode("utf-8", "surrogateescape")
+        at = _after_space(text, end)
+        while at == len(text) and not ended:
+            piece = source.read(_PIECE_BYTES)
+            ended = not piece
+            text = decode(piece, final=ended)
+            at = _after_space(text, 0)
+        if text[at : at + 1] == ",":
+            at += 1
+        elif text[at : at + 1] != "]":
+            raise BadRequest(
+                f"The file begins like a JSON array, and after its element {number} comes {text[at : at + 20]!r}, "
+                f"where a comma or a closing bracket is needed. The {number} elements before were sent."
+            )
+
+
+def _after_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def _is_at_end(rest: str, source: IO[bytes]) -> bool:
+    if rest.strip() or source.read().strip():
+        raise BadRequest("The file is a JSON array, and more comes after its closing bracket. The array was sent.")
+    return True
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\r", " ").replace("\n", " ")

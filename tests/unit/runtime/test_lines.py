@@ -1,0 +1,93 @@
+"""The events of a file: lines whatever is in them, or the elements of an array of any size."""
+
+import io
+import json
+import random
+
+import pytest
+
+from datawarehouse.errors import BadRequest
+from datawarehouse.runtime import lines
+from datawarehouse.runtime.lines import BATCH_BYTES, batches
+
+
+def lines_of(data, piece=None, monkeypatch=None):
+    if piece:
+        monkeypatch.setattr(lines, "_PIECE_BYTES", piece)
+    return b"".join(batches(io.BytesIO(data))).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", []),
+        (b"\n \n", []),
+        (b'{"a":1}\n\n{"a":2}', [b'{"a":1}', b'{"a":2}']),
+        (b'\xef\xbb\xbf{"a":1}\n', [b'{"a":1}']),
+        (b'[2026-11-23 07:00:00] oops\n{"a":1}\n', [b"[2026-11-23 07:00:00] oops", b'{"a":1}']),
+        (b"[1,2,3]\n[4]\n", [b"[1,2,3]", b"[4]"]),
+        (b'[{"a":1}]\n[{"a":2}]\n', [b'[{"a":1}]', b'[{"a":2}]']),
+        (b'[{"a":1}]', [b'{"a":1}']),
+        (b'[{"a":1}]\n\n', [b'{"a":1}']),
+        (b"[]", []),
+        (b"[\n]\n", []),
+        (b'\n[\n  {"a": 1},\n  {"b": [1,\n 2]}\n]\n', [b'{"a": 1}', b'{"b": [1,  2]}']),
+        (
+            b'\xef\xbb\xbf[{"a":"\xc3\xa4"},5,"x",null,{"b":1.50}]',
+            [b'{"a":"\xc3\xa4"}', b"5", b'"x"', b"null", b'{"b":1.50}'],
+        ),
+    ],
+)
+def test_files(data, expected):
+    assert lines_of(data) == expected
+
+
+@pytest.mark.seeds(fixed=60, random=20)
+def test_an_array_comes_apart_wherever_it_is_cut(seed, monkeypatch):
+    chance = random.Random(seed)
+
+    def value(depth=0):
+        match chance.randrange(7 if depth < 3 else 4):
+            case 0:
+                return chance.choice((0, -1, 123456789012345678901234567890, 1e300, 1.5))
+            case 1:
+                return "".join(chance.choices('ä€😀"\\ab]},[{\n ', k=chance.randrange(12)))
+            case 2 | 3:
+                return chance.choice((None, True, False))
+            case 4:
+                return [value(depth + 1) for _ in range(chance.randrange(4))]
+            case _:
+                return {str(number): value(depth + 1) for number in range(chance.randrange(4))}
+
+    elements = [{"first": 1}, *(value() for _ in range(chance.randrange(30)))]
+    text = json.dumps(elements, indent=chance.choice((None, 1, 4)), ensure_ascii=chance.random() < 0.5)
+    found = lines_of(text.encode(), chance.choice((1, 2, 3, 7, 50, 1000)), monkeypatch)
+    assert [json.loads(line) for line in found] == elements
+
+
+def test_batches_are_about_a_megabyte_of_whole_lines():
+    line = b'{"a":"' + b"x" * 1000 + b'"}\n'
+    found = list(batches(io.BytesIO(line * 3000)))
+    assert b"".join(found) == line * 3000
+    assert all(BATCH_BYTES <= len(each) < BATCH_BYTES + len(line) and each.endswith(b"\n") for each in found[:-1])
+    array = b"[" + b",".join([line.strip()] * 3000) + b"]"
+    assert list(batches(io.BytesIO(array))) == found
+
+
+@pytest.mark.parametrize(
+    ("data", "sent", "says"),
+    [
+        (b'[{"a":1},{"a":2},oops]', 2, "its element 3 is not JSON .* The 2 before it were sent"),
+        (b'[{"a":1},{"a":', 1, "its element 2 is not JSON"),
+        (b'[{"a":1} {"a":2}]', 1, "after its element 1 comes '{\"a\":2}\\]', where a comma"),
+        (b'[{"a":1}] {"a":2}', 1, "more comes after its closing bracket"),
+        (b"[" + b'{"a":' * 100_000, 0, "its element 1 is not JSON"),
+    ],
+)
+def test_an_array_that_is_no_json_says_how_far_it_was_sent(data, sent, says, monkeypatch):
+    monkeypatch.setattr(lines, "BATCH_BYTES", 1)
+    found = []
+    with pytest.raises(BadRequest, match=says):
+        for batch in batches(io.BytesIO(data)):
+            found.append(batch)
+    assert len(found) == sent
