@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -46,6 +47,10 @@ def test_a_record_that_ends_the_process_is_kept_and_its_neighbours_are_stored(tm
         assert warehouse.query("select id from views") == [{"id": "elsewhere"}]
         [reject] = warehouse.query("select error_code, from_utf8(raw_data) as raw from clicks_quarantine")
         assert reject == {"error_code": "DataWarehouse.ConversionCrashed", "raw": '{"id":"deadly"}'}
+        [faults] = re.findall(
+            rb"^dw_thread_faults_total.*convert-0.* ([0-9.]+)$", warehouse.request("GET", "/metrics")[2], re.M
+        )
+        assert float(faults) >= 3, "each death is counted"
         warehouse.events("clicks", b'{"id":"after"}')
         warehouse.flush()
         assert warehouse.query("select count(*) as c from clicks") == [{"c": 40}]

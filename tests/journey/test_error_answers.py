@@ -65,6 +65,7 @@ def served(opened, flush=None, connections_max=100):
             Queries(None),
             admin,
             2**20,
+            on_fault=lambda what, error: opened.faults.met("requests", what, error),
         )
         with socket.create_server(("127.0.0.1", 0)) as bound:
             config = uvicorn.Config(app, lifespan="off", log_config=None, http=limited(connections_max, 60))

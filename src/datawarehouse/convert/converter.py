@@ -136,7 +136,6 @@ class Converter:
         progress = self._progress(table)
         if order.progress and progress.exists():
             table.poison = (*table.poison, int(progress.read_text()))
-        log.error("the process died while it converted table %s (%d times in a row)", table.name, table.deaths)
 
     def _remove_what_it_left(self, table: str, name: str) -> None:
         """Remove what a child process had published before it died; the next attempt uses other file names."""

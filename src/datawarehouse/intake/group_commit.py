@@ -44,6 +44,11 @@ class GroupCommit:
     async def _flush(self, loop: asyncio.AbstractEventLoop, stream: Stream) -> None:
         try:
             while stream.journal.has_queued:
-                await loop.run_in_executor(self._executor, stream.journal.flush)
+                try:
+                    flushed = loop.run_in_executor(self._executor, stream.journal.flush)
+                except RuntimeError:  # the system gives no more threads; nobody else would write what is queued
+                    stream.journal.flush()
+                else:
+                    await flushed
         finally:
             self._flushing.discard(stream.name)

@@ -4,39 +4,45 @@ Each thread has its own executor. In a round it converts a batch of each table t
 are due, and deletes files that no query reads any more. Two threads never work on the same table. When there is nothing
 to do, a thread waits for `convert_interval_ms`, or until `flush` is called. When the warehouse closes, it continues
 until everything is converted and merged or the time is over.
+
+A table that fails is tried again after a pause, and does not keep the others waiting.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from datawarehouse.convert.converter import Converter
 from datawarehouse.errors import ConversionStalled, WorkerDied
 from datawarehouse.intake.intake import Intake
 from datawarehouse.runtime.closing import Closing
 from datawarehouse.runtime.executor import Executor
+from datawarehouse.runtime.faults import Faults
+from datawarehouse.runtime.own_thread import PAUSE_AFTER_FAULT_S, OwnThread
 from datawarehouse.settings import Settings
 
-log = logging.getLogger("datawarehouse")
-
-_PAUSE_AFTER_FAULT_S = 1.0
 _FAULTS_OF_A_FLUSH = 6  # finding a record that makes its process die takes three
 _DEATHS_WITHOUT_PAUSE = 3
+_KILL_EVERY_S = 0.5
+_AGAIN = "it is tried again"
+_AT_THE_NEXT_START = "what is left is converted at the next start"
 
 
 class Conversion:
     """Starts and ends the threads. Methods can be called from any thread."""
 
-    def __init__(self, converter: Converter, intake: Intake, settings: Settings, closing: Closing) -> None:
+    def __init__(
+        self, converter: Converter, intake: Intake, settings: Settings, closing: Closing, faults: Faults
+    ) -> None:
         self._converter = converter
         self._intake = intake
         self._settings = settings
         self._closing = closing
-        self._threads: list[tuple[threading.Thread, Executor]] = []
-        self._wake = threading.Event()
+        self._faults = faults
+        self._threads: list[tuple[OwnThread, Executor]] = []
         self._progress = threading.Condition()
         self._failed: Counter[str] = Counter()
         self._deaths = 0
@@ -44,11 +50,11 @@ class Conversion:
     def start(self, new_executor: Callable[[], Executor]) -> None:
         """Start as many threads as `convert_processes`, each with its own executor."""
         for number in range(self._settings.number("convert_processes")):
-            executor = new_executor()
-            name = f"convert-{number}"
-            thread = threading.Thread(target=self._keep_converted, args=(executor,), name=name, daemon=True)
-            thread.start()
+            executor, name = new_executor(), f"convert-{number}"
+            step, last = partial(self._step, name, executor), partial(self._finish, name, executor)
+            thread = OwnThread(name, "conversion", step, self._faults, last=last)
             self._threads.append((thread, executor))
+            thread.start()
 
     def flush(self) -> None:
         """Return when every event that was accepted before is visible to queries.
@@ -68,51 +74,45 @@ class Conversion:
                             f"Table {name!r} cannot be converted at the moment; the log says why. Its events are kept "
                             "in the journal, and conversion is tried again every second."
                         )
-                self._wake.set()
+                self._wake()
                 self._progress.wait(1.0)
 
-    def wake(self) -> None:
-        """Make the threads look for work now."""
-        self._wake.set()
+    def begin_stopping(self) -> None:
+        """Let the threads convert what is left and end. Closing must have begun."""
+        for thread, _ in self._threads:
+            thread.stop()
 
     def stop(self) -> None:
         """Wait until the threads have ended; when the time for closing is over, end what they are running."""
         for thread, executor in self._threads:
-            thread.join(self._closing.left_s + 0.5)
-            if thread.is_alive():
+            ended = thread.join(self._closing.left_s + _KILL_EVERY_S)
+            while not ended:
                 executor.kill()
-                thread.join()
+                ended = thread.join(_KILL_EVERY_S)
 
-    def _keep_converted(self, executor: Executor) -> None:
-        interval = self._settings.number("convert_interval_ms") / 1000
-        while not self._closing.is_begun:
-            try:
-                busy = self._round(executor, stopping=False)
-            except Exception:
-                log.exception("conversion failed; trying again in %g s", _PAUSE_AFTER_FAULT_S)
-                self._closing.wait(_PAUSE_AFTER_FAULT_S)
+    def _wake(self) -> None:
+        for thread, _ in self._threads:
+            thread.wake()
+
+    def _step(self, thread: str, executor: Executor) -> float:
+        more = self._round(thread, executor, stopping=False)
+        return 0.0 if more else self._settings.number("convert_interval_ms") / 1000
+
+    def _finish(self, thread: str, executor: Executor) -> None:
+        try:
+            while self._closing.left_s and self._round(thread, executor, stopping=True):
                 continue
-            if not busy:
-                self._wake.wait(interval)
-                self._wake.clear()
-        while self._closing.left_s:
-            try:
-                if not self._round(executor, stopping=True):
-                    break
-            except Exception:
-                log.exception("conversion failed while stopping; the remaining events are converted at the next start")
-                break
-        executor.stop()
+        finally:
+            executor.stop()
 
-    def _round(self, executor: Executor, *, stopping: bool) -> bool:
+    def _round(self, thread: str, executor: Executor, *, stopping: bool) -> bool:
         """Convert a batch of each table that has records, and do the merges that are due. Returns whether there is more
         work now."""
-        more = False
-        faults = []
-        died = False
+        more = failed = died = False
         for name in self._converter.tables:
-            if stopping and not self._closing.left_s:
+            if self._closing.is_begun and not self._closing.left_s:
                 return False
+            work = f"conversion of table {name}"
             try:
                 converted = self._converter.convert(name, executor.run)
                 if converted is None:  # another thread is at this table, and goes on with it
@@ -123,20 +123,16 @@ class Conversion:
                 more = more or (self._converter.pending(name) > 0 and (stopping or self._has_a_batch(name)))
                 if not more or not stopping:
                     self._converter.merge(name, executor.run, stopping=stopping)
-            except WorkerDied as error:
-                log.error("%s", error)
-                self._failed[name] += 1
-                died = more = True
+                self._faults.over(work)
             except Exception as error:  # an error in one table must not delay the others
                 self._failed[name] += 1
-                faults.append(error)
+                died, failed = died or isinstance(error, WorkerDied), failed or not isinstance(error, WorkerDied)
+                self._faults.met(thread, work, error, _AT_THE_NEXT_START if stopping else _AGAIN)
         self._converter.delete_retired()
         self._deaths = self._deaths + 1 if died else 0
-        if self._deaths > _DEATHS_WITHOUT_PAUSE and not stopping:
-            self._closing.wait(_PAUSE_AFTER_FAULT_S)
-        if faults:
-            raise ExceptionGroup("conversion", faults)
-        return more
+        if (failed or self._deaths > _DEATHS_WITHOUT_PAUSE) and not stopping:
+            self._closing.wait(PAUSE_AFTER_FAULT_S)
+        return died or (not stopping if failed else more)
 
     def _has_a_batch(self, name: str) -> bool:
         return self._intake.streams[name].unconverted_bytes >= self._settings.number("batch_bytes_max")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import secrets
 import shutil
@@ -28,6 +29,8 @@ from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import DataWarehouseError, UnknownName, WorkerDied
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.query.limits import QueryLimits
+from datawarehouse.runtime.faults import Faults
+from datawarehouse.runtime.own_thread import OwnThread
 from datawarehouse.runtime.workers import QuerySetup, Worker
 from datawarehouse.settings import Settings
 from datawarehouse.tidy.files import stored_file
@@ -52,6 +55,7 @@ class JobRuns:
         catalog: Catalog,
         settings: Settings,
         clock: Clock,
+        faults: Faults,
         execute: ExecuteJob | None = None,
     ) -> None:
         """execute: does a run in this process; by default each run is a separate process."""
@@ -60,6 +64,7 @@ class JobRuns:
         self._catalog = catalog
         self._settings = settings
         self._clock = clock
+        self._faults = faults
         self._tables: Mapping[str, BatchInputTable] = {
             table.name: table for table in warehouse.tables() if isinstance(table, BatchInputTable)
         }
@@ -147,10 +152,11 @@ class JobRuns:
                 self._catalog.runs.fail(failed.run, error, self._clock.now_ms(), interrupted=answer.interrupted)
                 log.error("job %s failed: %s", failed.job, answer.reason)
             ended = self._catalog.runs.get(failed.run)
-        except Exception:
-            log.exception("the end of a run of job %s could not be recorded; trying again", failed.job)
+        except Exception as error:
+            self._faults.met(f"job-{failed.job}", f"recording the end of a run of job {failed.job}", error)
             self._unsettled[failed.run] = failed  # only now: until here this thread alone settles it
             return None
+        self._faults.over(f"recording the end of a run of job {failed.job}")
         self._unsettled.pop(failed.run, None)
         return ended
 
@@ -178,7 +184,7 @@ class JobRuns:
         number = self._settings.number
         setup = QuerySetup(str(self._folder), self._warehouse.name, QueryLimits.of(self._settings))
         worker = Worker("job", setup)
-        watch = _Watch(worker, Path(order.scratch), number("job_time_max_s"), order.file_bytes_max)
+        watch = _Watch(worker, Path(order.scratch), number("job_time_max_s"), order.file_bytes_max, self._faults)
         with self._lock:
             if self._stopped:
                 return JobFailure("The warehouse is closing.", interrupted=True)
@@ -217,36 +223,35 @@ class _Failed:
 class _Watch:
     """Ends a run that takes too long or writes too much; `reason` then says why."""
 
-    def __init__(self, worker: Worker, scratch: Path, time_max_s: int, bytes_max: int) -> None:
+    def __init__(self, worker: Worker, scratch: Path, time_max_s: int, bytes_max: int, faults: Faults) -> None:
         self.reason = ""
         self._worker = worker
         self._scratch = scratch
         self._time_max_s = time_max_s
         self._bytes_max = bytes_max
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
+        self._end = math.inf
+        self._thread = OwnThread("watch", "watching a run", self._look, faults, pause_s=_LOOK_EVERY_S)
 
     def start(self) -> None:
+        self._end = time.monotonic() + self._time_max_s
         self._thread.start()
 
     def stop(self) -> None:
-        self._done.set()
-        if self._thread.ident is not None:  # it was started
-            self._thread.join()
+        self._thread.stop()
+        self._thread.join()
 
-    def _look(self) -> None:
-        end = time.monotonic() + self._time_max_s
-        pause = _LOOK_EVERY_S
-        while not self.reason and not self._done.wait(max(0.0, min(pause, end - time.monotonic()))):
-            began = time.monotonic()
-            if began >= end:
-                self.reason = f"The run took longer than {self._time_max_s} s (job_time_max_s) and was ended."
-            elif _bytes_in(self._scratch, self._bytes_max) > self._bytes_max:
-                limit = f"{self._bytes_max} bytes (job_scratch_bytes_max)"
-                self.reason = f"The run wrote more than {limit} to its scratch folder and was ended."
-            pause = max(_LOOK_EVERY_S, _LOOKING_SHARE * (time.monotonic() - began))
+    def _look(self) -> float | None:
+        began = time.monotonic()
+        if began >= self._end:
+            self.reason = f"The run took longer than {self._time_max_s} s (job_time_max_s) and was ended."
+        elif _bytes_in(self._scratch, self._bytes_max) > self._bytes_max:
+            limit = f"{self._bytes_max} bytes (job_scratch_bytes_max)"
+            self.reason = f"The run wrote more than {limit} to its scratch folder and was ended."
         if self.reason:
             self._worker.kill()
+            return None
+        pause = max(_LOOK_EVERY_S, _LOOKING_SHARE * (time.monotonic() - began))
+        return max(0.001, min(pause, self._end - time.monotonic()))
 
 
 def _bytes_in(folder: Path, enough: int) -> int:

@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.catalog.runs import ASKED_FOR, COMPLETE, RETRY, SCHEDULE, Run
@@ -21,7 +22,9 @@ from datawarehouse.definition.schedule import Schedule, parse_schedule
 from datawarehouse.definition.tables import BatchInputTable
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.jobs.due import MISSED_COUNTED_MAX, earliest_due, latest_due, retry_at
+from datawarehouse.runtime.faults import Faults
 from datawarehouse.runtime.job_runs import JobRuns
+from datawarehouse.runtime.own_thread import OwnThread
 
 log = logging.getLogger("datawarehouse")
 
@@ -50,21 +53,23 @@ class JobSchedule:
         catalog: Catalog,
         clock: Clock,
         complete_until: Callable[[str], int | None],
+        faults: Faults,
     ) -> None:
         """complete_until: the start of the first hour of a table that can still change, in milliseconds."""
         self._runs = runs
         self._catalog = catalog
         self._clock = clock
         self._complete_until = complete_until
+        self._faults = faults
         self._tables = {table.name: table for table in warehouse.tables() if isinstance(table, BatchInputTable)}
         self._schedules: dict[str, Schedule] = {
             name: parse_schedule(table.schedule_expression) for name, table in self._tables.items()
         }
         self._retries: dict[str, list[Due]] = {name: [] for name in self._tables}
-        self._threads: dict[str, threading.Thread] = {}
+        self._threads: dict[str, OwnThread] = {}
         self._changed = threading.Condition()
         self._stopping = threading.Event()
-        self._looking = threading.Thread(target=self._look, name="schedule", daemon=True)
+        self._looking = OwnThread("schedule", "following the schedule", self._look, faults, pause_s=_LOOK_EVERY_S)
         self._begin(clock.now_ms())
 
     def _begin(self, now: int) -> None:
@@ -91,8 +96,11 @@ class JobSchedule:
         """Start no more runs, end the running ones, and wait until they have ended."""
         self._stopping.set()
         self._runs.stop()
-        if self._looking.is_alive():
-            self._looking.join()
+        self._looking.stop()
+        self._looking.join()
+        with self._changed:
+            for thread in self._threads.values():
+                thread.stop()
         self.wait_idle()
 
     def start_due(self) -> None:
@@ -103,13 +111,17 @@ class JobSchedule:
             with self._changed:
                 if name in self._threads or self._is_stopping() or self._found_due(name, now) is None:
                     continue
-                thread = threading.Thread(target=self._work, args=(name,), name=f"job-{name}", daemon=True)
+                work = partial(self._work, name)
+                thread = OwnThread(
+                    f"job-{name}", f"starting job {name}", work, self._faults,
+                    pause_s=_LOOK_EVERY_S, last=partial(self._ended, name),
+                )  # fmt: skip
                 self._threads[name] = thread
                 try:
                     thread.start()
-                except RuntimeError:  # the system gives no more threads
-                    log.exception("job %s could not be started; trying again", name)
+                except RuntimeError as error:  # the system gives no more threads
                     del self._threads[name]
+                    self._faults.met(thread.name, f"the thread of job {name}", error)
 
     def run_due(self) -> bool:
         """Run the jobs that are due now in this thread, in the order of the declaration; returns whether any was
@@ -141,12 +153,9 @@ class JobSchedule:
     def _is_stopping(self) -> bool:
         return self._stopping.is_set() or self._runs.is_stopped
 
-    def _look(self) -> None:
-        while not self._stopping.wait(_LOOK_EVERY_S):
-            try:
-                self.start_due()
-            except Exception:
-                log.exception("the schedule could not be followed; trying again")
+    def _look(self) -> float:
+        self.start_due()
+        return _LOOK_EVERY_S
 
     def _settle(self) -> None:
         """Record the results of runs that could not be recorded before, and note when their runs are retried."""
@@ -156,11 +165,14 @@ class JobSchedule:
 
     def _found_due(self, name: str, now: int) -> Due | None:
         """As `_due`, but also None if an error prevented the answer; the next look tries again."""
+        work = f"finding out when job {name} is due"
         try:
-            return self._due(name, now)
-        except Exception:
-            log.exception("when job %s is due could not be found out; trying again", name)
+            due = self._due(name, now)
+        except Exception as error:
+            self._faults.met(f"job-{name}", work, error)
             return None
+        self._faults.over(work)
+        return due
 
     def _due(self, name: str, now: int) -> Due | None:
         """The next run of a job, if it is due."""
@@ -179,19 +191,18 @@ class JobSchedule:
         due, count = latest_due(self._schedules[name], reached, now)
         return None if due is None else Due(due, due, 1, SCHEDULE, count - 1)
 
-    def _work(self, name: str) -> None:
-        while True:
-            with self._changed:
-                due = None if self._is_stopping() else self._found_due(name, self._clock.now_ms())
-                if due is None:
-                    del self._threads[name]
-                    self._changed.notify_all()
-                    return
-            try:
-                self._run(name, due)
-            except Exception:
-                log.exception("a run of job %s could not be started; trying again", name)
-                self._stopping.wait(_LOOK_EVERY_S)
+    def _work(self, name: str) -> float | None:
+        """Do the run of a job that is due; None, which ends the job's thread, if none is."""
+        due = None if self._is_stopping() else self._found_due(name, self._clock.now_ms())
+        if due is None:
+            return None
+        self._run(name, due)
+        return 0.0
+
+    def _ended(self, name: str) -> None:
+        with self._changed:
+            del self._threads[name]
+            self._changed.notify_all()
 
     def _run(self, name: str, due: Due) -> None:
         if due.left_out:

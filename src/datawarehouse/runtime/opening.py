@@ -32,6 +32,7 @@ from datawarehouse.journal.opening import Examined, Start, examine
 from datawarehouse.runtime.completeness import Completeness
 from datawarehouse.runtime.executor import Executor, NotStarted
 from datawarehouse.runtime.exports import Exports
+from datawarehouse.runtime.faults import Faults
 from datawarehouse.runtime.job_runs import ExecuteJob, JobRuns
 from datawarehouse.runtime.job_schedule import JobSchedule
 from datawarehouse.settings import Settings
@@ -77,6 +78,7 @@ class Opened:
     exports: Exports
     chores: Chores
     schedule: JobSchedule
+    faults: Faults
 
 
 def open_parts(
@@ -107,13 +109,14 @@ def open_parts(
         converter = _converter(streaming, streams, catalog, folder, settings, clock)
         journals = {name: stream.journal for name, stream in streams.items()}
         completeness = Completeness({table.name: table for table in tables}, journals, converter, catalog, clock)
-        jobs = JobRuns(warehouse, folder, catalog, settings, clock, means.execute_job)
+        faults = Faults()
+        jobs = JobRuns(warehouse, folder, catalog, settings, clock, faults, means.execute_job)
         exports = Exports(folder, settings)
         orphans = Orphans(tables, catalog, journals, folder, clock, since_ns, orphan_ms(settings.number))
         chores = Chores(tables, catalog, limits_of(settings.number), clock, folder, orphans)
-        schedule = JobSchedule(warehouse, jobs, catalog, clock, completeness.until_ms)
+        schedule = JobSchedule(warehouse, jobs, catalog, clock, completeness.until_ms, faults)
         opened.pop_all()
-    return Opened(catalog, intake, converter, completeness, jobs, exports, chores, schedule)
+    return Opened(catalog, intake, converter, completeness, jobs, exports, chores, schedule, faults)
 
 
 def examine_streams(catalog: Catalog, folder: Path, *, lenient: bool = False) -> dict[str, Examined]:

@@ -86,8 +86,9 @@ class Owner:
         self.jobs = parts.jobs
         self.chores = parts.chores
         self.schedule = parts.schedule
-        self._conversion = Conversion(parts.converter, parts.intake, settings, self._closing)
-        self.tidying = Tidying(parts.chores, parts.exports, self._closing, means.compactor)
+        self.faults = parts.faults
+        self._conversion = Conversion(parts.converter, parts.intake, settings, self._closing, parts.faults)
+        self.tidying = Tidying(parts.chores, parts.exports, self._closing, means.compactor, parts.faults)
         self._is_closed = False
 
     def start(
@@ -186,7 +187,8 @@ class Owner:
     def status(self) -> dict[str, Any]:
         """What `dw status` shows: the tables, with records received, stored, rejected and pending, and the settings."""
         streams = {name: (stream.journal, stream.unconverted_bytes) for name, stream in self.intake.streams.items()}
-        return status_of(self.catalog, self.folder, self.settings, self.clock, streams) | self.alerting.status()
+        shown = status_of(self.catalog, self.folder, self.settings, self.clock, streams)
+        return shown | self.alerting.status() | {"thread_faults": self.faults.counts}
 
     def not_ready(self) -> str:
         """Why events cannot be taken now; empty if they can."""
@@ -218,7 +220,7 @@ class Owner:
     def begin_closing(self) -> None:
         """End calls that wait for this warehouse (a flush, a run of a job); `close` must follow."""
         if self._closing.begin(self.settings.number("stop_time_max_s")):
-            self._conversion.wake()
+            self._conversion.begin_stopping()
             self.jobs.stop()
             self.tidying.compactor.kill()  # its uncommitted work is done again later
 

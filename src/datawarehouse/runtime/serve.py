@@ -154,6 +154,9 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
         queries=Queries(pool.ask),
         admin=Admin(token, status, flush, run, compact, expire, register_partition, opened.not_ready),
         request_bytes_max=largest,
+        on_fault=lambda what, error: opened.faults.met(
+            "requests", what, error, "the request was answered with an error"
+        ),
     )
 
     def started() -> None:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-
 from datawarehouse.runtime.closing import Closing
 from datawarehouse.runtime.executor import Executor
 from datawarehouse.runtime.exports import Exports
+from datawarehouse.runtime.faults import Faults
+from datawarehouse.runtime.own_thread import OwnThread
 from datawarehouse.tidy.chores import Chores, Compacted
 
-log = logging.getLogger("datawarehouse")
-
 _EVERY_S = 60.0
+_KILL_EVERY_S = 0.5
 
 
 class Tidying:
     """Does a warehouse's chores with one executor, the compactor. Methods can be called from any thread."""
 
-    def __init__(self, chores: Chores, exports: Exports, closing: Closing, compactor: Executor) -> None:
+    def __init__(self, chores: Chores, exports: Exports, closing: Closing, compactor: Executor, faults: Faults) -> None:
         self.compactor = compactor
         self._chores = chores
         self._exports = exports
         self._closing = closing
-        self._thread = threading.Thread(target=self._keep_tidy, name="chores", daemon=True)
+        self._thread = OwnThread(
+            "chores", "compaction and expiry", self._step, faults, pause_s=_EVERY_S, first_wait_s=_EVERY_S
+        )
 
     def start(self) -> None:
         self._thread.start()
@@ -36,10 +36,15 @@ class Tidying:
         """Compact the closed hours of a table, whatever the budget; returns what was done."""
         return self._refresh_exports(self._chores.compact(table, self.compactor.run, self._is_closing))
 
+    def wake(self) -> None:
+        """Let the thread do a round now."""
+        self._thread.wake()
+
     def stop(self) -> None:
         """Wait until the thread has ended, and end the compactor. Closing must have begun."""
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.stop()
+        while not self._thread.join(_KILL_EVERY_S):
+            self.compactor.kill()
         self.compactor.stop()
 
     def _refresh_exports(self, done: Compacted) -> Compacted:
@@ -50,11 +55,9 @@ class Tidying:
     def _is_closing(self) -> bool:
         return self._closing.is_begun
 
-    def _keep_tidy(self) -> None:
-        while not self._closing.wait(_EVERY_S):
-            try:
-                self.round()
-            except Exception:
-                if not self._closing.is_begun:
-                    log.exception("compaction or expiry failed; trying again in %g s", _EVERY_S)
+    def _step(self) -> float:
+        try:
+            self.round()
+        finally:
             self._chores.when_idle(self.compactor.stop)  # an idle process only takes memory
+        return _EVERY_S

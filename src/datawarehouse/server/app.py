@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import hmac
-import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -32,8 +31,6 @@ from datawarehouse.server.http import (
 )
 from datawarehouse.server.kinesis import Kinesis, failure
 from datawarehouse.server.query import Queries
-
-log = logging.getLogger("datawarehouse.server")
 
 T = TypeVar("T")
 
@@ -64,6 +61,8 @@ class App:
     queries: Queries
     admin: Admin
     request_bytes_max: int
+    on_fault: Callable[[str, Exception], None]
+    """Called with what failed and an unexpected error; it logs it."""
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,8 +74,8 @@ class App:
             return
         except DataWarehouseError as error:
             response = _error_answer(request, error)
-        except Exception:
-            log.exception("%s %s failed", request.method, request.path)
+        except Exception as error:
+            self.on_fault(f"{request.method} {request.path}", error)
             message = "An unexpected error occurred in the server; its log has the details. It is safe to try again."
             response = _error_answer(request, InternalFailure(message))
         await response.send(send)

@@ -74,6 +74,12 @@ class _Tables(Collector):
                 if field in table:
                     metric.add_metric([table["table"]], table[field])
             yield metric
+        faults = CounterMetricFamily(
+            "dw_thread_faults", "Failures after which a thread of the warehouse went on.", labels=["thread"]
+        )
+        for thread, count in self._status["thread_faults"].items():
+            faults.add_metric([thread], count)
+        yield faults
         yield CounterMetricFamily("dw_records_throttled", "Records refused because of a limit.", self._throttled)
 
 
