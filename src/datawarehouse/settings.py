@@ -64,6 +64,14 @@ SETTINGS = (
     # Converting them
     Setting("convert_processes", 1, "processes", "How many processes convert.", 1, 64),
     Setting("convert_interval_ms", 500, "milliseconds", "How long events wait for conversion to begin.", 10, 60_000),
+    Setting(
+        "convert_time_max_s",
+        300,
+        "seconds",
+        "A conversion, merge or compaction step that takes longer is ended and tried again (dw up).",
+        1,
+        86_400,
+    ),
     Setting("batch_bytes_max", 32 * MIB, "bytes", "How much of a table's journal is converted at once.", 1024),
     Setting("merge_bytes", 32 * MIB, "bytes", "Fresh files of an hour are merged when they reach this size.", MIB),
     # Compacting and expiring

@@ -11,11 +11,14 @@ A table that fails is tried again after a pause, and does not keep the others wa
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from datawarehouse.convert.converter import Converter
+from datawarehouse.convert.orders import BatchOrder, ConvertAnswer, ConvertOrder
 from datawarehouse.errors import ConversionStalled, WorkerDied
 from datawarehouse.intake.intake import Intake
 from datawarehouse.runtime.closing import Closing
@@ -45,6 +48,8 @@ class Conversion:
         self._threads: list[tuple[OwnThread, Executor]] = []
         self._progress = threading.Condition()
         self._failed: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()  # in a row
+        self._doing: dict[str, tuple[str, float]] = {}  # by table: what its present order is, and since when
         self._deaths = 0
 
     def start(self, new_executor: Callable[[], Executor]) -> None:
@@ -76,6 +81,20 @@ class Conversion:
                         )
                 self._wake()
                 self._progress.wait(1.0)
+
+    def behind(self) -> list[dict[str, Any]]:
+        """See `Owner.behind`. It neither waits nor reads the disk."""
+        found = []
+        for name in self._converter.tables:
+            records = self._converter.pending(name)
+            if records > 0:
+                doing, since = self._doing.get(name, ("waiting", 0.0))
+                seconds = round(time.monotonic() - since, 1) if since else 0.0
+                found.append(
+                    {"table": name, "records": records, "doing": doing, "seconds": seconds,
+                     "failures": self._failures[name]}
+                )  # fmt: skip
+        return found
 
     def begin_stopping(self) -> None:
         """Let the threads convert what is left and end. Closing must have begun."""
@@ -113,8 +132,9 @@ class Conversion:
             if self._closing.is_begun and not self._closing.left_s:
                 return False
             work = f"conversion of table {name}"
+            execute = partial(self._noted, name, executor)
             try:
-                converted = self._converter.convert(name, executor.run)
+                converted = self._converter.convert(name, execute)
                 if converted is None:  # another thread is at this table, and goes on with it
                     continue
                 if converted:
@@ -122,10 +142,12 @@ class Conversion:
                         self._progress.notify_all()
                 more = more or (self._converter.pending(name) > 0 and (stopping or self._has_a_batch(name)))
                 if not more or not stopping:
-                    self._converter.merge(name, executor.run, stopping=stopping)
+                    self._converter.merge(name, execute, stopping=stopping)
                 self._faults.over(work)
+                self._failures[name] = 0
             except Exception as error:  # an error in one table must not delay the others
                 self._failed[name] += 1
+                self._failures[name] += 1
                 died, failed = died or isinstance(error, WorkerDied), failed or not isinstance(error, WorkerDied)
                 self._faults.met(thread, work, error, _AT_THE_NEXT_START if stopping else _AGAIN)
         self._converter.delete_retired()
@@ -133,6 +155,14 @@ class Conversion:
         if (failed or self._deaths > _DEATHS_WITHOUT_PAUSE) and not stopping:
             self._closing.wait(PAUSE_AFTER_FAULT_S)
         return died or (not stopping if failed else more)
+
+    def _noted(self, table: str, executor: Executor, order: ConvertOrder) -> ConvertAnswer:
+        """Run an order; meanwhile `behind` says so."""
+        self._doing[table] = ("converting" if isinstance(order, BatchOrder) else "merging", time.monotonic())
+        try:
+            return executor.run(order)
+        finally:
+            del self._doing[table]
 
     def _has_a_batch(self, name: str) -> bool:
         return self._intake.streams[name].unconverted_bytes >= self._settings.number("batch_bytes_max")

@@ -136,6 +136,13 @@ class Owner:
         """
         self._conversion.flush()
 
+    def behind(self) -> list[dict[str, Any]]:
+        """What a flush waits for: each table with records that are not converted, how many, and what is done to it.
+
+        doing: "waiting", or the step and how long it has taken; failures: how often it failed since it last succeeded.
+        """
+        return self._conversion.behind()
+
     # -- tables that are not filled by events
 
     def register_partition(self, table: str, values: PartitionValues, location: str | Path | None = None) -> None:

@@ -66,7 +66,8 @@ def serve(warehouse: Warehouse, settings: Settings, on_ready: Callable[[str], No
         bound.close()
         raise
     try:
-        opened.start(lambda: Worker("convert"), lambda: Worker("compact"))
+        limit_s = settings.number("convert_time_max_s")
+        opened.start(lambda: Worker("convert", time_max_s=limit_s), lambda: Worker("compact", time_max_s=limit_s))
         gc.freeze()  # the present objects all stay; searching them for garbage repeatedly only takes time
         uvloop.run(_serve(opened, bound, on_ready))
     finally:
@@ -152,7 +153,7 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
         kinesis=Kinesis(opened.intake, commit, opened.clock),
         events=Events(opened.intake, commit, largest, settings.number("request_events_max")),
         queries=Queries(pool.ask),
-        admin=Admin(token, status, flush, run, compact, expire, register_partition, opened.not_ready),
+        admin=Admin(token, status, flush, opened.behind, run, compact, expire, register_partition, opened.not_ready),
         request_bytes_max=largest,
         on_fault=lambda what, error: opened.faults.met(
             "requests", what, error, "the request was answered with an error"

@@ -58,9 +58,12 @@ _NICE = 10
 class Worker:
     """A child process of one kind, started with its first order. One order at a time."""
 
-    def __init__(self, kind: str, setup: ChildOrder | None = None) -> None:
+    def __init__(self, kind: str, setup: ChildOrder | None = None, time_max_s: float | None = None) -> None:
+        """time_max_s: after this time in one order the process is ended, as if it had died (`convert_time_max_s`)."""
         self.kind = kind
         self._setup = setup
+        self.time_max_s = time_max_s
+        self._is_late = False
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -96,11 +99,31 @@ class Worker:
     def _asked(self, order: ChildOrder) -> ChildAnswer:
         with self._lock:
             self.start()
-            self._send(order)
-            answer = self._receive()
+            with self._in_time():
+                self._send(order)
+                answer = self._receive()
         if isinstance(answer, Failure):
             raise answer.as_error()
         return answer
+
+    @contextlib.contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """End the process if it is still at its order when the time is over, whatever it does or does not do."""
+        self._is_late = False
+        if self.time_max_s is None:
+            yield
+            return
+        watch = threading.Timer(self.time_max_s, self._end_late)
+        watch.daemon = True
+        watch.start()
+        try:
+            yield
+        finally:
+            watch.cancel()
+
+    def _end_late(self) -> None:
+        self._is_late = True
+        self.kill()
 
     def begin(self, order: QueryOrder) -> None:
         """Send a query; then call `next_answer` until an End or a Failure comes."""
@@ -162,6 +185,11 @@ class Worker:
             _close(process.stdin)
             _close(process.stdout)
             self._process = None
+        if self._is_late:
+            return WorkerDied(
+                f"The {self.kind} process took longer than {self.time_max_s:g} s (convert_time_max_s) and was ended. "
+                "Its work was not done and can be repeated."
+            )
         return WorkerDied(f"The {self.kind} process ended (status {code}). Its work was not done and can be repeated.")
 
 

@@ -47,6 +47,7 @@ class Admin:
     token: str
     status: Callable[[], Awaitable[dict[str, Any]]]
     flush: Callable[[], Awaitable[None]]
+    behind: Callable[[], list[dict[str, Any]]]
     run: Callable[[str, int | None], Awaitable[dict[str, Any]]]
     compact: Callable[[str], Awaitable[dict[str, Any]]]
     expire: Callable[[], Awaitable[dict[str, Any]]]
@@ -123,6 +124,8 @@ class App:
             case "POST", "/v1/admin/flush":
                 await self.admin.flush()
                 return json_response(200, {"flushed": True})
+            case "GET", "/v1/admin/flush":
+                return json_response(200, {"behind": self.admin.behind()})
             case "POST", "/v1/admin/run":
                 wanted = _decoded(_Run, await request.body(self.request_bytes_max))
                 return json_response(200, await self.admin.run(wanted.job, wanted.at_ms))
