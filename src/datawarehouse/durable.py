@@ -18,6 +18,7 @@ loss.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sys
@@ -31,6 +32,19 @@ ASIDE_SUFFIX = ".aside"
 opens."""
 
 _WRITEV_BUFFERS_MAX = 512  # POSIX promises 16, Linux and macOS take 1024
+
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_SQLITE_FULL = 13  # https://sqlite.org/rescode.html#full
+
+
+def lacks_space(error: BaseException) -> bool:
+    """Whether an error says that the disk, or the user's share of it, is full: one of a file, or one of SQLite's."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(lacks_space, error.exceptions))
+    if isinstance(error, OSError):
+        return error.errno in _NO_SPACE
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == _SQLITE_FULL
 
 
 class OpenFile(Protocol):

@@ -11,6 +11,7 @@ from running import until
 from datawarehouse import Warehouse
 from datawarehouse.clock import WallClock
 from datawarehouse.errors import Closed
+from datawarehouse.intake.free_disk import FreeDisk
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.journal.journal import entry_of
 from datawarehouse.runtime import faults as faults_module
@@ -19,6 +20,7 @@ from datawarehouse.runtime.faults import Faults
 from datawarehouse.runtime.own_thread import OwnThread
 from datawarehouse.settings import resolve
 
+ROOM = FreeDisk(lambda: 1 << 40, WallClock(), 0)
 CLICKS = Warehouse("shop").with_streaming_input_table("clicks", {"id": "string"})
 
 
@@ -55,7 +57,7 @@ def errors_of(caplog):
 
 def test_a_step_that_fails_is_taken_again_and_said_once(caplog):
     caplog.set_level(logging.INFO, "datawarehouse")
-    faults, results = Faults(), [KeyError("id"), KeyError("another id"), KeyError("id"), None]
+    faults, results = Faults(ROOM), [KeyError("id"), KeyError("another id"), KeyError("id"), None]
 
     def step():
         result = results.pop(0)
@@ -74,7 +76,7 @@ def test_a_step_that_fails_is_taken_again_and_said_once(caplog):
 def test_what_goes_on_failing_is_one_line_a_minute_and_a_new_failure_is_said_at_once(caplog, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(faults_module.time, "monotonic", lambda: now[0])
-    faults = Faults()
+    faults = Faults(ROOM)
 
     def fail(kind):
         try:
@@ -110,7 +112,7 @@ def test_a_thread_ends_when_it_is_told_to(moment):
         if moment == "in its last call":
             raise OSError("no")
 
-    thread = OwnThread("worker", "the work", step, Faults(), pause_s=3600.0, last=last)
+    thread = OwnThread("worker", "the work", step, Faults(ROOM), pause_s=3600.0, last=last)
     thread.start()
     assert stepped.wait(20)
     thread.stop()

@@ -178,10 +178,10 @@ def test_kinesis_clients_get_codes_that_they_repeat(tmp_path):
         assert met.value.response["Error"]["Code"] == "ServiceUnavailable"
         assert met.value.response["ResponseMetadata"]["RetryAttempts"] == 1
         shutil.rmtree(tmp_path / "data")
-        opened.intake.forget_disk()
+        opened.intake.disk.look_again()
         status, headers, answer = put_record(url)
         assert (status, headers["x-amzn-ErrorType"], answer["__type"]) == (500, *["InternalFailure"] * 2)
-        opened.intake.forget_disk()
+        opened.intake.disk.look_again()
         status, headers, answer = post(url, "/v1/tables/clicks/events", EVENT)
         assert (status, headers["Retry-After"], answer["error"]["code"]) == (500, "1", "InternalFailure")
 

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import errno
 import threading
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +17,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from datawarehouse.clock import Clock
+from datawarehouse.durable import lacks_space
 from datawarehouse.errors import BadRequest, BodyTooLarge, Throttled, UnknownName
+from datawarehouse.intake.free_disk import FreeDisk
 from datawarehouse.intake.shard_rate import ShardRate
 from datawarehouse.journal.block import Entry, IdempotencyKeys
 from datawarehouse.journal.journal import Journal, Ticket
@@ -26,8 +27,6 @@ from datawarehouse.journal.opening import Appended
 from datawarehouse.journal.sequence import digests_of, hash_key, shard_of, shards_of
 
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 256
-_DISK_CHECK_MS = 500
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +92,7 @@ class Intake:
         """disk_free: the bytes that are free where the journals are."""
         self.streams = streams
         self.limits = limits
-        self._clock = clock
-        self._disk_free = disk_free
-        self._disk_checked_ms = 0
-        self._disk_is_full = False
+        self.disk = FreeDisk(disk_free, clock, limits.disk_free_bytes_min)
         self._queued_bytes = 0
         self._lock = threading.Lock()
         self.throttled_records = 0
@@ -129,6 +125,7 @@ class Intake:
                     self._queued_bytes -= entry.size
                     if entry.keys:
                         del stream.under_way[entry.keys.key]
+                self._note_disk(stream, ticket)
                 for waiter in waiting:
                     waiter()
 
@@ -166,6 +163,13 @@ class Intake:
             raise fault[0]
         return outcome(pending[0].ticket), pending[0].again
 
+    def _note_disk(self, stream: Stream, ticket: Ticket) -> None:
+        work = f"writing the journal of {stream.name}"
+        if ticket.error and lacks_space(ticket.error):
+            self.disk.write_failed(work)
+        elif ticket.result:
+            self.disk.write_succeeded(work)
+
     def _known(self, stream: Stream, keys: IdempotencyKeys, done: Callable[[], None] | None) -> Pending | None:
         if keys.key in stream.under_way:
             ticket, waiting = stream.under_way[keys.key]
@@ -200,24 +204,12 @@ class Intake:
             full = f"{limits.journal_bytes_max} bytes of {stream.name!r} wait for conversion", "journal_bytes_max"
         elif self._queued_bytes + size > limits.queue_bytes_max:
             full = f"{limits.queue_bytes_max} bytes wait to be written", "queue_bytes_max"
-        elif self.disk_below_minimum():
+        elif self.disk.is_below_minimum():
             full = f"less than {limits.disk_free_bytes_min} bytes of disk are free", "disk_free_bytes_min"
         if full:
             self.throttled_records += entry.count
             what, limit = full
             raise Throttled(f"{entry.count} records were not taken: {what} ({limit}). Send them again later.", limit)
-
-    def disk_below_minimum(self) -> bool:
-        """Whether less disk is free than `disk_free_bytes_min`; looked up twice a second at most."""
-        now = self._clock.now_ms()
-        if not 0 <= now - self._disk_checked_ms < _DISK_CHECK_MS:
-            self._disk_checked_ms = now
-            self._disk_is_full = self._disk_free() < self.limits.disk_free_bytes_min
-        return self._disk_is_full
-
-    def forget_disk(self) -> None:
-        """Look at the free disk again with the next record."""
-        self._disk_checked_ms = -_DISK_CHECK_MS
 
 
 def outcome(ticket: Ticket) -> Appended:
@@ -225,7 +217,7 @@ def outcome(ticket: Ticket) -> Appended:
     try:
         return ticket.outcome()
     except OSError as error:
-        if error.errno in _DISK_ERRORS:
+        if lacks_space(error):
             raise Throttled("The records were not taken: the disk is full.", "disk_free_bytes_min") from error
         raise
 

@@ -43,6 +43,8 @@ class End(msgspec.Struct, frozen=True, tag=True):
 class Failure(msgspec.Struct, frozen=True, tag=True):
     """An error of this package, by the name of its class; an empty name means an error in the program itself.
 
+    An error of the operating system keeps its number, so that the owner knows a full disk when it meets one.
+
     attributes: those of the error, such as the limit that was reached.
     """
 
@@ -54,9 +56,13 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
     def of(cls, error: Exception) -> Failure:
         if isinstance(error, DataWarehouseError):
             return cls(type(error).__name__, str(error), vars(error))
+        if isinstance(error, OSError) and error.errno:
+            return cls("OSError", error.strerror or str(error), {"errno": error.errno})
         return cls("", f"{type(error).__name__}: {error}")
 
     def as_error(self) -> Exception:
+        if self.error == "OSError":
+            return OSError(self.attributes["errno"], self.message)
         return rebuilt(self.error, self.message, self.attributes) if self.error else RuntimeError(self.message)
 
 

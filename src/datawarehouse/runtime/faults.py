@@ -2,7 +2,8 @@
 
 The first failure of a kind is logged with its traceback. While the same goes on, a line a minute says how often it
 happened; when the work succeeds again, one more line says so. Two failures are of the same kind if they are of one
-class and number (errno), and were raised at the same place: messages may hold names that differ each time.
+class and number (errno), and were raised at the same place: messages may hold names that differ each time. A full disk
+is one failure, whoever meets it: see `intake/free_disk.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
+from datawarehouse.durable import lacks_space
 from datawarehouse.errors import DataWarehouseError
+from datawarehouse.intake.free_disk import FreeDisk
 
 log = logging.getLogger("datawarehouse")
 
@@ -34,7 +37,9 @@ class _Going:
 class Faults:
     """One for a warehouse. Methods can be called from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, disk: FreeDisk) -> None:
+        """disk: told of failures for lack of space, which it says once for all work."""
+        self._disk = disk
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._going: dict[str, _Going] = {}
@@ -52,6 +57,11 @@ class Faults:
 
     def met(self, thread: str, work: str, error: BaseException, then: str = "it is tried again") -> None:
         """Count and log that some work failed in a thread; then: what happens next."""
+        if lacks_space(error):
+            with self._lock:
+                self._counts[thread] += 1
+            self._disk.write_failed(work)
+            return
         with self._lock:
             self._counts[thread] += 1
             now, kind = time.monotonic(), _kind(error)
@@ -71,6 +81,7 @@ class Faults:
 
     def over(self, work: str) -> None:
         """Note that some work succeeded."""
+        self._disk.write_succeeded(work)
         if work not in self._going:
             return
         with self._lock:

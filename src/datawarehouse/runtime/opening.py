@@ -109,7 +109,7 @@ def open_parts(
         converter = _converter(streaming, streams, catalog, folder, settings, clock)
         journals = {name: stream.journal for name, stream in streams.items()}
         completeness = Completeness({table.name: table for table in tables}, journals, converter, catalog, clock)
-        faults = Faults()
+        faults = Faults(intake.disk)
         jobs = JobRuns(warehouse, folder, catalog, settings, clock, faults, means.execute_job)
         exports = Exports(folder, settings)
         orphans = Orphans(tables, catalog, journals, folder, clock, since_ns, orphan_ms(settings.number))

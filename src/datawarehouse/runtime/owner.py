@@ -201,7 +201,7 @@ class Owner:
         """Why events cannot be taken now; empty if they can."""
         if self._closing.is_begun:
             return "the warehouse is closing"
-        return "the disk is almost full (disk_free_bytes_min)" if self.intake.disk_below_minimum() else ""
+        return self.intake.disk.why_full()
 
     def check_open(self) -> None:
         """Raises Closed if the warehouse is closed."""

@@ -227,13 +227,13 @@ class SimulatedWarehouse(OpenWarehouse):
         self._disk_is_full = disk_full
         if throttled:
             self.intake.limits = replace(limits, journal_bytes_max=0)
-        self.intake.forget_disk()
+        self.intake.disk.look_again()
         try:
             yield
         finally:
             self._disk_is_full = False
             self.intake.limits = limits
-            self.intake.forget_disk()
+            self.intake.disk.look_again()
 
     def _run_here(self, order: JobOrder, function: Callable[..., Any]) -> JobOutput | JobFailure:
         failures = self._failing.get(order.table)

@@ -26,7 +26,7 @@ from datawarehouse.definition.tables import (
     Table,
     to_wire,
 )
-from datawarehouse.durable import LOCAL_DISK, remove
+from datawarehouse.durable import LOCAL_DISK, lacks_space, remove
 from datawarehouse.parquet.footer import REJECTS, ROWS, DataFile
 from datawarehouse.tidy.compaction import CompactionPlan, Hours, Step, Wanted, plan_of
 from datawarehouse.tidy.expiry import DAY_MS, first_kept
@@ -216,9 +216,11 @@ class Chores:
         work."""
         try:
             return self._do(planned, step, execute)
-        except Exception:
+        except Exception as error:
             if stopping():  # closing ends the process that runs the step
                 return None
+            if lacks_space(error):  # the other partitions would not find space either
+                raise
             log.exception("%s %s was not compacted; trying again in an hour", planned.table, planned.partition)
             self._put_off[planned.table, planned.kind, planned.partition] = self._clock.now_ms() + HOUR_MS
             return None
