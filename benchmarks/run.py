@@ -12,6 +12,7 @@ for name in (
     "restart",
     "compaction",
     "jobs",
+    "status",
     "simulated_time",
     "integrity",
 ):

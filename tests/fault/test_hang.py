@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from running import running, until
@@ -49,6 +50,23 @@ def test_a_flush_ends_by_itself_when_the_process_that_converts_is_stopped(tmp_pa
         assert converting(warehouse) != stopped
         assert "took longer than 4 s (convert_time_max_s) and was ended" in (tmp_path / "errors.log").read_text()
         assert warehouse.dw("flush").stderr == "", "what takes no time says nothing"
+
+
+def test_flushes_that_wait_keep_no_status_waiting(tmp_path):
+    with running(tmp_path) as warehouse:
+        warehouse.events("clicks", b'{"id":"before"}')
+        warehouse.flush()
+        stopped = converting(warehouse)
+        os.kill(stopped, signal.SIGSTOP)
+        warehouse.events("clicks", b'{"id":"a"}')
+        with ThreadPoolExecutor(20) as threads:
+            flushes = [threads.submit(warehouse.flush) for _ in range(20)]
+            for _ in range(10):  # some of them surely after the flushes have begun to wait
+                assert warehouse.request("GET", "/metrics")[0] == 200
+            assert not any(flush.done() for flush in flushes)
+            os.kill(stopped, signal.SIGKILL)
+            for flush in flushes:
+                flush.result(60)
 
 
 def test_a_record_at_which_conversion_hangs_is_rejected_and_its_neighbours_are_stored(tmp_path):

@@ -48,6 +48,7 @@ log = logging.getLogger("datawarehouse")
 
 _FLUSH_THREADS = 8
 _ADMIN_THREADS = 16
+_STATUS_THREADS = 2
 _RUNS_MAX = 64
 _DESCRIPTORS_BESIDE = 256  # for files, pipes and child processes
 _GRACEFUL_STOP_S = 2
@@ -121,6 +122,7 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
     flushing = ThreadPoolExecutor(_FLUSH_THREADS, "flush")
     asking = ThreadPoolExecutor(settings.number("query_processes") + 1, "query")
     administrating = ThreadPoolExecutor(_ADMIN_THREADS, "admin")  # calls that wait here must not delay events
+    showing = ThreadPoolExecutor(_STATUS_THREADS, "status")  # nor must flushes that wait keep /metrics waiting
     running = ThreadPoolExecutor(_RUNS_MAX, "run")  # nor must a job that hangs delay a flush
     loop = asyncio.get_running_loop()
     pool = _query_pool(opened, asking)
@@ -133,7 +135,7 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
         await loop.run_in_executor(administrating, opened.flush)
 
     async def status() -> dict[str, Any]:
-        return await loop.run_in_executor(administrating, opened.status)
+        return await loop.run_in_executor(showing, opened.status)
 
     async def register_partition(table: str, values: list[str], location: str | None) -> None:
         await loop.run_in_executor(administrating, opened.register_partition, table, values, location)
@@ -184,6 +186,7 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
         pool.stop()
         opened.begin_closing()
         administrating.shutdown()
+        showing.shutdown()
         running.shutdown()
         flushing.shutdown()
         asking.shutdown()
