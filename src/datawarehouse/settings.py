@@ -61,6 +61,14 @@ SETTINGS = (
         "shard_rate_limited", False, "yes|no", "Whether a shard takes 1,000 records and 1 MiB a second, as on AWS."
     ),
     Setting("idempotency_window_s", 86_400, "seconds", "How long a repeated Idempotency-Key counts once.", 1),
+    Setting(
+        "clock_ahead_max_s",
+        60,
+        "seconds",
+        "A wall clock that jumps further ahead than this does not decide when events arrive.",
+        1,
+        86_400,
+    ),
     # Converting them
     Setting("convert_processes", 1, "processes", "How many processes convert.", 1, 64),
     Setting("convert_interval_ms", 500, "milliseconds", "How long events wait for conversion to begin.", 10, 60_000),

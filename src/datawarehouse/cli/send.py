@@ -19,7 +19,9 @@ from datawarehouse.runtime.client import client_of, send
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", help="a streaming input table")
-    parser.add_argument("file", nargs="?", default="-", help="newline-delimited JSON or one array, also .gz; - is standard input")
+    parser.add_argument(
+        "file", nargs="?", default="-", help="newline-delimited JSON or one array, also .gz; - is stdin"
+    )
     parser.add_argument("--new", action="store_true", help="count events again that were sent from this file before")
     parser.add_argument("--patience-s", type=float, default=60, help="how long to retry without success (default: 60)")
     add_output(parser, "table", "json")

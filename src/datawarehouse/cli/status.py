@@ -41,6 +41,18 @@ def run(arguments: argparse.Namespace) -> None:
     )
     for on in status["alerts"]:  # last, where they are seen: the settings are more than a screen
         print(f"\nalert {on['alert']} since {on['began']}: {on['cause']}\n  next: {on['next_step']}")
+    for table in streaming:
+        if "held_until" in table:
+            remark(
+                f"The last event of table {table['table']} arrived at {table['held_until']}, which is ahead of the "
+                "clock. Until then its events stand in that hour."
+            )
+    clock = status.get("clock")
+    if clock and clock["is_guarding"]:
+        remark(
+            f"The wall clock is {clock['ahead_s']:.0f} s ahead of the time that has passed, and does not count: for "
+            f"the warehouse it is {clock['now']}. If the wall clock is right, confirm it: docs/reference/clock.md"
+        )
     for name in status["undeclared_tables"]:
         remark(f"Table {name} has data but is no longer declared.")
     for file in status["damaged_files"]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datawarehouse.catalog.catalog import Catalog
-from datawarehouse.clock import Clock, WallClock
+from datawarehouse.clock import Clock, machine_clock
 from datawarehouse.convert.batch import BatchConverter
 from datawarehouse.convert.orders import ConvertAnswer, ConvertOrder
 from datawarehouse.definition.warehouse import Warehouse
@@ -34,7 +34,9 @@ def open_warehouse(
     settings: values by name, as in docs/reference/settings.md. Raises FolderInUse if another process owns the folder,
     SchemaChangeRefused if the declaration no longer fits its data, FormatTooNew, JournalDamaged.
     """
-    opened = OpenWarehouse(warehouse, Path(path), resolve(settings), clock or WallClock())
+    resolved = resolve(settings)
+    clock = clock or machine_clock(resolved.number("clock_ahead_max_s"))
+    opened = OpenWarehouse(warehouse, Path(path), resolved, clock)
     opened.start(LocalExecutor)
     return opened
 
@@ -42,7 +44,8 @@ def open_warehouse(
 def open_for_command(warehouse: Warehouse, settings: Settings) -> OpenWarehouse:
     """Own a folder while a command runs: events are converted, but no schedule is followed, and nothing is compacted or
     expired."""
-    opened = OpenWarehouse(warehouse, settings.folder, settings, WallClock(), Means(brief=True))
+    clock = machine_clock(settings.number("clock_ahead_max_s"))
+    opened = OpenWarehouse(warehouse, settings.folder, settings, clock, Means(brief=True))
     opened.start(LocalExecutor, only_convert=True)
     return opened
 

@@ -23,7 +23,7 @@ from typing import Any, Self
 from datawarehouse.alerts.webhook import secrets_of
 from datawarehouse.catalog.runs import Run
 from datawarehouse.catalog.store import StoreError
-from datawarehouse.clock import Clock
+from datawarehouse.clock import Clock, GuardedClock
 from datawarehouse.definition.instants import instant_of, milliseconds_of
 from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.definition.warehouse import Warehouse
@@ -36,9 +36,10 @@ from datawarehouse.runtime.alerting import Alerting
 from datawarehouse.runtime.closing import Closing
 from datawarehouse.runtime.conversion import Conversion
 from datawarehouse.runtime.executor import Executor
+from datawarehouse.runtime.held_hours import say_at_opening
 from datawarehouse.runtime.opening import Means, open_parts
 from datawarehouse.runtime.partitions import PartitionValues, checked_partition
-from datawarehouse.runtime.status import status_of
+from datawarehouse.runtime.status import status_of, written
 from datawarehouse.runtime.tidying import Tidying
 from datawarehouse.runtime.upgrades import UPGRADES
 from datawarehouse.settings import Settings
@@ -79,6 +80,8 @@ class Owner:
             if isinstance(error, OSError | StoreError):
                 raise FolderError(f"The data folder {self.folder} cannot be opened: {error}.") from error
             raise
+        journals = {name: stream.journal for name, stream in parts.intake.streams.items()}
+        say_at_opening(parts.catalog, journals, clock.now_ms())
         self.catalog = parts.catalog
         self.intake = parts.intake
         self.converter = parts.converter
@@ -195,7 +198,23 @@ class Owner:
         """What `dw status` shows: the tables, with records received, stored, rejected and pending, and the settings."""
         streams = {name: (stream.journal, stream.unconverted_bytes) for name, stream in self.intake.streams.items()}
         shown = status_of(self.catalog, self.folder, self.settings, self.clock, streams)
-        return shown | self.alerting.status() | {"thread_faults": self.faults.counts}
+        return shown | self.alerting.status() | {"thread_faults": self.faults.counts, "clock": self._clock_status()}
+
+    def _clock_status(self) -> dict[str, Any]:
+        guarded = self.clock if isinstance(self.clock, GuardedClock) else None
+        return {
+            "now": written(self.clock.now_ms()),
+            "ahead_s": guarded.ahead_ms / 1000 if guarded else 0.0,
+            "is_guarding": bool(guarded and guarded.is_guarding),
+        }
+
+    def accept_clock(self) -> float:
+        """Believe the wall clock as it is now; returns by how many seconds the time moves.
+
+        Arrival still does not run backwards: see `status` for the hours that are held.
+        """
+        self.check_open()
+        return self.clock.accept() / 1000 if isinstance(self.clock, GuardedClock) else 0.0
 
     def not_ready(self) -> str:
         """Why events cannot be taken now; empty if they can."""

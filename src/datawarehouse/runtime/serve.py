@@ -18,7 +18,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -26,7 +26,7 @@ from typing import Any
 import uvicorn
 import uvloop
 
-from datawarehouse.clock import WallClock
+from datawarehouse.clock import machine_clock
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest, FolderError
@@ -62,7 +62,7 @@ def serve(warehouse: Warehouse, settings: Settings, on_ready: Callable[[str], No
     """
     bound = _bind(settings.text("host"), settings.number("port"))
     try:
-        opened = Owner(warehouse, settings.folder, settings, WallClock())
+        opened = Owner(warehouse, settings.folder, settings, machine_clock(settings.number("clock_ahead_max_s")))
     except BaseException:
         bound.close()
         raise
@@ -124,38 +124,19 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
     administrating = ThreadPoolExecutor(_ADMIN_THREADS, "admin")  # calls that wait here must not delay events
     showing = ThreadPoolExecutor(_STATUS_THREADS, "status")  # nor must flushes that wait keep /metrics waiting
     running = ThreadPoolExecutor(_RUNS_MAX, "run")  # nor must a job that hangs delay a flush
-    loop = asyncio.get_running_loop()
     pool = _query_pool(opened, asking)
     commit = GroupCommit(opened.intake, flushing)
     token = secrets.token_urlsafe(32)
     host, port = bound.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-    async def flush() -> None:
-        await loop.run_in_executor(administrating, opened.flush)
-
-    async def status() -> dict[str, Any]:
-        return await loop.run_in_executor(showing, opened.status)
-
-    async def register_partition(table: str, values: list[str], location: str | None) -> None:
-        await loop.run_in_executor(administrating, opened.register_partition, table, values, location)
-
-    async def run(job: str, at_ms: int | None) -> dict[str, Any]:
-        at = None if at_ms is None else instant_of(at_ms)
-        return described(await loop.run_in_executor(running, opened.run, job, at))
-
-    async def compact(table: str) -> dict[str, Any]:
-        return asdict(await loop.run_in_executor(administrating, opened.compact, table))
-
-    async def expire() -> dict[str, Any]:
-        return asdict(await loop.run_in_executor(administrating, opened.expire))
-
     largest = settings.number("request_bytes_max")
+    admin = _admin(opened, token, administrating, showing, running)
     app = App(
         kinesis=Kinesis(opened.intake, commit, opened.clock),
         events=Events(opened.intake, commit, largest, settings.number("request_events_max")),
         queries=Queries(pool.ask),
-        admin=Admin(token, status, flush, opened.behind, run, compact, expire, register_partition, opened.not_ready),
+        admin=admin,
         request_bytes_max=largest,
         on_fault=lambda what, error: opened.faults.met(
             "requests", what, error, "the request was answered with an error"
@@ -202,6 +183,37 @@ def _allow_descriptors(wanted: int) -> None:
             log.warning(
                 "only %d files may be open (ulimit -n), and %d may be needed (connections_max)", most_here, wanted
             )
+
+
+def _admin(opened: Owner, token: str, administrating: Executor, showing: Executor, running: Executor) -> Admin:
+    """The owner's operations as coroutines, each in a thread of one of these executors."""
+    loop = asyncio.get_running_loop()
+
+    async def flush() -> None:
+        await loop.run_in_executor(administrating, opened.flush)
+
+    async def status() -> dict[str, Any]:
+        return await loop.run_in_executor(showing, opened.status)
+
+    async def register_partition(table: str, values: list[str], location: str | None) -> None:
+        await loop.run_in_executor(administrating, opened.register_partition, table, values, location)
+
+    async def run(job: str, at_ms: int | None) -> dict[str, Any]:
+        at = None if at_ms is None else instant_of(at_ms)
+        return described(await loop.run_in_executor(running, opened.run, job, at))
+
+    async def accept_clock() -> dict[str, Any]:
+        return {"moved_s": await loop.run_in_executor(showing, opened.accept_clock)}
+
+    async def compact(table: str) -> dict[str, Any]:
+        return asdict(await loop.run_in_executor(administrating, opened.compact, table))
+
+    async def expire() -> dict[str, Any]:
+        return asdict(await loop.run_in_executor(administrating, opened.expire))
+
+    return Admin(
+        token, status, flush, opened.behind, run, compact, expire, register_partition, opened.not_ready, accept_clock
+    )
 
 
 def _query_pool(opened: Owner, executor: ThreadPoolExecutor) -> QueryPool:

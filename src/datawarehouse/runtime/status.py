@@ -14,6 +14,7 @@ from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.folder import aside_root
 from datawarehouse.journal.journal import Journal
+from datawarehouse.runtime.held_hours import held_until
 from datawarehouse.settings import Settings
 from datawarehouse.tidy.orphans import FOREIGN_NOTE
 
@@ -50,19 +51,20 @@ def described(run: Run) -> dict[str, Any]:
     took = None if run.ended_ms is None else (run.ended_ms - run.started_ms) / 1000
     return {
         "job": run.job,
-        "scheduled": _instant(run.scheduled_ms),
+        "scheduled": written(run.scheduled_ms),
         "partition": run.partition,
         "attempt": run.attempt,
         "cause": run.cause,
         "outcome": run.outcome,
         "rows": run.rows,
-        "started": _instant(run.started_ms),
+        "started": written(run.started_ms),
         "seconds": took,
         "error": run.error,
     }
 
 
-def _instant(instant_ms: int) -> str:
+def written(instant_ms: int) -> str:
+    """An instant in ISO 8601, UTC."""
     return instant_of(instant_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -81,6 +83,9 @@ def _table(catalog: Catalog, table: StoredTable, clock: Clock, stream: tuple[Jou
         "files": totals.files,
         "bytes": totals.bytes,
     }
+    held = held_until(catalog, table.name, clock.now_ms(), stream[0] if stream else None)
+    if held is not None:
+        shown["held_until"] = written(held)
     if stream:
         journal, unconverted = stream
         done = catalog.converted(table.name)

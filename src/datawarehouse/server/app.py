@@ -53,6 +53,7 @@ class Admin:
     expire: Callable[[], Awaitable[dict[str, Any]]]
     register_partition: Callable[[str, list[str], str | None], Awaitable[None]]
     not_ready: Callable[[], str]
+    accept_clock: Callable[[], Awaitable[dict[str, Any]]]
 
 
 @dataclass(slots=True)
@@ -134,6 +135,8 @@ class App:
                 return json_response(200, await self.admin.compact(chosen.table))
             case "POST", "/v1/admin/expire":
                 return json_response(200, await self.admin.expire())
+            case "POST", "/v1/admin/accept-clock":
+                return json_response(200, await self.admin.accept_clock())
             case "POST", "/v1/admin/partitions":
                 asked = _decoded(_Partition, await request.body(self.request_bytes_max))
                 await self.admin.register_partition(asked.table, asked.values, asked.location)

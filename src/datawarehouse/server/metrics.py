@@ -80,6 +80,10 @@ class _Tables(Collector):
         for thread, count in self._status["thread_faults"].items():
             faults.add_metric([thread], count)
         yield faults
+        ahead = self._status["clock"]["ahead_s"]
+        yield GaugeMetricFamily(
+            "dw_clock_ahead_seconds", "How far the wall clock is ahead of the time that has passed.", ahead
+        )
         yield CounterMetricFamily("dw_records_throttled", "Records refused because of a limit.", self._throttled)
 
 
