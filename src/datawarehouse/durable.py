@@ -165,9 +165,9 @@ class AppendFile:
     """A file that only grows; its first `synced` bytes survive any crash."""
 
     def __init__(self, disk: Disk, path: Path) -> None:
-        self._file = disk.open(path, new=False)
         self.path = path
         self.written = self.synced = disk.size(path)
+        self._file = disk.open(path, new=False)
 
     def append(self, buffers: Sequence[bytes]) -> None:
         """Write at the end. After an OSError the file holds an unknown part of the bytes: see `cut_back`."""

@@ -42,6 +42,7 @@ class CommitLog:
         """Continue the log at commit `number`, which is the last one that the catalog has."""
         self._folder = folder
         self._file: int | None = None
+        self._last = number
         self.size = 0
         logs = _numbered(folder, _LOG)
         self.is_whole = bool(logs) and last_commit(folder) == number
@@ -60,10 +61,15 @@ class CommitLog:
         path.unlink(missing_ok=True)  # it holds nothing that the catalog has
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self._write([VERSION])
+        self._last = number
         self.size = 0
 
     def append(self, number: int, statements: Sequence[Statement]) -> None:
-        """Note a commit. If the file cannot take it, the log has a gap until the next snapshot."""
+        """Note a commit. If the file cannot take it, or the commit before was not noted, the log has a gap until the
+        next snapshot."""
+        if number != self._last + 1:  # a commit that was made, and reported as failed
+            self.is_whole = False
+        self._last = number
         try:
             self._write([number, statements])
         except OSError:

@@ -94,8 +94,8 @@ class Store:
     def moment(self) -> Iterator[None]:
         """All reads inside the context see the catalog as it is at its beginning."""
         with self._lock:
-            self._db.execute("begin")
             try:
+                self._db.execute("begin")
                 yield
             finally:
                 if self._db.in_transaction:
@@ -109,8 +109,8 @@ class Store:
                 make_folder(LOCAL_DISK, self._path.parent, self._commits)
                 self._log = CommitLog(self._commits, self.number)
             self._statements = []
-            self._db.execute("begin immediate")
             try:
+                self._db.execute("begin immediate")
                 yield
                 if self._statements:
                     self._db.execute("update commits set number = number + 1")

@@ -148,13 +148,15 @@ class Converter:
     def _commit(self, table: ConvertedTable, result: BatchResult) -> None:
         arrived_ms = max(result.arrival_ms, self._done[table.name].arrival_ms)
         done = Converted(result.position, result.next_record, arrived_ms)
-        self._catalog.commit_batch(
-            table.name,
-            [stored_file(file) for file in result.files],
-            [HourEntry(hour.partition, hour.received, hour.stored, hour.rows, hour.rejected) for hour in result.hours],
-            done,
-            self._clock.now_ms(),
-        )
+        files = [stored_file(file) for file in result.files]
+        hours = [
+            HourEntry(hour.partition, hour.received, hour.stored, hour.rows, hour.rejected) for hour in result.hours
+        ]
+        try:
+            self._catalog.commit_batch(table.name, files, hours, done, self._clock.now_ms())
+        except BaseException:  # it may have come after the commit: the same records must not be converted again
+            self._done[table.name] = self._catalog.converted(table.name)
+            raise
         self._done[table.name] = done
         table.on_converted(result.position)
         table.on_counted(result.hours)

@@ -21,6 +21,7 @@ import logging
 import threading
 from array import array
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from datawarehouse.clock import Clock
@@ -101,6 +102,7 @@ class Journal:
         self._segments: list[Segment] = []
         found = examined or examine(disk, self.folder, start)
         make_folder(disk, root, self.folder)
+        self._trimmed: list[Path] = []  # no longer read, and not removed yet
         self._open(found, start or Start())
 
     # -- appending
@@ -179,9 +181,11 @@ class Journal:
         if self._disk.exists(segment.path):  # left by a roll that failed before its end
             remove(self._disk, [segment.path])
         create(self._disk, segment.path, self._start_block(position))
+        file = AppendFile(self._disk, segment.path)
         if self._segments:
-            self._file.close()
-        self._file = AppendFile(self._disk, segment.path)
+            with suppress(OSError):  # it is synced; and the stream goes on in the new one, whatever becomes of it
+                self._file.close()
+        self._file = file
         self._segments = [*self._segments, segment]
         self._end = (position + self._file.synced, self._state.next_record)
 
@@ -274,13 +278,16 @@ class Journal:
         return None
 
     def trim(self, position: int) -> None:
-        """Remove the segments that end at or before `position`; the last segment always stays."""
+        """Remove the segments that end at or before `position`; the last segment always stays. One call at a time."""
         with self._flush_lock:
             keep = 0
             while keep + 1 < len(self._segments) and self._segments[keep + 1].start <= position:
                 keep += 1
-            gone, self._segments = self._segments[:keep], self._segments[keep:]
-        remove(self._disk, [segment.path for segment in gone])
+            self._trimmed += [segment.path for segment in self._segments[:keep]]
+            self._segments = self._segments[keep:]
+        while self._trimmed:  # the oldest first: after one that stays, none may go, or there would be a gap
+            remove(self._disk, self._trimmed[:1])
+            self._trimmed.pop(0)
 
     def close_before(self, instant_ms: int) -> int:
         """Give no later record an arrival time before an instant; returns the number of the next record.

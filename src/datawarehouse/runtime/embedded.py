@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,12 @@ class OpenWarehouse(Owner):
         self, warehouse: Warehouse, folder: Path, settings: Settings, clock: Clock, means: Means | None = None
     ) -> None:
         super().__init__(warehouse, folder, settings, clock, means)
-        self._reading = Catalog(catalog_path(self.folder), writable=False)
-        self._engine = Engine(warehouse.name, self._reading, self.folder, QueryLimits.of(settings), read_json)
+        try:
+            self._reading = Catalog(catalog_path(self.folder), writable=False)
+            self._engine = Engine(warehouse.name, self._reading, self.folder, QueryLimits.of(settings), read_json)
+        except BaseException:
+            super().close()
+            raise
 
     def query(self, sql: str, params: Sequence[Any] | None = None) -> Result:
         """The result of one statement of Athena SQL; each `?` in it takes the next of `params`.
@@ -69,9 +74,10 @@ class OpenWarehouse(Owner):
         return self._engine.query(sql, params or ())
 
     def close(self) -> None:
-        super().close()
-        self._engine.close()
-        self._reading.close()
+        with ExitStack() as steps:  # the last one first
+            steps.callback(self._reading.close)
+            steps.callback(self._engine.close)
+            super().close()
 
 
 class LocalExecutor:

@@ -80,6 +80,13 @@ class Opened:
     schedule: JobSchedule
     faults: Faults
 
+    def close(self) -> None:
+        """Close the files. Whatever one of them raises, the others are closed."""
+        with ExitStack() as steps:
+            steps.callback(self.catalog.close)
+            for stream in self.intake.streams.values():
+                steps.callback(stream.journal.close)
+
 
 def open_parts(
     warehouse: Warehouse, folder: Path, settings: Settings, clock: Clock, means: Means, since_ns: int

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -58,6 +59,7 @@ class Owner:
         self.clock = clock
         self.ownership = Ownership(folder, UPGRADES, brief=means.brief)
         self.folder = self.ownership.folder
+        parts = None
         try:
             secrets = secrets_of(settings.text("alert_webhook_secret"))
             parts = open_parts(warehouse, self.folder, settings, clock, means, self.ownership.since_ns)
@@ -75,13 +77,16 @@ class Owner:
             )
             kept_s = settings.number("query_time_max_s")
             self.ownership.announce(Holder(os.getpid(), query_time_max_s=kept_s, brief=means.brief))
+            journals = {name: stream.journal for name, stream in parts.intake.streams.items()}
+            say_at_opening(parts.catalog, journals, clock.now_ms())
         except BaseException as error:
+            if parts:
+                parts.close()
             self.ownership.release()
             if isinstance(error, OSError | StoreError):
                 raise FolderError(f"The data folder {self.folder} cannot be opened: {error}.") from error
             raise
-        journals = {name: stream.journal for name, stream in parts.intake.streams.items()}
-        say_at_opening(parts.catalog, journals, clock.now_ms())
+        self._parts = parts
         self.catalog = parts.catalog
         self.intake = parts.intake
         self.converter = parts.converter
@@ -233,15 +238,14 @@ class Owner:
         if self._is_closed:
             return
         self._is_closed = True
-        self.begin_closing()
-        self._conversion.stop()
-        self.tidying.stop()
-        self.schedule.stop()
-        self.alerting.stop()
-        for stream in self.intake.streams.values():
-            stream.journal.close()
-        self.catalog.close()
-        self.ownership.release()
+        with ExitStack() as steps:  # the last one first; each is taken, whatever the one before it raised
+            steps.callback(self.ownership.release)
+            steps.callback(self._parts.close)
+            steps.callback(self.alerting.stop)
+            steps.callback(self.schedule.stop)
+            steps.callback(self.tidying.stop)
+            steps.callback(self._conversion.stop)
+            self.begin_closing()
 
     def begin_closing(self) -> None:
         """End calls that wait for this warehouse (a flush, a run of a job); `close` must follow."""

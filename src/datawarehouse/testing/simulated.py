@@ -70,8 +70,10 @@ class SimulatedWarehouse(OpenWarehouse):
         self._chores_done = partition_of(clock.now_ms())
 
     def close(self) -> None:
-        super().close()
-        leave_unsynced(self.folder, leave=False)
+        try:
+            super().close()
+        finally:
+            leave_unsynced(self.folder, leave=False)
 
     @property
     def now(self) -> datetime:
