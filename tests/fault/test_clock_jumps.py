@@ -101,7 +101,7 @@ def test_a_clock_that_does_not_count_is_said(machine, caplog):
     assert status["clock"] == {"now": "2026-01-05T09:00:00.000Z", "ahead_s": 7200.0, "is_guarding": True}
     assert b"\ndw_clock_ahead_seconds 7200.0\n" in exposition(status, 0)
     assert "2:00:00 ahead of the time that has passed" in caplog.text
-    assert machine.warehouse.accept_clock() == 7200.0
+    assert machine.warehouse.accept_clock() == {"moved_s": 7200.0, "set_back": []}
     machine.put("after it was confirmed")
     assert machine.hours() == {"while it is ahead": "01/05/09", "after it was confirmed": "01/05/11"}
     assert machine.warehouse.status()["clock"]["is_guarding"] is False
@@ -143,6 +143,32 @@ def test_the_wall_clock_is_believed_at_opening_and_what_may_be_wrong_is_said(mac
     assert "until then its events stand in the hour 2026/02/14/09" in caplog.text
     machine.put("held")
     assert machine.hours()["held"] == "02/14/09"
+
+
+@pytest.mark.parametrize("is_reopened", [False, True])
+def test_hours_that_are_held_are_given_back_when_somebody_asks(machine, is_reopened):
+    machine.wall.set_ms(machine.wall.now_ms() + 40 * 24 * 3_600_000)
+    machine.open()
+    machine.put("in the future")
+    machine.wait(timedelta(hours=2))
+    machine.put("two hours later")
+    assert machine.jobs() == ["02/14/09", "02/14/10"]
+    machine.jump(-MONTH)
+    machine.put("held")
+    assert machine.warehouse.accept_clock()["set_back"] == ["clicks"]
+    if is_reopened:
+        machine.warehouse.close()
+        machine.open()
+    machine.put("by the clock")
+    assert "held_until" not in json.dumps(machine.warehouse.status())
+    machine.wait(timedelta(hours=1))
+    machine.put("an hour later")
+    assert machine.hours() == {
+        "in the future": "02/14/09", "two hours later": "02/14/11", "held": "02/14/11",
+        "by the clock": "01/05/11", "an hour later": "01/05/12",
+    }  # fmt: skip
+    assert machine.jobs() == ["01/05/11", "02/14/09", "02/14/10"], "an hour that has ended is complete again"
+    assert machine.warehouse.accept_clock()["set_back"] == []
 
 
 def test_the_running_warehouse_shows_its_clock_and_takes_the_confirmation(tmp_path):

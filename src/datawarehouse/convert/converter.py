@@ -146,8 +146,7 @@ class Converter:
         return self._lake / f"_{table.name}.progress"
 
     def _commit(self, table: ConvertedTable, result: BatchResult) -> None:
-        arrived_ms = max(result.arrival_ms, self._done[table.name].arrival_ms)
-        done = Converted(result.position, result.next_record, arrived_ms)
+        done = Converted(result.position, result.next_record, result.arrival_ms)
         files = [stored_file(file) for file in result.files]
         hours = [
             HourEntry(hour.partition, hour.received, hour.stored, hour.rows, hour.rejected) for hour in result.hours

@@ -298,6 +298,13 @@ class Journal:
             self._state.last_arrival_ms = max(self._state.last_arrival_ms, instant_ms)
             return self._state.next_record
 
+    def set_back(self, instant_ms: int) -> None:
+        """Let records arrive from an instant on, although the last one arrived later. This survives a restart."""
+        with self._flush_lock:
+            self._state.last_arrival_ms = min(self._state.last_arrival_ms, instant_ms)
+            self._must_roll = True  # a segment's first block is what keeps it
+            self._roll()
+
     def close(self) -> None:
         with self._flush_lock:
             self._closed = True

@@ -9,9 +9,11 @@ An hour of a batch input table is complete when its schedule will not run for it
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 
 from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.set_back import set_back
 from datawarehouse.clock import Clock
 from datawarehouse.convert.converter import Converter
 from datawarehouse.definition.instants import instant_of, milliseconds_of
@@ -19,6 +21,7 @@ from datawarehouse.definition.partition import HOUR_MS, start_ms
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.definition.tables import BatchInputTable, Table
 from datawarehouse.journal.journal import Journal
+from datawarehouse.runtime.held_hours import held_until
 
 
 class Completeness:
@@ -31,6 +34,7 @@ class Completeness:
         self._converter = converter
         self._catalog = catalog
         self._clock = clock
+        self._lock = threading.Lock()
         self._closed = {name: catalog.closed_ms(name) for name in journals}
         for name, journal in journals.items():
             journal.close_before(self._closed[name])
@@ -38,9 +42,30 @@ class Completeness:
     def until_ms(self, table: str) -> int | None:
         """The start of the first hour that can still change; None for a table that its user fills."""
         if table in self._journals:
-            return self._of_stream(table)
+            with self._lock:
+                return self._of_stream(table)
         declared = self._tables[table]
         return self._of_job(declared) if isinstance(declared, BatchInputTable) else None
+
+    def set_back(self) -> list[str]:
+        """Let the streams that are held take events by the clock again; returns their names.
+
+        Their hours from now on are open again, although some were complete, and jobs run for them once more.
+        """
+        with self._lock:
+            now = self._clock.now_ms()
+            held = [
+                name for name, journal in self._journals.items()
+                if held_until(self._catalog, name, now, journal) is not None
+            ]  # fmt: skip
+            if held:
+                jobs = [each for each in self._tables.values() if isinstance(each, BatchInputTable)]
+                hourly = [job.name for job in jobs if job.run_when_complete]
+                set_back(self._catalog.store, held, hourly, now)
+            for name in held:
+                self._closed[name] = min(self._closed[name], _hour(now))
+                self._journals[name].set_back(now)
+            return held
 
     def _of_stream(self, name: str) -> int:
         journal = self._journals[name]

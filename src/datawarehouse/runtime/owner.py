@@ -13,6 +13,7 @@ Closing, within `stop_time_max_s`
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -45,6 +46,8 @@ from datawarehouse.runtime.tidying import Tidying
 from datawarehouse.runtime.upgrades import UPGRADES
 from datawarehouse.settings import Settings
 from datawarehouse.tidy.chores import Compacted, Expired
+
+log = logging.getLogger("datawarehouse")
 
 
 class Owner:
@@ -213,13 +216,18 @@ class Owner:
             "is_guarding": bool(guarded and guarded.is_guarding),
         }
 
-    def accept_clock(self) -> float:
-        """Believe the wall clock as it is now; returns by how many seconds the time moves.
+    def accept_clock(self) -> dict[str, Any]:
+        """Believe the wall clock as it is now, also where events have arrived later than it says.
 
-        Arrival still does not run backwards: see `status` for the hours that are held.
+        moved_s: by how many seconds the time moves; set_back: the tables whose next event may arrive earlier than the
+        last one. Their hours from now on are open again, although some may have been complete.
         """
         self.check_open()
-        return self.clock.accept() / 1000 if isinstance(self.clock, GuardedClock) else 0.0
+        moved = self.clock.accept() / 1000 if isinstance(self.clock, GuardedClock) else 0.0
+        tables = self.completeness.set_back()
+        for name in tables:
+            log.warning("events of table %s arrive by the clock again, earlier than the last one", name)
+        return {"moved_s": moved, "set_back": tables}
 
     def not_ready(self) -> str:
         """Why events cannot be taken now; empty if they can."""

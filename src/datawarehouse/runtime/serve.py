@@ -203,7 +203,7 @@ def _admin(opened: Owner, token: str, administrating: Executor, showing: Executo
         return described(await loop.run_in_executor(running, opened.run, job, at))
 
     async def accept_clock() -> dict[str, Any]:
-        return {"moved_s": await loop.run_in_executor(showing, opened.accept_clock)}
+        return await loop.run_in_executor(showing, opened.accept_clock)
 
     async def compact(table: str) -> dict[str, Any]:
         return asdict(await loop.run_in_executor(administrating, opened.compact, table))
