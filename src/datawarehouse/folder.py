@@ -73,12 +73,17 @@ def aside_root(folder: Path) -> Path:
 
 
 def is_new(folder: Path) -> bool:
-    """Whether nothing was ever stored in a data folder."""
+    """Whether nothing was ever stored in a data folder; its first opening may have been cut short, also in the middle
+    of making the catalog."""
     for path in folder.iterdir():
         if path.name in ("_journal", "_commits"):
             if any(path.iterdir()):
                 return False
-        elif path.name not in ("FORMAT", "_lock") and not path.name.endswith(ASIDE_SUFFIX):
+        elif not (
+            path.name in ("FORMAT", "_lock")
+            or path.name.startswith(catalog_path(folder).name)
+            or path.name.endswith(ASIDE_SUFFIX)
+        ):
             return False
     return True
 

@@ -56,7 +56,7 @@ class Faults:
         """Operations on files below a folder, and on its catalog, are seen. The segments of journals are short, so that
         new ones begin and old ones go."""
         with ExitStack() as stack:
-            stack.enter_context(patch.object(Journal.__init__, "__defaults__", (None, SEGMENT_BYTES, DAY_MS)))
+            stack.enter_context(patch.object(Journal.__init__, "__defaults__", (None, SEGMENT_BYTES, DAY_MS, None)))
 
             def watch(owner, name, what, path_of, half=None):
                 real = getattr(owner, name)

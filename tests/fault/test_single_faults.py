@@ -22,6 +22,7 @@ from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.durable import LOCAL_DISK
+from datawarehouse.errors import FolderError
 from datawarehouse.journal.journal import Journal, entry_of
 from datawarehouse.testing import simulate
 
@@ -201,7 +202,7 @@ CLICKS = Warehouse("shop").with_streaming_input_table("clicks", {"id": "string"}
 def operations_of(work, folder, number=None, when=BEFORE):
     """The operations of some work; the one with this number fails, and its error is passed over."""
     faults = Faults(number, when)
-    with faults.injected(folder), suppress(OSError, sqlite3.Error):
+    with faults.injected(folder), suppress(OSError, sqlite3.Error, FolderError):
         work()
     return faults.seen
 
@@ -249,9 +250,9 @@ def test_a_segment_that_could_not_be_removed_leaves_no_gap(tmp_path):
 def test_a_transaction_that_fails_at_its_ends_stays_open_for_nobody(tmp_path, statement, when):
     faults = Faults(None, when)
     with faults.injected(tmp_path):
-        catalog = Catalog(tmp_path / "catalog", writable=True)
+        catalog = Catalog(tmp_path / "catalog", writable=True, new=True)
     catalog.declare("shop", CLICKS.tables())
-    faults.number = len(faults.seen) + {"begin immediate": 0, "commit": 2}[statement]
+    faults.number = len(faults.seen) + {"begin immediate": 0, "commit": 4}[statement]
     with pytest.raises(sqlite3.OperationalError):
         catalog.close_hours("clicks", 3_600_000)
     assert faults.seen[faults.number].startswith(f"catalog: {statement}")

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from running import until
 
 from datawarehouse import Warehouse, open_warehouse
 from datawarehouse.errors import CatalogDamaged, FolderError, FolderInUse, JournalDamaged
@@ -81,6 +82,9 @@ def test_an_owner_makes_its_lock_file_again(tmp_path):
             opened.ownership.restore()
             assert holder_of(tmp_path) == before
             assert (tmp_path / "_lock").stat().st_mode & 0o777 == 0o600
+        (tmp_path / "_lock").unlink()
+        opened.tidying.wake()
+        until(lambda: holder_of(tmp_path) == before, "the thread that tidies makes it again")
         inode = (tmp_path / "_lock").stat().st_ino
         opened.ownership.restore()
         assert (tmp_path / "_lock").stat().st_ino == inode

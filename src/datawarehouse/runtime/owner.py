@@ -99,7 +99,9 @@ class Owner:
         self.schedule = parts.schedule
         self.faults = parts.faults
         self._conversion = Conversion(parts.converter, parts.intake, settings, self._closing, parts.faults)
-        self.tidying = Tidying(parts.chores, parts.exports, self._closing, means.compactor, parts.faults)
+        self.tidying = Tidying(
+            parts.chores, parts.exports, self._closing, means.compactor, parts.faults, self.ownership.restore
+        )
         self._is_closed = False
 
     def start(

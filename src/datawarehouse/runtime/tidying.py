@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from datawarehouse.runtime.closing import Closing
 from datawarehouse.runtime.executor import Executor
 from datawarehouse.runtime.exports import Exports
@@ -16,8 +18,18 @@ _KILL_EVERY_S = 0.5
 class Tidying:
     """Does a warehouse's chores with one executor, the compactor. Methods can be called from any thread."""
 
-    def __init__(self, chores: Chores, exports: Exports, closing: Closing, compactor: Executor, faults: Faults) -> None:
+    def __init__(
+        self,
+        chores: Chores,
+        exports: Exports,
+        closing: Closing,
+        compactor: Executor,
+        faults: Faults,
+        restore_lock: Callable[[], None],
+    ) -> None:
+        """restore_lock: makes the lock file again if somebody has removed it."""
         self.compactor = compactor
+        self._restore_lock = restore_lock
         self._chores = chores
         self._exports = exports
         self._closing = closing
@@ -57,6 +69,7 @@ class Tidying:
 
     def _step(self) -> float:
         try:
+            self._restore_lock()
             self.round()
         finally:
             self._chores.when_idle(self.compactor.stop)  # an idle process only takes memory
