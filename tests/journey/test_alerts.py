@@ -588,7 +588,7 @@ def test_a_fact_that_cannot_be_found_out_keeps_no_alert_from_its_receiver(tmp_pa
     declared = shop().with_alert
     with receiver() as hook:
         with OpenWarehouse(declared(hook.url), tmp_path / "data", settings, WallClock(), means) as opened:
-            monkeypatch.setattr(opened.intake, "disk_below_minimum", lambda: False)
+            monkeypatch.setattr(opened.intake.disk, "is_below_minimum", lambda: False)
             monkeypatch.setattr(opened.catalog.runs, "failing", fails)
             opened.start(LocalExecutor)
             put(opened, "clicks", [NOT_A_NUMBER])
