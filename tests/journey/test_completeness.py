@@ -226,7 +226,7 @@ def test_a_run_whose_owner_was_killed_ends_and_is_repeated_with_the_same_instant
     scratch.mkdir()
     own_scratch = {"TMPDIR": str(scratch)}
     with running(tmp_path, declaration=None, environment=own_scratch) as killed:
-        until(noted.exists, "the job began")
+        until(lambda: noted.exists() and noted.read_text().endswith("\n"), "the job began")
         killed.stop(signal.SIGKILL)
     [(instant, pid)] = [line.split() for line in noted.read_text().splitlines()]
     assert instant == f"{first:%Y-%m-%dT%H:%M}"
