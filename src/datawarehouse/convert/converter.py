@@ -4,6 +4,8 @@
   2. `merge`: the merges that are due; their commit retires the sources.
   3. `delete_retired`: delete files that were retired longer ago than the longest query takes.
 
+While a back-up copies, it keeps all that the catalog lists and the journals hold (`keeping`).
+
 A batch whose process died twice is converted record by record, so that the record at fault can be rejected and the
 others stored.
 """
@@ -14,7 +16,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,6 +80,8 @@ class Converter:
         self._merge_bytes = merge_bytes
         self._grace_ms = grace_ms
         self._deleting = threading.Lock()
+        self._trimming = threading.Lock()
+        self._keepers = 0
         self._done = {name: catalog.converted(name) for name in tables}  # no other process or object writes it
 
     def converted(self, name: str) -> int:
@@ -159,7 +163,26 @@ class Converter:
         self._done[table.name] = done
         table.on_converted(result.position)
         table.on_counted(result.hours)
-        table.journal.trim(result.position)
+        self._trim(table, result.position)
+
+    def _trim(self, table: ConvertedTable, position: int) -> None:
+        with self._trimming:
+            if not self._keepers:
+                table.journal.trim(position)
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Inside the context no journal is trimmed and no retired file is deleted."""
+        with self._deleting, self._trimming:  # what has begun is finished first
+            self._keepers += 1
+        try:
+            yield
+        finally:
+            with self._trimming:
+                self._keepers -= 1
+            for name, table in self.tables.items():
+                with suppress(OSError):  # the next batch of the table trims as well
+                    self._trim(table, self._done[name].position)
 
     def merge(self, name: str, execute: Execute, *, stopping: bool = False) -> int:
         """Do the merges of a table that are due; returns how many files were merged."""
@@ -215,11 +238,11 @@ class Converter:
 
     def delete_retired(self) -> int:
         """Delete the files that no query can be reading any more; returns how many. 0 if another thread is deleting
-        them."""
+        them, or a back-up keeps them."""
         if not self._deleting.acquire(blocking=False):
             return 0
         try:
-            return self._delete_retired(self._clock.now_ms())
+            return 0 if self._keepers else self._delete_retired(self._clock.now_ms())
         finally:
             self._deleting.release()
 
