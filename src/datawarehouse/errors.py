@@ -11,6 +11,7 @@ succeed.
     │   ├── FormatTooNew             500     4     no   written by a newer release
     │   ├── JournalDamaged           500     4     no   acknowledged bytes are not what was written
     │   ├── CatalogDamaged           500     4     no   the catalog is lost, damaged or older than the data
+    │   ├── BackupError              500     4     no   a back-up cannot be made there, or not be restored
     │   └── Unreachable              503     4    yes   its owner does not answer, or there is none
     ├── BadRequest                   400     2     no   the caller's input is wrong
     │   └── BodyTooLarge             413     2     no   the body of a request is too large
@@ -94,6 +95,10 @@ class JournalDamaged(FolderError):
 
 class CatalogDamaged(FolderError):
     """The catalog is missing, damaged, or older than the data that it lists."""
+
+
+class BackupError(FolderError):
+    """A folder cannot take back-ups, or what is in it cannot be restored."""
 
 
 class Unreachable(FolderError):

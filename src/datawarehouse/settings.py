@@ -95,6 +95,10 @@ SETTINGS = (
     Setting("export_engines", "", "engines", "Exports to refresh after each compaction: duckdb, spark, trino, glue."),
     Setting("export_folder", "export", "folder", "The folder of these exports."),
     Setting("export_location", "", "URI", "Where engines find that folder, if it is copied; glue needs one."),
+    # Backing up
+    Setting("backup_to", "", "folder", "Where back-ups are made on their own; without it there are none."),
+    Setting("backup_every_hours", 24, "hours", "How long after a back-up the next one is made.", 1, 8760),
+    Setting("backups_kept", 30, "back-ups", "How many back-ups stay in their folder, the newest; 0 keeps all."),
     # Answering queries
     Setting("query_processes", 2, "processes", "How many queries run at once.", 1, 64),
     Setting("query_waiting_max", 32, "queries", "How many queries wait for their turn; more are refused."),

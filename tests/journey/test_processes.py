@@ -39,6 +39,8 @@ CALLS = {
     "jobs": ((), "succeeded"),
     "compact": ((), "files_before"),
     "expire": (("--dry-run",), "partition"),
+    "backup": (("backups",), "is in it"),
+    "restore": (("backups", "--data", "restored"), "compared with its digest"),
     "quarantine": (("ls", "clicks"), ""),
     "export": (("--duckdb",), "duckdb.sql"),
     "cost": (LOAD, "Kinesis Data Streams"),

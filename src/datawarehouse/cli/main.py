@@ -28,6 +28,8 @@ VERBS = {
     "jobs": "show the latest runs of jobs",
     "compact": "merge the files of closed hours now, or explain what would be done",
     "expire": "delete hours that are older than declared now, or show which",
+    "backup": "make a back-up, also while the warehouse runs",
+    "restore": "make a data folder from a back-up",
     "quarantine": "show rejected records, by cause or one by one",
     "export": "let other engines read the live files of tables",
     "cost": "compute what a day costs on AWS, and which setting costs less",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from datawarehouse.cli.options import add_output, add_settings, settings_of
 from datawarehouse.cli.output import print_json, print_table, remark, size
@@ -53,6 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
             f"The wall clock is {clock['ahead_s']:.0f} s ahead of the time that has passed, and does not count: for "
             f"the warehouse it is {clock['now']}. If the wall clock is right, confirm it: docs/reference/clock.md"
         )
+    if backup := status["backup"]:
+        remark(_backup(backup))
     for name in status["undeclared_tables"]:
         remark(f"Table {name} has data but is no longer declared.")
     for file in status["damaged_files"]:
@@ -61,6 +64,14 @@ def run(arguments: argparse.Namespace) -> None:
         remark(f"{len(foreign)} data files are not of this warehouse and are not read; the first is {foreign[0]}.")
     if aside := status["set_aside_files"]:
         remark(f"{aside} files were set aside, in the folder _aside. See `dw doctor`.")
+
+
+def _backup(backup: dict[str, Any]) -> str:
+    last = f"the last complete one is {backup['age_s'] / 3600:.1f} hours old" if backup["at"] else "there is none"
+    if backup["result"] == "complete":
+        return f"Back-up in {backup['to']}: {last}; every event acknowledged before {backup['at']} is in it."
+    why = backup["failure"] or f"{len(backup['missing'])} files are damaged, the first is {backup['missing'][0]}"
+    return f"The last back-up is {backup['result']}: {why} (complete back-ups: {last})"
 
 
 def _shown(value: float | str | None) -> str | None:

@@ -6,7 +6,8 @@ import gzip
 import http.client
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -34,25 +35,41 @@ class Client:
 
     def call(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
         """The JSON answer of a call. Raises the error that the owner answered, or Unreachable."""
-        assert self._address.hostname
-        if self._connection is None:
-            self._connection = http.client.HTTPConnection(
-                self._address.hostname, self._address.port or 80, timeout=self._timeout_s
-            )
-        try:
-            sent = {"Authorization": f"Bearer {self._token}", **(headers or {})}
-            self._connection.request(method, path, body, sent)
-            response = self._connection.getresponse()
+        with self._reached():
+            response = self._sent(method, path, body, headers or {})
             answer = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
-            raise Unreachable(f"{self._address.geturl()} does not answer ({error}). Is `dw up` running?") from None
         if response.status >= 400 and response.status != 413:
             raise _error(answer, response)
         decoded = msgspec.json.decode(answer)
         if response.status == 413 and "error" in decoded:
             raise _error(answer, response)
         return decoded
+
+    def lines(self, method: str, path: str, body: bytes) -> Iterator[Any]:
+        """The lines of JSON of an answer, as they come. Raises the error that the owner answered, or Unreachable."""
+        with self._reached():
+            response = self._sent(method, path, body, {})
+            if response.status >= 400:
+                raise _error(response.read(), response)
+            for line in response:
+                yield msgspec.json.decode(line)
+
+    def _sent(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> http.client.HTTPResponse:
+        assert self._address.hostname
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection(
+                self._address.hostname, self._address.port or 80, timeout=self._timeout_s
+            )
+        self._connection.request(method, path, body, {"Authorization": f"Bearer {self._token}", **headers})
+        return self._connection.getresponse()
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise Unreachable(f"{self._address.geturl()} does not answer ({error}). Is `dw up` running?") from None
 
     def close(self) -> None:
         if self._connection:

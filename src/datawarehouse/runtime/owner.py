@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from datawarehouse.alerts.webhook import secrets_of
+from datawarehouse.backup.make import Made
 from datawarehouse.catalog.runs import Run
 from datawarehouse.catalog.store import StoreError
 from datawarehouse.clock import Clock, GuardedClock
@@ -35,6 +36,7 @@ from datawarehouse.intake.encoding import Event, groups, records_of
 from datawarehouse.intake.intake import keys_for
 from datawarehouse.journal.journal import entry_of
 from datawarehouse.runtime.alerting import Alerting
+from datawarehouse.runtime.backups import Backups, OnProgress
 from datawarehouse.runtime.closing import Closing
 from datawarehouse.runtime.conversion import Conversion
 from datawarehouse.runtime.executor import Executor
@@ -99,6 +101,17 @@ class Owner:
         self.schedule = parts.schedule
         self.faults = parts.faults
         self._conversion = Conversion(parts.converter, parts.intake, settings, self._closing, parts.faults)
+        journals = {name: stream.journal for name, stream in self.intake.streams.items()}
+        self._backups = Backups(
+            self.folder,
+            self.catalog,
+            journals,
+            self.converter.keeping,
+            settings,
+            self.clock,
+            self._closing,
+            parts.faults,
+        )
         self.tidying = Tidying(
             parts.chores, parts.exports, self._closing, means.compactor, parts.faults, self.ownership.restore
         )
@@ -118,6 +131,7 @@ class Owner:
             self.schedule.start()
             self.tidying.start()
             self.alerting.start()
+            self._backups.start()
         self._conversion.start(new_executor)
 
     # -- events
@@ -193,6 +207,22 @@ class Owner:
         self.check_open()
         return self.chores.expire()
 
+    def backup(
+        self,
+        to: str | Path,
+        kept: int | None = None,
+        on_progress: OnProgress = lambda progress: None,
+        is_unwanted: Callable[[], bool] = lambda: False,
+    ) -> Made:
+        """Make a back-up in the folder `to`, which holds only back-ups of this data folder: every event that was
+        acknowledged before this call is in it. Events are taken meanwhile.
+
+        kept: how many back-ups stay there (0: all); by default as the setting `backups_kept` says. on_progress is
+        called now and then. is_unwanted is asked now and then, and ends it. The result names files that are damaged
+        and therefore missing. Raises BackupError, or Closed if the warehouse is closed before it has finished.
+        """
+        return self._backups.make(Path(to).expanduser().absolute(), kept, on_progress, is_unwanted)
+
     # -- state
 
     def complete_until(self, table: str) -> datetime | None:
@@ -252,6 +282,7 @@ class Owner:
             steps.callback(self.ownership.release)
             steps.callback(self._parts.close)
             steps.callback(self.alerting.stop)
+            steps.callback(self._backups.stop)
             steps.callback(self.schedule.stop)
             steps.callback(self.tidying.stop)
             steps.callback(self._conversion.stop)

@@ -17,15 +17,19 @@ import resource
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
+import msgspec
 import uvicorn
 import uvloop
 
+from datawarehouse.backup.make import Made, Progress
 from datawarehouse.clock import machine_clock
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.warehouse import Warehouse
@@ -52,6 +56,7 @@ _STATUS_THREADS = 2
 _RUNS_MAX = 64
 _DESCRIPTORS_BESIDE = 256  # for files, pipes and child processes
 _GRACEFUL_STOP_S = 2
+_PROGRESS_EVERY_S = 0.5
 
 
 def serve(warehouse: Warehouse, settings: Settings, on_ready: Callable[[str], None]) -> None:
@@ -211,9 +216,41 @@ def _admin(opened: Owner, token: str, administrating: Executor, showing: Executo
     async def expire() -> dict[str, Any]:
         return asdict(await loop.run_in_executor(administrating, opened.expire))
 
+    backup = partial(_backup, opened, running)
     return Admin(
-        token, status, flush, opened.behind, run, compact, expire, register_partition, opened.not_ready, accept_clock
+        token,
+        status,
+        flush,
+        opened.behind,
+        run,
+        compact,
+        expire,
+        register_partition,
+        backup,
+        opened.not_ready,
+        accept_clock,
     )
+
+
+async def _backup(opened: Owner, executor: Executor, to: str, kept: int) -> AsyncGenerator[dict[str, Any]]:
+    """Make a back-up in another thread: its progress, and at last what was made. Closing this ends the back-up."""
+    progress, unwanted = Progress(), threading.Event()
+
+    def on_progress(now: Progress) -> None:
+        nonlocal progress
+        progress = now
+
+    def make() -> Made:
+        return opened.backup(to, kept, on_progress, unwanted.is_set)
+
+    making = asyncio.get_running_loop().run_in_executor(executor, make)
+    try:
+        while not (await asyncio.wait((making,), timeout=_PROGRESS_EVERY_S))[0]:
+            yield {"progress": msgspec.to_builtins(progress)}
+        yield {"made": msgspec.to_builtins(await making)}
+    finally:
+        unwanted.set()
+        making.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may ask for it any more
 
 
 def _query_pool(opened: Owner, executor: ThreadPoolExecutor) -> QueryPool:

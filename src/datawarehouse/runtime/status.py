@@ -14,6 +14,7 @@ from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.folder import aside_root
 from datawarehouse.journal.journal import Journal
+from datawarehouse.runtime.backups import backup_status
 from datawarehouse.runtime.held_hours import held_until
 from datawarehouse.settings import Settings
 from datawarehouse.tidy.orphans import FOREIGN_NOTE
@@ -30,6 +31,7 @@ def status_of(
         tables = [_table(catalog, table, clock, (streams or {}).get(table.name)) for table in catalog.tables()]
         undeclared = catalog.undeclared()
         foreign = catalog.noted(FOREIGN_NOTE) or []
+        backup = backup_status(catalog, clock)
         damaged = [{"table": file.table, "path": file.path, "problem": file.damage} for file in catalog.damaged()]
     return {
         "warehouse": catalog.warehouse_name(),
@@ -38,6 +40,7 @@ def status_of(
         "undeclared_tables": undeclared,
         "damaged_files": damaged,
         "foreign_files": foreign,
+        "backup": backup,
         "set_aside_files": sum(path.is_file() for path in aside_root(folder).rglob("*")),
         "settings": [
             {"name": name, "value": resolved.shown, "unit": resolved.setting.unit, "source": resolved.source}

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from datawarehouse.errors import BadRequest, DataWarehouseError, InternalFailure
-from datawarehouse.server import metrics
+from datawarehouse.server import backups, metrics
 from datawarehouse.server.events import Events
 from datawarehouse.server.http import (
     ClientGone,
@@ -52,6 +52,7 @@ class Admin:
     compact: Callable[[str], Awaitable[dict[str, Any]]]
     expire: Callable[[], Awaitable[dict[str, Any]]]
     register_partition: Callable[[str, list[str], str | None], Awaitable[None]]
+    backup: backups.Make
     not_ready: Callable[[], str]
     accept_clock: Callable[[], Awaitable[dict[str, Any]]]
 
@@ -141,6 +142,8 @@ class App:
                 asked = _decoded(_Partition, await request.body(self.request_bytes_max))
                 await self.admin.register_partition(asked.table, asked.values, asked.location)
                 return json_response(200, {"registered": True})
+            case "POST", "/v1/admin/backup":
+                return await backups.handle(self.admin.backup, request, await request.body(self.request_bytes_max))
             case _:
                 return error_response(404, "NotFound", f"There is no {request.method} {request.path}.")
 

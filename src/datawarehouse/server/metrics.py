@@ -84,6 +84,9 @@ class _Tables(Collector):
         yield GaugeMetricFamily(
             "dw_clock_ahead_seconds", "How far the wall clock is ahead of the time that has passed.", ahead
         )
+        backup = self._status["backup"]
+        if backup and backup["age_s"] is not None:
+            yield GaugeMetricFamily("dw_backup_age_seconds", "Age of the last complete back-up.", backup["age_s"])
         yield CounterMetricFamily("dw_records_throttled", "Records refused because of a limit.", self._throttled)
 
 
