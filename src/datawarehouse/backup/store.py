@@ -55,17 +55,11 @@ class BackupStore:
         Raises BackupError if it holds something else, or another process writes into it.
         """
         _make(root)
+        _check_ours(root, identity)  # before its lock is taken, which may be that of a data folder
         store = cls(root, _locked(root, fcntl.LOCK_EX, "another back-up is written into it, or one is restored"))
         try:
-            mark = _mark(root)
-            if mark is None:
-                _check_empty(root)
+            if not _check_ours(root, identity):
                 replace(LOCAL_DISK, root / _MARK, msgspec.json.encode(Mark(FORMAT, warehouse, identity)) + b"\n")
-            elif mark.identity != identity:
-                raise BackupError(
-                    f"{root} holds the back-ups of another data folder, of the warehouse {mark.warehouse!r}. Nothing "
-                    "was changed. Give each data folder a folder of its own for its back-ups."
-                )
             make_folder(LOCAL_DISK, root, root / _COPIES)
             store._remove_what_a_dead_process_left()
         except BaseException:
@@ -78,18 +72,13 @@ class BackupStore:
         """Open the folder to restore from it. Raises BackupError if it holds no back-ups."""
         if not root.is_dir():
             raise BackupError(f"There is no folder {root}. Give the one that `dw backup` wrote to.")
-        store = cls(root, _locked(root, fcntl.LOCK_SH, "a back-up is being written into it"))
-        try:
-            if _mark(root) is None:
-                found = ", ".join(sorted(path.name for path in root.iterdir())[:3]) or "nothing"
-                raise BackupError(
-                    f"{root} holds no back-ups: it has no file {_MARK}, but it has {found}. Give the folder that "
-                    "`dw backup` wrote to."
-                )
-        except BaseException:
-            store.close()
-            raise
-        return store
+        if _mark(root) is None:
+            found = ", ".join(sorted(path.name for path in root.iterdir())[:3]) or "nothing"
+            raise BackupError(
+                f"{root} holds no back-ups: it has no file {_MARK}, but it has {found}. Give the folder that "
+                "`dw backup` wrote to."
+            )
+        return cls(root, _locked(root, fcntl.LOCK_SH, "a back-up is being written into it"))
 
     def close(self) -> None:
         os.close(self._lock)
@@ -215,6 +204,19 @@ def _mark(root: Path) -> Mark | None:
             "serverless-datawarehouse."
         )
     return mark
+
+
+def _check_ours(root: Path, identity: str) -> bool:
+    """Whether a folder has back-ups of a data folder; False if it is empty. Raises BackupError for any other."""
+    mark = _mark(root)
+    if mark is None:
+        _check_empty(root)
+    elif mark.identity != identity:
+        raise BackupError(
+            f"{root} holds the back-ups of another data folder, of the warehouse {mark.warehouse!r}. Nothing was "
+            "changed. Give each data folder a folder of its own for its back-ups."
+        )
+    return mark is not None
 
 
 def _check_empty(root: Path) -> None:
