@@ -491,9 +491,28 @@ def test_a_bit_that_flipped_in_a_copy_is_found(opened, to, tmp_path):
         assert not (tmp_path / "other").exists()
         if path != "FORMAT":
             bring_back(to, tmp_path / path.replace("/", "-"), older.moment_ms)
+        flip(kept[path], -3)
     kept["FORMAT"].unlink()
     with pytest.raises(BackupError, match=r"the copy of FORMAT, .*: it is missing"):
         bring_back(to, tmp_path / "other")
+
+
+def test_copies_are_read_again_now_and_then_and_damaged_ones_replaced(opened, to, tmp_path):
+    fill(opened, "a")
+    opened.backup(to)
+    damaged = [
+        copies(to)[digest_of(opened.folder / path)] for path in (*live(opened, "views"), *live(opened, "clicks"))
+    ]
+    for path in damaged:
+        flip(path)
+    new = 0
+    for _ in range(30):
+        made = opened.backup(to, kept=2)
+        assert made.problems == []
+        new += made.new_files
+    assert new == 30 + len(damaged), "a catalog each time, and each damaged copy once"
+    assert all(digest_of(path) == path.name for path in damaged)
+    assert bring_back(to, tmp_path / "other").problems == []
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "outside"])

@@ -24,6 +24,7 @@ import msgspec
 from datawarehouse.backup.manifest import FORMAT, Manifest, decode, encode, moment_of, name_of, outline, shown
 from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, make_folder, publish, remove, replace
 from datawarehouse.errors import BackupError, FormatTooNew
+from datawarehouse.parquet.digest import digest_of
 
 _MARK = "BACKUPS"
 _COPIES = "files"
@@ -107,6 +108,13 @@ class BackupStore:
         try:
             return self.copy_of(digest).stat().st_size == size
         except FileNotFoundError:
+            return False
+
+    def is_whole(self, digest: str) -> bool:
+        """Whether the bytes of a copy are still those that were written."""
+        try:
+            return digest_of(self.copy_of(digest)) == digest
+        except OSError:
             return False
 
     def keep(self, aside: Path, digest: str) -> None:
