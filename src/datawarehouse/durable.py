@@ -7,7 +7,8 @@ The order of the steps inside each function keeps these promises:
 2. `create`: the new file's first bytes are synced, then its folder entry. Once `create` has returned, the name and
    those bytes are there after a crash.
 3. `publish`: a file that was written under a temporary name is synced and renamed, and the folder is synced. A reader
-   sees either the whole file or no file. Once `publish` has returned, the name survives a crash.
+   sees either the whole file or no file. Once `publish` has returned, the name survives a crash. `place` leaves the
+   folder to its caller, who places many files and syncs each folder once.
 4. `replace`: the same as `publish` for a small file given as bytes; it replaces an older file of that name.
 5. `make_folder`, `remove`: the change of the parent folder is synced.
 
@@ -201,13 +202,18 @@ def create(disk: Disk, path: Path, buffers: Sequence[bytes]) -> None:
 
 def publish(disk: Disk, aside: Path, target: Path) -> None:
     """Rename a finished file, written under another name in the same file system, to its final name."""
+    place(disk, aside, target)
+    disk.sync_folder(target.parent)
+
+
+def place(disk: Disk, aside: Path, target: Path) -> None:
+    """`publish` without its last step: the caller syncs the folder before anything relies on the name."""
     file = disk.open(aside, new=False)
     try:
         file.sync()
     finally:
         file.close()
     disk.rename(aside, target)
-    disk.sync_folder(target.parent)
 
 
 def replace(disk: Disk, path: Path, content: bytes) -> None:

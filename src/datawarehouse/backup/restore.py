@@ -21,7 +21,7 @@ from datawarehouse.backup.manifest import CATALOG, DATA, LAYOUT, NEEDED, Kept, M
 from datawarehouse.backup.store import BackupStore
 from datawarehouse.catalog.copies import fit
 from datawarehouse.catalog.store import StoreError
-from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, make_folder, publish
+from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, make_folder, place
 from datawarehouse.errors import BackupError
 from datawarehouse.folder import catalog_path
 from datawarehouse.parquet.digest import digest_of
@@ -145,7 +145,10 @@ class _Restoring:
             raise BackupError(f"The back-up of {shown(self._manifest.moment_ms)} has no catalog or no file FORMAT.")
         lost = [(problem.path, problem.problem) for problem in self._problems]
         fit(catalog_path(self._folder), self._stats, lost)
+        for made in self._made:
+            LOCAL_DISK.sync_folder(made)
         self._one(layout[0])
+        LOCAL_DISK.sync_folder(self._folder)
         missing = {problem.path for problem in self._problems}
         whole = [file for file in files if file.path not in missing]
         return Restored(self._manifest, len(whole), sum(file.bytes for file in whole), self._problems)
@@ -166,7 +169,7 @@ class _Restoring:
                 raise BackupError(f"The copy of {file.path} is damaged: {error.problem}.") from None
             self._problems.append(Problem(file.path, error.problem))
         else:
-            publish(LOCAL_DISK, aside, target)
+            place(LOCAL_DISK, aside, target)
             if file.kind == DATA:
                 found = target.stat()
                 self._stats.append((file.path, found.st_ino, found.st_mtime_ns))

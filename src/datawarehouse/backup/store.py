@@ -22,7 +22,7 @@ from typing import Self
 import msgspec
 
 from datawarehouse.backup.manifest import FORMAT, Manifest, decode, encode, moment_of, name_of, outline, shown
-from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, make_folder, publish, remove, replace
+from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, make_folder, place, remove, replace
 from datawarehouse.errors import BackupError, FormatTooNew
 from datawarehouse.parquet.digest import digest_of
 
@@ -123,7 +123,7 @@ class BackupStore:
         if target.parent not in self._made:
             make_folder(LOCAL_DISK, self.root, target.parent)
             self._made.add(target.parent)
-        publish(LOCAL_DISK, aside, target)
+        place(LOCAL_DISK, aside, target)
 
     # -- back-ups
 
@@ -143,7 +143,10 @@ class BackupStore:
             raise BackupError(f"The back-up {path} is damaged: {error}.") from None
 
     def add(self, manifest: Manifest) -> None:
-        """Here a back-up begins to exist."""
+        """Here a back-up begins to exist. Its copies survive a power loss, also those that a dead process had made."""
+        for folder in {self.copy_of(file.digest).parent for file in manifest.files}:
+            LOCAL_DISK.sync_folder(folder)
+        LOCAL_DISK.sync_folder(self.root / _COPIES)
         replace(LOCAL_DISK, self.root / name_of(manifest.moment_ms), encode(manifest))
 
     def prune(self, made_ms: int, kept: int) -> list[str]:
