@@ -7,15 +7,18 @@ whole, and the next one is right.
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 
 import pytest
 from forks import forks
-from running import DW, running, start, started, until
+from running import DECLARATION, DW, running, start, started, until
 
 from datawarehouse import open_warehouse
 from datawarehouse.backup.manifest import decode, moment_of
@@ -224,6 +227,62 @@ def test_whatever_is_killed_the_next_one_is_right(tmp_path, seed):
         assert unfinished, "none was killed while it wrote"
     except BaseException as error:
         raise AssertionError(f"seed {seed} replays the kills") from error
+
+
+CALL = re.compile(r'^\d+ (fsync|fdatasync|rename)\((?:\d+<([^>]+)>|"([^"]+)", "([^"]+)")')
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this system has no strace, which is for Linux")
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_nothing_has_its_name_before_it_is_durable(tmp_path):
+    """Each copy is synced before it is renamed, and the folders of the copies before the manifest gets its name; the
+    same for a restore and the file FORMAT."""
+    (tmp_path / "warehouse.py").write_text(DECLARATION)
+    (tmp_path / "data" / "facts").mkdir(parents=True)
+    with simulate(dw_declared(), tmp_path / "new") as opened:
+        opened.put("clicks", {"id": "a"})
+        opened.flush()
+    (tmp_path / "data" / "facts").rename(tmp_path / "new" / "facts")
+    (tmp_path / "data").rmdir()
+    (tmp_path / "new").rename(tmp_path / "data")
+    (tmp_path / "data" / "facts" / "a.json").write_text('{"thing": "x"}')
+    for last, arguments in (
+        (r"backups/2[^/]+Z\.json", ("backup", "backups")),
+        (r"other/FORMAT", ("restore", "backups", "--data", "other")),
+    ):
+        trace = tmp_path / "trace.txt"
+        command = ["strace", "-f", "-y", "-o", str(trace), "-e", "trace=fsync,fdatasync,rename", DW, *arguments]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=patient(60))
+        calls = [found.groups() for line in trace.read_text().splitlines() if (found := CALL.match(line))]
+        renames = check_order(calls, re.compile(rf"{tmp_path}/{last}"), (f"{tmp_path}/backups/", f"{tmp_path}/other/"))
+        assert renames > 5
+
+
+def check_order(calls, last, roots):
+    """How many files were renamed; the one that is `last` comes after all others are durable."""
+    synced, unsynced_folders, renames, is_over = set(), set(), 0, False
+    for name, path, source, target in calls:
+        if name != "rename":
+            synced.add(path)
+            unsynced_folders.discard(path)
+        elif target.startswith(roots):
+            assert source in synced, f"{target} before its bytes"
+            synced.discard(source)
+            if last.fullmatch(target):
+                assert not unsynced_folders, f"{target} before the names of copies"
+                is_over = True
+            elif not target.endswith("BACKUPS"):
+                assert not is_over, target
+                unsynced_folders.add(target.rpartition("/")[0])
+            renames += 1
+    assert is_over
+    return renames
+
+
+def dw_declared():
+    scope = {}
+    exec(DECLARATION, scope)
+    return scope["warehouse"]
 
 
 def fill(warehouse, files):

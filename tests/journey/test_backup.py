@@ -451,6 +451,11 @@ def test_a_file_that_is_missing_or_cannot_be_read_is_named(opened, to):
         folder: "it cannot be read (Is a directory)",
     }
     assert [file["path"] for file in opened.status()["damaged_files"]] == [gone], "the other may be readable later"
+    retired = opened.catalog.retired_before(2**62)
+    assert retired
+    for file in retired:
+        (opened.folder / file.path).unlink()
+    assert len(opened.backup(to).problems) == 2, "what is retired is in other files as well"
 
 
 def test_what_an_earlier_back_up_has_is_restored_in_place_of_a_damaged_file(opened, to, tmp_path):
@@ -565,6 +570,40 @@ def test_a_target_that_takes_no_more_leaves_the_back_ups_that_were_there(opened,
     assert {file.digest for file in manifests(to)[-1].files} <= copies(to).keys()
     with opened.converter.keeping():
         assert opened.converter._keepers == 1, "nothing is held after a failure"
+
+
+def test_a_disk_without_the_room_is_refused_before_it_is_full(tmp_path, to):
+    """The room that events need on the same disk is set higher than any disk has."""
+    with simulate(declared(), tmp_path / "data", start=START, settings={"disk_free_bytes_min": 2**60}) as opened:
+        opened.backup(to)
+        (opened.folder / "facts").mkdir()
+        (opened.folder / "facts" / "a.json").write_text('{"thing": "x"}\n')
+        with pytest.raises(BackupError, match=r"was not begun: it needs 15 bytes, and there are 0 besides the \d+ "):
+            opened.backup(to)
+        assert len(manifests(to)) == 1
+
+
+@pytest.mark.parametrize("lost", ["FORMAT", "journal"])
+def test_without_a_file_that_it_needs_none_is_made(opened, to, lost):
+    fill(opened, "a", 1)
+    path = opened.folder / "FORMAT" if lost == "FORMAT" else max((journal_root(opened.folder) / "clicks").iterdir())
+    path.unlink()
+    with pytest.raises(BackupError, match=rf"was not made, because of \S*{path.name} in .*: it is missing"):
+        opened.backup(to)
+    assert manifests(to) == []
+
+
+def test_a_catalog_that_sqlite_cannot_read_makes_none(opened, to):
+    fill(opened, "a")
+    opened.catalog.store.rows("pragma wal_checkpoint(truncate)")
+    catalog = opened.folder / "_catalog.sqlite"
+    size = catalog.stat().st_size
+    with catalog.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+    with pytest.raises(BackupError, match=r"was not made: .*malformed"):
+        opened.backup(to)
+    assert manifests(to) == []
 
 
 def test_a_closing_warehouse_ends_it(opened, to):

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -57,7 +58,8 @@ _SETTLED_NS = 2_000_000_000  # two changes of a file within this time may have t
 class Source:
     """What is backed up. keeping: inside this context no journal is trimmed and no retired file is deleted.
 
-    identity: of the data folder. foreign: paths of files that are not of this warehouse.
+    identity: of the data folder. foreign: paths of files that are not of this warehouse. spare_bytes: how much of the
+    disk must stay free for events, if the back-up is on the same one.
     """
 
     folder: Path
@@ -67,6 +69,7 @@ class Source:
     keeping: Callable[[], AbstractContextManager[None]]
     identity: str
     foreign: Sequence[str] = ()
+    spare_bytes: int = 0
 
 
 class Progress(msgspec.Struct):
@@ -117,7 +120,7 @@ def make_backup(
             making = _Making(source, store, on_progress, check_open)
             manifest = making.run()
             removed = store.prune(manifest.moment_ms, kept)
-    except (OSError, StoreError, Unreadable) as error:
+    except (OSError, StoreError) as error:
         raise BackupError(
             f"The back-up in {root} was not made: {_reason(error)}. The back-ups that were there before are as they "
             "were. The next one goes on with what has been copied."
@@ -231,9 +234,32 @@ class _Making:
         for name in there.filled:
             planned += self._filled(self.source.folder / name)
         planned += self._filled(aside_root(self.source.folder))
+        self._check_space(planned, before)
         self._progress = Progress(0, len(planned), 0, sum(file.bytes for file in planned))
         for file in planned:
             self._one(file, before.get(file.path))
+
+    def _check_space(self, planned: Sequence[_Planned], before: Mapping[str, Kept]) -> None:
+        """Raises BackupError if the disk cannot take the files of which there is no copy."""
+        needed = sum(
+            file.bytes
+            for file in planned
+            if (not self.store.has(file.digest, file.bytes) if file.digest else file.path not in before)
+        )
+        root, folder = self.store.root, self.source.folder
+        is_same_disk = root.stat().st_dev == folder.stat().st_dev
+        free = max(0, shutil.disk_usage(root).free - (self.source.spare_bytes if is_same_disk else 0))
+        if needed > free:
+            raise BackupError(
+                f"The back-up in {root} was not begun: it needs {needed} bytes, and there are {free}"
+                + (
+                    f" besides the {self.source.spare_bytes} that stay free for events, because it is the disk of the "
+                    "data folder (disk_free_bytes_min)."
+                    if is_same_disk
+                    else " free."
+                )
+                + " Give a folder on a larger disk, or keep fewer (backups_kept)."
+            )
 
     def _listed(self, file: CopiedFile) -> _Planned:
         modified_ns = 0 if file.digest else _modified_ns(self.source.folder / file.path)
@@ -258,7 +284,7 @@ class _Making:
                     self._left_out.append(f"{path}, which is no file")
 
     def _layout(self) -> None:
-        self._copied(_Planned("FORMAT", LAYOUT, 0), None)
+        self._needed(_Planned("FORMAT", LAYOUT, 0), None)
 
     def _journals(self, there: Listed) -> None:
         root = journal_root(self.source.folder)
@@ -270,7 +296,17 @@ class _Making:
                 spans = [span for span in journal.spans(0, journal.synced + 1) if span.path]
                 parts = [(Path(span.path), span.end - span.origin) for span in spans]
             for path, length in parts:
-                self._copied(_Planned(str(path.relative_to(self.source.folder)), JOURNAL, length), length)
+                self._needed(_Planned(str(path.relative_to(self.source.folder)), JOURNAL, length), length)
+
+    def _needed(self, file: _Planned, length: int | None) -> None:
+        """Copy a file without which there is no back-up."""
+        try:
+            self._copied(file, length)
+        except Unreadable as error:
+            raise BackupError(
+                f"The back-up in {self.store.root} was not made, because of {file.path} in {self.source.folder}: "
+                f"{error.problem}. `dw doctor` says what can be done."
+            ) from None
 
     # -- one file
 

@@ -124,7 +124,8 @@ class Backups:
             identity = secrets.token_hex(16)
             self._catalog.note(_IDENTITY_NOTE, identity)
         foreign = self._catalog.noted(FOREIGN_NOTE) or []
-        return Source(self._folder, self._catalog, self._journals, self._clock, self._keeping, identity, foreign)
+        spare = 2 * self._settings.number("disk_free_bytes_min")
+        return Source(self._folder, self._catalog, self._journals, self._clock, self._keeping, identity, foreign, spare)
 
     # -- what is known of them
 
