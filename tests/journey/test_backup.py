@@ -700,3 +700,18 @@ def test_the_schedule(tmp_path, to, caplog):
         until(lambda: status()["result"] == "complete", "tried again, and made")
         assert status()["age_s"] == 0
         assert len(manifests(to)) == 2
+
+
+def test_an_alert_tells_that_the_last_complete_one_is_old(tmp_path, to):
+    with simulate(declared().with_alert(), tmp_path / "data", start=START) as opened:
+
+        def told(hours):
+            opened.advance(timedelta(hours=hours))
+            return [each["type"] for each in opened.alerts if each["data"]["alert"] == "backup_age"]
+
+        assert told(40) == [], "there was never one"
+        opened.backup(to)
+        assert told(36) == []
+        assert told(1) == ["alert.began"]
+        opened.backup(to)
+        assert told(0.1) == ["alert.began", "alert.resolved"]

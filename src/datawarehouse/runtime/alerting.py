@@ -35,6 +35,7 @@ from datawarehouse.definition.tables import BatchInputTable
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.folder import alerts_path
 from datawarehouse.intake.intake import Intake
+from datawarehouse.runtime.backups import backup_status
 from datawarehouse.runtime.closing import Closing
 
 log = logging.getLogger("datawarehouse.alerts")
@@ -200,6 +201,7 @@ class Alerting:
             lag_s=self._found("how late conversion is", self._lags, before.lag_s),
             disk_free_bytes=self._found("how much disk is free", self._disk_free, before.disk_free_bytes),
             damage=self._found("which files are damaged", self._damage, before.damage),
+            backup_age_s=self._found("how old the last back-up is", self._backup_age, before.backup_age_s),
         )
         return self._known
 
@@ -237,6 +239,10 @@ class Alerting:
 
     def _damage(self) -> Sequence[str]:
         return [f"The file {file.path} of {file.table} is damaged: {file.damage}." for file in self._catalog.damaged()]
+
+    def _backup_age(self) -> float | None:
+        backup = backup_status(self._catalog, self._clock)
+        return backup["age_s"] if backup else None
 
     def _lags(self) -> Mapping[str, float]:
         now = self._clock.now_ms()
