@@ -91,6 +91,9 @@ SETTINGS = (
         "bytes",
         "How much compaction reads in a minute, in the background; 0 turns that off.",
     ),
+    Setting(
+        "audit_days", 30, "days", "In how many days each data file is read once, in the background; 0: not.", 0, 3650
+    ),
     Setting("run_retention_days", 90, "days", "How long the records of job runs are kept.", 1, 36_500),
     Setting("export_engines", "", "engines", "Exports to refresh after each compaction: duckdb, spark, trino, glue."),
     Setting("export_folder", "export", "folder", "The folder of these exports."),

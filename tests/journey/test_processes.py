@@ -37,6 +37,7 @@ CALLS = {
     "run": (("sums",), "succeeded"),
     "backfill": (("sums", "--from", "2026-11-01", "--to", "2026-11-02", "--again"), "succeeded"),
     "jobs": ((), "succeeded"),
+    "audit": ((), "no known data errors"),
     "compact": ((), "files_before"),
     "expire": (("--dry-run",), "partition"),
     "backup": (("backups",), "is in it"),

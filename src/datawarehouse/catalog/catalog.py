@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from datawarehouse.catalog.accounts import Accounts
 from datawarehouse.catalog.evolution import problems
 from datawarehouse.catalog.records import Converted, File, Held, HourEntry, LiveFile, Partition, StoredTable, Totals
 from datawarehouse.catalog.runs import Runs
@@ -35,6 +36,7 @@ class Catalog:
         tests. Raises CatalogDamaged, and then has changed nothing."""
         self.store = Store(path, writable=writable, new=new, synced=synced)
         self.runs = Runs(self.store)
+        self.accounts = Accounts(self.store)
 
     def close(self) -> None:
         self.store.close()
@@ -248,14 +250,21 @@ class Catalog:
             )
         return found
 
+    def files_between(self, table: str, low: str | None, high: str | None) -> list[File]:
+        """The live files, of both kinds, of the partitions from `low` to the one before `high`; None means no bound."""
+        return self._files(
+            "table_name = ? and retired_ms is null and partition >= ? and partition < ? order by partition, kind, id",
+            (table, low or "", high or "\U0010ffff"),
+        )
+
     # -- compaction and expiry
 
     def compactable(self, table: str, kind: str, before: str, arrangement: str | None) -> list[str]:
         """The partitions before one that have several live files or, if `arrangement` is given, a file without that
-        mark."""
+        mark. Damaged files do not count."""
         rows = self.store.rows(
             "select partition from files indexed by files_live where table_name = ?1 and kind = ?2"
-            " and retired_ms is null and partition < ?3 group by partition"
+            " and retired_ms is null and damage is null and partition < ?3 group by partition"
             " having count(*) > 1 or (?4 is not null and sum(compacted is not ?4) > 0)",
             (table, kind, before, arrangement),
         )
@@ -371,10 +380,15 @@ class Catalog:
             for table, kind, partition, path, version, *numbers, spans in rows
         ]
 
-    def damage(self, path: str, problem: str) -> None:
-        """Note that a live file is not what was written: queries refuse it, and nothing is made of it any more."""
+    def damage(self, path: str, problem: str) -> bool:
+        """Note that a live file is not what was written: queries refuse it, and nothing is made of it any more, so that
+        it waits for no merge. False if it is not live, or was noted before."""
         with self.store.transaction():
-            self.store.execute("update files set damage = ? where path = ? and damage is null", (problem, path))
+            changed = self.store.execute(
+                "update files set damage = ?, fresh = 0 where path = ? and damage is null and retired_ms is null",
+                (problem, path),
+            )
+            return changed.rowcount > 0
 
     def damaged(self) -> list[File]:
         """The live files that are known to be damaged."""

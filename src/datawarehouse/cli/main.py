@@ -1,7 +1,8 @@
 """`dw VERB ...`: reads the arguments, imports only the verb's module, and turns errors into exit codes.
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, 4 a resource is not available (a folder is in use, a
-limit was reached, a server does not answer or is closing), 10 a query was understood and is not allowed, 130 Ctrl-C.
+limit was reached, a server does not answer or is closing), 10 a query was understood and is not allowed, 20 an audit
+found damage, 21 an audit is incomplete, 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ VERBS = {
     "run": "run the job of a batch input table now",
     "backfill": "run the job of a batch input table for a period in the past",
     "jobs": "show the latest runs of jobs",
+    "audit": "prove from the files that what was stored is there",
     "compact": "merge the files of closed hours now, or explain what would be done",
     "expire": "delete hours that are older than declared now, or show which",
     "backup": "make a back-up, also while the warehouse runs",

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from datawarehouse.cli.options import add_output, add_settings, settings_of
-from datawarehouse.cli.output import print_json, print_table, remark, size
+from datawarehouse.cli.output import print_json, print_table, quantity, remark, size
 from datawarehouse.runtime.client import client_of
 from datawarehouse.runtime.reader import Reader
 
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     for table in streaming:
         table["bytes"] = size(table["bytes"])
     print_table(_COLUMNS, ([_shown(table.get(name)) for name in _COLUMNS] for table in streaming))
-    print()
+    print(f"\naudit: {_audit(status['audit'], len(status['damaged_files']))}\n")
     print_table(
         ("setting", "value", "unit", "source"),
         [(each["name"], str(each["value"]), each["unit"], each["source"]) for each in status["settings"]],
@@ -72,6 +72,20 @@ def _backup(backup: dict[str, Any]) -> str:
         return f"Back-up in {backup['to']}: {last}; every event acknowledged before {backup['at']} is in it."
     why = backup["failure"] or f"{len(backup['missing'])} files are damaged, the first is {backup['missing'][0]}"
     return f"The last back-up is {backup['result']}: {why} (complete back-ups: {last})"
+
+
+def _audit(audit: dict[str, Any], damaged: int) -> str:
+    result = f"{quantity(damaged, 'damaged file')} known" if damaged else "no known data errors"
+    if not audit["shares"]:
+        return f"off (audit_days); {result}"
+    if audit["began"] is None:
+        return f"nothing was read yet; {result}"
+    unread = f", {quantity(audit['unread_files'], 'file')} could not be read" if audit["unread_files"] else ""
+    last = f", the last at {audit['last']}" if audit["last"] else ""
+    return (
+        f"{audit['shares_read']} of {quantity(audit['shares'], 'daily share')} of the files read whole since "
+        f"{audit['began']}{last}: {audit['files']} files, {size(audit['bytes'])}{unread}; {result}"
+    )
 
 
 def _shown(value: float | str | None) -> str | None:

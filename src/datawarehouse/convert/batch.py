@@ -32,6 +32,8 @@ from datawarehouse.journal.sequence import COUNTER_STEP, sequence_number, shard_
 from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import REJECTS, ROWS, DataFile, Footer
 from datawarehouse.parquet.schema import arrow_schema
+from datawarehouse.tidy.inspect import inspect_files
+from datawarehouse.tidy.orders import InspectOrder
 from datawarehouse.tidy.rewrite import rewrite
 
 REJECTS_SCHEMA = arrow_schema(QUARANTINE_COLUMNS)
@@ -49,6 +51,8 @@ class BatchConverter:
         self._rows: dict[tuple[str, int], RowConverter] = {}
 
     def run(self, order: ConvertOrder) -> ConvertAnswer:
+        if isinstance(order, InspectOrder):
+            return inspect_files(order)
         if not isinstance(order, BatchOrder):
             return rewrite(order)
         key = (order.table, order.schema_version)

@@ -27,9 +27,10 @@ from datawarehouse.convert.orders import BatchOrder, BatchResult, ConvertAnswer,
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.tables import QUARANTINE_COLUMNS, Column, to_wire
 from datawarehouse.durable import LOCAL_DISK, remove
-from datawarehouse.errors import WorkerDied
+from datawarehouse.errors import FileDamaged, WorkerDied
 from datawarehouse.journal.journal import Journal
 from datawarehouse.parquet.footer import REJECTS, REJECTS_FOLDER, DataFile
+from datawarehouse.tidy.daily_audit import log_damage
 from datawarehouse.tidy.files import data_file, stored_file
 from datawarehouse.tidy.merges import Merge, due_merges
 from datawarehouse.tidy.orders import MergeOrder
@@ -230,6 +231,10 @@ class Converter:
         except WorkerDied:
             self._remove_what_it_left(table.name, order.name)
             raise
+        except FileDamaged as error:  # the next round merges the others
+            if self._catalog.damage(error.path, error.problem):
+                log_damage(error.table, error.path, error.problem)
+            return
         assert isinstance(result, DataFile)
         self._catalog.commit_merge(merge.files, stored_file(result), self._clock.now_ms(), fresh=merge.fresh)
         log.info(

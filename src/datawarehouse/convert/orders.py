@@ -6,7 +6,7 @@ import msgspec
 
 from datawarehouse.journal.read import Span
 from datawarehouse.parquet.footer import DataFile
-from datawarehouse.tidy.orders import DedupeOrder, Deduplicated, MergeOrder
+from datawarehouse.tidy.orders import DedupeOrder, Deduplicated, InspectedFiles, InspectOrder, MergeOrder
 
 
 class BatchOrder(msgspec.Struct, frozen=True, tag=True):
@@ -53,6 +53,6 @@ class BatchResult(msgspec.Struct, frozen=True, tag=True):
     arrival_ms: int
 
 
-ConvertOrder = BatchOrder | MergeOrder | DedupeOrder
-ConvertAnswer = BatchResult | DataFile | Deduplicated
+ConvertOrder = BatchOrder | MergeOrder | DedupeOrder | InspectOrder
+ConvertAnswer = BatchResult | DataFile | Deduplicated | InspectedFiles
 """The answers to the orders, in the same sequence."""

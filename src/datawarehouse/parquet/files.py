@@ -23,7 +23,7 @@ from datawarehouse.parquet.digest import check_digest, digest_of
 from datawarehouse.parquet.footer import DataFile, Footer, folder_for, joined
 
 ROW_GROUP_ROWS = 120_000
-_FOOTER_KEY = b"datawarehouse"
+FOOTER_KEY = b"datawarehouse"
 
 
 class Lake:
@@ -43,7 +43,7 @@ class Lake:
             self._made.add(folder)
         target = folder / f"{name}.parquet"
         aside = target.with_name(target.name + ASIDE_SUFFIX)
-        schema = schema.with_metadata({_FOOTER_KEY: msgspec.json.encode(footer)})
+        schema = schema.with_metadata({FOOTER_KEY: msgspec.json.encode(footer)})
         try:
             with pq.ParquetWriter(
                 aside,
@@ -185,7 +185,7 @@ def _repeated(values: pa.ChunkedArray) -> pa.ChunkedArray:
 def read_footer(path: Path) -> Footer | None:
     """The footer of a data file; None if it is a Parquet file that this package did not write."""
     metadata = pq.read_metadata(path).metadata or {}
-    return msgspec.json.decode(metadata[_FOOTER_KEY], type=Footer) if _FOOTER_KEY in metadata else None
+    return msgspec.json.decode(metadata[FOOTER_KEY], type=Footer) if FOOTER_KEY in metadata else None
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -49,6 +49,22 @@ class DataFile(msgspec.Struct, frozen=True, tag=True):
     modified_ns: int = 0
 
 
+class FileState(msgspec.Struct, frozen=True):
+    """What a look at a data file found.
+
+    problem: what is wrong with it, empty if nothing is. unread: why this process could not look. bytes: how many were
+    read. digest, inode, modified_ns: of a file whose bytes were all read and are right; else the digest is empty.
+    """
+
+    path: str
+    problem: str = ""
+    unread: str = ""
+    bytes: int = 0
+    digest: str = ""
+    inode: int = 0
+    modified_ns: int = 0
+
+
 def folder_for(table: str, kind: str, partition: str) -> str:
     """The folder of a partition's files, relative to the root of the lake."""
     folder = folder_of(table, partition)

@@ -37,6 +37,7 @@ from datawarehouse.runtime.job_runs import ExecuteJob, JobRuns
 from datawarehouse.runtime.job_schedule import JobSchedule
 from datawarehouse.settings import Settings
 from datawarehouse.tidy.chores import Chores, limits_of
+from datawarehouse.tidy.daily_audit import DailyAudit
 from datawarehouse.tidy.orphans import Orphans, orphan_ms
 
 log = logging.getLogger("datawarehouse")
@@ -120,7 +121,8 @@ def open_parts(
         jobs = JobRuns(warehouse, folder, catalog, settings, clock, faults, means.execute_job)
         exports = Exports(folder, settings)
         orphans = Orphans(tables, catalog, journals, folder, clock, since_ns, orphan_ms(settings.number))
-        chores = Chores(tables, catalog, limits_of(settings.number), clock, folder, orphans)
+        audit = DailyAudit(catalog, folder, clock, settings.number("audit_days"))
+        chores = Chores(tables, catalog, limits_of(settings.number), clock, folder, orphans, audit)
         schedule = JobSchedule(warehouse, jobs, catalog, clock, completeness.until_ms, faults)
         opened.pop_all()
     return Opened(catalog, intake, converter, completeness, jobs, exports, chores, schedule, faults)

@@ -17,6 +17,8 @@ from datawarehouse.journal.journal import Journal
 from datawarehouse.runtime.backups import backup_status
 from datawarehouse.runtime.held_hours import held_until
 from datawarehouse.settings import Settings
+from datawarehouse.tidy.audit import DATA
+from datawarehouse.tidy.daily_audit import AUDIT_NOTE, Turn
 from datawarehouse.tidy.orphans import FOREIGN_NOTE
 
 Streams = Mapping[str, tuple[Journal, int]]
@@ -32,6 +34,7 @@ def status_of(
         undeclared = catalog.undeclared()
         foreign = catalog.noted(FOREIGN_NOTE) or []
         backup = backup_status(catalog, clock)
+        audit = _audit(catalog, clock, settings.number("audit_days"))
         damaged = [{"table": file.table, "path": file.path, "problem": file.damage} for file in catalog.damaged()]
     return {
         "warehouse": catalog.warehouse_name(),
@@ -39,6 +42,7 @@ def status_of(
         "tables": tables,
         "undeclared_tables": undeclared,
         "damaged_files": damaged,
+        "audit": audit,
         "foreign_files": foreign,
         "backup": backup,
         "set_aside_files": sum(path.is_file() for path in aside_root(folder).rglob("*")),
@@ -46,6 +50,23 @@ def status_of(
             {"name": name, "value": resolved.shown, "unit": resolved.setting.unit, "source": resolved.source}
             for name, resolved in settings.resolved.items()
         ],
+    }
+
+
+def _audit(catalog: Catalog, clock: Clock, days: int) -> dict[str, Any]:
+    """How far the owner's audit has come: each day it reads one share of all files."""
+    noted = catalog.noted(AUDIT_NOTE) if days else None
+    turn = Turn(**noted) if noted else Turn(days, 0)
+    return {
+        "level": DATA,
+        "shares": days,
+        "shares_read": turn.shares if turn.days == days else 0,
+        "began": written(turn.began_ms) if turn.began_ms else None,
+        "last": written(turn.read_ms) if turn.read_ms else None,
+        "age_s": max(0, clock.now_ms() - turn.read_ms) / 1000 if turn.read_ms else None,
+        "files": turn.files,
+        "bytes": turn.bytes,
+        "unread_files": turn.unread,
     }
 
 

@@ -87,6 +87,14 @@ class _Tables(Collector):
         backup = self._status["backup"]
         if backup and backup["age_s"] is not None:
             yield GaugeMetricFamily("dw_backup_age_seconds", "Age of the last complete back-up.", backup["age_s"])
+        damaged = GaugeMetricFamily("dw_damaged_files", "Live data files known to be damaged.", labels=["table"])
+        known = Counter(file["table"] for file in self._status["damaged_files"])
+        for name in {table["table"] for table in self._status["tables"]} | known.keys():
+            damaged.add_metric([name], known[name])
+        yield damaged
+        age_s = self._status["audit"]["age_s"]
+        if age_s is not None:
+            yield GaugeMetricFamily("dw_audit_age_seconds", "Since a daily share of the files was read whole.", age_s)
         yield CounterMetricFamily("dw_records_throttled", "Records refused because of a limit.", self._throttled)
 
 

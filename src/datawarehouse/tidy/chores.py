@@ -2,7 +2,8 @@
 
 Expiry and orphans come first, because they are cheap and free space. Compaction then works through the closed hours,
 the oldest first, as far as `compact_bytes_per_minute` allows. The caller decides when a round runs. A round may be
-interrupted at any point: what it has committed stays, and the next round continues.
+interrupted at any point: what it has committed stays, and the next round continues. The daily share of the audit comes
+last.
 """
 
 from __future__ import annotations
@@ -27,19 +28,21 @@ from datawarehouse.definition.tables import (
     to_wire,
 )
 from datawarehouse.durable import LOCAL_DISK, lacks_space, remove
+from datawarehouse.errors import FileDamaged
 from datawarehouse.parquet.footer import REJECTS, ROWS, DataFile
 from datawarehouse.tidy.compaction import CompactionPlan, Hours, Step, Wanted, plan_of
+from datawarehouse.tidy.daily_audit import DailyAudit, log_damage
 from datawarehouse.tidy.expiry import DAY_MS, first_kept
 from datawarehouse.tidy.files import data_file, stored_file
-from datawarehouse.tidy.orders import DedupeOrder, Deduplicated, MergeOrder, RewriteOrder
+from datawarehouse.tidy.orders import DedupeOrder, Deduplicated, InspectOrder, MergeOrder, RewriteOrder
 from datawarehouse.tidy.orphans import Orphans
 
 log = logging.getLogger("datawarehouse.chores")
 
 _MINUTE_MS = 60_000
 
-Rewrite = Callable[[RewriteOrder], object]
-"""Runs an order, here or in another process, and returns the result of `rewrite`. Raises WorkerDied."""
+Rewrite = Callable[[RewriteOrder | InspectOrder], object]
+"""Runs an order, here or in another process, and returns its result. Raises WorkerDied, FileDamaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +126,9 @@ class Planner:
             yield self.planned(name, kind, partition)
 
     def planned(self, name: str, kind: str, partition: str) -> Planned:
-        """What is to be done with the files of one kind in a partition."""
-        files = self.catalog.live_files(name, kind, [partition])
+        """What is to be done with the files of one kind in a partition; damaged ones are left as they are."""
+        live = self.catalog.live_files(name, kind, [partition])
+        files = [file for file in live if file.damage is None]
         fresh = self.catalog.has_fresh(name, kind, partition)
         plan = plan_of(files, fresh, partition, self.hours(), self.wanted(name, kind))
         return Planned(name, kind, partition, tuple(files), plan)
@@ -154,6 +158,7 @@ class Chores:
         clock: Clock,
         lake: Path,
         orphans: Orphans,
+        audit: DailyAudit,
     ) -> None:
         self.planner = Planner(tables, catalog, limits, clock)
         self._catalog = catalog
@@ -166,9 +171,10 @@ class Chores:
         self._budget_ms = clock.now_ms()
         self._put_off: dict[tuple[str, str, str], int] = {}
         self.orphans = orphans
+        self.audit = audit
 
     def round(self, execute: Rewrite, stopping: Callable[[], bool]) -> Compacted:
-        """Expire, remove orphans, and compact within the budget; returns what was compacted."""
+        """Expire, remove orphans, compact within the budget, and audit; returns what was compacted."""
         self.expire()
         self.orphans.look()
         self._catalog.store.snapshot_if_due()
@@ -177,6 +183,7 @@ class Chores:
         for name, table in self.planner.tables.items():
             if isinstance(table, StreamingInputTable) and self.planner.limits.compact_bytes_per_minute:
                 done += self.compact(name, execute, stopping, within_budget=True)
+        self.audit.round(execute, stopping)
         return done
 
     def when_idle(self, call: Callable[[], None]) -> None:
@@ -213,9 +220,13 @@ class Chores:
 
     def _tried(self, planned: Planned, step: Step, execute: Rewrite, stopping: Callable[[], bool]) -> Compacted | None:
         """What a step did; None if it failed. A failed step is retried after an hour, so that it does not hold up other
-        work."""
+        work. A damaged file is noted, and the partition is planned again without it."""
         try:
             return self._do(planned, step, execute)
+        except FileDamaged as error:
+            if self._catalog.damage(error.path, error.problem):
+                log_damage(error.table, error.path, error.problem)
+            return Compacted()
         except Exception as error:
             if stopping():  # closing ends the process that runs the step
                 return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from datawarehouse.parquet.footer import DataFile
+from datawarehouse.parquet.footer import DataFile, FileState
 
 
 class MergeOrder(msgspec.Struct, frozen=True, tag=True):
@@ -43,3 +43,16 @@ class Deduplicated(msgspec.Struct, frozen=True, tag=True):
 RewriteOrder = MergeOrder | DedupeOrder
 Rewritten = DataFile | Deduplicated
 """The answers to the orders, in the same sequence."""
+
+
+class InspectOrder(msgspec.Struct, frozen=True, tag=True):
+    """Files to read whole and to compare with what was published."""
+
+    files: list[DataFile]
+    lake: str
+
+
+class InspectedFiles(msgspec.Struct, frozen=True, tag=True):
+    """The state of each file of an order, in the same sequence."""
+
+    files: list[FileState]

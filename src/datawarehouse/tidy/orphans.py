@@ -131,7 +131,7 @@ def files_of(lake: Path, table: str) -> Iterator[tuple[str, int]]:
     while folders:
         try:
             entries = list(os.scandir(folders.pop()))
-        except FileNotFoundError:
+        except OSError:  # it has gone, or this user may not look into it
             continue
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
@@ -139,7 +139,7 @@ def files_of(lake: Path, table: str) -> Iterator[tuple[str, int]]:
             elif entry.name.endswith((".parquet", ".parquet" + ASIDE_SUFFIX)):
                 try:
                     yield entry.path[root:], entry.stat().st_mtime_ns
-                except FileNotFoundError:
+                except OSError:  # it has gone, or is a link to nothing
                     continue
 
 
