@@ -54,13 +54,14 @@ def status_of(
 
 
 def _audit(catalog: Catalog, clock: Clock, days: int) -> dict[str, Any]:
-    """How far the owner's audit has come: each day it reads one share of all files."""
+    """How far the owner's audit has come: each day it reads one share of all files. days: audit_days, which may differ
+    from the owner's in a process that does not own the folder."""
     noted = catalog.noted(AUDIT_NOTE) if days else None
     turn = Turn(**noted) if noted else Turn(days, 0)
     return {
         "level": DATA,
-        "shares": days,
-        "shares_read": turn.shares if turn.days == days else 0,
+        "shares": turn.days,
+        "shares_read": turn.shares,
         "began": written(turn.began_ms) if turn.began_ms else None,
         "last": written(turn.read_ms) if turn.read_ms else None,
         "age_s": max(0, clock.now_ms() - turn.read_ms) / 1000 if turn.read_ms else None,
