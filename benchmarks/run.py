@@ -11,6 +11,7 @@ for name in (
     "queries",
     "restart",
     "compaction",
+    "audit",
     "jobs",
     "status",
     "simulated_time",

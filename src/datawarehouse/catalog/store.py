@@ -39,16 +39,23 @@ class Store:
         if not new:
             check_there(path, writable)
         try:
-            self._db = self._connected(path, writable, new, synced)
+            mode = "rwc" if new else "rw" if writable else "ro"
+            try:
+                self._db = self._connected(path, mode, writable, new, synced)
+            except sqlite3.OperationalError as error:
+                # SQLite makes files beside a catalog that nobody has open, which a read-only file system refuses.
+                if writable or not _is_refused(error) or path.with_name(f"{path.name}-wal").exists():
+                    raise
+                self._db = self._connected(path, "ro&immutable=1", writable, new, synced)
         except sqlite3.DatabaseError as error:
             raise CatalogDamaged(f"The catalog {path} cannot be read: {error}. {_help(path)}") from None
 
-    def _connected(self, path: Path, writable: bool, new: bool, synced: bool) -> sqlite3.Connection:
+    def _connected(self, path: Path, mode: str, writable: bool, new: bool, synced: bool) -> sqlite3.Connection:
         if writable and not new:  # a connection that can write may change the files as soon as it is closed
             with closing(_connect(path, "ro")) as db:
                 _check_made(db, path)
                 _check_complete(db, path)
-        db = _connect(path, "rwc" if new else "rw" if writable else "ro")
+        db = _connect(path, mode)
         try:
             if not new:
                 _check_made(db, path)
@@ -152,6 +159,10 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     )
     db.execute("pragma busy_timeout = 10000")
     return db
+
+
+def _is_refused(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 
 def _is_made(db: sqlite3.Connection) -> bool:

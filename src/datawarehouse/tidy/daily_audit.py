@@ -85,17 +85,20 @@ class DailyAudit:
         left, read = _ROUND_BYTES, 0
         while left > 0 and (self._changed or self._share) and not stopping():
             is_of_share = not self._changed
-            files = _order(self._share if is_of_share else self._changed)
+            waiting = self._share if is_of_share else self._changed
+            files = _first_of(waiting)
             left -= sum(file.bytes for file in files)
             read += len(files)
             try:
                 answer = inspect(InspectOrder([data_file(file) for file in files], str(self._lake)))
             except BaseException:
-                if is_of_share and not stopping():
+                if not stopping():  # the others are read all the same
+                    del waiting[: len(files)]
                     self._turn.unread += len(files)
                 raise
             assert isinstance(answer, InspectedFiles)
             self._take_in(files, answer.files, is_of_share=is_of_share)
+            del waiting[: len(files)]
         self._close_share()
         return read
 
@@ -183,12 +186,10 @@ def _differs(file: File, state: FileState) -> bool:
     return file.damage is not None or (state.digest, state.inode, state.modified_ns) != known
 
 
-def _order(waiting: list[File]) -> list[File]:
-    """Take the next files, at least one, from a list."""
+def _first_of(waiting: list[File]) -> list[File]:
+    """The files of the next order, at least one."""
     count, size = 0, 0
     while count < len(waiting) and count < _ORDER_FILES and (not count or size + waiting[count].bytes <= _ORDER_BYTES):
         size += waiting[count].bytes
         count += 1
-    taken = waiting[:count]
-    del waiting[:count]
-    return taken
+    return waiting[:count]
