@@ -195,6 +195,36 @@ def test_a_file_that_is_not_what_was_written_is_named_with_its_loss(copied, dama
     assert audit(folder, "views", "counts", "--level", level)[0] == CLEAN
 
 
+def test_a_file_with_fewer_rows_than_its_footer_says_is_damage(copied):
+    folder, files = copied
+    file = a_file(files)
+    footer, rows = read_footer(folder / file.path), pq.read_table(folder / file.path)
+    other = Lake(folder).write("other", rows.schema, [rows.slice(1)], footer, merged=True)
+    (folder / other.path).replace(folder / file.path)
+    with closing(sqlite3.connect(folder / "_catalog.sqlite")) as db:
+        db.execute("update files set bytes = ? where path = ?", (other.bytes, file.path))
+        db.commit()
+    [error] = errors(audit(folder)[1])
+    assert (error["path"], error["problem"]) == (
+        file.path,
+        f"it has {file.rows - 1} rows, and {file.rows} were written",
+    )
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_file_that_is_marked_as_damaged_is_an_error_at_each_level(copied, level):
+    folder, files = copied
+    file = a_file(files, "views")
+    with closing(sqlite3.connect(folder / "_catalog.sqlite")) as db:
+        db.execute("update files set damage = 'it is missing' where path = ?", (file.path,))
+        db.commit()
+    code, report = audit(folder, "--level", level)
+    assert code == DAMAGED
+    assert [(each["path"], each["problem"], each["rows"]) for each in errors(report)] == [
+        (file.path, "it is marked as damaged: it is missing", file.rows)
+    ]
+
+
 def test_something_else_in_the_place_of_a_file_is_damage(copied):
     folder, files = copied
     for place, make in enumerate((os.mkfifo, os.mkdir)):
@@ -261,22 +291,22 @@ def test_a_ledger_that_does_not_add_up_is_found_without_a_file(copied, column, d
         ("delete from files where path = :path", "stored rows"),
         ("delete from ledger where table_name = 'clicks' and partition = :hour", "is not in the ledger"),
         ("update files set records = records - 1 where path = :path", "hold 119 records"),
-        ("update files set spans = '[[0, 7]]' where path = :path and kind = 'rows'", ""),
+        (
+            "update files set spans = '[[0, 7]]' where table_name = 'clicks' and partition = :hour",
+            "received 126, and the files are of 8 records",
+        ),
     ],
 )
 def test_a_catalog_that_lost_or_changed_a_line_is_found(copied, sql, says):
     folder, files = copied
     file = a_file(files)
     with closing(sqlite3.connect(folder / "_catalog.sqlite")) as db:
-        assert db.execute(sql, {"path": file.path, "hour": file.partition} if ":hour" in sql else {"path": file.path})
+        assert db.execute(sql, {"path": file.path} if ":path" in sql else {"hour": file.partition}).rowcount
         db.commit()
-    code, report = audit(folder)
+    code, report = audit(folder, "--level", "catalog")
     assert code == DAMAGED
-    if says and ":hour" in sql:
-        assert [says in error["problem"] for error in errors(report)] == [True]
-    else:
-        assert any(says in error["problem"] for error in errors(report))
-        assert {error["hour"] for error in errors(report)} == {file.partition}
+    assert any(says in error["problem"] for error in errors(report)), errors(report)
+    assert {(error["table"], error["hour"]) for error in errors(report)} == {("clicks", file.partition)}
 
 
 def test_records_in_two_live_files_are_found(copied):

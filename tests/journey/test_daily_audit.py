@@ -15,6 +15,7 @@ from test_upgrade import declared as of_format_1
 from datawarehouse import Warehouse
 from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.errors import FileDamaged, WorkerDied
+from datawarehouse.runtime.workers import Worker
 from datawarehouse.server.metrics import exposition
 from datawarehouse.testing import simulate
 from datawarehouse.tidy import daily_audit
@@ -170,6 +171,18 @@ def test_the_mark_is_lifted_when_the_right_bytes_are_back(warehouse, tmp_path, c
     assert warehouse.query("select count(*) from views where x >= 0").dicts()
 
 
+def test_a_file_that_was_moved_away_and_back_loses_its_mark_at_the_opening(filled, tmp_path):
+    """The file system says of it what it always said."""
+    start, files = filled
+    for _ in range(2):
+        with opened(tmp_path, start=start, audit_days=0, **QUIET) as again:
+            marked = [file.path for file in again.catalog.damaged()]
+            again.tidying.round()
+            assert again.catalog.damaged() == []
+            assert again.catalog.damage(files[0], "it is missing")
+    assert marked == files[:1]
+
+
 def test_an_audit_that_is_off_reads_nothing(tmp_path):
     with opened(tmp_path, audit_days=0, **QUIET) as warehouse:
         warehouse.audited = warehouse.tidying.compactor = Orders(warehouse.tidying.compactor)
@@ -178,6 +191,19 @@ def test_an_audit_that_is_off_reads_nothing(tmp_path):
         assert warehouse.audited.orders == []
         assert warehouse.status()["audit"]["shares"] == 0
         assert b"dw_audit_age_seconds" not in exposition(warehouse.status(), 0)
+
+
+def test_the_child_process_that_compacts_reads_the_files(filled, tmp_path):
+    start, files = filled
+    rot(tmp_path / files[0], 8 * 30)
+    worker = Worker("compact")
+    try:
+        with reopened(tmp_path, start) as again:
+            assert again.chores.audit.round(worker.run, lambda: False) == len(files)
+            assert [file.path for file in again.catalog.damaged()] == files[:1]
+            assert again.status()["audit"]["bytes"] == sum(file.bytes for file in live(again))
+    finally:
+        worker.stop()
 
 
 def test_closing_ends_a_round(filled, tmp_path, monkeypatch):
