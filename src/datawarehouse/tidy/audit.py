@@ -50,9 +50,14 @@ def of_file(file: File, problem: str) -> Finding:
     return Finding(file.table, file.partition, file.path, problem, rows, file.records, MEND_FILE)
 
 
+_NUMBER_CHARACTERS = 16  # with which the name of a data file begins; what follows is drawn
+
+
 def in_share(path: str, share: int, shares: int) -> bool:
-    """Whether a file is in the share of this number, counted from 0. A file stays in its share."""
-    return crc32(path.encode()) % shares == share
+    """Whether a file is in the share of this number, counted from 0. A file stays in its share, and so does the file
+    that it becomes the first part of."""
+    stable = path[: path.rfind("/") + 1 + _NUMBER_CHARACTERS]
+    return crc32(stable.encode()) % shares == share
 
 
 def unproven(table: str, files: Sequence[File], ledger: Iterable[Account]) -> Iterator[Finding]:
