@@ -197,7 +197,7 @@ class Catalog:
             self.store.execute_many(
                 "insert into ledger (table_name, partition, received_records, stored_records, stored_rows,"
                 " rejected_records) values (?, ?, 0, 0, ?, 0) on conflict do update set"
-                " stored_rows = excluded.stored_rows, expired_rows = 0",
+                " stored_rows = excluded.stored_rows, expired_rows = 0, lost_rows = 0",
                 [(table, partition, rows) for partition, rows in stored.items()],
             )
             self.runs.note_end(run, "succeeded", sum(file.rows for file in files), None, now_ms)
