@@ -187,7 +187,7 @@ def test_a_process_that_ends_puts_one_hour_off_and_what_it_left_is_removed(tmp_p
         assert kinds == ([True, True, False] if number == 1 else [True, False, True, False][: 3 if number == 3 else 4])
         assert [each.partition for each in opened.chores.planner.due("arranged", ROWS)] == [hit], "the other is done"
         left = data_files(tmp_path) - opened.catalog.paths()
-        assert len(left) == 1
+        assert len(left) == (3 if number in (1, 3) else 1), "each of three files had duplicates"
         opened.advance("59m")
         assert [each.partition for each in opened.chores.planner.due("arranged", ROWS)] == [hit], (
             "it is put off for an hour"

@@ -87,6 +87,7 @@ class Lake:
             rows=sum(file.footer.rows for file in files),
             schema_version=schema_version,
             replaces=[file.path for file in files],
+            deduplicated=sum(self._deduplicated(file) for file in files),
         )
         tables = self._row_groups(files, schema)
         if sort_by:
@@ -95,15 +96,15 @@ class Lake:
 
     def deduplicate(
         self, name: str, files: Sequence[DataFile], schema: pa.Schema, schema_version: int, key: str
-    ) -> tuple[list[tuple[str, DataFile | None]], int]:
+    ) -> tuple[list[tuple[str, DataFile]], int]:
         """Publish new files without duplicates: rows whose `key` was in an earlier row are left out.
 
-        The result: for each file that had duplicates, (path of the old file, the new file or None if no row is left);
-        and how many rows were left out. NULLs are not duplicates of each other. The sources stay; all keys are in
-        memory.
+        The result: for each file that had duplicates, (path of the old file, the new file); and how many rows were left
+        out. A new file may be without rows: its footer says where its records are. NULLs are not duplicates of each
+        other. The sources stay; all keys are in memory.
         """
         repeated = _repeated(pa.concat_tables([self._key_column(file, schema, key) for file in files])[key])
-        replaced: list[tuple[str, DataFile | None]] = []
+        replaced: list[tuple[str, DataFile]] = []
         removed = start = 0
         for number, file in enumerate(files):
             here = repeated.slice(start, file.footer.rows)
@@ -124,11 +125,15 @@ class Lake:
 
     def _without(
         self, name: str, file: DataFile, schema: pa.Schema, schema_version: int, leave_out: pa.ChunkedArray
-    ) -> DataFile | None:
-        left = file.footer.rows - (pc.sum(leave_out).as_py() or 0)
-        if not left:
-            return None
-        footer = msgspec.structs.replace(file.footer, rows=left, schema_version=schema_version, replaces=[file.path])
+    ) -> DataFile:
+        gone = pc.sum(leave_out).as_py() or 0
+        footer = msgspec.structs.replace(
+            file.footer,
+            rows=file.footer.rows - gone,
+            schema_version=schema_version,
+            replaces=[file.path],
+            deduplicated=self._deduplicated(file) + gone,
+        )
         keep = pc.invert(leave_out)
 
         def tables() -> Iterator[pa.Table]:
@@ -139,6 +144,14 @@ class Lake:
 
         return self.write(name, schema, tables(), footer, merged=True)
 
+    def _deduplicated(self, file: DataFile) -> int:
+        """What the footer of a source says, which the catalog does not know."""
+        try:
+            footer = read_footer(self.root / file.path)
+        except (OSError, pa.ArrowException):  # reading its rows raises FileDamaged, before anything is published
+            return 0
+        return footer.deduplicated if footer else 0
+
     def _open(self, file: DataFile) -> pq.ParquetFile:
         """A file to read, whose bytes are those that were written. Raises FileDamaged."""
         path = self.root / file.path
@@ -146,8 +159,9 @@ class Lake:
         return pq.ParquetFile(path, page_checksum_verification=True)
 
     def _row_groups(self, files: Sequence[DataFile], schema: pa.Schema) -> Iterator[pa.Table]:
+        """The rows of files, in tables of about a row group; an empty one if there are no rows."""
         waiting: list[pa.RecordBatch] = []
-        rows = 0
+        rows, has_rows = 0, False
         for file in files:
             with self._open(file) as source:
                 for batch in source.iter_batches(batch_size=ROW_GROUP_ROWS):
@@ -155,8 +169,8 @@ class Lake:
                     rows += batch.num_rows
                     if rows >= ROW_GROUP_ROWS:
                         yield pa.Table.from_batches(waiting, schema)
-                        waiting, rows = [], 0
-        if waiting:
+                        waiting, rows, has_rows = [], 0, True
+        if waiting or not has_rows:
             yield pa.Table.from_batches(waiting, schema)
 
 

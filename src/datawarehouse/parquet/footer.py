@@ -14,13 +14,13 @@ ROWS, REJECTS = "rows", "rejects"
 REJECTS_FOLDER = "errors"
 
 
-class Footer(msgspec.Struct, frozen=True):
+class Footer(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a data file holds, as JSON in its Parquet metadata.
 
     spans: the first and last numbers of the records that were converted together, rejects included; a file of rows and
     a file of rejects with the same span share its records. records: how many of these records are in this file.
     replaces: the paths of the files whose rows are in this file. run: of a job's output, the number of its run and the
-    scheduled instant (ms).
+    scheduled instant (ms). deduplicated: how many duplicates were left out of the rows of these records.
     """
 
     table: str
@@ -32,6 +32,7 @@ class Footer(msgspec.Struct, frozen=True):
     schema_version: int
     replaces: list[str] = []
     run: tuple[int, int] | None = None
+    deduplicated: int = 0
 
 
 class DataFile(msgspec.Struct, frozen=True, tag=True):

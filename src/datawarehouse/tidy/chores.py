@@ -261,7 +261,7 @@ class Chores:
             gone = {path for path, _ in answer.replaced}
             old = [file for file in step.files if file.path in gone]
             stay = [file for file in step.files if file.path not in gone]
-            new = [file for _, file in answer.replaced if file is not None]
+            new = [file for _, file in answer.replaced]
             added = [stored_file(file, wanted.deduped) for file in new]
             removed = answer.removed_rows
             ok = self._catalog.replace_files(old, added, now(), removed_rows=removed, arranged=(stay, wanted.deduped))

@@ -34,9 +34,9 @@ class DedupeOrder(msgspec.Struct, frozen=True, tag=True):
 
 
 class Deduplicated(msgspec.Struct, frozen=True, tag=True):
-    """For each file that had duplicates: (the path of the old file, the new file or None if no row is left)."""
+    """For each file that had duplicates: (the path of the old file, the new file)."""
 
-    replaced: list[tuple[str, DataFile | None]]
+    replaced: list[tuple[str, DataFile]]
     removed_rows: int
 
 

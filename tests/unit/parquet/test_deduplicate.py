@@ -62,14 +62,20 @@ def test_what_a_new_file_says_of_itself(lake):
     assert removed == 2
     assert read_footer(lake.root / new.path) == new.footer
     # The records are those that were converted; of their rows one is left.
-    assert new.footer == Footer("clicks", ROWS, HOUR, [(1000, 1002)], 3, 1, 2, [files[1].path])
+    assert new.footer == Footer("clicks", ROWS, HOUR, [(1000, 1002)], 3, 1, 2, [files[1].path], deduplicated=2)
     assert new.bytes == (lake.root / new.path).stat().st_size
 
 
-def test_a_file_of_nothing_but_duplicates_has_no_successor(lake):
+def test_the_successor_of_a_file_of_nothing_but_duplicates_says_where_its_records_are(lake):
     files = [written(lake, 0, table(["a", "b"], [1, 2])), written(lake, 1, table(["b", "a", "a"], [3, 4, 5]))]
-    assert lake.deduplicate("new", files, SCHEMA, 1, "id") == ([(files[1].path, None)], 3)
-    assert {path.name for path in lake.root.rglob("*.parquet*")} == {"file-0.parquet", "file-1.parquet"}
+    [(old, new)], removed = lake.deduplicate("new", files, SCHEMA, 1, "id")
+    assert (old, removed, rows(lake, new)) == (files[1].path, 3, {"id": [], "n": []})
+    merged = lake.merge("merged", [files[0], new], SCHEMA, 1)
+    assert rows(lake, merged) == {"id": ["a", "b"], "n": [1, 2]}
+    alone = lake.merge("alone", [new], SCHEMA, 1, ("id",))
+    assert (rows(lake, alone), alone.footer.records) == ({"id": [], "n": []}, 3)
+    footer = merged.footer
+    assert (footer.spans, footer.records, footer.rows, footer.deduplicated) == ([(0, 1), (1000, 1002)], 5, 2, 3)
 
 
 def test_nulls_are_no_duplicates(lake):
