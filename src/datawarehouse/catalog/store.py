@@ -38,17 +38,21 @@ class Store:
         self._statements: list[Statement] = []
         if not new:
             check_there(path, writable)
+        self._has_wal = _wal_of(path).exists()
         try:
             mode = "rwc" if new else "rw" if writable else "ro"
             try:
                 self._db = self._connected(path, mode, writable, new, synced)
             except sqlite3.OperationalError as error:
                 # SQLite makes files beside a catalog that nobody has open, which a read-only file system refuses.
-                if writable or not _is_refused(error) or path.with_name(f"{path.name}-wal").exists():
+                if writable or not _is_refused(error) or _wal_of(path).exists():
                     raise
                 self._db = self._connected(path, "ro&immutable=1", writable, new, synced)
-        except sqlite3.DatabaseError as error:
-            raise CatalogDamaged(f"The catalog {path} cannot be read: {error}. {_help(path)}") from None
+        except BaseException as error:
+            _remove_empty_wal(path, self._has_wal)
+            if isinstance(error, sqlite3.DatabaseError):
+                raise CatalogDamaged(f"The catalog {path} cannot be read: {error}. {_help(path)}") from None
+            raise
 
     def _connected(self, path: Path, mode: str, writable: bool, new: bool, synced: bool) -> sqlite3.Connection:
         if writable and not new:  # a connection that can write may change the files as soon as it is closed
@@ -60,12 +64,11 @@ class Store:
             if not new:
                 _check_made(db, path)
             if writable:
-                db.execute("pragma journal_mode = wal")
                 db.execute(f"pragma synchronous = {'full' if synced else 'off'}")
                 if not _is_made(db):
                     db.executescript(f"begin immediate; {SCHEMA} commit;")
         except BaseException:
-            db.close()
+            _leave(db, path)
             raise
         return db
 
@@ -76,6 +79,14 @@ class Store:
                 with suppress(StoreError):  # so that the one file has everything, though others may still read it
                     self._db.execute("pragma wal_checkpoint(truncate)")
             self._db.close()
+
+    def leave(self) -> None:
+        """Close without moving the write-ahead log into the file, so that both stay as they were found."""
+        with self._lock:
+            _leave(self._db, self._path)
+            _remove_empty_wal(self._path, self._has_wal)
+            if self._log:
+                self._log.close()
 
     @property
     def number(self) -> int:
@@ -113,6 +124,7 @@ class Store:
         """What is executed inside the context is done completely, or not at all if an exception leaves it."""
         with self._lock:
             if self._log is None:
+                self._db.execute("pragma journal_mode = wal")
                 make_folder(LOCAL_DISK, self._path.parent, self._commits)
                 self._log = CommitLog(self._commits, self.number)
             self._statements = []
@@ -146,6 +158,27 @@ class Store:
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         with self._lock:
             return self._db.execute(sql, parameters).fetchall()
+
+
+def _wal_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def _leave(db: sqlite3.Connection, path: Path) -> None:
+    """Close a connection that has changed nothing. The last one to be closed moves the write-ahead log into the file,
+    and removes what it cannot read of it, unless it may only read."""
+    with suppress(sqlite3.Error), closing(_connect(path, "ro")) as last:
+        last.execute("select 1 from sqlite_schema").fetchone()
+        db.close()
+    db.close()
+
+
+def _remove_empty_wal(path: Path, had_wal: bool) -> None:
+    """Remove what SQLite makes beside a catalog that it looks at."""
+    wal = _wal_of(path)
+    if not had_wal and wal.exists() and not wal.stat().st_size:
+        wal.unlink()
+        path.with_name(path.name + "-shm").unlink(missing_ok=True)
 
 
 def commits_folder(path: Path) -> Path:
