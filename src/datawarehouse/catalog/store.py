@@ -19,6 +19,9 @@ from datawarehouse.errors import CatalogDamaged
 StoreError = sqlite3.Error
 """What SQLite raises when it cannot read or write, for instance because the disk is full."""
 
+_CHECKED_BYTES_MAX = 8 * 1024 * 1024
+"""A larger catalog is not read as a whole at each opening: its damage is found when it is read."""
+
 _HELP = "Nothing was changed. `dw doctor --data {folder}` says what can be done."
 
 
@@ -58,6 +61,7 @@ class Store:
         if writable and not new:  # a connection that can write may change the files as soon as it is closed
             with closing(_connect(path, "ro")) as db:
                 _check_made(db, path)
+                _check_sound(db, path)
                 _check_complete(db, path)
         db = _connect(path, mode)
         try:
@@ -156,8 +160,14 @@ class Store:
             self._db.executemany(sql, values)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Raises CatalogDamaged if the catalog cannot be read because of damage."""
         with self._lock:
-            return self._db.execute(sql, parameters).fetchall()
+            try:
+                return self._db.execute(sql, parameters).fetchall()
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", None) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                    raise
+                raise _damaged(self._path, error) from None
 
 
 def _wal_of(path: Path) -> Path:
@@ -225,6 +235,19 @@ def _check_made(db: sqlite3.Connection, path: Path) -> None:
         is_empty = not db.execute("select 1 from sqlite_schema").fetchone()
         what = "is empty, and its data folder is not" if is_empty else "is of another release"
         raise CatalogDamaged(f"The catalog {path} {what}. {_help(path)}")
+
+
+def _check_sound(db: sqlite3.Connection, path: Path) -> None:
+    """Raises CatalogDamaged if the pages of a small catalog do not fit each other."""
+    if path.stat().st_size <= _CHECKED_BYTES_MAX:
+        found = db.execute("pragma quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise _damaged(path, found)
+
+
+def _damaged(path: Path, problem: object) -> CatalogDamaged:
+    said = " ".join(str(problem).split())
+    return CatalogDamaged(f"The catalog {path} is damaged: {said}. {_help(path)}")
 
 
 def _check_complete(db: sqlite3.Connection, path: Path) -> None:
