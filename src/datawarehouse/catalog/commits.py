@@ -45,7 +45,8 @@ class CommitLog:
         self._last = number
         self.size = 0
         logs = _numbered(folder, _LOG)
-        self.is_whole = bool(logs) and last_commit(folder) == number
+        has_base = bool(_numbered(folder, _SNAPSHOT)) or (bool(logs) and logs[0][0] == 0)
+        self.is_whole = bool(logs) and has_base and last_commit(folder) == number
         if self.is_whole:
             self._file = os.open(logs[-1][1], os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             base = max([at for at, _ in _numbered(folder, _SNAPSHOT)], default=0)

@@ -310,3 +310,15 @@ def test_no_descriptor_stays_open_when_an_opening_is_refused(path, tmp_path):
         with pytest.raises(CatalogDamaged):
             Catalog(path, writable=True)
     assert len(list(Path("/dev/fd").iterdir())) == count
+
+
+def test_a_log_that_begins_after_the_first_commit_and_has_no_snapshot_is_followed_by_one(path):
+    """The owner that began it died before it copied the catalog; later ones must not take the log for all there is."""
+    opened(path, new=True).close()
+    shutil.rmtree(path.with_name("_commits"))
+    opened(path).close()
+    catalog = opened(path)
+    assert catalog.store.snapshot_if_due()
+    number = catalog.store.number
+    catalog.close()
+    assert commits.rebuild(path.with_name("_commits"), path.with_name("made")) == number
