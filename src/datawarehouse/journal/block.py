@@ -1,7 +1,7 @@
 """The bytes of a journal segment: blocks, one after the other.
 
     block  = header (48 bytes) body
-    header = magic, crc of the rest of the header, kind, flags, body length, body crc, record count,
+    header = magic, crc of the rest of the header, kind, flags, mark of the stream, body length, body crc, record count,
              number of the first record, arrival time (ms), position up to which the stream was synced
              when this block was written
     body   = [idempotency key and content digests, 16 bytes each] lengths (u32 each) [shards (u16 each)] payload
@@ -11,7 +11,8 @@ the header of a damaged body still tells how many records it held. The synced po
 crash: a block whose checksum is wrong, and which is before the synced position of a later block, had been acknowledged.
 
 The first block of a segment has the kind START. Its body is the state that opening needs (see `journal._State`), so
-that opening a stream reads only its last segment.
+that opening a stream reads only its last segment; its mark tells segments of this stream from those of others. The mark
+is 0 in other blocks, and in those of releases before format 3.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ class Header:
     first_record: int
     arrival_ms: int
     synced: int
+    mark: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,25 +123,37 @@ def encode_entry(entry: Entry, first_record: int, arrival_ms: int, synced: int) 
 
 
 def encode(
-    kind: int, flags: int, body: list[bytes], count: int, first_record: int, arrival_ms: int, synced: int
+    kind: int,
+    flags: int,
+    body: list[bytes],
+    count: int,
+    first_record: int,
+    arrival_ms: int,
+    synced: int,
+    mark: int = 0,
 ) -> list[bytes]:
     size, crc = 0, 0
     for part in body:
         size += len(part)
         crc = crc32(part, crc)
-    header = _HEADER.pack(MAGIC, 0, kind, flags, 0, size, crc, count, first_record, arrival_ms, synced)
+    header = _HEADER.pack(MAGIC, 0, kind, flags, mark, size, crc, count, first_record, arrival_ms, synced)
     check = crc32(header[_CHECKED_FROM:])
     return [header[:4] + check.to_bytes(4, "little") + header[_CHECKED_FROM:], *body]
+
+
+def mark_of(stream: str) -> int:
+    """The mark of a stream's segments, 1 to 65535."""
+    return crc32(stream.encode()) % 0xFFFF + 1
 
 
 def decode_header(data: bytes, at: int) -> Header | None:
     """The header at `at`, or None if no whole and undamaged header is there."""
     if len(data) - at < HEADER_BYTES:
         return None
-    magic, check, kind, flags, _, size, crc, count, first, arrival, synced = _HEADER.unpack_from(data, at)
+    magic, check, kind, flags, mark, size, crc, count, first, arrival, synced = _HEADER.unpack_from(data, at)
     if magic != MAGIC or crc32(memoryview(data)[at + _CHECKED_FROM : at + HEADER_BYTES]) != check:
         return None
-    return Header(kind, flags, size, crc, count, first, arrival, synced)
+    return Header(kind, flags, size, crc, count, first, arrival, synced, mark)
 
 
 def body_is_whole(header: Header, data: bytes, at: int) -> bool:

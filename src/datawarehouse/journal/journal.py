@@ -36,11 +36,22 @@ from datawarehouse.journal.block import (
     decode_header,
     encode,
     encode_entry,
+    mark_of,
 )
-from datawarehouse.journal.opening import SEGMENT_SUFFIX, Appended, Examined, Segment, Start, State, examine
+from datawarehouse.journal.opening import (
+    SEGMENT_SUFFIX,
+    Appended,
+    Examined,
+    Segment,
+    Start,
+    State,
+    examine,
+    spans_between,
+)
 from datawarehouse.journal.read import Span
 
 SEGMENT_BYTES = 32 * 1024 * 1024
+CUT_SUFFIX = ".cut"
 
 log = logging.getLogger("datawarehouse.journal")
 
@@ -191,7 +202,8 @@ class Journal:
 
     def _start_block(self, position: int) -> list[bytes]:
         state = self._state
-        return encode(START, 0, [state.packed()], 0, state.next_record, state.last_arrival_ms, position)
+        mark = mark_of(self.stream)
+        return encode(START, 0, [state.packed()], 0, state.next_record, state.last_arrival_ms, position, mark)
 
     # -- idempotency
 
@@ -241,21 +253,7 @@ class Journal:
         """
         # The end is read first: the list of segments then covers at least everything up to it.
         end, next_record = self._end
-        spans: list[Span] = []
-        segments = self._segments
-        if after < segments[0].start:  # lost, and a repair has said so
-            spans.append(Span("", after, after, segments[0].start, segments[0].first_record))
-        for index, segment in enumerate(segments):
-            segment_end, behind = end, next_record
-            if index + 1 < len(segments) and segments[index + 1].start <= end:
-                segment_end, behind = segments[index + 1].start, segments[index + 1].first_record
-            start = max(after, segment.start)
-            if start < segment_end:
-                spans.append(Span(str(segment.path), segment.start, start, segment_end, behind))
-                bytes_max -= segment_end - start
-                if bytes_max <= 0:
-                    break
-        return spans
+        return spans_between(self._segments, after, end, next_record, bytes_max)
 
     def arrival_after(self, position: int) -> int | None:
         """When the first record at or after a position arrived that is not trimmed; None if there is none."""
@@ -316,7 +314,8 @@ class Journal:
         """Take over what was found in the folder, and remove what a crash had left."""
         if found.left:
             size = sum(self._disk.size(path) for path in found.left)
-            log.warning("stream %s: removed %d bytes, which no answer had promised", self.stream, size)
+            if not found.problems:  # else a repair has kept them
+                log.warning("stream %s: removed %d bytes, which no answer had promised", self.stream, size)
             remove(self._disk, found.left)
         self._segments = list(found.segments)
         if found.state is None:
@@ -324,9 +323,11 @@ class Journal:
             self._add_segment(start.position)
             return
         self._state = found.state
+        self._state.next_record = max(self._state.next_record, start.record)
         last = self._segments[-1]
         self._file = AppendFile(self._disk, last.path)
         if found.end < found.size:
+            self._keep_whole_block(last.path, found.end)
             log.warning(
                 "stream %s: cut off the last %d bytes, which no answer had promised",
                 self.stream, found.size - found.end,
@@ -337,6 +338,21 @@ class Journal:
             self._continue_at(start)
         elif found.problems:  # so that the next opening reads a segment without damage
             self._roll()
+
+    def _keep_whole_block(self, path: Path, at: int) -> None:
+        """Before the end of a file is cut off: if it begins with a block in its full length, which a process that died
+        does not leave, keep it, because it may have been acknowledged."""
+        data = self._disk.read(path, at)
+        header = decode_header(data, 0)
+        if header is None or header.kind != RECORDS or len(data) < HEADER_BYTES + header.body_bytes:
+            return
+        kept = path.with_name(f"{path.name}.{at}{CUT_SUFFIX}")
+        if not self._disk.exists(kept):
+            create(self._disk, kept, [data])
+        log.error(
+            "stream %s: the last block, of %d records, is not what was written; its bytes are kept in %s",
+            self.stream, header.count, kept,
+        )  # fmt: skip
 
     def _continue_at(self, start: Start) -> None:
         """Continue at `start`, up to which the catalog has converted, because the journal ends before it."""

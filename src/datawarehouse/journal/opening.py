@@ -1,8 +1,9 @@
 """Finding out what the folder of a stream holds, before anything in it is changed.
 
   1. The segments in order must follow each other without a gap, the first must not begin after the position that the
-     catalog has converted, and the last must not end before it. A last segment without a complete first block was left
-     by a crash while it was created; the end of the stream is then in the segment before it.
+     catalog has converted, and the last must not end before it. A block must begin at that position, with the number of
+     the next record, or the file is of another stream. A last segment without a complete first block was left by a
+     crash while it was created; the end of the stream is then in the segment before it.
   2. Only the last segment is read: its first block restores the counters and the remembered idempotency keys, and the
      following blocks bring them up to date. A block that is there twice counts once.
   3. At the first block that is not complete, the stream ends, because the bytes from there on were never acknowledged.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import re
 import struct
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -34,10 +36,13 @@ from datawarehouse.journal.block import (
     decode_header,
     decode_keys,
     keys_of,
+    mark_of,
 )
+from datawarehouse.journal.read import Span
 
 SEGMENT_SUFFIX = ".journal"
 KEYS_REMEMBERED_MAX = 20_000
+HOW_MANY = "nothing says how many"
 
 _SEGMENT_NAME = re.compile(rf"\d{{20}}{re.escape(SEGMENT_SUFFIX)}")
 _STATE = struct.Struct("<QQQI")  # next record, last arrival, stream created, remembered keys
@@ -119,17 +124,52 @@ def examine(disk: Disk, folder: Path, start: Start | None, *, lenient: bool = Fa
     return _Look(disk, folder, start, lenient).run()
 
 
+def spans_between(
+    segments: Sequence[Segment], after: int, end: int, next_record: int, bytes_max: int | None = None
+) -> list[Span]:
+    """The parts of files that hold a stream from `after` to `end`, of at least `bytes_max` bytes if there are so many.
+
+    next_record: the number of the first record after `end`.
+    """
+    spans: list[Span] = []
+    if after < segments[0].start:  # lost, and a repair has said so
+        spans.append(Span("", after, after, segments[0].start, segments[0].first_record))
+    for index, segment in enumerate(segments):
+        segment_end, behind = end, next_record
+        if index + 1 < len(segments) and segments[index + 1].start <= end:
+            segment_end, behind = segments[index + 1].start, segments[index + 1].first_record
+        start = max(after, segment.start)
+        if start < segment_end:
+            spans.append(Span(str(segment.path), segment.start, start, segment_end, behind))
+            if bytes_max is not None:
+                bytes_max -= segment_end - start
+                if bytes_max <= 0:
+                    break
+    return spans
+
+
 class _Look:
-    def __init__(self, disk: Disk, folder: Path, start: Start | None, lenient: bool) -> None:
+    def __init__(
+        self, disk: Disk, folder: Path, start: Start | None, lenient: bool, foreign: Sequence[Path] = ()
+    ) -> None:
+        """foreign: files that are left out, because they are of another stream."""
         self.disk = disk
+        self.folder = folder
+        self.foreign = foreign
         self.stream = folder.name
         self.start = start
         self.lenient = lenient
         names = sorted(filter(_SEGMENT_NAME.fullmatch, disk.names(folder))) if disk.exists(folder) else []
-        self.found = Examined([self._segment(folder / name) for name in names])
+        self.marked: list[Path] = []
+        paths = [folder / name for name in names]
+        self.found = Examined([self._segment(path) for path in paths if path not in foreign], [*foreign])
 
     def run(self) -> Examined:
         found = self.found
+        if self.marked:
+            names = ", ".join(map(str, self.marked))
+            self._refuse(f"of its files, these are of another stream: {names}{self._unknown(self.marked)}")
+            return self._without(self.marked)
         while found.segments:
             last = found.segments[-1]
             data = self.disk.read(last.path)
@@ -145,11 +185,55 @@ class _Look:
                 break
             found.left.append(last.path)
             found.segments.pop()
+        self._check_left()
+        if self.start and (foreign := self._of_another(self.start)):
+            self._refuse(
+                f"record {self.start.record} does not begin at byte {self.start.position - foreign.start} of "
+                f"{foreign.path}, where it was: the file is of another stream, or was written anew"
+                f"{self._unknown([foreign.path])}"
+            )
+            return self._without([foreign.path])
         self._compare()
         return found
 
+    def _check_left(self) -> None:
+        """Files of segments whose creation was interrupted hold no more than a first block."""
+        state = self.found.state or State(0, 0, 0)
+        for path in self.found.left:
+            if path not in self.foreign and self.disk.size(path) > HEADER_BYTES + len(state.packed()):
+                self._refuse(f"{path} is not what was written; what was in it is lost, and {HOW_MANY} records that was")
+
+    def _unknown(self, foreign: Sequence[Path]) -> str:
+        """What is not known of the records that were in the place of these files."""
+        is_last = self.found.segments[-1].path in foreign
+        return f"; what was in the last file is lost, and {HOW_MANY}" if is_last else ""
+
+    def _without(self, foreign: Sequence[Path]) -> Examined:
+        """What the folder holds without files of another stream."""
+        look = _Look(self.disk, self.folder, self.start, self.lenient, [*self.foreign, *foreign])
+        look.found.problems += self.found.problems
+        return look.run()
+
+    def _of_another(self, start: Start) -> Segment | None:
+        """The segment in which the converted position lies, if its blocks are whole and none of them is the one that
+        was there."""
+        segments = self.found.segments
+        ends = [*(segment.start for segment in segments[1:]), segments[-1].start + self.found.end] if segments else []
+        for segment, end in zip(segments, ends, strict=True):
+            if not segment.start < start.position < end:
+                continue
+            data = self.disk.read(segment.path)
+            at, wanted = 0, start.position - segment.start
+            while at < wanted and (header := decode_header(data, at)) and body_is_whole(header, data, at):
+                at += HEADER_BYTES + header.body_bytes
+            header = decode_header(data, at)
+            return segment if at > wanted or (at == wanted and header and header.first_record > start.record) else None
+        return None
+
     def _segment(self, path: Path) -> Segment:
         header = decode_header(self.disk.read(path, 0, HEADER_BYTES), 0)
+        if header and header.mark not in (0, mark_of(self.stream)):
+            self.marked.append(path)
         return Segment(int(path.name.removesuffix(SEGMENT_SUFFIX)), path, header.first_record if header else -1)
 
     def _compare(self) -> None:
@@ -170,7 +254,12 @@ class _Look:
         if end < start.position:
             self._refuse(
                 f"it ends at position {end} of the stream, and {start.position} was converted; events that were not "
-                "converted yet may be lost, and nothing says how many"
+                f"converted yet may be lost, and {HOW_MANY}"
+            )
+        elif self.found.state and self.found.state.next_record < start.record:
+            self._refuse(
+                f"it ends before record {self.found.state.next_record}, and record {start.record - 1} was converted; "
+                f"events that were not converted yet may be lost, and {HOW_MANY}"
             )
 
     def _replay(self, data: bytes, at: int, segment: Segment) -> None:
@@ -205,8 +294,8 @@ class _Look:
         if not self.lenient:
             raise JournalDamaged(
                 f"The journal of stream {self.stream!r} is damaged: {what}. Nothing was changed. Restore the file from "
-                "a back-up, or let `dw doctor --repair` go on without what is lost: it says what that is, and counts "
-                "it."
+                f"a back-up, or let `dw doctor --repair --data {self.folder.parent.parent}` go on without what is lost;"
+                " it says what that is, and counts it."
             )
         self.found.problems.append(f"The journal of stream {self.stream!r}: {what}.")
 

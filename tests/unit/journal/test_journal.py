@@ -1,6 +1,7 @@
 """Opening, numbering, reading and trimming a stream's journal, on real files."""
 
 import errno
+import shutil
 from array import array
 from pathlib import Path
 
@@ -477,6 +478,79 @@ def test_a_cut_says_how_many_bytes_it_took(opened, caplog):
     path.write_bytes(path.read_bytes() + b"torn")
     opened()
     assert "stream clicks: cut off the last 4 bytes" in caplog.text
+
+
+def test_a_last_block_of_full_length_is_kept_when_it_is_cut_off(opened, caplog):
+    journal = opened()
+    journal.append(entry_of([b"first"]))
+    end = journal.synced
+    journal.append(entry_of([b"a"] * 5))
+    journal.close()
+    path = next(journal.folder.iterdir())
+    spoilt = path.read_bytes()[:-1] + b"b"
+    path.write_bytes(spoilt)
+    assert opened().next_record == 1
+    kept = path.with_name(f"{path.name}.{end}.cut")
+    assert kept.read_bytes() == spoilt[end:]
+    assert f"the last block, of 5 records, is not what was written; its bytes are kept in {kept}" in caplog.text
+
+
+def test_a_block_that_a_dying_process_cut_short_is_not_kept(opened):
+    journal = opened()
+    journal.append(entry_of([b"first"]))
+    journal.append(entry_of([b"second"]))
+    journal.close()
+    path = next(journal.folder.iterdir())
+    path.write_bytes(path.read_bytes()[:-1])
+    assert opened().next_record == 1
+    assert [each.name for each in journal.folder.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("converted", [False, True])
+def test_a_segment_of_another_stream_is_refused_and_a_repair_does_without_it(tmp_path, clock, converted):
+    journals = [Journal(tmp_path, name, clock, LOCAL_DISK, segment_bytes=100) for name in ("clicks", "views")]
+    for journal in journals:
+        for _ in range(3):
+            journal.append(entry_of([journal.stream.encode() * 30] * 2))
+        journal.close()
+    one, other = (sorted(journal.folder.iterdir())[1] for journal in journals)
+    shutil.copy(other, one.with_name(other.name))
+    if one.name != other.name:
+        one.unlink()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.journal")}
+    start = Start(HEADER_BYTES + 28, 0) if converted else None
+    with pytest.raises(JournalDamaged, match=r"of its files, these are of another stream: .*/clicks/0"):
+        examine(LOCAL_DISK, tmp_path / "clicks", start)
+    assert {path: path.read_bytes() for path in before} == before
+    found = examine(LOCAL_DISK, tmp_path / "clicks", start, lenient=True)
+    assert [segment.first_record for segment in found.segments] == [0, 4]
+    assert (found.state.next_record, len(found.left)) == (6, 1)
+
+
+def test_a_converted_position_in_the_middle_of_a_block_is_refused(opened, tmp_path):
+    journal = opened()
+    journal.append(entry_of([b"a" * 100]))
+    position = journal.synced
+    journal.append(entry_of([b"b" * 100]))
+    journal.close()
+    for start in (Start(position - 1, 1), Start(position + 1, 1), Start(position, 0)):
+        with pytest.raises(JournalDamaged, match="where it was: the file is of another stream, or was written anew"):
+            opened(start)
+    opened(Start(position, 1)).close()
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_last_segment_that_held_records_and_has_no_first_block_is_refused(opened, tmp_path, first):
+    journal = opened(segment_bytes=100)
+    for _ in range(1 if first else 3):
+        journal.append(entry_of([b"a" * 100]))
+    journal.close()
+    path = sorted(journal.folder.iterdir())[-1]
+    path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(JournalDamaged, match="is not what was written; what was in it is lost"):
+        opened()
+    path.write_bytes(bytes(HEADER_BYTES + 28))  # as a power loss may leave a segment that was being created
+    assert opened().next_record == (0 if first else 2)
 
 
 def test_when_the_oldest_record_arrived(opened, clock):
