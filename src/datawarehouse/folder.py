@@ -104,7 +104,7 @@ class Ownership:
             self._folder_lock, self._lock = _take_locks(self.folder)
             opened.callback(os.close, self._folder_lock)
             opened.callback(os.close, self._lock)
-            _bring_up_to_date(self.folder, upgrades)
+            bring_up_to_date(self.folder, upgrades)
             make_folder(LOCAL_DISK, self.folder, journal_root(self.folder))
             self.announce(self._holder)
             self.since_ns = os.fstat(self._lock).st_mtime_ns
@@ -144,7 +144,44 @@ def _plainly(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or folder
-        raise FolderError(f"The data folder {folder} cannot be used: {error.strerror}: {where}.") from None
+        hint = ""
+        if isinstance(error, IsADirectoryError | NotADirectoryError) and folder.is_dir():
+            hint = f" Nothing was changed. `dw doctor --data {folder}` says what can be done."
+        raise FolderError(f"The data folder {folder} cannot be used: {error.strerror}: {where}.{hint}") from None
+
+
+@contextlib.contextmanager
+def owned_as_it_is(folder: Path) -> Iterator[None]:
+    """Own a folder while it is repaired, whatever is wrong with it. Raises FolderInUse or FolderError."""
+    with _plainly(folder), contextlib.ExitStack() as opened:
+        if (folder / "_lock").is_dir():
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            opened.callback(os.close, lock)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FolderInUse(f"{folder} is in use by {_described(None)}.") from None
+            set_aside(folder, "_lock")
+            fcntl.flock(lock, fcntl.LOCK_UN)
+        for each in _take_locks(folder):
+            opened.callback(os.close, each)
+        (folder / "_lock").write_bytes(msgspec.json.encode(Holder(os.getpid(), brief=True)))
+        opened.callback((folder / "_lock").write_bytes, b"")
+        yield
+
+
+def set_aside(folder: Path, path: str) -> Path:
+    """Move what is at `path` in a data folder to `_aside/`, under the path that it had; returns where it is."""
+    target = aside_root(folder) / path
+    make_folder(LOCAL_DISK, folder, target.parent)
+    number = 0
+    while target.exists():
+        number += 1
+        target = target.with_name(f"{Path(path).stem}.{number}{Path(path).suffix}")
+    LOCAL_DISK.rename(folder / path, target)
+    LOCAL_DISK.sync_folder(target.parent)
+    LOCAL_DISK.sync_folder((folder / path).parent)
+    return target
 
 
 def _take_locks(folder: Path) -> tuple[int, int]:
@@ -218,11 +255,14 @@ def check_format(folder: Path) -> int:
     except (ValueError, KeyError, TypeError):
         version = None
     except OSError as error:
-        raise FolderError(f"{path} cannot be read: {error.strerror}.") from None
+        raise FolderError(
+            f"{path} cannot be read: {error.strerror}. Nothing was changed. `dw doctor --data {folder}` says what can "
+            "be done."
+        ) from None
     if type(version) is not int or version < 1:
         raise FolderError(
             f"{path} does not hold the version of a data folder. Nothing was changed. Restore it from a back-up, or "
-            "let `dw doctor --repair` find out what it was."
+            f"let `dw doctor --repair --data {folder}` find out what it was."
         )
     if version > FORMAT:
         raise FormatTooNew(
@@ -232,26 +272,39 @@ def check_format(folder: Path) -> int:
     return version
 
 
-def _bring_up_to_date(folder: Path, upgrades: Mapping[int, Upgrade]) -> None:
+def bring_up_to_date(folder: Path, upgrades: Mapping[int, Upgrade]) -> None:
+    """Upgrade a folder to this release, or make a new one. Raises FolderError, FormatTooNew or CatalogDamaged."""
     if not (folder / "FORMAT").exists():
         others = [path.name for path in folder.iterdir() if path.name not in ("_lock", "FORMAT" + ASIDE_SUFFIX)]
-        if catalog_path(folder).exists():
+        if any(path.exists() for path in (catalog_path(folder), folder / "_commits", journal_root(folder))):
             raise FolderError(
-                f"{folder} has a catalog and no file FORMAT, which says the version of a data folder. Nothing was "
-                "changed. Restore the file from a back-up, or let `dw doctor --repair` find out what it was."
+                f"{folder} holds data and no file FORMAT, which says the version of a data folder. Nothing was changed."
+                f" Restore the file from a back-up, or let `dw doctor --repair --data {folder}` find out what it was."
             )
         if others:
             raise FolderError(
                 f"{folder} is not a data folder: it has no file FORMAT, but it has {', '.join(sorted(others)[:3])}. "
                 "Give an empty or a new folder with --data."
             )
-        _write_format(folder, FORMAT)
+        write_format(folder, FORMAT)
     version = check_format(folder)
     while version < FORMAT:
         upgrades[version](folder)
         version += 1
-        _write_format(folder, version)
+        write_format(folder, version)
 
 
-def _write_format(folder: Path, version: int) -> None:
-    replace(LOCAL_DISK, folder / "FORMAT", json.dumps({"format": version}).encode() + b"\n")
+def folder_id(folder: Path) -> str:
+    """What tells a data folder from others, so that a catalog of another one is noticed; empty if it is not known."""
+    try:
+        found = json.loads((folder / "FORMAT").read_text())
+    except (OSError, ValueError):
+        return ""
+    return str(found.get("id", "")) if isinstance(found, dict) else ""
+
+
+def write_format(folder: Path, version: int, own_id: str = "") -> None:
+    """Write the file FORMAT. own_id: of the folder, if the file does not say it yet."""
+    own_id = folder_id(folder) or own_id
+    text = json.dumps({"format": version} | ({"id": own_id} if own_id else {}))
+    replace(LOCAL_DISK, folder / "FORMAT", text.encode() + b"\n")

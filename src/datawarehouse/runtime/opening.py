@@ -1,7 +1,8 @@
 """Opens the contents of a data folder, in one sequence. The folder is already owned, and its format is up to date.
 
-1. Compare what is there: the catalog with the number of commits that were made, and each stream's journal with what the
-   catalog has converted. What is missing, damaged or older than the rest is refused here, by name; nothing was changed.
+1. Compare what is there: the catalog with the number of commits that were made and with the folder that it was made in,
+   and each stream's journal with what the catalog has converted. What is missing, damaged, older than the rest or of
+   another folder is refused here, by name; nothing was changed.
 2. Store the declaration in the catalog, or refuse it.
 3. Open each stream's journal at the position that the catalog knows.
 4. Make the parts that work on them: intake, conversion, jobs, exports, chores. No thread is started.
@@ -13,6 +14,7 @@ dead owner had written and not committed are found by the chores (`tidy/orphans.
 from __future__ import annotations
 
 import logging
+import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -25,7 +27,8 @@ from datawarehouse.convert.converter import ConvertedTable, Converter
 from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.durable import LOCAL_DISK
-from datawarehouse.folder import catalog_path, is_new, journal_root
+from datawarehouse.errors import CatalogDamaged
+from datawarehouse.folder import FORMAT, catalog_path, folder_id, is_new, journal_root, write_format
 from datawarehouse.intake.intake import Intake, IntakeLimits, Stream
 from datawarehouse.journal.journal import Journal
 from datawarehouse.journal.opening import Examined, Start, examine
@@ -41,6 +44,9 @@ from datawarehouse.tidy.daily_audit import DailyAudit
 from datawarehouse.tidy.orphans import Orphans, orphan_ms
 
 log = logging.getLogger("datawarehouse")
+
+FOLDER_NOTE = "folder"
+"""Of the catalog: the id of its data folder."""
 
 _RETIRED_GRACE_S = 60  # longer than the longest query
 _SMALL_BYTES = 8 * 1024 * 1024  # a catalog that is copied at the opening; larger ones are copied beside other work
@@ -98,11 +104,15 @@ def open_parts(
     """
     tables = warehouse.tables()
     streaming = [table for table in tables if isinstance(table, StreamingInputTable)]
-    with ExitStack() as opened:
+    with ExitStack() as opened, ExitStack() as refused:
         catalog = Catalog(catalog_path(folder), writable=True, new=is_new(folder), synced=means.synced)
-        opened.callback(catalog.close)
+        refused.callback(catalog.store.leave)
+        check_is_of(catalog, folder)
         examined = examine_streams(catalog, folder)
+        refused.pop_all()
+        opened.callback(catalog.close)
         catalog.declare(warehouse.name, tables)
+        mark(catalog, folder)
         for name in catalog.undeclared():
             log.warning("table %s has data and is not declared; it is kept, and cannot be queried", name)
         catalog.store.snapshot_if_due(_SMALL_BYTES)
@@ -126,6 +136,26 @@ def open_parts(
         schedule = JobSchedule(warehouse, jobs, catalog, clock, completeness.until_ms, faults)
         opened.pop_all()
     return Opened(catalog, intake, converter, completeness, jobs, exports, chores, schedule, faults)
+
+
+def check_is_of(catalog: Catalog, folder: Path) -> None:
+    """Raises CatalogDamaged if a catalog is of another data folder."""
+    noted, own = catalog.noted(FOLDER_NOTE), folder_id(folder)
+    if noted and own and noted != own:
+        raise CatalogDamaged(
+            f"The catalog {catalog_path(folder)} is of another data folder, and somebody has put it here. Nothing was "
+            f"changed. `dw doctor --data {folder}` says what can be done."
+        )
+
+
+def mark(catalog: Catalog, folder: Path) -> None:
+    """Let the catalog and the file FORMAT have the same id of their folder."""
+    noted, own = catalog.noted(FOLDER_NOTE), folder_id(folder)
+    if not own:
+        own = noted or secrets.token_hex(8)
+        write_format(folder, FORMAT, own)
+    if not noted:
+        catalog.note(FOLDER_NOTE, own)
 
 
 def examine_streams(catalog: Catalog, folder: Path, *, lenient: bool = False) -> dict[str, Examined]:

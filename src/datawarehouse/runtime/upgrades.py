@@ -22,7 +22,7 @@ def _upgrade_from(version: int) -> Upgrade:
         except StoreError as error:
             raise CatalogDamaged(
                 f"The catalog {path} is of an earlier release and cannot be upgraded: {error}. Nothing was changed. "
-                "Restore it from a back-up."
+                f"Restore it from a back-up, or see what `dw doctor --data {folder}` says."
             ) from None
 
     return upgrade

@@ -17,15 +17,16 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import Clock
 from datawarehouse.definition.tables import Table
-from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, make_folder, remove
-from datawarehouse.folder import aside_root
+from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, remove
+from datawarehouse.folder import set_aside
 from datawarehouse.journal.journal import Journal
-from datawarehouse.parquet.footer import REJECTS_FOLDER, Footer, folder_for, joined
+from datawarehouse.parquet.footer import REJECTS_FOLDER, DataFile, Footer, folder_for, joined
 from datawarehouse.tidy.expiry import DAY_MS
 
 log = logging.getLogger("datawarehouse.chores")
@@ -81,7 +82,7 @@ class Orphans:
             if name.endswith(ASIDE_SUFFIX) and _OURS.fullmatch(name.removesuffix(ASIDE_SUFFIX)):
                 superfluous.append(path)
                 continue
-            footer = self._footer(path) if _OURS.fullmatch(name) else None
+            footer = footer_of(self._lake, path) if _OURS.fullmatch(name) else None
             if footer is None:
                 foreign.append(path)
             elif self._is_elsewhere(footer):
@@ -95,17 +96,6 @@ class Orphans:
             set_aside(self._lake, path)
             log.warning("set aside %s, which the catalog does not know and whose rows are nowhere else", path)
         return {*superfluous, *kept}, foreign[:_NAMED_MAX]
-
-    def _footer(self, path: str) -> Footer | None:
-        """Our footer, if it says that the file belongs where it is."""
-        from datawarehouse.parquet.files import read_footer  # an owner loads Arrow only if there is such a file
-
-        try:
-            footer = read_footer(self._lake / path)
-        except Exception:  # whatever Arrow says of a file that is none of ours
-            return None
-        place = folder_for(footer.table, footer.kind, footer.partition) if footer else None
-        return footer if path.rpartition("/")[0] == place else None
 
     def _is_elsewhere(self, footer: Footer) -> bool:
         if footer.run is not None:
@@ -121,6 +111,46 @@ class Orphans:
         live = self._catalog.live_files(footer.table, footer.kind, [footer.partition])
         held = joined(span for file in live for span in file.spans)
         return all(any(a <= first and last <= b for a, b in held) for first, last in footer.spans)
+
+
+@dataclass(slots=True)
+class OnDisk:
+    """The data files in the folders of a table: those with our footer, and those named as ours without one."""
+
+    files: list[DataFile] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+
+def on_disk(lake: Path, table: str, known: frozenset[str] | set[str] = frozenset()) -> OnDisk:
+    """The data files of a table, except those whose paths are known. Their digests are not computed."""
+    found = OnDisk()
+    for path, modified_ns in sorted(files_of(lake, table)):
+        if path in known or not is_named_as_ours(path):
+            continue
+        footer = footer_of(lake, path)
+        if footer is None:
+            found.unreadable.append(path)
+            continue
+        there = (lake / path).stat()
+        found.files.append(DataFile(path, there.st_size, footer, "", there.st_ino, modified_ns))
+    return found
+
+
+def is_named_as_ours(path: str) -> bool:
+    """Whether a published data file has a name as we give them."""
+    return bool(_OURS.fullmatch(path.rpartition("/")[2]))
+
+
+def footer_of(lake: Path, path: str) -> Footer | None:
+    """Our footer, if it says that the file belongs where it is."""
+    from datawarehouse.parquet.files import read_footer  # an owner loads Arrow only if there is such a file
+
+    try:
+        footer = read_footer(lake / path)
+    except Exception:  # whatever Arrow says of a file that is none of ours
+        return None
+    place = folder_for(footer.table, footer.kind, footer.partition) if footer else None
+    return footer if path.rpartition("/")[0] == place else None
 
 
 def files_of(lake: Path, table: str) -> Iterator[tuple[str, int]]:
@@ -141,20 +171,6 @@ def files_of(lake: Path, table: str) -> Iterator[tuple[str, int]]:
                     yield entry.path[root:], entry.stat().st_mtime_ns
                 except OSError:  # it has gone, or is a link to nothing
                     continue
-
-
-def set_aside(lake: Path, path: str) -> Path:
-    """Move a file to `_aside/`, under the path that it had; returns where it is."""
-    target = aside_root(lake) / path
-    make_folder(LOCAL_DISK, lake, target.parent)
-    number = 0
-    while target.exists():
-        number += 1
-        target = target.with_name(f"{Path(path).stem}.{number}{Path(path).suffix}")
-    LOCAL_DISK.rename(lake / path, target)
-    LOCAL_DISK.sync_folder(target.parent)
-    LOCAL_DISK.sync_folder((lake / path).parent)
-    return target
 
 
 def orphan_ms(number: Callable[[str], int]) -> int:
