@@ -34,6 +34,7 @@ CALLS = {
     "query": (("select id from clicks where id = 'one'", "--output", "csv"), '"one"'),
     "tables": ((), "streaming input table"),
     "status": ((), "running"),
+    "doctor": ((), "Nothing is wrong"),
     "run": (("sums",), "succeeded"),
     "backfill": (("sums", "--from", "2026-11-01", "--to", "2026-11-02", "--again"), "succeeded"),
     "jobs": ((), "succeeded"),

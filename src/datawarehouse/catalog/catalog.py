@@ -19,6 +19,7 @@ from typing import Any
 
 from datawarehouse.catalog.accounts import Accounts
 from datawarehouse.catalog.evolution import problems
+from datawarehouse.catalog.ledger import Ledger, files_where
 from datawarehouse.catalog.records import Converted, File, Held, HourEntry, LiveFile, Partition, StoredTable, Totals
 from datawarehouse.catalog.runs import Runs
 from datawarehouse.catalog.store import Store
@@ -37,6 +38,7 @@ class Catalog:
         self.store = Store(path, writable=writable, new=new, synced=synced)
         self.runs = Runs(self.store)
         self.accounts = Accounts(self.store)
+        self.ledger = Ledger(self.store)
 
     def close(self) -> None:
         self.store.close()
@@ -82,9 +84,9 @@ class Catalog:
     def warehouse_name(self) -> str:
         return str(self.store.rows("select name from warehouse")[0][0])
 
-    def tables(self) -> list[StoredTable]:
-        """The declared tables, by name."""
-        return self._tables("where declared")
+    def tables(self, *, undeclared: bool = False) -> list[StoredTable]:
+        """The declared tables, by name. undeclared: also those that have data and are no longer declared."""
+        return self._tables("" if undeclared else "where declared")
 
     def undeclared(self) -> list[str]:
         """The names of tables that have data but are no longer declared."""
@@ -370,15 +372,7 @@ class Catalog:
         return {path for (path,) in self.store.rows("select path from files")}
 
     def _files(self, where: str, parameters: Sequence[Any]) -> list[File]:
-        rows = self.store.rows(
-            "select table_name, kind, partition, path, schema_version, records, row_count, bytes, id, created_ms,"
-            f" compacted, digest, inode, modified_ns, damage, spans from files where {where}",
-            parameters,
-        )
-        return [
-            File(table, kind, partition, path, version, [(a, b) for a, b in json.loads(spans)], *numbers)
-            for table, kind, partition, path, version, *numbers, spans in rows
-        ]
+        return files_where(self.store, where, parameters)
 
     def damage(self, path: str, problem: str) -> bool:
         """Note that a live file is not what was written: queries refuse it, and nothing is made of it any more, so that
@@ -423,8 +417,9 @@ class Catalog:
     def totals(self, table: str) -> Totals:
         ledger = self.store.rows(
             "select total(received_records), total(stored_records),"
-            " total(stored_rows - deduplicated_rows - expired_rows), total(rejected_records),"
-            " total(deduplicated_rows), total(expired_rows) from ledger where table_name = ?",
+            " total(stored_rows - deduplicated_rows - expired_rows - lost_rows), total(rejected_records),"
+            " total(deduplicated_rows), total(expired_rows), total(lost_rows), total(lost_records) from ledger"
+            " where table_name = ?",
             (table,),
         )[0]
         files = self.store.rows(

@@ -80,7 +80,8 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The ledger and the live files of a table, summed over its partitions. rows: the live rows."""
+    """The ledger and the live files of a table, summed over its partitions. rows: the live rows; lost, lost_rejects:
+    rows and rejected records that were in damaged files."""
 
     received: int
     stored: int
@@ -88,6 +89,8 @@ class Totals:
     rejected: int
     deduplicated: int
     expired: int
+    lost: int
+    lost_rejects: int
     files: int
     bytes: int
 

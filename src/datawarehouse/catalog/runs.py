@@ -80,6 +80,10 @@ class Runs:
         found = self._store.rows("select outcome from runs where id = ?", (run,))
         return bool(found) and found[0][0] in ("failed", "interrupted")
 
+    def is_unknown(self, run: int) -> bool:
+        """Whether a run is later than all that the catalog knows."""
+        return run > int(self._store.rows("select coalesce(max(id), 0) from runs")[0][0])
+
     def latest(self, job: str | None = None, limit: int = 100) -> list[Run]:
         """The latest runs, of one job or of all jobs, the newest first."""
         return self._runs("?1 is null or job = ?1 order by id desc limit ?2", (job, limit))

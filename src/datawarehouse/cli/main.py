@@ -1,8 +1,8 @@
 """`dw VERB ...`: reads the arguments, imports only the verb's module, and turns errors into exit codes.
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, 4 a resource is not available (a folder is in use, a
-limit was reached, a server does not answer or is closing), 10 a query was understood and is not allowed, 20 an audit
-found damage, 21 an audit is incomplete, 130 Ctrl-C.
+limit was reached, a server does not answer or is closing), 10 a query was understood and is not allowed, 20 damage was
+found, 21 an audit is incomplete, 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ VERBS = {
     "query": "answer one SQL statement",
     "tables": "list tables and columns",
     "status": "show what was received, stored, rejected and pending, and the settings",
+    "doctor": "say what is wrong with a data folder, and repair it",
     "run": "run the job of a batch input table now",
     "backfill": "run the job of a batch input table for a period in the past",
     "jobs": "show the latest runs of jobs",

@@ -10,7 +10,7 @@ from datawarehouse.cli.output import print_json, print_table, quantity, remark, 
 from datawarehouse.runtime.client import client_of
 from datawarehouse.runtime.reader import Reader
 
-_COLUMNS = ("table", "received", "stored", "rejected", "pending", "lag_s", "files", "bytes")
+_COLUMNS = ("table", "received", "stored", "rejected", "lost", "pending", "lag_s", "files", "bytes")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

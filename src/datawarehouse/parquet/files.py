@@ -18,9 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from datawarehouse.definition.tables import Column
 from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, make_folder, publish
 from datawarehouse.parquet.digest import check_digest, digest_of
 from datawarehouse.parquet.footer import DataFile, Footer, folder_for, joined
+from datawarehouse.parquet.schema import arrow_type, column_type
 
 ROW_GROUP_ROWS = 120_000
 FOOTER_KEY = b"datawarehouse"
@@ -200,6 +202,29 @@ def read_footer(path: Path) -> Footer | None:
     """The footer of a data file; None if it is a Parquet file that this package did not write."""
     metadata = pq.read_metadata(path).metadata or {}
     return msgspec.json.decode(metadata[FOOTER_KEY], type=Footer) if FOOTER_KEY in metadata else None
+
+
+def problem_of(path: Path) -> str:
+    """What is wrong with the pages of a data file, by their own checksums; empty if nothing is."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for _ in file.iter_batches(batch_size=ROW_GROUP_ROWS):
+                continue
+    except (OSError, pa.ArrowException):
+        return "its bytes are not those that were written"
+    return ""
+
+
+def columns_in(path: Path, declared: Sequence[Column]) -> tuple[Column, ...]:
+    """The columns of a data file; of those that are declared with another type that is stored in the same way, the type
+    that is declared."""
+    types = {column.name: column.type for column in declared}
+    found = []
+    for field in pq.read_schema(path):
+        kind = types.get(field.name)
+        fits = kind is not None and arrow_type(kind).equals(field.type)
+        found.append(Column(field.name, kind if kind is not None and fits else column_type(field.type)))
+    return tuple(found)
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -46,3 +46,16 @@ def arrow_type(kind: ColumnType) -> pa.DataType:
 
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     return pa.schema([(column.name, arrow_type(column.type)) for column in columns])
+
+
+def column_type(kind: pa.DataType) -> ColumnType:
+    """The declared type that `arrow_type` gives `kind` for; of several, the widest."""
+    if pa.types.is_decimal(kind):
+        return Decimal(kind.precision, kind.scale)
+    if pa.types.is_list(kind):
+        return Array(column_type(kind.value_type))
+    if pa.types.is_map(kind):
+        return Map(column_type(kind.key_type), column_type(kind.item_type))
+    if pa.types.is_struct(kind):
+        return Struct(tuple((field.name, column_type(field.type)) for field in kind))
+    return next(Primitive(name) for name, stored in _PRIMITIVES.items() if stored.equals(kind))

@@ -105,6 +105,8 @@ def _table(catalog: Catalog, table: StoredTable, clock: Clock, stream: tuple[Jou
         "rows": totals.rows,
         "deduplicated": totals.deduplicated,
         "expired": totals.expired,
+        "lost": totals.lost,
+        "lost_rejects": totals.lost_rejects,
         "files": totals.files,
         "bytes": totals.bytes,
     }
