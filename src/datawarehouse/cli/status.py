@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> None:
     streaming = [table for table in status["tables"] if "received" in table]
     for table in streaming:
         table["bytes"] = size(table["bytes"])
-    print_table(_COLUMNS, ([_shown(table.get(name)) for name in _COLUMNS] for table in streaming))
+    columns = [name for name in _COLUMNS if name != "lost" or any(table.get(name) for table in streaming)]
+    print_table(columns, ([_shown(table.get(name)) for name in columns] for table in streaming))
     print(f"\naudit: {_audit(status['audit'], len(status['damaged_files']))}\n")
     print_table(
         ("setting", "value", "unit", "source"),
