@@ -21,6 +21,7 @@ log = logging.getLogger("datawarehouse.server")
 
 HEAD_BYTES_MAX = 64 * 1024
 HEADERS_MAX = 200
+_LINGER_S, _LINGERING_MAX = 0.5, 128
 _HTTP_2 = b"PRI * HTTP/2.0\r\n"
 _QUERY_PATH = b"/v1/query"
 _HTTP_2_ADVICE = (
@@ -141,7 +142,7 @@ class Connection(HttpToolsProtocol):
             )
 
     def _end(self, status: int, code: str, message: str, headers: bytes = b"") -> None:
-        """Answer once more and close; nothing that comes later is read."""
+        """Answer once more and close; what comes later is not looked at."""
         self._is_over = True
         self._end_timer()
         body = msgspec.json.encode({"error": {"code": code, "message": message}}) + b"\n"
@@ -152,7 +153,12 @@ class Connection(HttpToolsProtocol):
         )
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             self.transport.write(head + headers + b"connection: close\r\n\r\n" + body)
-        self.transport.close()
+        if len(self.connections) > self.connections_max + _LINGERING_MAX or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        # Closing at once would reset the connection of a client that is still sending, which then loses the answer.
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_S, self.transport.close)
 
 
 _PHRASES = {
