@@ -32,7 +32,8 @@ def test_a_process_that_is_left_fails_the_file_and_is_ended(tmp_path):
     code = (
         "import subprocess\n"
         "def test_it():\n"
-        "    subprocess.Popen(['sh', '-c', 'sleep 98765 & echo $! > pid'], start_new_session=True).wait()\n"
+        "    begun = 'until [ $(cat /proc/$!/comm) = sleep ]; do :; done'\n"
+        "    subprocess.Popen(['sh', '-c', f'sleep 98765 & echo $! > pid; {begun}'], start_new_session=True).wait()\n"
     )
     said = run(tmp_path, code, DW_TEST_PATIENCE="0.1")
     assert "1 passed, 1 error" in said

@@ -150,8 +150,8 @@ class Lake:
         """What the footer of a source says, which the catalog does not know."""
         try:
             footer = read_footer(self.root / file.path)
-        except (OSError, pa.ArrowException):  # reading its rows raises FileDamaged, before anything is published
-            return 0
+        except (OSError, pa.ArrowException, msgspec.DecodeError):
+            return 0  # reading its rows raises FileDamaged, before anything is published
         return footer.deduplicated if footer else 0
 
     def _open(self, file: DataFile) -> pq.ParquetFile:
