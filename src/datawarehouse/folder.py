@@ -7,6 +7,7 @@
     _alerts.json      the alerts that are on, and those on their way to a receiver
     _journal/<table>/ the journals
     _aside/           files that were set aside, each under the path that it had
+    _restoring        there until a back-up is restored completely
     <table>/          data files: the folders of a lake, as they would be in a bucket
     errors/<table>/   rejected records, as data files
 
@@ -28,7 +29,7 @@ from pathlib import Path
 
 import msgspec
 
-from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, make_folder, replace
+from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, make_folder, remove, replace
 from datawarehouse.errors import FolderError, FolderInUse, FormatTooNew
 
 FORMAT = 3
@@ -70,6 +71,19 @@ def journal_root(folder: Path) -> Path:
 
 def aside_root(folder: Path) -> Path:
     return folder / "_aside"
+
+
+def restoring_path(folder: Path) -> Path:
+    return folder / "_restoring"
+
+
+def check_restored(folder: Path) -> None:
+    """Raises FolderError for what a restore left that was not finished: it is no data folder, and no damaged one."""
+    if restoring_path(folder).exists() and not (folder / "FORMAT").exists():
+        raise FolderError(
+            f"{folder} holds a back-up that was not restored to its end, and cannot be opened or repaired: the rest of "
+            f"it is still in the back-up. Remove what is in {folder}, and restore again with `dw restore`."
+        )
 
 
 def is_new(folder: Path) -> bool:
@@ -245,6 +259,7 @@ def _is_locked(path: Path, flags: int) -> bool:
 def check_format(folder: Path) -> int:
     """The version of a data folder. Raises FormatTooNew, or FolderError if it is not one."""
     path = folder / "FORMAT"
+    check_restored(folder)
     try:
         version = json.loads(path.read_text())["format"]
     except FileNotFoundError:
@@ -274,7 +289,10 @@ def check_format(folder: Path) -> int:
 
 def bring_up_to_date(folder: Path, upgrades: Mapping[int, Upgrade]) -> None:
     """Upgrade a folder to this release, or make a new one. Raises FolderError, FormatTooNew or CatalogDamaged."""
-    if not (folder / "FORMAT").exists():
+    check_restored(folder)
+    if (folder / "FORMAT").exists():  # it was restored last
+        remove(LOCAL_DISK, [restoring_path(folder)])
+    else:
         others = [path.name for path in folder.iterdir() if path.name not in ("_lock", "FORMAT" + ASIDE_SUFFIX)]
         if any(path.exists() for path in (catalog_path(folder), folder / "_commits", journal_root(folder))):
             raise FolderError(

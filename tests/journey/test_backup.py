@@ -12,9 +12,13 @@ from running import command, running, until
 from datawarehouse import Warehouse, open_warehouse
 from datawarehouse.backup.manifest import decode, moment_of
 from datawarehouse.backup.restore import restore
-from datawarehouse.errors import BackupError, Closed, FileDamaged
+from datawarehouse.clock import WallClock
+from datawarehouse.errors import BackupError, Closed, FileDamaged, FolderError
 from datawarehouse.folder import journal_root
 from datawarehouse.parquet.digest import digest_of
+from datawarehouse.runtime.doctor import doctor_of
+from datawarehouse.runtime.reader import Reader
+from datawarehouse.settings import resolve
 from datawarehouse.testing import simulate
 
 START = datetime(2026, 3, 1, 7, tzinfo=UTC)
@@ -409,8 +413,17 @@ def test_a_restore_that_was_interrupted_cannot_be_opened_or_continued(opened, to
 
     with pytest.raises(Interrupted):
         restore(to, tmp_path / "other", None, interrupt)
-    with pytest.raises(Exception, match="no file FORMAT"):
+    before = {path: path.read_bytes() for path in (tmp_path / "other").rglob("*") if path.is_file()}
+    with pytest.raises(FolderError, match=r"holds a back-up that was not restored to its end.*`dw restore`"):
         reopened(tmp_path / "other", START)
+    with pytest.raises(FolderError, match="not restored to its end"):
+        Reader(tmp_path / "other", resolve({}))
+    with doctor_of(tmp_path / "other", opened.warehouse, WallClock()) as doctor:
+        for look in (doctor.look, doctor.repair):
+            with pytest.raises(FolderError, match="cannot be opened or repaired"):
+                look()
+    (tmp_path / "other/_lock").unlink()
+    assert {path: path.read_bytes() for path in (tmp_path / "other").rglob("*") if path.is_file()} == before
     with pytest.raises(BackupError, match="may be a restore that was interrupted"):
         bring_back(to, tmp_path / "other")
 

@@ -2,9 +2,10 @@
 
 1. Choose the back-up: the newest, or the newest that is not younger than an instant. Its manifest must be whole.
 2. Read the copies of its catalog, its journals and its FORMAT. Without one of them nothing is restored.
-3. Copy all files into the folder, which is empty or missing, and compare each with its digest. A data file whose copy
-   is damaged is left out and named; the catalog gets to know it.
-4. FORMAT comes last: before it is there, no release opens the folder.
+3. Mark the folder, which is empty or missing, as not restored yet: what is not there is not lost.
+4. Copy all files into it, and compare each with its digest. A data file whose copy is damaged is left out and named;
+   the catalog gets to know it.
+5. FORMAT comes last: before it is there, no release opens the folder. Then the mark is removed.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from datawarehouse.backup.manifest import CATALOG, DATA, LAYOUT, NEEDED, Kept, M
 from datawarehouse.backup.store import BackupStore
 from datawarehouse.catalog.copies import fit
 from datawarehouse.catalog.store import StoreError
-from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, make_folder, place
+from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, create, make_folder, place, remove
 from datawarehouse.errors import BackupError
-from datawarehouse.folder import catalog_path
+from datawarehouse.folder import catalog_path, restoring_path
 from datawarehouse.parquet.digest import digest_of
 
 _NOT_KEPT = "the bytes of its copy are not those that were written"
@@ -136,6 +137,7 @@ class _Restoring:
 
     def run(self) -> Restored:
         files = self._manifest.files
+        create(LOCAL_DISK, restoring_path(self._folder), [])
         for file in files:
             if file.kind != LAYOUT:
                 self._one(file)
@@ -149,6 +151,7 @@ class _Restoring:
             LOCAL_DISK.sync_folder(made)
         self._one(layout[0])
         LOCAL_DISK.sync_folder(self._folder)
+        remove(LOCAL_DISK, [restoring_path(self._folder)])
         missing = {problem.path for problem in self._problems}
         whole = [file for file in files if file.path not in missing]
         return Restored(self._manifest, len(whole), sum(file.bytes for file in whole), self._problems)

@@ -40,6 +40,7 @@ from datawarehouse.folder import (
     bring_up_to_date,
     catalog_path,
     check_format,
+    check_restored,
     folder_id,
     holder_of,
     is_new,
@@ -119,6 +120,7 @@ class Doctor:
     def _check_is_one(self) -> None:
         if not self.folder.is_dir():
             raise FolderError(f"There is no data folder {self.folder}. Give the right one with --data.")
+        check_restored(self.folder)
         parts = (self.folder / "FORMAT", catalog_path(self.folder), journal_root(self.folder))
         if not any(path.exists() for path in (*parts, commits_folder(catalog_path(self.folder)))):
             raise FolderError(f"{self.folder} is not a data folder. Give the right one with --data.")
