@@ -14,7 +14,7 @@ from pathlib import Path
 from datawarehouse.catalog.schema import VERSION, upgrade
 from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, publish
 
-BESIDE = ("", "-wal", "-shm")
+BESIDE = ("", "-wal", "-journal", "-shm")
 """What the names of a catalog's files end in."""
 
 
@@ -37,7 +37,7 @@ def look_at(path: Path, scratch: Path) -> CatalogLook:
     if not path.is_file():
         return CatalogLook("it is not a file", None, 0, copy)
     try:
-        for end in BESIDE[:2]:
+        for end in BESIDE[:3]:
             if (source := path.with_name(path.name + end)).is_file():
                 shutil.copyfile(source, copy.with_name(copy.name + end))
         return _looked(copy)

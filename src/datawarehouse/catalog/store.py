@@ -48,7 +48,8 @@ class Store:
                 self._db = self._connected(path, mode, writable, new, synced)
             except sqlite3.OperationalError as error:
                 # SQLite makes files beside a catalog that nobody has open, which a read-only file system refuses.
-                if writable or not _is_refused(error) or _wal_of(path).exists():
+                beside = (_wal_of(path), path.with_name(path.name + "-journal"))
+                if writable or not _is_refused(error) or any(each.exists() for each in beside):
                     raise
                 self._db = self._connected(path, "ro&immutable=1", writable, new, synced)
         except BaseException as error:
@@ -58,6 +59,8 @@ class Store:
             raise
 
     def _connected(self, path: Path, mode: str, writable: bool, new: bool, synced: bool) -> sqlite3.Connection:
+        if not new:
+            _undo_unfinished(path)
         if writable and not new:  # a connection that can write may change the files as soon as it is closed
             with closing(_connect(path, "ro")) as db:
                 _check_made(db, path)
@@ -202,6 +205,14 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     )
     db.execute("pragma busy_timeout = 10000")
     return db
+
+
+def _undo_unfinished(path: Path) -> None:
+    """Let SQLite undo what a dead process had not finished in a catalog without a write-ahead log. A connection that
+    may only read cannot do it, and would see a half of it if it took the file for one that nobody changes."""
+    if path.with_name(path.name + "-journal").exists() and os.access(path, os.W_OK):
+        with closing(_connect(path, "rw")) as db:
+            db.execute("select 1 from sqlite_schema").fetchone()
 
 
 def _is_refused(error: sqlite3.OperationalError) -> bool:

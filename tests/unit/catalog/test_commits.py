@@ -4,6 +4,8 @@ import os
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -152,6 +154,30 @@ def test_a_lost_write_ahead_log_is_noticed(path, tmp_path):
     with pytest.raises(CatalogDamaged, match=r"is empty|older than its data"):
         Catalog(folder / "_catalog.sqlite", writable=True)
     assert contents(folder) == before
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_catalog_whose_process_was_killed_before_its_first_commit_opens(path, writable):
+    """A copy that was put in place has no write-ahead log yet: SQLite undoes what was not finished in it."""
+    catalog = opened(path, new=True)
+    for number in range(50):
+        commit(catalog, number)
+    catalog.close()
+    code = """
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+assert db.execute("pragma journal_mode = delete").fetchone() == ("delete",)
+db.execute("pragma cache_size = 1")
+db.execute("begin immediate")
+db.execute("update files set path = path || 'x', digest = hex(randomblob(500))")
+os.kill(os.getpid(), 9)
+"""
+    before = dump(path)
+    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == -9
+    assert path.with_name(path.name + "-journal").stat().st_size
+    catalog = Catalog(path, writable=writable)
+    catalog.close()
+    assert dump(path) == before
 
 
 def test_one_flipped_bit_in_the_write_ahead_log_is_noticed(path, tmp_path):
