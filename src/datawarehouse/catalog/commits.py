@@ -44,13 +44,12 @@ class CommitLog:
         self._file: int | None = None
         self._last = number
         self.size = 0
-        logs = _numbered(folder, _LOG)
-        has_base = bool(_numbered(folder, _SNAPSHOT)) or (bool(logs) and logs[0][0] == 0)
-        self.is_whole = bool(logs) and has_base and last_commit(folder) == number
+        base = max([at for at, _ in _numbered(folder, _SNAPSHOT)], default=0)
+        logs = _after(base, _numbered(folder, _LOG))
+        self.is_whole = _last_without_gap(base, logs) == number
         if self.is_whole:
             self._file = os.open(logs[-1][1], os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-            base = max([at for at, _ in _numbered(folder, _SNAPSHOT)], default=0)
-            self.size = sum(path.stat().st_size for at, path in logs if at >= base)
+            self.size = sum(path.stat().st_size for _, path in logs)
         else:
             self.begin(number)
             self.is_whole = number == 0
@@ -68,12 +67,14 @@ class CommitLog:
     def append(self, number: int, statements: Sequence[Statement]) -> None:
         """Note a commit. If the file cannot take it, or the commit before was not noted, the log has a gap until the
         next snapshot."""
-        if number != self._last + 1:  # a commit that was made, and reported as failed
-            self.is_whole = False
-        self._last = number
         try:
+            if number != self._last + 1:  # a commit that was made, and reported as failed
+                self.is_whole = False
+                self.begin(number - 1)  # so that also the next owner sees the gap, which is between two files
+            self._last = number
             self._write([number, statements])
         except OSError:
+            self._last = number
             self.is_whole = False
             self.close()
 
@@ -107,8 +108,8 @@ def snapshot(catalog: Path, folder: Path) -> int:
     publish(LOCAL_DISK, aside, folder / f"{number:016d}{_SNAPSHOT}")
     # Commits between the beginning of the log and the snapshot are in the log as well, and are passed over.
     logs = _numbered(folder, _LOG)
-    needed = max([at for at, _ in logs if at <= number], default=0)
-    remove(LOCAL_DISK, [path for at, path in logs if at < needed])
+    needed = _after(number, logs)
+    remove(LOCAL_DISK, [path for at, path in logs if (at, path) not in needed])
     remove(LOCAL_DISK, [path for at, path in _numbered(folder, _SNAPSHOT) if at < number])
     return number
 
@@ -180,6 +181,23 @@ def _numbered(folder: Path, suffix: str) -> list[tuple[int, Path]]:
         return []
     paths = [path for path in folder.iterdir() if path.name.endswith(suffix) and path.name[:16].isdigit()]
     return sorted((int(path.name[:16]), path) for path in paths)
+
+
+def _after(base: int, logs: list[tuple[int, Path]]) -> list[tuple[int, Path]]:
+    """Of the logs, those with the commits after `base`."""
+    first = max([at for at, _ in logs if at <= base], default=0)
+    return [(at, path) for at, path in logs if at >= first]
+
+
+def _last_without_gap(base: int, logs: list[tuple[int, Path]]) -> int | None:
+    """The number of the last commit that a copy of the catalog at commit `base` and these logs give; None if there is a
+    gap between two of them, or no log."""
+    number = base
+    for at, path in logs:
+        if at > number or next(_lines(path), None) != [VERSION]:
+            return None
+        number = max(number, _last_in(path))
+    return number if logs else None
 
 
 def _lines(path: Path) -> Iterator[list[Any]]:

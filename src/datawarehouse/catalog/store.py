@@ -111,8 +111,12 @@ class Store:
             return False
         with self._lock:
             self._log.begin(self.number)
-        commits.snapshot(self._path, self._commits)
-        self._log.is_whole = True
+            self._log.is_whole = True  # with the copy; a commit that cannot be noted meanwhile makes a gap after it
+        try:
+            commits.snapshot(self._path, self._commits)
+        except BaseException:
+            self._log.is_whole = False
+            raise
         return True
 
     @contextmanager

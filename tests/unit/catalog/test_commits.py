@@ -348,3 +348,73 @@ def test_a_log_that_begins_after_the_first_commit_and_has_no_snapshot_is_followe
     number = catalog.store.number
     catalog.close()
     assert commits.rebuild(path.with_name("_commits"), path.with_name("made")) == number
+
+
+@pytest.mark.parametrize("how", ["killed", "full disk", "reported as failed"])
+def test_a_gap_is_known_to_every_later_owner(path, tmp_path, how):
+    """Until the catalog is copied: the owner that noticed the gap may end before it does that."""
+    catalog = opened(path, new=True)
+    commit(catalog, 0)
+    [log] = commits_of(path).iterdir()
+    noted = log.read_bytes()
+    if how == "full disk":
+        catalog.store._log.close()
+    if how == "reported as failed":
+        catalog.store._log.append = lambda *_: 1 / 0
+        with pytest.raises(ZeroDivisionError):
+            commit(catalog, 1)
+        del catalog.store._log.append
+    else:
+        commit(catalog, 1)
+    if how == "reported as failed":
+        commit(catalog, 2)
+    catalog.close()
+    if how == "killed":
+        log.write_bytes(noted)
+    for _ in range(3):
+        opened(path).close()
+    catalog = opened(path)
+    assert catalog.store.snapshot_if_due()
+    commit(catalog, 3)
+    last = catalog.store.number
+    catalog.close()
+    catalog = opened(path)
+    assert not catalog.store.snapshot_if_due()
+    catalog.close()
+    assert rebuilt(path, tmp_path) == (last + 1, dump(path))
+
+
+def test_a_log_whose_beginning_was_cut_off_is_followed_by_a_copy(path, tmp_path):
+    """As after `kill -9` while the first log was made."""
+    Catalog(path, writable=True, new=True).close()
+    commits_of(path).mkdir()
+    (commits_of(path) / f"{0:016d}.log").touch()
+    catalog = opened(path)
+    catalog.store.snapshot_if_due()
+    commit(catalog, 0)
+    last = catalog.store.number
+    catalog.close()
+    assert rebuilt(path, tmp_path) == (last, dump(path))
+
+
+def test_a_commit_that_cannot_be_noted_while_the_catalog_is_copied_leads_to_another_copy(path, tmp_path, monkeypatch):
+    catalog = opened(path, new=True)
+    commit(catalog, 0)
+    catalog.store._log.is_whole = False
+    copy = commits.snapshot
+
+    def meanwhile(*arguments):
+        number = copy(*arguments)
+        log = catalog.store._log
+        os.close(log._file)
+        log._file = os.open("/dev/full", os.O_WRONLY)
+        commit(catalog, 1)
+        return number
+
+    monkeypatch.setattr(commits, "snapshot", meanwhile)
+    assert catalog.store.snapshot_if_due()
+    monkeypatch.undo()
+    assert catalog.store.snapshot_if_due()
+    last = catalog.store.number
+    catalog.close()
+    assert rebuilt(path, tmp_path) == (last, dump(path))
