@@ -1,5 +1,6 @@
 """Data files that the catalog does not know: ours go or are set aside, and nothing of a user's is ever touched."""
 
+import os
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -95,6 +96,18 @@ def test_a_file_of_a_dead_owner_is_judged_at_the_first_look(tmp_path):
         assert (tmp_path / file.path).exists(), "an opening removes nothing"
         assert opened.chores.orphans.look() == 1
         assert not (tmp_path / file.path).exists()
+
+
+def test_a_file_that_is_about_to_be_committed_stays_when_the_clock_was_set_back(opened):
+    """Its time is then before the opening, as that of a dead owner's file is."""
+    assert opened.chores.orphans.look() == 0
+    file = published(opened, 1)
+    before_ns = opened.ownership.since_ns - 3600 * 10**9
+    os.utime(opened.folder / file.path, ns=(before_ns, before_ns))
+    assert later(opened, -HOUR_MS) == 0
+    assert later(opened, DAY_MS - 1) == 0
+    assert (opened.folder / file.path).exists()
+    assert later(opened, 1) == 1, "a day later it was left by something that failed"
 
 
 def test_retired_files_are_no_orphans(opened):

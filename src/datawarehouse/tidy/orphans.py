@@ -2,7 +2,7 @@
 
 A look compares the files in the folders of the tables with the catalog. A file that it does not know is judged if it is
 older than the time at which this owner took the folder over, or was there at the look before: no commit takes as long
-as the time between two looks.
+as the time between two looks. Once the clock was set back to before the opening, the age of a file says nothing.
 
   1. A file without our name and our footer is left where it is, and named in `dw status`.
   2. A file that was never published (its name ends in `.aside`) is removed.
@@ -59,10 +59,13 @@ class Orphans:
         self._every_ms = every_ms
         self._unknown: set[str] = set()
         self._looked_ms: int | None = None
+        self._opened_ms = clock.now_ms()
 
     def look(self) -> int:
         """Look, if it is time; returns how many files were removed or set aside."""
         now = self._clock.now_ms()
+        if now < self._opened_ms:
+            self._since_ns = 0
         if self._looked_ms is not None and 0 <= now - self._looked_ms < self._every_ms:
             return 0
         there = {path: changed_ns for name in self._names for path, changed_ns in files_of(self._lake, name)}
