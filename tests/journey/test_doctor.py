@@ -1,12 +1,20 @@
 """dw doctor, as a user runs it."""
 
 import json
+import os
 import shutil
+import tempfile
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from running import DECLARATION, command, running
 
+from datawarehouse import Warehouse
 from datawarehouse.cli.main import main
+from datawarehouse.clock import WallClock
+from datawarehouse.runtime.doctor import doctor_of
+from datawarehouse.testing import simulate
 
 
 @pytest.fixture
@@ -83,6 +91,75 @@ def test_a_damaged_file_is_set_aside_and_what_it_held_is_in_status(project):
     ]  # fmt: skip
     shown = [status[name] for name in ("received", "stored", "rejected", "rows", "lost", "lost_rejects")]
     assert shown == [20, 19, 1, 0, 19, 0]
+
+
+def test_a_file_that_was_missing_and_comes_back_is_not_deleted(tmp_path):
+    """As when its disk was not there while the folder was repaired."""
+    warehouse = Warehouse("shop").with_streaming_input_table("t", {"id": "string"})
+    with simulate(warehouse, tmp_path / "data") as opened:
+        opened.put("t", [{"id": "a"}])
+        opened.flush()
+        [file] = opened.catalog.ledger.live("t")
+        now = opened.now
+    (tmp_path / "data" / file.path).rename(tmp_path / "elsewhere")
+    with doctor_of(tmp_path / "data", warehouse, WallClock()) as doctor:
+        [found] = [each for each in doctor.repair() if each.is_damage]
+        assert (found.what, found.cause) == (file.path, "it is missing")
+    (tmp_path / "elsewhere").rename(tmp_path / "data" / file.path)
+    with simulate(warehouse, tmp_path / "data", start=now + timedelta(days=400)) as opened:
+        assert opened.catalog.totals("t").lost == 1
+        opened.converter.delete_retired()
+        assert (tmp_path / "data" / file.path).exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can become another user")
+def test_files_that_this_user_may_not_read_are_not_lost(tmp_path):
+    warehouse = Warehouse("shop").with_streaming_input_table("t", {"id": "string"})
+    with tempfile.TemporaryDirectory() as place:  # which another user may look into
+        Path(place).chmod(0o755)
+        folder = Path(place, "data")
+        with simulate(warehouse, folder) as opened:
+            opened.put("t", [{"id": "a"}])
+            opened.flush()
+            [file] = opened.catalog.ledger.live("t")
+        path = folder / file.path
+        shutil.copy(path, tmp_path / "copy")
+        path.unlink()
+        shutil.copy(tmp_path / "copy", path)  # so that it is read: the file system says something new
+        for each in (folder, *folder.rglob("*")):
+            os.chown(each, 65534, 65534)
+        os.chown(path, 0, 0)
+        path.chmod(0o600)
+        os.seteuid(65534)
+        try:
+            with doctor_of(folder, warehouse, WallClock()) as doctor:
+                [found] = [each for each in doctor.repair() if each.is_damage]
+        finally:
+            os.seteuid(0)
+        assert (found.what, found.cause, found.mend) == (file.path, "this user may not read it", None)
+        assert path.exists()
+
+
+def test_a_file_that_the_owner_deletes_meanwhile_is_not_missing(tmp_path):
+    warehouse = Warehouse("shop").with_streaming_input_table("t", {"id": "string"})
+    with simulate(warehouse, tmp_path / "data") as opened:
+        opened.put("t", [{"id": "a"}])
+        opened.flush()
+        opened.catalog.mark_merged(opened.catalog.fresh_files("t"))
+        with doctor_of(tmp_path / "data", warehouse, WallClock()) as doctor:
+            [file] = opened.catalog.ledger.live("t")
+
+            look = doctor._of_file
+
+            def meanwhile(each):
+                assert opened.catalog.expire("t", file.partition, 0)
+                assert opened.converter.delete_retired() == 1
+                return look(each)
+
+            doctor._of_file = meanwhile
+            assert doctor.look() == []
+            assert doctor.has_owner
+            assert not (tmp_path / "data" / file.path).exists()
 
 
 def test_without_the_declaration_it_says_what_needs_it(project):

@@ -38,12 +38,13 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def write_off(self, files: Sequence[File], now_ms: int) -> None:
-        """Retire live files that are lost, and count what they held as lost, in one transaction."""
+    def write_off(self, files: Sequence[File]) -> None:
+        """Forget live files that are lost, and count what they held as lost, in one transaction.
+
+        They are not retired: a retired file is deleted, and one that was missing may come back, with its disk.
+        """
         with self._store.transaction():
-            self._store.execute_many(
-                "update files set retired_ms = ? where id = ?", [(now_ms, file.id) for file in files]
-            )
+            self._store.execute_many("delete from files where id = ?", [(file.id,) for file in files])
             self._lose(
                 (file.table, file.partition, *((file.rows, 0) if file.kind == "rows" else (0, file.rows)))
                 for file in files

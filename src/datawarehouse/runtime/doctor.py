@@ -59,6 +59,7 @@ from datawarehouse.tidy.orphans import files_of, is_named_as_ours, on_disk
 
 NOTHING = "nothing"
 _IS_FOLDER = "it is a folder where a file belongs"
+_FORBIDDEN = "this user may not read it"
 _REPLACED = "what it replaces is moved to _aside/"
 
 
@@ -379,6 +380,11 @@ class Doctor:
     def _of_file(self, file: File) -> Iterator[Finding]:
         path = self.folder / file.path
         problem = problem_with(path, file)
+        if problem == _FORBIDDEN:
+            yield Finding(file.path, problem, NOTHING, "give this user the right to read it")
+            return
+        if problem and self.has_owner and not self._is_live(file):
+            return  # its owner has replaced and deleted it meanwhile
         if not problem:
             if file.damage:
                 there = path.stat()
@@ -398,11 +404,15 @@ class Doctor:
             lambda: self._write_off(file),
         )  # fmt: skip
 
+    def _is_live(self, file: File) -> bool:
+        with closing(Catalog(catalog_path(self.folder), writable=False)) as catalog:
+            return catalog.accounts.is_live(file.path)
+
     def _write_off(self, file: File) -> None:
         if (self.folder / file.path).exists():
             set_aside(self.folder, file.path)
         with self._opened() as catalog:
-            catalog.ledger.write_off([file], self._clock.now_ms())
+            catalog.ledger.write_off([file])
 
     # -- 6: what was left
 
@@ -442,6 +452,8 @@ def problem_with(path: Path, file: File) -> str:
             return "its bytes are not those that were written"
     except FileNotFoundError:
         return "it is missing"
+    except PermissionError:
+        return _FORBIDDEN
     except OSError as error:
         return f"it cannot be read ({error.strerror})"
     return file.damage or "" if not file.digest else ""
