@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 
 from datawarehouse import Warehouse, open_warehouse
+from datawarehouse.catalog.schema import upgrade
+from datawarehouse.clock import WallClock
 from datawarehouse.errors import CatalogDamaged, FolderInUse
 from datawarehouse.folder import FORMAT
+from datawarehouse.runtime.doctor import doctor_of
 from datawarehouse.runtime.reader import Reader
 from datawarehouse.settings import resolve
 
@@ -132,3 +135,13 @@ def test_an_old_folder_that_its_owner_still_serves_is_left_alone(old):
         with pytest.raises(FolderInUse):
             Reader(old, resolve({"data": str(old)}))
     assert version_of(old) == 1
+
+
+def test_the_doctor_finds_nothing_wrong_between_two_steps_of_an_upgrade(old):
+    """As after `kill -9` when the catalog was upgraded and FORMAT did not say it yet."""
+    upgrade(old / "_catalog.sqlite", 1)
+    with doctor_of(old, declared(), WallClock()) as doctor:
+        assert [finding for finding in doctor.look() if finding.is_damage] == []
+    with open_warehouse(declared(), old) as warehouse:
+        warehouse.flush()
+        assert list(warehouse.query("select count(*) from clicks")) == [(3,)]

@@ -230,8 +230,8 @@ class Doctor:
         if looked.version is not None and looked.version > VERSION:
             yield Finding(path.name, "it was written by a newer release", NOTHING, "install the newer release")
             return
-        if looked.version is not None and looked.version < VERSION and looked.version == self._version():
-            upgraded(looked.copy, looked.version)  # as the next opening does
+        if looked.version is not None and (self._version() or VERSION) <= looked.version < VERSION:
+            upgraded(looked.copy, looked.version)  # as the next opening does, also if one was killed
             looked = replace(looked, problem="", version=VERSION)
         if not looked.problem and not self._is_ours(looked.copy):
             looked = replace(looked, problem="it is of another data folder", number=0)
