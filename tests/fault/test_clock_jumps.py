@@ -77,6 +77,17 @@ def machine(tmp_path, caplog):
     machine.warehouse.close()
 
 
+def test_somebody_is_told_of_a_clock_that_is_ahead(machine):
+    warehouse = machine.open()
+    assert warehouse.alerting.evaluate() == []
+    machine.jump(timedelta(hours=2))
+    [began] = warehouse.alerting.evaluate()
+    assert (began["data"]["alert"], began["data"]["value"]) == ("clock_ahead", 7200.0)
+    machine.jump(-timedelta(hours=2))
+    machine.wait(timedelta(minutes=6))
+    assert [each["type"] for each in warehouse.alerting.evaluate()] == ["alert.resolved"]
+
+
 def test_a_month_ahead_closes_no_month(machine):
     machine.open()
     machine.put("before")

@@ -27,7 +27,7 @@ from datawarehouse.alerts.store import Store
 from datawarehouse.alerts.watch import BEGAN, RESOLVED, Notice, Stored, Watch
 from datawarehouse.alerts.webhook import Webhook
 from datawarehouse.catalog.catalog import Catalog
-from datawarehouse.clock import Clock
+from datawarehouse.clock import Clock, GuardedClock
 from datawarehouse.convert.converter import Converter
 from datawarehouse.convert.orders import HourCount
 from datawarehouse.definition.alerts import Conditions
@@ -202,6 +202,7 @@ class Alerting:
             disk_free_bytes=self._found("how much disk is free", self._disk_free, before.disk_free_bytes),
             damage=self._found("which files are damaged", self._damage, before.damage),
             backup_age_s=self._found("how old the last back-up is", self._backup_age, before.backup_age_s),
+            clock_ahead_ms=self._clock.ahead_ms if isinstance(self._clock, GuardedClock) else 0,
         )
         return self._known
 
