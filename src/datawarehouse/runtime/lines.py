@@ -22,16 +22,22 @@ def batches(source: IO[bytes]) -> Iterator[bytes]:
     """Complete lines, about BATCH_BYTES at a time, without blank lines. Raises BadRequest where an array is no JSON."""
     batch: list[bytes] = []
     size = 0
-    for line in _lines(source):
-        if not line or line.isspace():
-            continue
-        batch.append(line if line.endswith(b"\n") else line + b"\n")
-        size += len(line)
-        if size >= BATCH_BYTES:
-            yield b"".join(batch)
-            batch, size = [], 0
+    malformed: BadRequest | None = None
+    try:
+        for line in _lines(source):
+            if not line or line.isspace():
+                continue
+            batch.append(line if line.endswith(b"\n") else line + b"\n")
+            size += len(line)
+            if size >= BATCH_BYTES:
+                yield b"".join(batch)
+                batch, size = [], 0
+    except BadRequest as error:  # what is before the place is sent, as the message says
+        malformed = error
     if batch:
         yield b"".join(batch)
+    if malformed:
+        raise malformed
 
 
 def _lines(source: IO[bytes]) -> Iterator[bytes]:

@@ -84,10 +84,11 @@ def test_batches_are_about_a_megabyte_of_whole_lines():
         (b"[" + b'{"a":' * 100_000, 0, "its element 1 is not JSON"),
     ],
 )
-def test_an_array_that_is_no_json_says_how_far_it_was_sent(data, sent, says, monkeypatch):
-    monkeypatch.setattr(lines, "BATCH_BYTES", 1)
+@pytest.mark.parametrize("batch_bytes", [1, BATCH_BYTES])
+def test_an_array_that_is_no_json_says_how_far_it_was_sent(data, sent, says, batch_bytes, monkeypatch):
+    monkeypatch.setattr(lines, "BATCH_BYTES", batch_bytes)
     found = []
     with pytest.raises(BadRequest, match=says):
         for batch in batches(io.BytesIO(data)):
             found.append(batch)
-    assert len(found) == sent
+    assert b"".join(found).count(b"\n") == sent
