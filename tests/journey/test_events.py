@@ -288,3 +288,17 @@ def test_health_ready_and_metrics(warehouse):
     )
     assert samples["dw_records_rejected_total"] >= 1
     assert samples["dw_records_pending"] == 0
+
+
+@pytest.mark.parametrize("limit", [("--request-events-max", "1000"), ("--request-bytes-max", "5000")])
+def test_a_file_is_sent_whatever_the_most_of_one_request_is(tmp_path, limit):
+    with running(tmp_path, *limit) as server:
+        (tmp_path / "same.ndjson").write_text('{"id":"same"}\n' * 3_001)
+        assert server.dw("send", "clicks", "same.ndjson").stdout == "3001 events accepted\n"
+        assert server.dw("send", "clicks", "same.ndjson").stdout.startswith("0 events accepted\n3001 events of this")
+        server.flush()
+        assert server.query("select count(*) as n from clicks where id = 'same'") == [{"n": 3_001}]
+        (tmp_path / "long.ndjson").write_text('{"id":"first"}\n' + json.dumps({"id": "x" * 20_000}) + "\n")
+        if "bytes" in limit[0]:
+            refused = server.dw("send", "clicks", "long.ndjson", check=False)
+            assert (refused.returncode, "request_bytes_max" in refused.stderr) == (2, True)

@@ -100,7 +100,9 @@ def unpacked(body: bytes, bytes_max: int, members_max: int) -> bytes:
                 raise BadRequest(f"The body is not valid gzip ({error}); nothing was taken. Send it again.") from None
             left -= len(part)
             if left < 0:
-                raise BodyTooLarge(f"The body unpacks to more than {bytes_max} bytes; send it in smaller parts.")
+                raise BodyTooLarge(
+                    f"The body unpacks to more than {bytes_max} bytes (request_bytes_max); send it in smaller parts."
+                )
             result.append(part)
             at += len(given) - len(unpacker.unused_data) - len(unpacker.unconsumed_tail)
             piece = min(2 * piece, _PIECE_BYTES_MAX)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from datawarehouse.errors import DataWarehouseError, Unreachable, rebuilt
+from datawarehouse.errors import BodyTooLarge, DataWarehouseError, Unreachable, rebuilt
 from datawarehouse.folder import Holder, holder_of
 from datawarehouse.runtime.lines import batches
 
@@ -138,6 +138,27 @@ class Sent:
     first_refusal: str = ""
 
 
+class _Parts(Iterator[tuple[bytes, bytes]]):
+    """What is to be sent, each part with its place in the file. A part that is larger than the server takes
+    (`request_events_max`, `request_bytes_max`) can be cut."""
+
+    def __init__(self, whole: Iterator[bytes]) -> None:
+        self._whole = ((b"%d" % number, batch) for number, batch in enumerate(whole))
+        self._cut: list[tuple[bytes, bytes]] = []
+
+    def __next__(self) -> tuple[bytes, bytes]:
+        return self._cut.pop() if self._cut else next(self._whole)
+
+    def cut(self, place: bytes, part: bytes) -> bool:
+        """Give its two halves next; returns whether it has two lines or more."""
+        middle = part.find(b"\n", len(part) // 2) + 1
+        if middle in (0, len(part)):
+            middle = part.rfind(b"\n", 0, len(part) - 1) + 1
+        if middle:
+            self._cut += [(place + b".1", part[middle:]), (place + b".0", part[:middle])]
+        return bool(middle)
+
+
 def send(
     connect: Callable[[], Client | None],
     table: str,
@@ -154,22 +175,29 @@ def send(
     """
     sent = Sent()
     client = connect()
-    for number, batch in enumerate(batches(source)):
-        key = blake2b(b"%s %d %s" % (run.encode(), number, batch), digest_size=16).hexdigest()
+    waiting = _Parts(batches(source))
+    for place, batch in waiting:
+        key = blake2b(b"%s %s %s" % (run.encode(), place, batch), digest_size=16).hexdigest()
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip", "Idempotency-Key": key}
         body = gzip.compress(batch, 1, mtime=0)
         patience = Patience(patience_s)
-        while True:
+        answer = None
+        while answer is None:
             try:
                 if client is None:
                     raise Unreachable("There is no running warehouse to send to. Start one with `dw up`.")
                 answer = client.call("POST", f"/v1/tables/{table}/events", body, headers)
+            except BodyTooLarge:
+                if not waiting.cut(place, batch):
+                    raise
                 break
             except DataWarehouseError as error:
                 if client:
                     client.close()
                 patience.wait(error)
                 client = connect() or client
+        if answer is None:
+            continue
         if answer.get("again") and not patience.failures:  # else this run sent it, and its answer was lost
             sent.again += answer["accepted"]
         else:
