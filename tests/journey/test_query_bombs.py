@@ -135,6 +135,31 @@ def test_ctrl_c_ends_the_command_at_once(server):
     assert "Traceback" not in process.communicate()[1]
 
 
+def test_a_result_is_printed_whatever_a_query_may_take(server):
+    """To print takes more memory than to compute: each cell is a text."""
+    sql = "select x, y, x + y from unnest(sequence(1, 1000)) a(x), unnest(sequence(1, 500)) b(y)"
+    small = (*LIMITS, "--query-memory-bytes-max", "64MiB")
+    done = subprocess.run([DW, "query", sql, *small], cwd=server.folder, text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stdout.count("\n")) == (0, 500_002)
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "ndjson", "json", "parquet"])
+def test_a_closed_standard_output_takes_no_result(server, form):
+    call = f"exec {DW} query 'select 1' --output {form} >&-"
+    done = subprocess.run(["sh", "-c", call], cwd=server.folder, text=True, stderr=-1, check=False)
+    assert (done.returncode, done.stderr[:8]) == (0, "1 row in")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_who_kills_the_command_ends_its_query(server, number):
+    """A program that starts `dw query` knows of one process."""
+    process = command(server, TOO_LONG["a cross join"], start_new_session=True)
+    until(lambda: len(members(process.pid)) == 2, "its process has begun")
+    process.send_signal(number)
+    process.wait(patient(10))
+    until(lambda: members(process.pid) == [], "the query has ended", 3)
+
+
 def members(session):
     listed = subprocess.run(["ps", "-o", "pid=", "--sid", str(session)], capture_output=True, text=True, check=False)
     return listed.stdout.split()

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import Callable
 
 from datawarehouse.errors import DataWarehouseError, QueryLimitExceeded
@@ -16,6 +17,8 @@ _INTERRUPTED = 130
 
 def exit_code(verb: str, call: Callable[[], int | None]) -> int:
     """Make a call and return its exit code; print an error of this package as one line."""
+    if sys.stdout is None:  # it is closed: `dw query ... >&-`
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
         return call() or 0
     except DataWarehouseError as error:
@@ -36,9 +39,12 @@ def in_a_process(verb: str, work: Callable[[Callable[[], None]], None], time_max
     ended for its time, or ended without a word, as happens when memory is refused.
     """
     reading, writing = os.pipe()
+    orphaned, living = os.pipe()
     child = os.fork()
     if not child:
         os.close(reading)
+        os.close(living)
+        threading.Thread(target=_end_with_parent, args=(orphaned,), daemon=True).start()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process decides
         try:
             code = exit_code(verb, lambda: work(lambda: os.close(writing)))
@@ -48,6 +54,7 @@ def in_a_process(verb: str, work: Callable[[Callable[[], None]], None], time_max
             code = 1
         os._exit(code)
     os.close(writing)
+    os.close(orphaned)
     try:
         has_ended = bool(select.select([reading], [], [], time_max_s + _GRACE_S)[0])
         if not has_ended:
@@ -59,6 +66,7 @@ def in_a_process(verb: str, work: Callable[[Callable[[], None]], None], time_max
         return _INTERRUPTED
     finally:
         os.close(reading)
+        os.close(living)
     if not has_ended:
         raise QueryLimitExceeded(
             f"The query took longer than {time_max_s:g} s (query_time_max_s) and was ended. Read fewer partitions, or "
@@ -72,3 +80,9 @@ def in_a_process(verb: str, work: Callable[[Callable[[], None]], None], time_max
             "query_memory_bytes_max",
         )
     return status
+
+
+def _end_with_parent(pipe: int) -> None:
+    """End this process when the one that has the other end of a pipe has ended, however it did."""
+    os.read(pipe, 1)
+    os._exit(_INTERRUPTED)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datawarehouse.cli.exits import in_a_process
 from datawarehouse.cli.options import add_output, add_settings, settings_of
 from datawarehouse.cli.output import print_table, quantity, remark, size
-from datawarehouse.query.limits import limit_memory, use_system_memory
+from datawarehouse.query.limits import end_limit_of_memory, limit_memory, use_system_memory
 from datawarehouse.runtime.reader import Reader
 
 
@@ -44,6 +44,7 @@ def _answer(arguments: argparse.Namespace, over: Callable[[], None], *, limited:
             limit_memory(settings.number("query_memory_bytes_max"))
         result = reader.engine.query(arguments.sql, arguments.param)
     over()
+    end_limit_of_memory()
     table, counted = result.arrow(), result.statistics
     match arguments.output:
         case "table":

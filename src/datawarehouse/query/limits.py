@@ -53,4 +53,15 @@ def limit_memory(more_bytes: int) -> None:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmData:"):  # what RLIMIT_DATA limits (getrlimit(2), since Linux 4.7)
             has = int(line.split()[1]) * 1024
-            resource.setrlimit(resource.RLIMIT_DATA, (has + more_bytes + _ROOM_BYTES,) * 2)
+            _, most = resource.getrlimit(resource.RLIMIT_DATA)
+            wanted = has + more_bytes + _ROOM_BYTES
+            resource.setrlimit(
+                resource.RLIMIT_DATA, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most)
+            )
+
+
+def end_limit_of_memory() -> None:
+    """Undo `limit_memory`: the query has ended, and its result is printed."""
+    if sys.platform == "linux":
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
