@@ -213,3 +213,70 @@ def test_http_2_is_told_what_to_do(server):
     log = (server.folder / "errors.log").read_text()
     assert "requestHandler: new NodeHttpHandler()" in log
     assert "Invalid HTTP" not in log
+
+
+def until_the_end_of_a_body(connection):
+    found = b""
+    while not found.endswith(b"}\n"):
+        piece = connection.recv(1000)
+        assert piece, found
+        found += piece
+    return found
+
+
+def test_a_connection_that_only_sends_line_ends_is_closed_when_it_is_idle(server):
+    """The parser skips line ends before a request, so that they begin none."""
+    with connected(server) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert until_the_end_of_a_body(connection).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"\r\n")
+        assert connection.recv(1000) == b""
+
+
+def test_a_connection_is_closed_when_it_is_idle_after_a_body_that_nobody_wanted(server):
+    """The answer is there before the body has come."""
+    with connected(server) as connection:
+        connection.sendall(post(path="/nowhere").removesuffix(EVENT))
+        assert until_the_end_of_a_body(connection).startswith(b"HTTP/1.1 404")
+        connection.sendall(EVENT)
+        assert connection.recv(1000) == b""
+
+
+def test_those_that_are_refused_do_not_take_the_places_of_others(server):
+    """A refused connection stays for a moment, in which its client may read why; it is not one of the 40."""
+    with ExitStack() as stack:
+        idle = [stack.enter_context(connected(server)) for _ in range(MAX)]
+        refused = [stack.enter_context(connected(server)) for _ in range(MAX)]
+        assert refused[-1].recv(1000).startswith(b"HTTP/1.1 503")
+        for connection in idle[1:]:
+            connection.close()
+        idle[0].sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")  # its answer: the others are closed
+        assert idle[0].recv(1000).startswith(b"HTTP/1.1 200")
+        connection = stack.enter_context(connected(server))
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_a_request_behind_one_that_takes_long_has_its_time_when_that_one_is_answered(tmp_path):
+    """While a request is answered, nothing of the one behind it is read."""
+    sql = "select count(*) from unnest(sequence(1, 1000000)) a(x), unnest(sequence(1, 1000000)) b(y)"
+    with (
+        running(tmp_path, "--request-time-max-s", "1", "--query-time-max-s", "3") as server,
+        connected(server) as connection,
+    ):
+        connection.sendall(post(json.dumps({"sql": sql}).encode(), "/v1/query") + post()[:-3])
+        assert until_the_end_of_a_body(connection).startswith(b"HTTP/1.1 422")
+        connection.sendall(post()[-3:])
+        assert until_the_end_of_a_body(connection).startswith(b"HTTP/1.1 200")
+
+
+def test_a_client_that_does_not_read_its_answer_is_not_waited_for(tmp_path):
+    """Each such client would keep the place of a query."""
+    rows = {"sql": "select x, y from unnest(sequence(1, 1000)) a(x), unnest(sequence(1, 1000)) b(y)"}
+    with (
+        running(tmp_path, "--request-time-max-s", "1", "--query-processes", "1") as server,
+        connected(server) as deaf,
+    ):
+        deaf.sendall(post(json.dumps(rows).encode(), "/v1/query"))
+        deaf.recv(1000)
+        assert server.query("select 1 as one") == [{"one": 1}]

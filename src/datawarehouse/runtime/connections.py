@@ -1,10 +1,13 @@
 """The connections of `dw up`: uvicorn's HTTP/1.1, inside limits that uvicorn does not have.
 
-1. Beyond `connections_max` a new connection gets 503 at once and is closed. Those that were first go on.
+1. Beyond `connections_max` a new connection gets 503 at once and is closed. Those that were first go on. One that is
+   being closed is not counted.
 2. The head of a request (its first line and its headers) has at most HEAD_BYTES_MAX bytes and HEADERS_MAX headers.
 3. A request must be complete `request_time_max_s` after it began, the first one that long after the connection was
    made; a connection without a request is closed `keep_alive_s` after the last one.
-4. A client that has sent its request and closes its side of the connection (shutdown) still gets its answer, because
+4. A client that does not read its answer is not waited for: if it takes none of what waits for it in
+   `request_time_max_s`, the connection is closed.
+5. A client that has sent its request and closes its side of the connection (shutdown) still gets its answer, because
    what it sent may be stored by now. A query ends instead: nobody seems to want its rows.
 """
 
@@ -12,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -35,6 +38,8 @@ class Connection(HttpToolsProtocol):
 
     connections_max = 0
     request_time_max_s = 0.0
+    lingering: ClassVar[set[Connection]] = set()
+    """Those that have got their last answer, and are closed in a moment."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -43,6 +48,7 @@ class Connection(HttpToolsProtocol):
         self._has_completed = False
         self._is_over = False
         self._timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -58,6 +64,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_timer()
+        self.resume_writing()
+        self.lingering.discard(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -79,6 +87,7 @@ class Connection(HttpToolsProtocol):
                     self._too_long_a_head()
         if data and not self._is_over:
             super().data_received(data)
+        self._wait_for_a_request()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -113,6 +122,25 @@ class Connection(HttpToolsProtocol):
         cycle.keep_alive = False
         return True
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread_timer = self.loop.call_later(self.request_time_max_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+        super().resume_writing()
+
+    def _wait_for_a_request(self) -> None:
+        """Begin the time that an idle connection has, which ends with whatever comes: that may be no request, but line
+        ends, or the rest of one that was answered already."""
+        is_idle = self._timer is None and self.cycle is not None and self.cycle.response_complete
+        if is_idle and self.timeout_keep_alive_task is None and not self._is_over:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
     def _unsupported_upgrade_warning(self) -> None:
         log.info("a client asked for another protocol (Upgrade), which is not offered; it is answered with HTTP/1.1")
 
@@ -134,12 +162,14 @@ class Connection(HttpToolsProtocol):
     def _took_too_long(self) -> None:
         self._timer = None
         cycle = self.cycle
-        if cycle is None or cycle.response_complete or cycle.more_body:
-            self._end(
-                408,
-                "RequestTimeout",
-                f"The request was not complete after {self.request_time_max_s:g} s (request_time_max_s).",
-            )
+        if self.pipeline or (cycle is not None and not cycle.response_complete and not cycle.more_body):
+            self._begin_timer()  # an earlier request is being answered, and nothing more may be read meanwhile
+            return
+        self._end(
+            408,
+            "RequestTimeout",
+            f"The request was not complete after {self.request_time_max_s:g} s (request_time_max_s).",
+        )
 
     def _end(self, status: int, code: str, message: str, headers: bytes = b"") -> None:
         """Answer once more and close; what comes later is not looked at."""
@@ -153,9 +183,11 @@ class Connection(HttpToolsProtocol):
         )
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             self.transport.write(head + headers + b"connection: close\r\n\r\n" + body)
-        if len(self.connections) > self.connections_max + _LINGERING_MAX or not self.transport.can_write_eof():
+        self.connections.discard(self)
+        if len(self.lingering) >= _LINGERING_MAX or not self.transport.can_write_eof():
             self.transport.close()
             return
+        self.lingering.add(self)
         # Closing at once would reset the connection of a client that is still sending, which then loses the answer.
         self.transport.write_eof()
         self.loop.call_later(_LINGER_S, self.transport.close)
@@ -171,5 +203,5 @@ _PHRASES = {
 
 def limited(connections_max: int, request_time_max_s: float) -> type[Connection]:
     """The class of the connections of one server."""
-    limits = {"connections_max": connections_max, "request_time_max_s": request_time_max_s}
+    limits = {"connections_max": connections_max, "request_time_max_s": request_time_max_s, "lingering": set()}
     return type("LimitedConnection", (Connection,), limits)
