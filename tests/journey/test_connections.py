@@ -270,6 +270,23 @@ def test_a_request_behind_one_that_takes_long_has_its_time_when_that_one_is_answ
         assert until_the_end_of_a_body(connection).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize("size", [1, 40, 100_000], ids=["byte by byte", "in pieces", "at once"])
+def test_events_that_come_with_a_wish_for_http_2_are_taken(server, size):
+    """Java's HttpClient asks with each request, unless it is told otherwise."""
+    before = stored(server)
+    wish = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n"
+    sent = post(more=wish) + post(b"[" + EVENT + b"]", more=wish) + post()
+    with connected(server) as connection:
+        for at in range(0, len(sent), size):
+            connection.sendall(sent[at : at + size])
+        found = b""
+        while found.count(b'{"accepted":1}') < 3:
+            piece = connection.recv(1000)
+            assert piece, found
+            found += piece
+    assert stored(server) == before + 3
+
+
 def test_a_client_that_does_not_read_its_answer_is_not_waited_for(tmp_path):
     """Each such client would keep the place of a query."""
     rows = {"sql": "select x, y from unnest(sequence(1, 1000)) a(x), unnest(sequence(1, 1000)) b(y)"}

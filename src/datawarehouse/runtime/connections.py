@@ -9,14 +9,18 @@
    `request_time_max_s`, the connection is closed.
 5. A client that has sent its request and closes its side of the connection (shutdown) still gets its answer, because
    what it sent may be stored by now. A query ends instead: nobody seems to want its rows.
+6. A request that asks for another protocol (Upgrade: h2c, as Java's HttpClient does with each) is one of HTTP/1.1. The
+   parser takes its body for the other protocol, so that its head is parsed again without the wish.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from typing import Any, ClassVar
 
+import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -47,6 +51,8 @@ class Connection(HttpToolsProtocol):
         self._in_head = True
         self._has_completed = False
         self._is_over = False
+        self._wants_upgrade = False
+        self._fed = self._again = b""
         self._timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
 
@@ -79,15 +85,21 @@ class Connection(HttpToolsProtocol):
             room = HEAD_BYTES_MAX + 1 - self._head_bytes
             part, data = (data, b"") if len(data) <= room else (data[:room], data[room:])
             self._has_completed = False
-            super().data_received(part)
+            self._feed(part)
             if self._in_head and not self._is_over:
                 # If another request ended in this part, it is not known where in it the head begins.
                 self._head_bytes = 0 if self._has_completed else self._head_bytes + len(part)
                 if self._head_bytes > HEAD_BYTES_MAX:
                     self._too_long_a_head()
         if data and not self._is_over:
-            super().data_received(data)
+            self._feed(data)
         self._wait_for_a_request()
+
+    def _feed(self, data: bytes) -> None:
+        self._again = data
+        while self._again and not self._is_over:
+            self._fed, self._again = self._again, b""
+            super().data_received(self._fed)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -96,6 +108,9 @@ class Connection(HttpToolsProtocol):
             self._begin_timer()
 
     def on_headers_complete(self) -> None:
+        self._wants_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if self._wants_upgrade:
+            return
         self._in_head = False
         if len(self.headers) > HEADERS_MAX:
             self._too_long_a_head()
@@ -107,6 +122,8 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._wants_upgrade:
+            return
         self._has_completed = True
         if not self._is_over:
             self._end_timer()
@@ -142,7 +159,14 @@ class Connection(HttpToolsProtocol):
             )
 
     def _unsupported_upgrade_warning(self) -> None:
-        log.info("a client asked for another protocol (Upgrade), which is not offered; it is answered with HTTP/1.1")
+        """Called by uvicorn while it handles the parser's exception, which says where the head ended."""
+        log.debug("a client asked for another protocol (Upgrade), which is not offered; it is answered with HTTP/1.1")
+        ended = sys.exc_info()[1]
+        if self._wants_upgrade and isinstance(ended, httptools.HttpParserUpgrade):
+            head = _without_upgrade(self.parser, self.url, self.headers)
+            self._again = head + self._fed[ended.args[0] :]
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
 
     def _too_long_a_head(self) -> None:
         self._end(
@@ -191,6 +215,18 @@ class Connection(HttpToolsProtocol):
         # Closing at once would reset the connection of a client that is still sending, which then loses the answer.
         self.transport.write_eof()
         self.loop.call_later(_LINGER_S, self.transport.close)
+
+
+def _without_upgrade(parser: httptools.HttpRequestParser, url: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """The head of a request, without the wish for another protocol."""
+    lines = [b"%b %b HTTP/%b" % (parser.get_method(), url, parser.get_http_version().encode())]
+    for name, value in headers:
+        if name == b"connection":
+            options = [option.strip() for option in value.split(b",")]
+            value = b", ".join(option for option in options if option.lower() not in (b"upgrade", b"http2-settings"))
+        if name not in (b"upgrade", b"http2-settings"):
+            lines.append(b"%b: %b" % (name, value))
+    return b"\r\n".join([*lines, b"", b""])
 
 
 _PHRASES = {
