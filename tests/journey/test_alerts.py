@@ -435,7 +435,7 @@ warehouse.with_alert(webhook=os.environ["HOOK"])
         assert [each["id"] for each in stopped["alerts"]] == [on["id"]]
 
 
-def test_closing_ends_while_the_webhook_hangs(tmp_path):
+def test_closing_ends_while_the_webhook_hangs(tmp_path, caplog):
     with receiver() as hook:
         hook.answers = [("hang", {})] * 5
         declared = shop()
@@ -449,6 +449,10 @@ def test_closing_ends_while_the_webhook_hangs(tmp_path):
         closing.join(8)  # an attempt may take ten seconds
         assert not closing.is_alive()
         assert [each for each in threading.enumerate() if each.name.startswith("alerts")] == []
+        said = [each.getMessage() for each in caplog.records if "did not take an alert" in each.getMessage()]
+        assert len(said) == 5
+        assert all("no whole answer" in each and "when the warehouse is opened" in each for each in said)
+        assert "trying again in" not in caplog.text
         hook.released.set()
         with open_warehouse(declared, tmp_path / "data"):
             until(lambda: len(hook.taken()) == 5, "the next owner sends them")

@@ -102,13 +102,10 @@ class Delivery:
         pause_s = max(longest * random.uniform(0.5, 1.0), asked_s)
         if failures % _LOG_EVERY == 0:
             told = None if isinstance(error, Undelivered) else error
-            log.warning(
-                "%s did not take an alert: %s; trying again in %.1f s, then less often",
-                self.receiver.name,
-                error,
-                pause_s,
-                exc_info=told,
-            )
+            then = f"trying again in {pause_s:.1f} s, then less often"
+            if self._closing.is_set():
+                then = "trying again when the warehouse is opened"
+            log.warning("%s did not take an alert: %s; %s", self.receiver.name, error, then, exc_info=told)
         return pause_s
 
 

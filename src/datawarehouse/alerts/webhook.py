@@ -68,15 +68,21 @@ class Webhook:
             answer = connection.getresponse()
             said = answer.read(_ANSWER_BYTES_MAX)
         except (OSError, HTTPException, ValueError) as error:
+            if self._is_aborted:  # what the socket says is then that the receiver closed it
+                raise self._too_late() from error
             raise Undelivered(f"{type(error).__name__}: {error}") from error
         finally:
             limit.cancel()
             self._connection = None
             connection.close()
         if self._is_aborted:  # http.client takes an answer that was cut off between its headers for a whole one
-            raise Undelivered(f"it gave no whole answer within {TIME_MAX_S:g} s")
+            raise self._too_late()
         if not 200 <= answer.status < 300:
             raise Undelivered(_refusal(answer, said), self._retry_after_s(answer))
+
+    @staticmethod
+    def _too_late() -> Undelivered:
+        return Undelivered(f"it gave no whole answer within {TIME_MAX_S:g} s, or before the warehouse closed")
 
     def abort(self) -> None:
         """End the attempt that is under way, from another thread."""
