@@ -1,6 +1,7 @@
 """One owner at a time, really: whatever is removed, whoever looks, and whoever comes back for one command."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -170,3 +171,15 @@ def test_a_folder_that_cannot_be_one_is_refused_in_a_line(tmp_path, spoil):
         folder = folder / "below"
     with pytest.raises(FolderError, match=r"^The data folder .* cannot be used: .*\.$"):
         open_warehouse(declared(), folder)
+
+
+def test_a_table_that_is_no_longer_declared_keeps_nobody_out(tmp_path):
+    two = declared().with_streaming_input_table("old", {"id": "string"})
+    with open_warehouse(two, tmp_path) as opened:
+        opened.put("old", {"id": "a"})
+        opened.flush()
+    shutil.rmtree(tmp_path / "_journal/old")
+    with pytest.raises(JournalDamaged):
+        open_warehouse(two, tmp_path)
+    with open_warehouse(declared(), tmp_path) as opened:
+        opened.put("t", {"id": "a"})

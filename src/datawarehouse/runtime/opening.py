@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +108,8 @@ def open_parts(
         catalog = Catalog(catalog_path(folder), writable=True, new=is_new(folder), synced=means.synced)
         refused.callback(catalog.store.leave)
         check_is_of(catalog, folder)
-        examined = examine_streams(catalog, folder)
+        known = set(catalog.streams())
+        examined = examine_streams(catalog, folder, [table.name for table in streaming if table.name in known])
         refused.pop_all()
         opened.callback(catalog.close)
         catalog.declare(warehouse.name, tables)
@@ -158,15 +159,12 @@ def mark(catalog: Catalog, folder: Path) -> None:
         catalog.note(FOLDER_NOTE, own)
 
 
-def examine_streams(catalog: Catalog, folder: Path, *, lenient: bool = False) -> dict[str, Examined]:
-    """What is in the journal of each stream that the catalog knows, compared with how far it is converted.
+def examine_streams(catalog: Catalog, folder: Path, names: Iterable[str]) -> dict[str, Examined]:
+    """What is in the journals of streams that the catalog knows, compared with how far they are converted.
 
-    Nothing is changed. Raises JournalDamaged, unless lenient.
+    Nothing is changed. Raises JournalDamaged.
     """
-    return {
-        name: examine(LOCAL_DISK, journal_root(folder) / name, start_of(catalog, name), lenient=lenient)
-        for name in catalog.streams()
-    }
+    return {name: examine(LOCAL_DISK, journal_root(folder) / name, start_of(catalog, name)) for name in names}
 
 
 def start_of(catalog: Catalog, table: str) -> Start:
