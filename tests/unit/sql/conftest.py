@@ -83,7 +83,9 @@ def answer(connection, tables):
                 scan.id: f"(SELECT *{HIDDEN if scan.hidden_columns else ''} FROM {scan.table})"
                 for scan in self.plan.scans
             }
-            relation = connection.sql(self.plan.render(sources), params=dict(self.plan.parameters) or None)
+            # A cursor for each: a statement that failed half-way leaves nothing behind for the next.
+            cursor = connection.cursor()
+            relation = cursor.sql(self.plan.render(sources), params=dict(self.plan.parameters) or None)
             columns = relation.to_arrow_table().columns
             self.rows = [tuple(column[row].as_py() for column in columns) for row in range(len(columns[0]))]
             self.types = [str(type) for type in relation.types]

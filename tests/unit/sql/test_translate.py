@@ -999,4 +999,4 @@ def test_every_type_of_a_column_is_a_type_of_duckdb(connection):
         types.JSON,
         types.array(types.map_of(types.DATE, types.INSTANT)),
     ):
-        connection.execute(f"SELECT CAST(NULL AS {types.duckdb(type)})")
+        connection.execute(f"SELECT CAST(NULL AS {types.duckdb(type)})").fetchall()
