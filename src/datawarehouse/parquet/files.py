@@ -150,7 +150,7 @@ class Lake:
         """What the footer of a source says, which the catalog does not know."""
         try:
             footer = read_footer(self.root / file.path)
-        except (OSError, pa.ArrowException, msgspec.DecodeError):
+        except (OSError, pa.ArrowException):
             return 0  # reading its rows raises FileDamaged, before anything is published
         return footer.deduplicated if footer else 0
 
@@ -199,9 +199,15 @@ def _repeated(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def read_footer(path: Path) -> Footer | None:
-    """The footer of a data file; None if it is a Parquet file that this package did not write."""
-    metadata = pq.read_metadata(path).metadata or {}
-    return msgspec.json.decode(metadata[FOOTER_KEY], type=Footer) if FOOTER_KEY in metadata else None
+    """The footer of a data file; None if it is a Parquet file that this package did not write.
+
+    Raises OSError, or ArrowException if it is not, or no longer, what it should be.
+    """
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+        return msgspec.json.decode(metadata[FOOTER_KEY], type=Footer) if FOOTER_KEY in metadata else None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise pa.ArrowInvalid(f"the footer is damaged: {error}") from None
 
 
 def problem_of(path: Path) -> str:
