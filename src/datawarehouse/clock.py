@@ -110,7 +110,7 @@ class GuardedClock:
         if state == "ahead":
             log.warning(
                 "the wall clock says %s, which is %s ahead of the time that has passed (clock_ahead_max_s): until they "
-                "agree, it is %s for the warehouse. If the wall clock is right, confirm it: docs/reference/clock.md",
+                "agree, it is %s for the warehouse. If the wall clock is right, confirm it: `dw doctor --accept-clock`",
                 shown(wall), apart, shown(wall - ahead),
             )  # fmt: skip
         elif state == "behind" and was != state:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from running import command, running
 
-from datawarehouse import Warehouse
+from datawarehouse import Warehouse, open_warehouse
 from datawarehouse.clock import GuardedClock
 from datawarehouse.jobs.execute import execute_here
 from datawarehouse.runtime.client import client_of
@@ -189,6 +189,27 @@ def test_the_running_warehouse_shows_its_clock_and_takes_the_confirmation(tmp_pa
         client = client_of(tmp_path / "data")
         assert abs(client.call("POST", "/v1/admin/accept-clock", b"")["moved_s"]) < 60
         client.close()
+        done = warehouse.dw("doctor", "--accept-clock", "--output", "json")
+        assert json.loads(done.stdout)["set_back"] == []
+
+
+def test_the_doctor_gives_held_hours_back_without_an_owner(tmp_path):
+    declared = Warehouse("shop").with_streaming_input_table("clicks", {"id": "string"})
+    (tmp_path / "warehouse.py").write_text(
+        "from datawarehouse import Warehouse\n"
+        "warehouse = Warehouse('shop').with_streaming_input_table('clicks', {'id': 'string'})\n"
+    )
+    ahead = TestClock(datetime.now(UTC) + timedelta(days=40))
+    with open_warehouse(declared, tmp_path / "data", clock=ahead) as opened:
+        opened.put("clicks", {"id": "in the future"})
+        opened.flush()
+    done = command(tmp_path, "doctor", "--accept-clock")
+    assert "Events of table clicks arrive by the clock again" in done.stdout
+    with open_warehouse(declared, tmp_path / "data") as opened:
+        opened.put("clicks", {"id": "now"})
+        opened.flush()
+        hours = dict(opened.query("select id, inserted_at from clicks"))
+    assert hours["now"] < hours["in the future"]
 
 
 def test_dw_status_says_until_when_an_hour_is_held(machine):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 
-from datawarehouse.cli.options import add_output, add_settings, add_warehouse, settings_of, warehouse_of
+from datawarehouse.cli.options import add_output, add_settings, add_warehouse, open_alone, settings_of, warehouse_of
 from datawarehouse.cli.output import print_json, quantity, remark
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import DeclarationError
+from datawarehouse.runtime.client import client_of
 from datawarehouse.runtime.doctor import Finding, doctor_of
 
 _DAMAGE = 20
@@ -17,12 +18,16 @@ _DAMAGE = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repair", action="store_true", help="do what needs no guess; nothing is deleted")
+    parser.add_argument("--accept-clock", action="store_true", help="confirm that this machine's clock is right now")
     add_warehouse(parser)
     add_output(parser, "table", "json")
     add_settings(parser, "data")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.accept_clock:
+        _accept_clock(arguments)
+        return 0
     folder, warehouse = settings_of(arguments).folder, _declared(arguments)
     repaired: list[Finding] = []
     if arguments.repair:
@@ -49,6 +54,22 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(f"Nothing is wrong in {folder}.")
     return _DAMAGE if wrong else 0
+
+
+def _accept_clock(arguments: argparse.Namespace) -> None:
+    settings = settings_of(arguments)
+    client = client_of(settings.folder)
+    if client:
+        done = client.call("POST", "/v1/admin/accept-clock", b"")
+    else:
+        with open_alone(warehouse_of(arguments), settings) as opened:
+            done = opened.accept_clock()
+    if arguments.output == "json":
+        print_json(done)
+        return
+    print(f"The time moved by {done['moved_s']:g} s.")
+    for table in done["set_back"]:
+        print(f"Events of table {table} arrive by the clock again; its hours from now on are open again.")
 
 
 def _declared(arguments: argparse.Namespace) -> Warehouse | None:

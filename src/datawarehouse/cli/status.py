@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     if clock and clock["is_guarding"]:
         remark(
             f"The wall clock is {clock['ahead_s']:.0f} s ahead of the time that has passed, and does not count: for "
-            f"the warehouse it is {clock['now']}. If the wall clock is right, confirm it: docs/reference/clock.md"
+            f"the warehouse it is {clock['now']}. If the wall clock is right, confirm it: `dw doctor --accept-clock`"
         )
     if backup := status["backup"]:
         remark(_backup(backup))
