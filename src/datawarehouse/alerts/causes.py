@@ -183,11 +183,18 @@ def _of_the_machine(facts: Facts, declared: Conditions) -> Iterator[Cause]:
         yield Cause(Key(DISK_FREE, "", ""), text, step, free, least, "bytes")
     if declared.damage and facts.damage:
         more = f" There are {len(facts.damage) - 1:,} more." if len(facts.damage) > 1 else ""
-        yield Cause(Key(DAMAGE, "", ""), f"{facts.damage[0]}{more}", "dw status", len(facts.damage), 0, "damages")
+        yield Cause(Key(DAMAGE, "", ""), f"{facts.damage[0]}{more}", "dw doctor", len(facts.damage), 0, "damages")
     age, oldest = facts.backup_age_s, declared.backup_age_hours
     if age is not None and oldest is not None and age > oldest * 3600:
         text = f"The latest back-up is {age / 3600:,.0f} h old."
-        yield Cause(Key(BACKUP_AGE, "", ""), text, "dw status", round(age / 3600, 2), oldest, "hours")
+        yield Cause(
+            Key(BACKUP_AGE, "", ""),
+            text,
+            "dw status says why, dw backup makes one",
+            round(age / 3600, 2),
+            oldest,
+            "hours",
+        )
     ahead_s = facts.clock_ahead_ms / 1000
     if declared.clock_ahead_s is not None and ahead_s > declared.clock_ahead_s:
         text = f"The wall clock is {ahead_s:,.0f} s ahead of the time that has passed."
