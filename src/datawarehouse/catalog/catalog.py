@@ -13,13 +13,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from datawarehouse.catalog.accounts import Accounts
 from datawarehouse.catalog.evolution import problems
-from datawarehouse.catalog.ledger import Ledger, files_where
+from datawarehouse.catalog.ledger import Ledger, files_where, insert_files
 from datawarehouse.catalog.records import Converted, File, Held, HourEntry, LiveFile, Partition, StoredTable, Totals
 from datawarehouse.catalog.runs import Runs
 from datawarehouse.catalog.store import Store
@@ -160,31 +161,8 @@ class Catalog:
             self.store.execute_many("update files set fresh = 0 where id = ?", [(file.id,) for file in files])
 
     def _add_files(self, files: Iterable[File], now_ms: int, *, fresh: bool) -> None:
-        self.store.execute_many(
-            "insert into files (table_name, kind, partition, path, schema_version, spans, records, row_count, bytes,"
-            " fresh, created_ms, compacted, digest, inode, modified_ns)"
-            " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    file.table,
-                    file.kind,
-                    file.partition,
-                    file.path,
-                    file.schema_version,
-                    json.dumps(file.spans),
-                    file.records,
-                    file.rows,
-                    file.bytes,
-                    fresh,
-                    now_ms,
-                    file.compacted,
-                    file.digest,
-                    file.inode,
-                    file.modified_ns,
-                )
-                for file in files
-            ],
-        )
+        added = [replace(file, created_ms=now_ms) for file in files]
+        insert_files(self.store, added, fresh={file.path for file in added} if fresh else ())
 
     def commit_run(self, run: int, table: str, partitions: Sequence[str], files: Sequence[File], now_ms: int) -> None:
         """Replace the files of a run's partitions with its own, and store that it succeeded, in one transaction."""

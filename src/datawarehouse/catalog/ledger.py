@@ -107,8 +107,8 @@ class Ledger:
         with self._store.transaction():
             known = self._gone(table)
             self._store.execute("delete from files where table_name = ?", (table,))
-            self._insert(live, None, fresh)
-            self._insert(retired, now_ms, ())
+            insert_files(self._store, live, fresh=fresh)
+            insert_files(self._store, retired, retired_ms=now_ms)
             hours: list[tuple[object, ...]] = []
             for partition in {file.partition for file in live}:
                 gone = known.get(partition, _Gone())
@@ -150,35 +150,6 @@ class Ledger:
             found[partition] = _Gone(max(0, stored - live_stored), max(0, rejected - live_rejects), rows, duplicates)
         return found
 
-    def _insert(self, files: Sequence[File], retired_ms: int | None, fresh: Collection[str]) -> None:
-        self._store.execute_many(
-            "insert into files (table_name, kind, partition, path, schema_version, spans, records, row_count, bytes,"
-            " fresh, created_ms, compacted, digest, inode, modified_ns, damage, retired_ms)"
-            " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    file.table,
-                    file.kind,
-                    file.partition,
-                    file.path,
-                    file.schema_version,
-                    json.dumps(file.spans),
-                    file.records,
-                    file.rows,
-                    file.bytes,
-                    file.path in fresh,
-                    file.created_ms,
-                    file.compacted,
-                    file.digest,
-                    file.inode,
-                    file.modified_ns,
-                    file.damage,
-                    retired_ms,
-                )
-                for file in files
-            ],
-        )
-
     def put_stream(self, table: str, reached: Converted, closed_ms: int) -> None:
         """Say up to where a stream is converted."""
         with self._store.transaction():
@@ -206,6 +177,39 @@ class Ledger:
                 " reached_ms = max(reached_ms, excluded.reached_ms)",
                 [(run.job, run.scheduled_ms) for run in runs],
             )
+
+
+def insert_files(
+    store: Store, files: Iterable[File], *, fresh: Collection[str] = (), retired_ms: int | None = None
+) -> None:
+    """Store files as they are described; only inside `transaction`. fresh: the paths of those that wait for a merge."""
+    store.execute_many(
+        "insert into files (table_name, kind, partition, path, schema_version, spans, records, row_count, bytes,"
+        " fresh, created_ms, compacted, digest, inode, modified_ns, damage, retired_ms)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                file.table,
+                file.kind,
+                file.partition,
+                file.path,
+                file.schema_version,
+                json.dumps(file.spans),
+                file.records,
+                file.rows,
+                file.bytes,
+                file.path in fresh,
+                file.created_ms,
+                file.compacted,
+                file.digest,
+                file.inode,
+                file.modified_ns,
+                file.damage,
+                retired_ms,
+            )
+            for file in files
+        ],
+    )
 
 
 def files_where(store: Store, where: str, parameters: Sequence[Any]) -> list[File]:
