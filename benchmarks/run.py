@@ -13,6 +13,7 @@ for name in (
     "compaction",
     "audit",
     "jobs",
+    "bombs",
     "status",
     "simulated_time",
     "integrity",
