@@ -8,8 +8,8 @@ three ways:
 - ended     seconds until the query was ended or answered
 - reason    how it ended: a limit, an error of the statement, or an answer within the limits
 
-After each statement the owner must answer another one. A harmless query that needs 200 MiB must succeed. Ctrl-C, a second
-after `dw query` was started, must end it within a second.
+After each statement the owner must answer another one. A harmless query that needs 200 MiB must succeed. Ctrl-C, a
+second after `dw query` was started, must end it within a second.
 
 Then blocks of intake (20,000 events a second) without and with a bomb after the other over HTTP follow each other in
 turn: the p99 of a request, and the bar, twice the p99 without and 20 ms.
