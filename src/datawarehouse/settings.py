@@ -50,7 +50,7 @@ SETTINGS = (
     # Taking events
     Setting("record_bytes_max", MIB, "bytes", "The largest record, with its partition key.", 1024, 10 * MIB),
     Setting("request_bytes_max", 32 * MIB, "bytes", "The largest body of a request, also when unpacked.", 1024),
-    Setting("request_events_max", 500_000, "events", "The most events of one request.", 1),
+    Setting("request_events_max", 500_000, "events", "The most events of one request, aggregated or not.", 1),
     Setting("connections_max", 4096, "connections", "How many connections are open at once; more are refused.", 1),
     Setting("request_time_max_s", 120, "seconds", "A request must have arrived completely in this time.", 1, 86_400),
     Setting("keep_alive_s", 75, "seconds", "A connection without a request is closed after this time.", 1, 86_400),

@@ -89,7 +89,7 @@ class Served:
         self.shard_count = shard_count
         self.clock.set_ms(self.clock.now_ms() + 86_401_234)
         self.stream = Stream(self.journal, shard_count, self.clock, 0)
-        limits = IntakeLimits(1 << 20, 1 << 30, 1 << 30, 0, limited)
+        limits = IntakeLimits(1 << 20, 1 << 30, 1 << 30, 0, limited, 500_000)
         self.intake = Intake({"clicks": self.stream}, limits, self.clock, lambda: 1 << 40)
 
     def put(self, records):
@@ -205,7 +205,7 @@ def test_answers_when_shards_take_only_their_rate(tmp_path, shard_count, with_ha
 
 def test_answers_when_nothing_can_be_taken(tmp_path, shard_count):
     served = Served(tmp_path, shard_count)
-    served.intake.limits = IntakeLimits(1 << 20, 1 << 30, 0, 0, False)  # the journal takes nothing
+    served.intake.limits = IntakeLimits(1 << 20, 1 << 30, 0, 0, False, 500_000)  # the journal takes nothing
     chance = random.Random(shard_count)
     records = [(random_key(chance), None) for _ in range(500)]
     assert served.put(records) == served.exact(records, [False] * 500)

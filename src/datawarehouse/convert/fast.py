@@ -34,6 +34,7 @@ from datawarehouse.definition.documents import BYTE_ORDER_MARK, not_utf8
 from datawarehouse.definition.rejects import PARSE_ERROR, Reason
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Map, Primitive, Struct, Text
+from datawarehouse.journal.aggregate import MAGIC
 
 _LEARNED_MAX = 256  # names learned for one object; records with more names are converted by the exact rules
 _UNLEARNABLE = re.compile(r'["\\\x00-\x1f]|[\ud800-\udfff]')  # msgspec refuses such names
@@ -122,12 +123,12 @@ class FastPath:
 
 def _malformed(message: str, record: bytes) -> Reason | None:
     """The reason for an error message of msgspec; None if `documents` may still find several documents, a byte order
-    mark before the first, no document at all, or a better message."""
+    mark before the first, no document at all, an aggregate, or a better message."""
     fault = message.removeprefix("JSON is malformed: ")
     trailing = _TRAILING.fullmatch(fault)
     if trailing and record[int(trailing[1]) - 1] in b"]}:,":
         return Reason(PARSE_ERROR, "the end of the record, or another object", fault)
-    if trailing or record.startswith(BYTE_ORDER_MARK) or b"\\u" in record or not record.strip():
+    if trailing or record.startswith((BYTE_ORDER_MARK, MAGIC)) or b"\\u" in record or not record.strip():
         return None
     return Reason(PARSE_ERROR, "JSON", fault)
 

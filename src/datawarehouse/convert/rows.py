@@ -20,6 +20,7 @@ from datawarehouse.definition.coercion import by_name, members, rule_for
 from datawarehouse.definition.documents import documents, twice
 from datawarehouse.definition.rejects import MALFORMED_DATA, PARSE_ERROR, Reason, Reject
 from datawarehouse.definition.tables import Column
+from datawarehouse.journal.aggregate import MAGIC, NotAnAggregate, user_records
 from datawarehouse.parquet.schema import arrow_schema
 
 _TOO_DEEP = (PARSE_ERROR, "values nested at most about 500 levels", "a deeper value")
@@ -125,6 +126,8 @@ class RowConverter:
 
     def exact(self, record: bytes) -> list[tuple[Any, ...]]:
         """The rows of a record by the exact rules. Raises Reject."""
+        if record.startswith(MAGIC):
+            raise Reject(PARSE_ERROR, "JSON", _aggregate(record))
         rows = []
         for document in documents(record):
             found = members(document)
@@ -147,6 +150,15 @@ class RowConverter:
             return None
         batch, others = self._fast.convert(lines, record)
         return None if others else batch
+
+
+def _aggregate(record: bytes) -> str:
+    """What a record is that begins as an aggregate of the KPL and was not taken apart before it was written."""
+    try:
+        user_records(record, len(record))
+    except NotAnAggregate as error:
+        return f"a damaged aggregate of the Kinesis Producer Library (KPL): {error}"
+    return "an aggregate of the Kinesis Producer Library (KPL) inside another one"
 
 
 def _unforeseen(error: Exception) -> Reason:

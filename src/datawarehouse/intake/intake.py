@@ -38,6 +38,7 @@ class IntakeLimits:
     journal_bytes_max: int
     disk_free_bytes_min: int
     shard_rate_limited: bool
+    request_events_max: int
 
 
 class Stream:

@@ -202,6 +202,7 @@ def _intake_limits(settings: Settings) -> IntakeLimits:
         journal_bytes_max=number("journal_bytes_max"),
         disk_free_bytes_min=number("disk_free_bytes_min"),
         shard_rate_limited=bool(settings["shard_rate_limited"]),
+        request_events_max=number("request_events_max"),
     )
 
 

@@ -32,6 +32,7 @@ from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest, FolderError
 from datawarehouse.folder import Holder, Ownership
+from datawarehouse.intake.aggregates import has_aggregates, taken_apart
 from datawarehouse.intake.encoding import Event, groups, records_of
 from datawarehouse.intake.intake import keys_for
 from datawarehouse.journal.journal import entry_of
@@ -140,8 +141,9 @@ class Owner:
         """Store events of a streaming input table; returns how many, once they are durable.
 
         events: one event or several, each a mapping, or its JSON as text or bytes. Malformed JSON is accepted and
-        rejected later, with its reason. idempotency_key: names this call; a second call with the same key and events
-        stores nothing again (within `idempotency_window_s`).
+        rejected later, with its reason; bytes that the Kinesis Producer Library aggregated are taken apart.
+        idempotency_key: names this call; a second call with the same key and events stores nothing again (within
+        `idempotency_window_s`).
 
         Raises UnknownName, BadRequest for a value that JSON cannot express or an event that is too large, and
         Throttled; the events before the limit are then stored.
@@ -151,7 +153,10 @@ class Owner:
         taken = 0
         for number, group in enumerate(groups(records_of(events), self.intake.limits.record_bytes_max)):
             keys = keys_for(f"{idempotency_key}-{number}", b"\n".join(group)) if idempotency_key else None
-            appended, _ = self.intake.append(stream, entry_of(group, stream.shards_in_turn(len(group)), keys))
+            entry = entry_of(group, stream.shards_in_turn(len(group)), keys)
+            if has_aggregates(entry, group):
+                entry, _ = taken_apart(entry, group, self.intake.limits.request_events_max)
+            appended, _ = self.intake.append(stream, entry)
             taken += appended.count
         return taken
 

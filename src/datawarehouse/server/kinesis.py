@@ -6,6 +6,7 @@ kinesalite recorded from AWS. A stream is named as its table; any account, Regio
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import secrets
 from array import array
@@ -20,11 +21,14 @@ import msgspec
 
 from datawarehouse.clock import Clock
 from datawarehouse.errors import BodyTooLarge, DataWarehouseError, Throttled
+from datawarehouse.intake.aggregates import has_aggregates, taken_apart
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.intake.intake import Intake, Stream, shards_for
+from datawarehouse.journal.block import Entry
 from datawarehouse.journal.journal import entry_of
 from datawarehouse.journal.opening import Appended
 from datawarehouse.journal.sequence import (
+    COUNTER_STEP,
     HASH_KEYS,
     above_shard_0,
     hash_range,
@@ -42,6 +46,7 @@ RECORDS_MAX = 500
 REQUEST_BYTES_MAX = 10 * 1024 * 1024
 _KEY_CHARACTERS_MAX = 256
 _RETENTION_HOURS = 24
+_INLINE_BYTES = 64 * 1024  # more bytes of aggregates are taken apart in a thread, so that others need not wait
 
 
 class _Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -118,21 +123,22 @@ class Kinesis:
         shards = shards_for(keys, put.hash_keys, stream.shard_count)
         taken = self._within_rate(stream, data, keys, shards)
         if taken is None:
-            entry = entry_of(data, shards)
+            chosen, chosen_shards = data, shards
         else:
+            chosen = list(compress(data, taken))
             chosen_shards = None if shards is None else array("H", compress(shards, taken))
-            entry = entry_of(list(compress(data, taken)), chosen_shards)
-        if not entry.count:
+        if not chosen:
             return _put_records_answer(stream, [False] * len(data), shards, None)
         try:
+            entry, places = await self._entry(chosen, chosen_shards)
             appended, _ = await self.commit.append(stream, entry)
         except Throttled:
             return _put_records_answer(stream, [False] * len(data), shards, None)
         except BodyTooLarge as error:
             raise KinesisError("InvalidArgumentException", str(error)) from None
-        if taken is None and shards is None:
+        if taken is None and shards is None and places is None:
             return _all_in_one_shard(stream, appended)
-        return _put_records_answer(stream, taken or [True] * len(data), shards, appended)
+        return _put_records_answer(stream, taken or [True] * len(data), shards, appended, places)
 
     async def _put_record(self, arguments: dict[str, Any]) -> bytes:
         stream = self._stream(arguments.get("StreamName"), arguments.get("StreamARN"))
@@ -146,13 +152,25 @@ class Kinesis:
         if self.intake.limits.shard_rate_limited and not stream.rate.take(shard, _size(data, key)):
             raise throttled
         try:
-            appended, _ = await self.commit.append(stream, entry_of([data], shards))
+            entry, _ = await self._entry([data], shards)
+            appended, _ = await self.commit.append(stream, entry)
         except Throttled:
             raise throttled from None
         except BodyTooLarge as error:
             raise KinesisError("InvalidArgumentException", str(error)) from None
         number = sequence_number(stream.journal.created_ms, shard, appended.first_record, appended.arrival_ms)
         return msgspec.json.encode({"ShardId": shard_id(shard), "SequenceNumber": str(number)})
+
+    async def _entry(self, data: list[bytes], shards: array[int] | None) -> tuple[Entry, list[int] | None]:
+        """The entry of the user records, and the place in it of the first one of each record; None if each has its own
+        place. Raises BodyTooLarge."""
+        entry = entry_of(data, shards)
+        if not has_aggregates(entry, data):
+            return entry, None
+        most = self.intake.limits.request_events_max
+        if len(entry.payload) <= _INLINE_BYTES:
+            return taken_apart(entry, data, most)
+        return await asyncio.to_thread(taken_apart, entry, data, most)
 
     def _within_rate(
         self, stream: Stream, data: Sequence[bytes], keys: Sequence[str], shards: Sequence[int] | None
@@ -353,11 +371,18 @@ def _all_in_one_shard(stream: Stream, appended: Appended) -> bytes:
 
 
 def _put_records_answer(
-    stream: Stream, taken: Sequence[bool], shards: Sequence[int] | None, appended: Appended | None
+    stream: Stream,
+    taken: Sequence[bool],
+    shards: Sequence[int] | None,
+    appended: Appended | None,
+    places: Sequence[int] | None = None,
 ) -> bytes:
-    """The answer for records of which some were taken, in any shards. Joined from texts, as the one above."""
+    """The answer for records of which some were taken, in any shards. Joined from texts, as the one above.
+
+    places: see `_entry`. A record has the number of its first user record.
+    """
     of = [0] * len(taken) if shards is None else shards
-    entries = _taken(stream, compress(of, taken), appended) if appended else []
+    entries = _taken(stream, compress(of, taken), appended, places) if appended else []
     failed = len(taken) - len(entries)
     if failed:
         refused = {shard: _refused(stream, shard) for shard in set(of)}
@@ -366,9 +391,13 @@ def _put_records_answer(
     return f'{{"FailedRecordCount":{failed},"Records":[{",".join(entries)}]}}'.encode()
 
 
-def _taken(stream: Stream, shards: Iterable[int], appended: Appended) -> list[str]:
-    """What the answer says of each record that was taken; shards: theirs."""
-    numbers = sequence_numbers(stream.journal.created_ms, 0, appended.first_record, appended.count, appended.arrival_ms)
+def _taken(stream: Stream, shards: Iterable[int], appended: Appended, places: Sequence[int] | None) -> list[str]:
+    """What the answer says of each record that was taken; shards, places: theirs."""
+    created, first, arrival = stream.journal.created_ms, appended.first_record, appended.arrival_ms
+    numbers: Iterable[int] = sequence_numbers(created, 0, first, appended.count, arrival)
+    if places is not None:
+        begin = sequence_number(created, 0, first, arrival)
+        numbers = [begin + COUNTER_STEP * place for place in places]
     ends = map(_ends(stream.shard_count).__getitem__, shards)
     return [f'{{"SequenceNumber":"{number + above}{end}' for number, (above, end) in zip(numbers, ends, strict=True)]
 
