@@ -1,9 +1,11 @@
 """Kill -9 of the owner and of each child at random moments, with producers at work.
 
 After any kill every acknowledged record is there exactly once, none that was not acknowledged is there twice, every
-file can be read, and the next start is ready.
+file can be read, and the next start is ready. The same holds for the user records of aggregates, and the ledger has
+exactly what is there.
 """
 
+import base64
 import http.client
 import json
 import os
@@ -15,8 +17,9 @@ from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
 import pytest
-from running import DECLARATION, start, until
+from running import COLUMNS, DECLARATION, start, until
 
+from aggregates import aggregate
 from patience import patient
 
 SERIES = 10
@@ -74,31 +77,55 @@ def events(producer, ids):
 
 
 def put_records(producer, ids):
-    import base64
+    put(producer, "views", [(json.dumps({"id": id}).encode(), id) for id in ids])
 
-    records = [{"Data": base64.b64encode(json.dumps({"id": id}).encode()).decode(), "PartitionKey": id} for id in ids]
+
+def put_aggregates(producer, ids):
+    """In aggregates and between them; some user records are no JSON, and some aggregates are damaged."""
+    chance, records = producer.random, []
+    while ids:
+        size = chance.choice((1, 1, 2, 7, 40))
+        group, ids = ids[:size], ids[size:]
+        data = [b'{"id":"%s"%s' % (id.encode(), b"}" if chance.random() < 0.9 else b",") for id in group]
+        whole = data[0] if size == 1 else aggregate(*data)
+        damaged = size == 2 and len(group) == 1
+        records.append((whole[:-1] + b"?" if damaged else whole, group[0]))
+    put(producer, "packed", records)
+
+
+def put(producer, table, records):
+    """Send records: data and partition key."""
+    records = [{"Data": base64.b64encode(data).decode(), "PartitionKey": key} for data, key in records]
     headers = {
         "X-Amz-Target": "Kinesis_20131202.PutRecords",
         "Content-Type": "application/x-amz-json-1.1",
         "Authorization": "any",
     }
-    answer = producer.post("/", json.dumps({"StreamName": "views", "Records": records}), headers)
+    answer = producer.post("/", json.dumps({"StreamName": table, "Records": records}), headers)
     assert answer["FailedRecordCount"] == 0
 
 
 def ids_of(warehouse, table):
-    rows = warehouse.query(f"select id, count(*) as c from {table} group by id")
+    """How often each id is there, as a row or as a reject."""
+    rejected = 'regexp_extract(from_utf8(raw_data), \'"id":"([^"]*)\', 1)'
+    rows = warehouse.query(
+        f"select id, count(*) as c from (select id from {table} union all select {rejected} from {table}_quarantine)"
+        " group by id"
+    )
     return {row["id"]: row["c"] for row in rows}
 
 
 def check(warehouse, producers):
     """What was acknowledged is there once; what was not is there once or not at all; every file can be read."""
     warehouse.flush()
-    for table, name in (("clicks", "events"), ("views", "put")):
+    status = json.loads(warehouse.dw("status", "--output", "json").stdout)
+    counts = {table["table"]: table for table in status["tables"]}
+    for table, name in (("clicks", "events"), ("views", "put"), ("packed", "packed")):
         found = ids_of(warehouse, table)
         acknowledged = set().union(*(producer.acknowledged for producer in producers if producer.name.startswith(name)))
         assert acknowledged <= found.keys(), f"lost: {sorted(acknowledged - found.keys())[:5]}"
         assert set(found.values()) <= {1}, f"doubled: {[id for id, c in found.items() if c > 1][:5]}"
+        assert counts[table]["received"] == counts[table]["stored"] + counts[table]["rejected"] == len(found)
     for path in (warehouse.folder / "data").rglob("*.parquet"):
         try:
             pq.read_table(path)
@@ -128,9 +155,13 @@ def test_no_kill_loses_or_doubles_a_record(tmp_path, seed):
     # Small batches and segments of time, so that a kill hits every step of the way.
     settings = 'convert_interval_ms = 20\nbatch_bytes_max = "64KiB"\n'
     (tmp_path / "dw.toml").write_text(settings)
-    warehouse = start(tmp_path, declaration=DECLARATION)
+    packed = (
+        f'.with_streaming_input_table("packed", columns={COLUMNS}, input_stream_shard_count={(1, 4, 64)[seed % 3]})'
+    )
+    warehouse = start(tmp_path, declaration=f"{DECLARATION}\nwarehouse = warehouse{packed}\n")
     producers = [Producer(f"events{n}", seed * 10 + n, events) for n in range(2)]
     producers += [Producer(f"put{n}", seed * 10 + n, put_records) for n in range(2)]
+    producers += [Producer(f"packed{n}", seed * 10 + n, put_aggregates) for n in range(2)]
     try:
         for producer in producers:
             producer.url = warehouse.url
