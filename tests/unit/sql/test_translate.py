@@ -1000,3 +1000,48 @@ def test_every_type_of_a_column_is_a_type_of_duckdb(connection):
         types.array(types.map_of(types.DATE, types.INSTANT)),
     ):
         connection.execute(f"SELECT CAST(NULL AS {types.duckdb(type)})").fetchall()
+
+
+COUNT_TO = "with recursive t(n) as (select 1 union all select n + 1 from t where n < {}) select {} from t"
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        (COUNT_TO.format(11, "count(*), max(n)"), [(11, 11)]),  # ten steps, of which the last gives one row
+        (COUNT_TO.format(12, "count(*), max(n)"), None),
+        (COUNT_TO.format(12, "count(*)").replace(" from t)", " from t where n = 2)"), None),
+        ("with recursive t(n) as (select 1 union all select n + 1 from t) select count(*) from t a, t b", None),
+        # The rows of a step keep their duplicates: UNION alone ends nothing, and is applied at the end.
+        ("with recursive t(n) as (select 1 union select n from t) select n from t", None),
+        (
+            COUNT_TO.format(3, "n").replace("select 1 union all", "values 1, 1, 2 union") + " order by 1",
+            [(1,), (2,), (3,)],
+        ),
+        (COUNT_TO.format(3, "count(*)").replace("select 1", "values 1, 1"), [(6,)]),
+        # A step may look at the steps before in any way, and call its columns as it likes.
+        (
+            "with recursive t(step, n) as (select 0, cast(1 as bigint) union all select s.step + 1, c from (select * from t) s"
+            " cross join (select count(*) + 5 as c from t) where s.step < 2) select step, n from t order by 1",
+            [(0, 1), (1, 6), (2, 6)],
+        ),
+        (
+            "with recursive a(n) as (select 1 union all select n + 1 from a where n < 11), b(n) as (select max(n) from a"
+            " union all select n + 1 from b where n < 21) select min(n), max(n) from b",
+            [(11, 21)],
+        ),
+        (
+            "with recursive t(n) as (select 1 union all select u.n + 1 from t u join t v on u.n = v.n where u.n < 4),"
+            " t_steps as (select 7 as n) select t.n from t cross join t_steps order by 1 desc limit 1",
+            [(4,)],
+        ),
+        ("with recursive t(n) as (select id from events where id > 9 union all select n from t) select n from t", []),
+        ("select try((with recursive t(n) as (select 1 union all select n + 1 from t) select max(n) from t))", None),
+    ],
+)
+def test_a_recursion_takes_ten_steps(answer, sql, expected):
+    if expected is None:
+        with pytest.raises((duckdb.Error, QueryRefused), match=r"Recursion depth limit exceeded \(10\)|try"):
+            answer(sql)
+    else:
+        assert answer(sql).rows == expected

@@ -15,7 +15,11 @@ from datawarehouse.sql.translate.compiler import Compiler, NamedQuery, Output, Q
 from datawarehouse.sql.translate.operators import check_comparable
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.selects import Item, limit_and_offset, order_by, outputs_of, select
-from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name
+from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name, quoted_text
+
+RECURSION_STEPS_MAX = 10
+"""Trino's max-recursion-depth, which Athena leaves at its default (planExpand of Trino's QueryPlanner; "The maximum
+recursion depth is 10" in Athena's documentation of SELECT)."""
 
 _SET_OPERATION = frozenset("with_ this expression distinct order limit offset".split())
 _WITHIN = frozenset("this with_ order limit offset".split())
@@ -130,12 +134,17 @@ def _cte(compiler: Compiler, node: exp.CTE, recursive: bool, outer: Scope | None
 def _recursive_cte(
     compiler: Compiler, node: exp.CTE, name: str, sql_name: str, renamed: Sequence[str], outer: Scope | None
 ) -> str:
-    """`first UNION [ALL] next`, where next refers to the CTE with the types of first."""
+    """`first UNION [ALL] next`, where next refers to the CTE with the types of first.
+
+    As Trino does it: each step takes the rows of the step before, with their duplicates, and UNION removes duplicates
+    from what all steps gave together. A step beyond RECURSION_STEPS_MAX that gives a row is an error.
+    """
     compiler.check(node.this, frozenset(("this", "expression", "distinct")))
     first = compiler.query(node.this.this, outer)
     cte = Cte(recursive=True)
     outputs = renamed_outputs(node, first.outputs, renamed)
-    compiler.visible[name.lower()] = NamedQuery(sql_name, outputs, cte)
+    steps_name = compiler.unique(f"{name}_steps", "cte")
+    compiler.visible[name.lower()] = NamedQuery(steps_name, outputs, cte)
     following = compiler.query(node.this.expression, outer)
     if len(following.outputs) != len(outputs) or not all(
         types.coerces(b.type, a.type) for a, b in zip(outputs, following.outputs, strict=True)
@@ -145,10 +154,33 @@ def _recursive_cte(
         )
     cte.query = SetOperation((first.shape, following.shape), limited=True)
     compiler.ctes.append(cte)
+    compiler.visible[name.lower()] = NamedQuery(sql_name, outputs, cte)
     kinds = [output.type for output in outputs]
-    word = "UNION" if node.this.args.get("distinct") else "UNION ALL"
     texts = [compiler.of_types(branch, kinds) for branch in (first, following)]
-    return f"{_cte_head(sql_name, outputs)} AS ({f' {word} '.join(f'({text})' for text in texts)})"
+    return _steps(sql_name, steps_name, outputs, texts, is_distinct=bool(node.this.args.get("distinct")))
+
+
+def _steps(
+    sql_name: str, steps_name: str, outputs: Sequence[Output], texts: Sequence[str], *, is_distinct: bool
+) -> str:
+    """Two CTEs: one that numbers the steps of a recursion, and one of its rows without the numbers."""
+    columns = ", ".join(quoted_name(output.sql_name) for output in outputs)
+    number = "step"
+    while any(output.sql_name.lower() == number for output in outputs):
+        number += "_"
+    message = quoted_text(
+        f"NOT_SUPPORTED: Recursion depth limit exceeded ({RECURSION_STEPS_MAX}). WITH RECURSIVE may take "
+        f"{RECURSION_STEPS_MAX} steps, as on Athena; add a condition that ends it earlier."
+    )
+    steps = quoted_name(steps_name)
+    first, following = texts
+    return (
+        f"{steps}({columns}, {number}) AS ("
+        f"SELECT *, 0 FROM ({first}) UNION ALL "
+        f"SELECT f.*, CASE WHEN s.n < {RECURSION_STEPS_MAX} THEN s.n + 1 ELSE error({message}) END "
+        f"FROM ({following}) AS f CROSS JOIN (SELECT max({number}) AS n FROM {steps}) AS s), "
+        f"{quoted_name(sql_name)}({columns}) AS (SELECT {'DISTINCT ' if is_distinct else ''}{columns} FROM {steps})"
+    )
 
 
 def _cte_head(sql_name: str, outputs: Sequence[Output]) -> str:
