@@ -1,6 +1,6 @@
 """One run of a job, in a separate process.
 
-1. Limit the process, lower its priority, and make it end when its owner ends.
+1. Limit the process and lower its priority. What ends it when it must end is `supervise`.
 2. Import the function from the module that declares it, and call it. Its queries see committed data; its rows are
    checked and kept.
 3. Publish one file for each partition that has rows. The files exist, but no query reads them until the owner commits
@@ -15,10 +15,8 @@ import importlib
 import importlib.util
 import os
 import resource
-import signal
 import sys
 import tempfile
-import threading
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,19 +28,17 @@ from datawarehouse.definition.job import run_function
 from datawarehouse.definition.tables import Column, from_wire
 from datawarehouse.errors import DataWarehouseError
 from datawarehouse.jobs.context import EmbeddedJobContext, RunQuery
-from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
+from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput, shortened
 from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import ROWS, DataFile, Footer
 from datawarehouse.parquet.schema import arrow_schema
 
 _NICE = 10
 _OUT_OF_MEMORY_SCORE = 1000  # the highest possible
-_ERROR_CHARACTERS_MAX = 20_000
 
 
 def execute(order: JobOrder, query: RunQuery) -> JobOutput | JobFailure:
     """Do a run in a process that exists only for it. Errors of the job are returned, not raised."""
-    _end_with_owner()
     _limit(order)
     _stand_back()
     return execute_here(order, query, lambda: _function(order))
@@ -78,25 +74,23 @@ def _failure(order: JobOrder, error: BaseException) -> JobFailure:
         reason = f"OSError: the run wrote a file of more than {order.file_bytes_max} bytes (job_scratch_bytes_max)"
     elif isinstance(error, DataWarehouseError):
         reason = str(error)
-    return JobFailure(_shortened(reason), _shortened("".join(traceback.format_exception(error))))
-
-
-def _shortened(text: str) -> str:
-    """A text, shortened to its beginning and its end if it is too long."""
-    if len(text) <= _ERROR_CHARACTERS_MAX:
-        return text
-    half = _ERROR_CHARACTERS_MAX // 2
-    return f"{text[:half]} [{len(text) - 2 * half} characters left out] {text[-half:]}"
+    return JobFailure(shortened(reason), shortened("".join(traceback.format_exception(error))))
 
 
 def _limit(order: JobOrder) -> None:
     os.chdir(order.scratch)
     tempfile.tempdir = order.scratch
     os.environ["TMPDIR"] = order.scratch
-    resource.setrlimit(resource.RLIMIT_FSIZE, (order.file_bytes_max, order.file_bytes_max))
+    _lower(resource.RLIMIT_FSIZE, order.file_bytes_max)
     if sys.platform == "linux":
-        _, most = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(resource.RLIMIT_DATA, (order.memory_bytes_max, most))
+        _lower(resource.RLIMIT_DATA, order.memory_bytes_max)
+
+
+def _lower(limit: int, most: int) -> None:
+    """Set a limit that the user's code cannot raise again."""
+    _, inherited = resource.getrlimit(limit)
+    most = most if inherited == resource.RLIM_INFINITY else min(most, inherited)
+    resource.setrlimit(limit, (most, most))
 
 
 def _stand_back() -> None:
@@ -110,21 +104,6 @@ def _stand_back() -> None:
     for file, value in (("autogroup", _NICE), ("oom_score_adj", _OUT_OF_MEMORY_SCORE)):
         with contextlib.suppress(OSError):  # not available on this system
             Path("/proc/self", file).write_text(str(value))
-
-
-def _end_with_owner() -> None:
-    """End this process, and the processes that the job starts, when the owner ends, which closes the pipe to standard
-    input."""
-    owner = os.dup(0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)  # a job that reads its standard input, or a program that it starts, gets an empty one
-    os.close(nothing)
-
-    def wait() -> None:
-        os.read(owner, 1)
-        os.killpg(0, signal.SIGKILL)
-
-    threading.Thread(target=wait, name="owner", daemon=True).start()
 
 
 def _function(order: JobOrder) -> Callable[[EmbeddedJobContext], Any]:

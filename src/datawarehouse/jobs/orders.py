@@ -6,6 +6,11 @@ import msgspec
 
 from datawarehouse.parquet.footer import DataFile
 
+ANSWER_BYTES_MAX = 8 * 1024 * 1024
+"""How long the answer of a run may be: enough for the files of some 20,000 partitions."""
+
+_ERROR_CHARACTERS_MAX = 20_000
+
 
 class JobOrder(msgspec.Struct, frozen=True, tag=True):
     """One run of a job.
@@ -50,3 +55,11 @@ class JobFailure(msgspec.Struct, frozen=True, tag=True):
     reason: str
     traceback: str = ""
     interrupted: bool = False
+
+
+def shortened(text: str) -> str:
+    """A text of a failure, shortened to its beginning and its end if it is too long."""
+    if len(text) <= _ERROR_CHARACTERS_MAX:
+        return text
+    half = _ERROR_CHARACTERS_MAX // 2
+    return f"{text[:half]} [{len(text) - 2 * half} characters left out] {text[-half:]}"

@@ -8,7 +8,6 @@ import math
 import os
 import secrets
 import shutil
-import signal
 import sys
 import tempfile
 import threading
@@ -30,8 +29,9 @@ from datawarehouse.errors import DataWarehouseError, UnknownName, WorkerDied
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.query.limits import QueryLimits
 from datawarehouse.runtime.faults import Faults
+from datawarehouse.runtime.job_process import JobProcess
 from datawarehouse.runtime.own_thread import OwnThread
-from datawarehouse.runtime.workers import QuerySetup, Worker
+from datawarehouse.runtime.workers import QuerySetup
 from datawarehouse.settings import Settings
 from datawarehouse.tidy.files import stored_file
 
@@ -39,7 +39,6 @@ log = logging.getLogger("datawarehouse")
 
 _LOOK_EVERY_S = 0.25
 _LOOKING_SHARE = 10  # measuring how much was written takes at most a tenth of the watch's time
-_END_S = 2.0
 
 ExecuteJob = Callable[[JobOrder, Callable[..., Any]], JobOutput | JobFailure]
 """Does a run of a function."""
@@ -70,7 +69,7 @@ class JobRuns:
         }
         self._turns = {name: threading.Lock() for name in self._tables}
         self._lock = threading.Lock()
-        self._working: set[Worker] = set()
+        self._working: set[JobProcess] = set()
         self._unsettled: dict[int, _Failed] = {}
         self._stopped = False
         self._execute = execute or self._in_a_child
@@ -119,8 +118,8 @@ class JobRuns:
         """End the running runs; they count as failed."""
         with self._lock:
             self._stopped = True
-            for worker in self._working:
-                worker.kill()
+            for process in self._working:
+                process.kill()
 
     def _do(self, run: int, table: BatchInputTable, time_ms: int) -> _Failed | None:
         """Do a run and commit its output, or return the reason why it has none."""
@@ -183,31 +182,29 @@ class JobRuns:
     def _in_a_child(self, order: JobOrder, _: Callable[..., Any]) -> JobOutput | JobFailure:
         number = self._settings.number
         setup = QuerySetup(str(self._folder), self._warehouse.name, QueryLimits.of(self._settings))
-        worker = Worker("job", setup)
-        watch = _Watch(worker, Path(order.scratch), number("job_time_max_s"), order.file_bytes_max, self._faults)
+        process = JobProcess(setup)
+        watch = _Watch(process, Path(order.scratch), number("job_time_max_s"), order.file_bytes_max, self._faults)
         with self._lock:
             if self._stopped:
                 return JobFailure("The warehouse is closing.", interrupted=True)
-            worker.start()
-            self._working.add(worker)
-        session = worker.pid
+            process.start()
+            self._working.add(process)
         try:
             watch.start()
-            return worker.run_job(order)
+            answer = process.run(order)
         except WorkerDied as error:
+            answer = JobFailure(f"The run's process died: {error}")
+        finally:
+            watch.stop()
+            with self._lock:
+                self._working.discard(process)
+            process.end()
+        if isinstance(answer, JobFailure):
             if watch.reason:
                 return JobFailure(watch.reason)
             if self._stopped:
                 return JobFailure("The run was ended because the warehouse was closed.", interrupted=True)
-            return JobFailure(f"The run's process died: {error}")
-        finally:
-            watch.stop()
-            with self._lock:
-                self._working.discard(worker)
-            worker.kill()
-            worker.stop()
-            if session:
-                _end_session(session)
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,9 +220,9 @@ class _Failed:
 class _Watch:
     """Ends a run that takes too long or writes too much; `reason` then says why."""
 
-    def __init__(self, worker: Worker, scratch: Path, time_max_s: int, bytes_max: int, faults: Faults) -> None:
+    def __init__(self, process: JobProcess, scratch: Path, time_max_s: int, bytes_max: int, faults: Faults) -> None:
         self.reason = ""
-        self._worker = worker
+        self._process = process
         self._scratch = scratch
         self._time_max_s = time_max_s
         self._bytes_max = bytes_max
@@ -248,7 +245,7 @@ class _Watch:
             limit = f"{self._bytes_max} bytes (job_scratch_bytes_max)"
             self.reason = f"The run wrote more than {limit} to its scratch folder and was ended."
         if self.reason:
-            self._worker.kill()
+            self._process.kill()
             return None
         pause = max(_LOOK_EVERY_S, _LOOKING_SHARE * (time.monotonic() - began))
         return max(0.001, min(pause, self._end - time.monotonic()))
@@ -267,13 +264,3 @@ def _bytes_in(folder: Path, enough: int) -> int:
                 if total > enough:
                     return total
     return total
-
-
-def _end_session(session: int) -> None:
-    """End all processes of a run's session, whether or not the run itself still lives, and wait until they have
-    ended."""
-    give_up = time.monotonic() + _END_S
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        while time.monotonic() < give_up:
-            os.killpg(session, signal.SIGKILL)
-            time.sleep(0.01)

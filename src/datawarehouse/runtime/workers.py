@@ -20,7 +20,8 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -34,7 +35,6 @@ from datawarehouse.query.messages import End, Failure, Head, Message, Piece, Que
 
 if TYPE_CHECKING:
     from datawarehouse.query.engine import Engine
-    from datawarehouse.query.result import Result
 
 
 class QuerySetup(msgspec.Struct, frozen=True, tag=True):
@@ -51,7 +51,7 @@ ChildAnswer = ConvertAnswer | Message | JobOutput | JobFailure
 _ENCODE = msgspec.msgpack.Encoder().encode
 _ORDER = msgspec.msgpack.Decoder(ChildOrder)
 _ANSWER = msgspec.msgpack.Decoder(ChildAnswer)
-_LENGTH_BYTES = 4
+LENGTH_BYTES = 4
 _NICE = 10
 
 
@@ -79,7 +79,6 @@ class Worker:
             [sys.executable, "-m", "datawarehouse.runtime.workers", self.kind],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            start_new_session=self.kind == "job",  # so that what a job starts can be ended with it
         )
         if self._setup:
             self._send(self._setup)
@@ -88,12 +87,6 @@ class Worker:
         """Run an order. Raises WorkerDied, or the error that occurred in the child process."""
         answer = self._asked(order)
         assert isinstance(answer, ConvertAnswer)
-        return answer
-
-    def run_job(self, order: JobOrder) -> JobOutput | JobFailure:
-        """Do a run of a job. Raises WorkerDied."""
-        answer = self._asked(order)
-        assert isinstance(answer, JobOutput | JobFailure)
         return answer
 
     def _asked(self, order: ChildOrder) -> ChildAnswer:
@@ -134,12 +127,9 @@ class Worker:
         return self._receive()
 
     def kill(self) -> None:
-        """End the child at once, and the processes that a job started. A caller that waits for it gets WorkerDied."""
+        """End the child at once. A caller that waits for it gets WorkerDied."""
         process = self._process
-        if process and self.kind == "job":
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-        elif process:
+        if process:
             process.kill()
 
     def stop(self, wait_s: float = 5.0) -> None:
@@ -158,7 +148,7 @@ class Worker:
     def _send(self, message: ChildOrder) -> None:
         assert self._process and self._process.stdin
         try:
-            _write(self._process.stdin, message)
+            write(self._process.stdin, message)
         except (OSError, ValueError):  # ValueError: `stop` has closed the pipe
             raise self._died() from None
 
@@ -201,15 +191,15 @@ def _close(pipe: IO[bytes] | None) -> None:
         pipe.close()
 
 
-def _write(pipe: IO[bytes], message: Any) -> None:
+def write(pipe: IO[bytes], message: Any) -> None:
     data = _ENCODE(message)
-    pipe.write(len(data).to_bytes(_LENGTH_BYTES, "little") + data)
+    pipe.write(len(data).to_bytes(LENGTH_BYTES, "little") + data)
     pipe.flush()
 
 
 def _read(pipe: IO[bytes]) -> bytes | None:
-    size = pipe.read(_LENGTH_BYTES)
-    if len(size) < _LENGTH_BYTES:
+    size = pipe.read(LENGTH_BYTES)
+    if len(size) < LENGTH_BYTES:
         return None
     data = pipe.read(int.from_bytes(size, "little"))
     return data if len(data) == int.from_bytes(size, "little") else None
@@ -222,7 +212,8 @@ def main(kind: str) -> None:
     """Serve orders until the input ends."""
     # The owner decides when a child ends; a Ctrl-C in its terminal reaches the children as well.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if kind != "job":  # which SIGTERM ends, with all that it started
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     orders, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a print must not write between the messages
     if kind == "compact":
@@ -230,10 +221,15 @@ def main(kind: str) -> None:
     if kind != "job":  # these two take a sixth of a start; a user's job may multiply matrices, and leave garbage
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start a thread for each core
         gc.disable()  # what imports make stays
-    serve = {"convert": _serve_convert, "compact": _serve_convert, "query": _serve_query, "job": _serve_job}[kind]
+    serve: dict[str, Callable[[Iterator[ChildOrder]], Iterator[ChildAnswer | msgspec.Raw]]] = {
+        "convert": _serve_convert,
+        "compact": _serve_convert,
+        "query": _serve_query,
+        "job": partial(_serve_job, owner=(orders.fileno(), answers.fileno())),
+    }
     try:
-        for answer in serve(_orders(orders)):
-            _write(answers, answer)
+        for answer in serve[kind](_orders(orders)):
+            write(answers, answer)
     except BrokenPipeError:
         pass  # the owner died, so the answer is not needed
     except BaseException:
@@ -280,21 +276,12 @@ def _serve_convert(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
         gc.collect()
 
 
-def _serve_job(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
-    from datawarehouse.jobs.execute import execute
+def _serve_job(orders: Iterator[ChildOrder], owner: tuple[int, int]) -> Iterator[ChildAnswer | msgspec.Raw]:
+    from datawarehouse.runtime.job_child import run_of
 
     setup, order = next(orders), next(orders)
     assert isinstance(setup, QuerySetup) and isinstance(order, JobOrder)
-    made: list[Engine] = []
-    making = threading.Lock()
-
-    def query(sql: str, parameters: Sequence[Any]) -> Result:
-        with making:  # one engine, whichever threads of the job ask: its memory is limited, not that of two
-            if not made:
-                made.append(_engine(setup))
-        return made[0].query(sql, parameters)
-
-    yield execute(order, query)
+    yield run_of(order, setup.limits, lambda: _engine(setup), owner)
 
 
 def _engine(setup: QuerySetup) -> Engine:
