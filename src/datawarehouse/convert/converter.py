@@ -29,7 +29,7 @@ from datawarehouse.definition.tables import QUARANTINE_COLUMNS, Column, to_wire
 from datawarehouse.durable import LOCAL_DISK, remove
 from datawarehouse.errors import FileDamaged, WorkerDied
 from datawarehouse.journal.journal import Journal
-from datawarehouse.parquet.footer import REJECTS, REJECTS_FOLDER, DataFile
+from datawarehouse.parquet.footer import REJECTS, REJECTS_FOLDER, DataFile, is_inside
 from datawarehouse.tidy.daily_audit import log_damage
 from datawarehouse.tidy.files import data_file, stored_file
 from datawarehouse.tidy.merges import Merge, due_merges
@@ -255,9 +255,15 @@ class Converter:
         files = self._catalog.retired_before(now - self._grace_ms)
         if not files:
             return 0
-        remove(LOCAL_DISK, [self._lake / file.path for file in files])
+        own = [file for file in files if is_inside(self._lake, file.table, file.path)]
+        for file in files:
+            if file not in own:
+                log.error(
+                    "%r of table %s is not deleted, because it is not in the table's folder", file.path, file.table
+                )
+        remove(LOCAL_DISK, [self._lake / file.path for file in own])
         self._catalog.forget(files)
-        for folder in {Path(file.path).parent for file in files if file.partition < partition_of(now - HOUR_MS)}:
+        for folder in {Path(file.path).parent for file in own if file.partition < partition_of(now - HOUR_MS)}:
             self._remove_if_empty(folder)
         return len(files)
 

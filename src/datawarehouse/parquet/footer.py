@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import msgspec
 
@@ -70,6 +71,13 @@ def folder_for(table: str, kind: str, partition: str) -> str:
     """The folder of a partition's files, relative to the root of the lake."""
     folder = folder_of(table, partition)
     return folder if kind == ROWS else f"{REJECTS_FOLDER}/{folder}"
+
+
+def is_inside(lake: Path, table: str, path: str) -> bool:
+    """Whether a path that the catalog has is below a folder of its table, whatever links are on the way."""
+    homes = ((lake / table).resolve(), (lake / REJECTS_FOLDER / table).resolve())
+    folder = (lake / path).parent.resolve()
+    return any(folder.is_relative_to(home) for home in homes)
 
 
 def joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -24,11 +24,11 @@ _OF_THE_FILE = (errno.EIO, errno.EISDIR)
 _COMPARED = ("table", "kind", "partition", "spans", "records", "rows", "schema_version")
 
 
-def inspect(lake: Path, file: DataFile, *, whole: bool) -> FileState:
-    """Compare a file with what was published. whole: read all of its bytes."""
+def inspect(lake: Path, file: DataFile, *, whole: bool, schema: pa.Schema | None = None) -> FileState:
+    """Compare a file with what was published. whole: read all of its bytes. schema: that it must have."""
     path = lake / file.path
     try:
-        return _inspected(path, file, whole)
+        return _inspected(path, file, whole, schema)
     except (FileNotFoundError, NotADirectoryError):
         return FileState(file.path, "it is missing")
     except OSError as error:
@@ -36,13 +36,13 @@ def inspect(lake: Path, file: DataFile, *, whole: bool) -> FileState:
         return FileState(file.path, what) if error.errno in _OF_THE_FILE else FileState(file.path, unread=what)
 
 
-def _inspected(path: Path, file: DataFile, whole: bool) -> FileState:
+def _inspected(path: Path, file: DataFile, whole: bool, schema: pa.Schema | None) -> FileState:
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for somebody who writes it
         return FileState(file.path, "it is not a file")
     if found.st_size != file.bytes:
         return FileState(file.path, f"it has {found.st_size} bytes, and {file.bytes} were written")
-    problem, size = _footer_problem(path, file.footer)
+    problem, size = _footer_problem(path, file.footer, schema)
     is_suspect = file.digest and (found.st_ino, found.st_mtime_ns) != (file.inode, file.modified_ns)
     if problem or not (is_suspect or whole):
         return FileState(file.path, problem, bytes=size)
@@ -57,7 +57,7 @@ def _inspected(path: Path, file: DataFile, whole: bool) -> FileState:
     return FileState(file.path, "", "", found.st_size, digest, found.st_ino, found.st_mtime_ns)
 
 
-def _footer_problem(path: Path, expected: Footer) -> tuple[str, int]:
+def _footer_problem(path: Path, expected: Footer, schema: pa.Schema | None) -> tuple[str, int]:
     """What is wrong with a footer, or nothing; and its size. Raises OSError."""
     try:
         with pa.OSFile(str(path)) as opened:
@@ -77,7 +77,17 @@ def _footer_problem(path: Path, expected: Footer) -> tuple[str, int]:
             return f"its footer says {name.replace('_', ' ')} {_short(said)}, and not {_short(written)}", size
     if metadata.num_rows != expected.rows:
         return f"it has {metadata.num_rows} rows, and {expected.rows} were written", size
+    if schema is not None and not metadata.schema.equals(_parquet_schema(schema)):
+        return "its columns are not those of its table", size
     return "", size
+
+
+def _parquet_schema(schema: pa.Schema) -> pq.ParquetSchema:
+    """The columns as a file has them; what Arrow adds to a file about its own types says nothing of what is there."""
+    empty = pa.BufferOutputStream()
+    with pq.ParquetWriter(empty, schema):
+        pass
+    return pq.read_metadata(pa.BufferReader(empty.getvalue())).schema
 
 
 def _pages_problem(path: Path, footer: Footer) -> str:

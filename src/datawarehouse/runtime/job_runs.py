@@ -28,7 +28,9 @@ from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import DataWarehouseError, UnknownName, WorkerDied
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.query.limits import QueryLimits
+from datawarehouse.runtime.executor import Executor, NotStarted
 from datawarehouse.runtime.faults import Faults
+from datawarehouse.runtime.job_output import check_output
 from datawarehouse.runtime.job_process import JobProcess
 from datawarehouse.runtime.own_thread import OwnThread
 from datawarehouse.runtime.workers import QuerySetup
@@ -57,7 +59,8 @@ class JobRuns:
         faults: Faults,
         execute: ExecuteJob | None = None,
     ) -> None:
-        """execute: does a run in this process; by default each run is a separate process."""
+        """execute: does a run in this process; by default each run is a separate process, and `inspector` reads what it
+        wrote."""
         self._warehouse = warehouse
         self._folder = folder
         self._catalog = catalog
@@ -73,6 +76,7 @@ class JobRuns:
         self._unsettled: dict[int, _Failed] = {}
         self._stopped = False
         self._execute = execute or self._in_a_child
+        self.inspector: Executor = NotStarted()
         # Only the owner of this folder uses it, so the next owner can remove what a dead owner left there.
         self._scratch_prefix = f"dw-job-{blake2b(str(folder.absolute()).encode(), digest_size=8).hexdigest()}-"
         for left in Path(tempfile.gettempdir()).glob(f"{self._scratch_prefix}*"):
@@ -204,6 +208,13 @@ class JobRuns:
                 return JobFailure(watch.reason)
             if self._stopped:
                 return JobFailure("The run was ended because the warehouse was closed.", interrupted=True)
+            return answer
+        try:
+            check_output(order, answer, self.inspector.run)
+        except (DataWarehouseError, OSError, RuntimeError) as error:
+            if self._stopped:
+                return JobFailure("The run was ended because the warehouse was closed.", interrupted=True)
+            return JobFailure(f"The output of the run is not committed: {str(error).rstrip('.')}.")
         return answer
 
 

@@ -128,12 +128,14 @@ class Owner:
         """Start the threads that convert, each with its own executor, those that follow schedules, the one that does
         the chores, and those that tell somebody when something is wrong."""
         self.tidying.compactor = (new_compactor or new_executor)()
+        first = [new_executor()]
+        self.jobs.inspector = first[0]  # also of the thread that converts, whose process is there anyway
         if not only_convert:
             self.schedule.start()
             self.tidying.start()
             self.alerting.start()
             self._backups.start()
-        self._conversion.start(new_executor)
+        self._conversion.start(lambda: first.pop() if first else new_executor())
 
     # -- events
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from datawarehouse.definition.tables import from_wire
 from datawarehouse.parquet.inspection import inspect
+from datawarehouse.parquet.schema import arrow_schema
 from datawarehouse.tidy.orders import InspectedFiles, InspectOrder
 
 
 def inspect_files(order: InspectOrder) -> InspectedFiles:
     """Read the files of an order whole."""
-    return InspectedFiles([inspect(Path(order.lake), file, whole=True) for file in order.files])
+    schema = arrow_schema(from_wire(order.columns)) if order.columns else None
+    return InspectedFiles([inspect(Path(order.lake), file, whole=True, schema=schema) for file in order.files])

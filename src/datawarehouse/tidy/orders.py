@@ -46,10 +46,14 @@ Rewritten = DataFile | Deduplicated
 
 
 class InspectOrder(msgspec.Struct, frozen=True, tag=True):
-    """Files to read whole and to compare with what was published."""
+    """Files to read whole and to compare with what was published.
+
+    columns: (name, Glue type) that each file must have; empty if they are not compared.
+    """
 
     files: list[DataFile]
     lake: str
+    columns: list[tuple[str, str]] = []
 
 
 class InspectedFiles(msgspec.Struct, frozen=True, tag=True):
