@@ -6,6 +6,7 @@
     _commits/         a second record of what the catalog holds
     _alerts.json      the alerts that are on, and those on their way to a receiver
     _journal/<table>/ the journals
+    _sent/            how far each file was sent; written by `dw send`
     _aside/           files that were set aside, each under the path that it had
     _restoring        there until a back-up is restored completely
     <table>/          data files: the folders of a lake, as they would be in a bucket
@@ -67,6 +68,10 @@ def alerts_path(folder: Path) -> Path:
 
 def journal_root(folder: Path) -> Path:
     return folder / "_journal"
+
+
+def sent_root(folder: Path) -> Path:
+    return folder / "_sent"
 
 
 def aside_root(folder: Path) -> Path:

@@ -16,8 +16,11 @@ from datawarehouse import Warehouse
 from datawarehouse.clock import WallClock
 from datawarehouse.errors import JournalDamaged
 from datawarehouse.folder import Holder
-from datawarehouse.runtime.client import Client, send
+from datawarehouse.runtime.client import Client
 from datawarehouse.runtime.embedded import LocalExecutor, OpenWarehouse
+from datawarehouse.runtime.lines import Lines, batches
+from datawarehouse.runtime.sending import Sender
+from datawarehouse.runtime.sent_files import sent_file
 from datawarehouse.settings import resolve
 
 # Python runs this module when it starts; in the process that converts, it makes one record deadly.
@@ -147,11 +150,12 @@ def test_sending_over_a_connection_that_breaks_doubles_nothing(tmp_path):
     source.write_bytes(b"\n".join(lines))
     with running(tmp_path) as warehouse:
         proxy = Interrupting(warehouse.url, lost={1, 3, 4})
-        with source.open("rb") as file:
-            sent = send(lambda: Client(Holder(0, proxy.url)), "clicks", file, "file", 30, lambda _: None)
+        sender = Sender(lambda: Client(Holder(0, proxy.url)), "clicks", 30)
+        with source.open("rb") as file, sent_file(tmp_path / "data", "clicks", source, "") as record:
+            sender.send(batches(Lines(file)), record.name, record)
         proxy.listener.close()
         assert proxy.answers > 5, "the file went in several batches, some of them twice"
-        assert sent.accepted == len(lines)
+        assert sender.sent.accepted == len(lines)
         again = warehouse.dw("send", "clicks", str(source), "--output", "json")
         assert json.loads(again.stdout)["again"] == len(lines)
         warehouse.flush()

@@ -87,6 +87,14 @@ class Running:
         client.call("POST", "/v1/admin/flush", b"")
         client.close()
 
+    def status(self):
+        """As `dw status --output json`."""
+        client = client_of(self.folder / "data")
+        try:
+            return client.call("GET", "/v1/admin/status")
+        finally:
+            client.close()
+
     def kinesis(self):
         """An unmodified boto3 client."""
         import boto3

@@ -94,7 +94,7 @@ def test_the_other_loopback_address(tmp_path):
     with running(tmp_path, "--host", "::1") as warehouse:
         assert warehouse.url.startswith("http://[::1]:")
         assert warehouse.events("clicks", b'{"n":1}') == (200, {"accepted": 1})
-        assert "1 events accepted" in warehouse.dw("send", "clicks", "-", stdin='{"n":2}\n').stdout
+        assert "1 event accepted" in warehouse.dw("send", "clicks", "-", stdin='{"n":2}\n').stdout
 
 
 def test_an_address_that_others_can_reach_is_refused(tmp_path):

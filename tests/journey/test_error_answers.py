@@ -2,7 +2,6 @@
 
 import asyncio
 import http.client
-import io
 import json
 import os
 import re
@@ -25,9 +24,10 @@ from datawarehouse.clock import WallClock
 from datawarehouse.errors import Closed, ConversionStalled, DataWarehouseError, Throttled, Unreachable
 from datawarehouse.folder import Holder, Ownership
 from datawarehouse.intake.group_commit import GroupCommit
-from datawarehouse.runtime.client import Client, send
+from datawarehouse.runtime.client import Client
 from datawarehouse.runtime.connections import limited
 from datawarehouse.runtime.embedded import LocalExecutor, OpenWarehouse
+from datawarehouse.runtime.sending import Sender
 from datawarehouse.runtime.upgrades import UPGRADES
 from datawarehouse.server.app import Admin, App
 from datawarehouse.server.events import Events
@@ -211,7 +211,7 @@ def test_events_are_sent_again_when_the_warehouse_is_open_again(tmp_path):
     with opened, served(closed) as closed_url, served(opened) as url:
         closed.close()
         clients = iter([Client(Holder(0, closed_url)), Client(Holder(0, url))])
-        sent = send(lambda: next(clients), "clicks", io.BytesIO(EVENT * 3), "file", 30, lambda _: None)
+        sent = send(lambda: next(clients), EVENT * 3, 30)
         assert (sent.accepted, sent.again) == (3, 0)
         assert next(clients, None) is None
         assert opened.status()["tables"][0]["received"] == 3
@@ -223,7 +223,13 @@ def test_a_server_without_a_free_connection_is_tried_again(tmp_path):
         with pytest.raises(Unreachable, match="0 connections are open"):
             Client(Holder(0, full_url)).call("POST", "/v1/tables/clicks/events", EVENT)
         clients = iter([Client(Holder(0, full_url)), Client(Holder(0, url))])
-        assert send(lambda: next(clients), "clicks", io.BytesIO(EVENT), "file", 30, lambda _: None).accepted == 1
+        assert send(lambda: next(clients), EVENT, 30).accepted == 1
+
+
+def send(connect, lines, patience_s):
+    sender = Sender(connect, "clicks", patience_s)
+    sender.send(iter([lines]), "any name")
+    return sender.sent
 
 
 @contextmanager
@@ -259,11 +265,11 @@ def test_sending_gives_up_when_its_time_is_over():
     document = {"error": {"code": "Closed", "message": "closed"}}
     with answering(503, document, {"Retry-After": "0"}) as (url, asked):
         with pytest.raises(Closed, match="closed"):
-            send(lambda: Client(Holder(0, url)), "clicks", io.BytesIO(EVENT), "file", 0.4, lambda _: None)
+            send(lambda: Client(Holder(0, url)), EVENT, 0.4)
         assert len(asked) > 1
         del asked[:]
         with pytest.raises(Closed, match="closed"):
-            send(lambda: Client(Holder(0, url)), "clicks", io.BytesIO(EVENT), "file", 0, lambda _: None)
+            send(lambda: Client(Holder(0, url)), EVENT, 0)
         assert len(asked) == 1
 
 
@@ -271,7 +277,7 @@ def test_a_pause_that_is_longer_than_the_patience_is_not_begun():
     document = {"error": {"code": "Throttled", "message": "full"}}
     with answering(429, document, {"Retry-After": "3600"}) as (url, asked):
         with pytest.raises(Throttled, match="full") as met:
-            send(lambda: Client(Holder(0, url)), "clicks", io.BytesIO(EVENT), "file", 30, lambda _: None)
+            send(lambda: Client(Holder(0, url)), EVENT, 30)
         assert met.value.retry_after_s == 3600
         assert len(asked) == 1
 
@@ -280,5 +286,5 @@ def test_an_error_that_sending_again_does_not_change_is_not_sent_again():
     document = {"error": {"code": "BadRequest", "message": "wrong"}}
     with answering(400, document, {}) as (url, asked):
         with pytest.raises(errors.BadRequest, match="wrong"):
-            send(lambda: Client(Holder(0, url)), "clicks", io.BytesIO(EVENT), "file", 30, lambda _: None)
+            send(lambda: Client(Holder(0, url)), EVENT, 30)
         assert len(asked) == 1

@@ -28,7 +28,7 @@ warehouse = (
 LOAD = ("--events-per-day", "1e6", "--event-bytes", "100")
 CALLS = {
     "init": (("new",), "Wrote new/warehouse.py"),
-    "send": (("clicks", "-"), "1 events accepted"),
+    "send": (("clicks", "-"), "1 event accepted: 1 stored, 0 rejected"),
     "generate": (("clicks", "--rate", "0", "--count", "5", "--output", "json"), '"sent": 5'),
     "flush": ((), ""),
     "query": (("select id from clicks where id = 'one'", "--output", "csv"), '"one"'),

@@ -6,7 +6,8 @@
 3. Copy the data files that this copy lists, those of which there is no copy yet, and compare each with its digest. A
    file that is not what was written is named and marked in the catalog, and the rest is copied. Of the copies that
    are there, a thirtieth is read again; a damaged one is replaced.
-4. Copy what users put into the folders of their tables, and what was set aside, if it has changed.
+4. Copy what users put into the folders of their tables, and what was set aside, if it has changed; and how far files
+   were sent.
 5. Copy the file FORMAT, and at last the journals, each up to what is synced then. They hold what came after the
    catalog was copied; it is converted after a restore.
 6. Write the manifest. Here the back-up begins to exist. Then older ones are pruned.
@@ -44,7 +45,7 @@ from datawarehouse.catalog.store import StoreError
 from datawarehouse.clock import Clock
 from datawarehouse.definition.tables import Table
 from datawarehouse.errors import BackupError
-from datawarehouse.folder import aside_root, catalog_path, journal_root
+from datawarehouse.folder import aside_root, catalog_path, journal_root, sent_root
 from datawarehouse.journal.journal import Journal
 from datawarehouse.parquet.digest import digest_of
 
@@ -234,6 +235,10 @@ class _Making:
         for name in there.filled:
             planned += self._filled(self.source.folder / name)
         planned += self._filled(aside_root(self.source.folder))
+        planned += [  # before the journals, which then have all that these say was sent
+            _Planned(str(path.relative_to(self.source.folder)), FILLED, path.stat().st_size)
+            for path in sent_root(self.source.folder).glob("*/*.json")
+        ]
         self._check_space(planned, before)
         self._progress = Progress(0, len(planned), 0, sum(file.bytes for file in planned))
         for file in planned:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datawarehouse.errors import DataWarehouseError, QueryLimitExceeded
 
 _GRACE_S = 0.5  # normally the process ends its work in time itself
-_INTERRUPTED = 130
+INTERRUPTED = 130
 
 
 def exit_code(verb: str, call: Callable[[], int | None]) -> int:
@@ -28,7 +28,7 @@ def exit_code(verb: str, call: Callable[[], int | None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
 
 
 def in_a_process(verb: str, work: Callable[[Callable[[], None]], None], time_max_s: float) -> int:
@@ -63,7 +63,7 @@ def in_a_process(verb: str, work: Callable[[Callable[[], None]], None], time_max
     except KeyboardInterrupt:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        return _INTERRUPTED
+        return INTERRUPTED
     finally:
         os.close(reading)
         os.close(living)
@@ -85,4 +85,4 @@ def in_a_process(verb: str, work: Callable[[Callable[[], None]], None], time_max
 def _end_with_parent(pipe: int) -> None:
     """End this process when the one that has the other end of a pipe has ended, however it did."""
     os.read(pipe, 1)
-    os._exit(_INTERRUPTED)
+    os._exit(INTERRUPTED)

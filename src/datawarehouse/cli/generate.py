@@ -25,7 +25,9 @@ from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest, DataWarehouseError
 from datawarehouse.generator.events import MALFORMED, GeneratedEvent, generate
-from datawarehouse.runtime.client import Patience, client_of, send
+from datawarehouse.runtime.client import Patience, client_of
+from datawarehouse.runtime.lines import Lines, batches
+from datawarehouse.runtime.sending import Sender
 
 _TICK_MS = 100  # the events of this time are sent together
 _BATCH_EVENTS = 5000
@@ -189,12 +191,12 @@ def _sender(arguments: argparse.Namespace, warehouse: Warehouse, stack: ExitStac
         return put
 
     def post(table: str, events: list[bytes]) -> None:
-        name, lines = f"{run_name} {next(numbers)}", io.BytesIO(_lines(events))
-        answer = send(lambda: client_of(folder), table, lines, name, patience_s, lambda _: None)
-        if answer.refused:
+        sender = Sender(lambda: client_of(folder), table, patience_s)
+        sender.send(batches(Lines(io.BytesIO(_lines(events)))), f"{run_name} {next(numbers)}")
+        if sender.sent.refused:
             raise DataWarehouseError(
-                f"{answer.refused} of {len(events)} events for {table!r} were refused, the first because: "
-                f"{answer.first_refusal}"
+                f"{sender.sent.refused} of {len(events)} events for {table!r} were refused, the first because: "
+                f"{sender.sent.first_refusal}"
             )
 
     return post

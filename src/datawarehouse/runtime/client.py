@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import http.client
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
-from datawarehouse.errors import BodyTooLarge, DataWarehouseError, Unreachable, rebuilt
+from datawarehouse.errors import DataWarehouseError, Unreachable, rebuilt
 from datawarehouse.folder import Holder, holder_of
-from datawarehouse.runtime.lines import batches
 
 _PAUSE_FIRST_S, _PAUSE_MAX_S = 0.2, 5.0
 _NOT_NOW = (429, 502, 503, 504)
@@ -28,7 +24,7 @@ class Client:
     """Calls one owner; keeps the connection open."""
 
     def __init__(self, holder: Holder, timeout_s: float | None = 60) -> None:
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._token = holder.token
         self._address = urlsplit(holder.url)
         self._connection: http.client.HTTPConnection | None = None
@@ -58,7 +54,7 @@ class Client:
         assert self._address.hostname
         if self._connection is None:
             self._connection = http.client.HTTPConnection(
-                self._address.hostname, self._address.port or 80, timeout=self._timeout_s
+                self._address.hostname, self._address.port or 80, timeout=self.timeout_s
             )
         self._connection.request(method, path, body, {"Authorization": f"Bearer {self._token}", **headers})
         return self._connection.getresponse()
@@ -126,86 +122,3 @@ def client_of(folder: Path, timeout_s: float | None = 60) -> Client | None:
     """A client of the folder's owner, or None if there is no owner with a server."""
     holder = holder_of(folder)
     return Client(holder, timeout_s) if holder and holder.url else None
-
-
-@dataclass
-class Sent:
-    """The result of sending a file's events. again: events that an earlier attempt had already sent."""
-
-    accepted: int = 0
-    again: int = 0
-    refused: int = 0
-    first_refusal: str = ""
-
-
-class _Parts(Iterator[tuple[bytes, bytes]]):
-    """What is to be sent, each part with its place in the file. A part that is larger than the server takes
-    (`request_events_max`, `request_bytes_max`) can be cut."""
-
-    def __init__(self, whole: Iterator[bytes]) -> None:
-        self._whole = ((b"%d" % number, batch) for number, batch in enumerate(whole))
-        self._cut: list[tuple[bytes, bytes]] = []
-
-    def __next__(self) -> tuple[bytes, bytes]:
-        return self._cut.pop() if self._cut else next(self._whole)
-
-    def cut(self, place: bytes, part: bytes) -> bool:
-        """Give its two halves next; returns whether it has two lines or more."""
-        middle = part.find(b"\n", len(part) // 2) + 1
-        if middle in (0, len(part)):
-            middle = part.rfind(b"\n", 0, len(part) - 1) + 1
-        if middle:
-            self._cut += [(place + b".1", part[middle:]), (place + b".0", part[:middle])]
-        return bool(middle)
-
-
-def send(
-    connect: Callable[[], Client | None],
-    table: str,
-    source: IO[bytes],
-    run: str,
-    patience_s: float,
-    on_progress: Callable[[int], object],
-) -> Sent:
-    """Send a file's events, one request at a time; after an error that is `retryable`, wait and retry.
-
-    The idempotency key of a request is made of `run`, its place and its content, so that the same file sent again
-    counts once. connect: gives a client of the present owner, whose address may have changed. patience_s: how long to
-    retry without success. on_progress: is called with the bytes of each request.
-    """
-    sent = Sent()
-    client = connect()
-    waiting = _Parts(batches(source))
-    for place, batch in waiting:
-        key = blake2b(b"%s %s %s" % (run.encode(), place, batch), digest_size=16).hexdigest()
-        headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip", "Idempotency-Key": key}
-        body = gzip.compress(batch, 1, mtime=0)
-        patience = Patience(patience_s)
-        answer = None
-        while answer is None:
-            try:
-                if client is None:
-                    raise Unreachable("There is no running warehouse to send to. Start one with `dw up`.")
-                answer = client.call("POST", f"/v1/tables/{table}/events", body, headers)
-            except BodyTooLarge:
-                if not waiting.cut(place, batch):
-                    raise
-                break
-            except DataWarehouseError as error:
-                if client:
-                    client.close()
-                patience.wait(error)
-                client = connect() or client
-        if answer is None:
-            continue
-        if answer.get("again") and not patience.failures:  # else this run sent it, and its answer was lost
-            sent.again += answer["accepted"]
-        else:
-            sent.accepted += answer["accepted"]
-        refused = answer.get("refused", [])
-        sent.refused += len(refused)
-        sent.first_refusal = sent.first_refusal or (refused[0]["message"] if refused else "")
-        on_progress(len(batch))
-    if client:
-        client.close()
-    return sent

@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import IO
 
@@ -16,18 +17,50 @@ _ARRAY = re.compile(rb"\s*\[\s*(?:[{\]]|$)")  # a line of a log may begin with a
 _PIECE_BYTES = 256 * 1024
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ELEMENT_BYTES_MAX = 64 * 1024 * 1024
+_SAYS_ITS_END = (b"{", b"[", b'"')  # a number may go on
 
 
-def batches(source: IO[bytes]) -> Iterator[bytes]:
-    """Complete lines, about BATCH_BYTES at a time, without blank lines. Raises BadRequest where an array is no JSON."""
+class Lines:
+    """The events of a file, each as a line with its line feed, without blank lines and carriage returns.
+
+    To be iterated over once. Raises BadRequest where an array is no JSON, or the file cannot be read any further.
+    """
+
+    def __init__(self, source: IO[bytes], *, is_growing: bool = False) -> None:
+        """is_growing: a last line without a line feed may still be written, and is left out unless it is whole JSON."""
+        self._source = source
+        self._is_growing = is_growing
+        self.unfinished_bytes = 0
+        """The length of the last line, if it was left out."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for line in _lines(self._source):
+                if not line or line.isspace():
+                    continue
+                if line.endswith(b"\r\n"):
+                    yield line.rstrip(b"\r\n") + b"\n"
+                elif line.endswith(b"\n"):
+                    yield line
+                elif self._is_growing and not (line.lstrip()[:1] in _SAYS_ITS_END and _is_json(line)):
+                    self.unfinished_bytes = len(line)
+                else:
+                    yield line.rstrip(b"\r") + b"\n"
+        except (OSError, EOFError, zlib.error) as error:  # gzip raises any of them
+            raise BadRequest(
+                f"The file cannot be read any further: {error}. The events before this place were sent. If the file is "
+                "not complete yet, send it again when it is."
+            ) from None
+
+
+def batches(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines together, about BATCH_BYTES at a time; before an error, those that came before it."""
     batch: list[bytes] = []
     size = 0
     malformed: BadRequest | None = None
     try:
-        for line in _lines(source):
-            if not line or line.isspace():
-                continue
-            batch.append(line if line.endswith(b"\n") else line + b"\n")
+        for line in lines:
+            batch.append(line)
             size += len(line)
             if size >= BATCH_BYTES:
                 yield b"".join(batch)

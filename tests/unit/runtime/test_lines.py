@@ -1,5 +1,6 @@
 """The events of a file: lines whatever is in them, or the elements of an array of any size."""
 
+import gzip
 import io
 import json
 import random
@@ -8,13 +9,13 @@ import pytest
 
 from datawarehouse.errors import BadRequest
 from datawarehouse.runtime import lines
-from datawarehouse.runtime.lines import BATCH_BYTES, batches
+from datawarehouse.runtime.lines import BATCH_BYTES, Lines, batches
 
 
 def lines_of(data, piece=None, monkeypatch=None):
     if piece:
         monkeypatch.setattr(lines, "_PIECE_BYTES", piece)
-    return b"".join(batches(io.BytesIO(data))).splitlines()
+    return b"".join(batches(Lines(io.BytesIO(data)))).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,7 @@ def lines_of(data, piece=None, monkeypatch=None):
         (b"\n \n", []),
         (b'{"a":1}\n\n{"a":2}', [b'{"a":1}', b'{"a":2}']),
         (b'\xef\xbb\xbf{"a":1}\n', [b'{"a":1}']),
+        (b'{"a":1}\r\n \r\n{"a":2}\r\r\n{"a":3}\r', [b'{"a":1}', b'{"a":2}', b'{"a":3}']),
         (b'[2026-11-23 07:00:00] oops\n{"a":1}\n', [b"[2026-11-23 07:00:00] oops", b'{"a":1}']),
         (b"[1,2,3]\n[4]\n", [b"[1,2,3]", b"[4]"]),
         (b'[{"a":1}]\n[{"a":2}]\n', [b'[{"a":1}]', b'[{"a":2}]']),
@@ -67,11 +69,11 @@ def test_an_array_comes_apart_wherever_it_is_cut(seed, monkeypatch):
 
 def test_batches_are_about_a_megabyte_of_whole_lines():
     line = b'{"a":"' + b"x" * 1000 + b'"}\n'
-    found = list(batches(io.BytesIO(line * 3000)))
+    found = list(batches(Lines(io.BytesIO(line * 3000))))
     assert b"".join(found) == line * 3000
     assert all(BATCH_BYTES <= len(each) < BATCH_BYTES + len(line) and each.endswith(b"\n") for each in found[:-1])
     array = b"[" + b",".join([line.strip()] * 3000) + b"]"
-    assert list(batches(io.BytesIO(array))) == found
+    assert list(batches(Lines(io.BytesIO(array)))) == found
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,41 @@ def test_an_array_that_is_no_json_says_how_far_it_was_sent(data, sent, says, bat
     monkeypatch.setattr(lines, "BATCH_BYTES", batch_bytes)
     found = []
     with pytest.raises(BadRequest, match=says):
-        for batch in batches(io.BytesIO(data)):
+        for batch in batches(Lines(io.BytesIO(data))):
             found.append(batch)
     assert b"".join(found).count(b"\n") == sent
+
+
+@pytest.mark.parametrize(
+    ("last", "is_left_out"),
+    [
+        (b'{"a":1', True),
+        (b'{"a":1}', False),
+        (b'{"a":1}\n', False),
+        (b"12", True),
+        (b"12\n", False),
+        (b"oops", True),
+        (b'"oops"', False),
+        (b'"oops', True),
+        (b" ", False),
+        (b"", False),
+    ],
+)
+def test_a_last_line_that_is_still_written_is_left_out(last, is_left_out):
+    before = b'{"a":0}\n'
+    growing, ended = (Lines(io.BytesIO(before + last), is_growing=is_growing) for is_growing in (True, False))
+    whole = [line for line in (before, last.strip() + b"\n") if line.strip()]
+    assert list(ended) == whole
+    assert list(growing) == (whole[:1] if is_left_out else whole)
+    assert (ended.unfinished_bytes, growing.unfinished_bytes) == (0, len(last) if is_left_out else 0)
+    first = Lines(io.BytesIO(last), is_growing=True)
+    assert list(first) == ([] if is_left_out else whole[1:])
+
+
+def test_a_gzip_file_that_is_cut_gives_what_is_before_the_place():
+    packed = gzip.compress(b'{"a":1}\n' * 100_000 + random.Random(1).randbytes(100_000).hex().encode())
+    found = []
+    with pytest.raises(BadRequest, match="cannot be read any further"):
+        for batch in batches(Lines(gzip.GzipFile(fileobj=io.BytesIO(packed[:-50_000])))):
+            found.append(batch)
+    assert b"".join(found) == b'{"a":1}\n' * 100_000
