@@ -22,6 +22,8 @@ def lines(*ids):
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory):
     with running(tmp_path_factory.mktemp("project"), "--convert-interval-ms", "20") as started:
+        started.events("clicks", b"{}")  # so that the converting process has started
+        started.flush()
         yield started
 
 

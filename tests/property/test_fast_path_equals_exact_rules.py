@@ -3,13 +3,16 @@
 import json
 import math
 import random
+from collections import Counter
 
 import pytest
 
 from datawarehouse.convert.rows import RowConverter, arrow_rows
+from datawarehouse.definition.documents import documents
 from datawarehouse.definition.rejects import Reject
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
+from datawarehouse.definition.unknown_keys import unknown_keys
 
 SCALARS = (
     "boolean", "tinyint", "smallint", "int", "bigint", "float", "double", "string", "varchar(5)", "timestamp", "date",
@@ -153,14 +156,21 @@ def test_fast_path_and_exact_rules_agree(seed, caplog):
         rejected = {place for place, _ in found.rejects}
         got = [row for batch in found.batches for row in batch.to_pylist(maps_as_pydicts="strict")]
         expected = []
+        unknown = Counter()
         for place, record in enumerate(records):
             try:
                 rows = converter.exact(record)
                 assert place not in rejected, f"seed {seed}: {columns} {record!r} was rejected, the rules store it"
                 batch = arrow_rows(rows, converter.schema)
                 expected += batch.to_pylist(maps_as_pydicts="strict")
+                fields = [(column.name, column.type) for column in declared]
+                names = []
+                for document in documents(record):
+                    unknown_keys(fields)(document, "", names)
+                unknown.update(names)
             except Reject as reject:
                 assert place in rejected, f"seed {seed}: {columns} {record!r} was stored; {reject.reason.message}"
+        assert found.unknown_keys == unknown, f"seed {seed}: {columns} {records}"
         # Rows that took the exact way stand behind the others of their group.
         for row in expected:
             at = next((at for at, candidate in enumerate(got) if same(candidate, row)), None)

@@ -11,7 +11,7 @@ the longest query, because a query reads the list of files once.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import lru_cache
@@ -25,8 +25,10 @@ from datawarehouse.catalog.records import Converted, File, Held, HourEntry, Live
 from datawarehouse.catalog.runs import Runs
 from datawarehouse.catalog.store import Store
 from datawarehouse.definition.tables import Column, StreamingInputTable, Table, from_wire, to_wire
+from datawarehouse.definition.unknown_keys import add_keys
 from datawarehouse.errors import SchemaChangeRefused
 
+_UNKNOWN_KEYS = "unknown keys of "
 ROWS = "rows"  # the kind of a data file of rows; see parquet/footer.py
 
 
@@ -128,10 +130,23 @@ class Catalog:
     # -- files
 
     def commit_batch(
-        self, table: str, files: Iterable[File], hours: Iterable[HourEntry], reached: Converted, now_ms: int
+        self,
+        table: str,
+        files: Iterable[File],
+        hours: Iterable[HourEntry],
+        reached: Converted,
+        now_ms: int,
+        unknown_keys: Mapping[str, int] | None = None,
     ) -> None:
-        """Make the files of a batch live and its position converted, in one transaction."""
+        """Make the files of a batch live and its position converted, in one transaction.
+
+        unknown_keys: how often keys that no column has were left out of its rows, by name.
+        """
         with self.store.transaction():
+            if unknown_keys:
+                counts = self.unknown_keys(table)
+                add_keys(counts, unknown_keys)
+                self._note(_UNKNOWN_KEYS + table, counts)
             self._add_files(files, now_ms, fresh=True)
             self.store.execute(
                 "update streams set position = ?, next_record = ?, arrival_ms = ? where table_name = ?",
@@ -371,12 +386,20 @@ class Catalog:
     def note(self, name: str, value: Any) -> None:
         """Keep a value, as JSON, under a name."""
         with self.store.transaction():
-            self.store.execute("insert or replace into notes values (?, ?)", (name, json.dumps(value)))
+            self._note(name, value)
+
+    def _note(self, name: str, value: Any) -> None:
+        self.store.execute("insert or replace into notes values (?, ?)", (name, json.dumps(value)))
 
     def noted(self, name: str) -> Any:
         """The value under a name; None if there is none."""
         found = self.store.rows("select value from notes where name = ?", (name,))
         return json.loads(found[0][0]) if found else None
+
+    def unknown_keys(self, table: str) -> dict[str, int]:
+        """How often keys that no column has were left out of the rows of a table, by name."""
+        found: dict[str, int] = self.noted(_UNKNOWN_KEYS + table) or {}
+        return found
 
     # -- partitions of user-filled tables
 

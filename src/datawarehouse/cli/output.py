@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 _CELL_CHARACTERS_MAX = 80
+_KEYS_SHOWN_MAX = 5
 
 
 def print_json(value: Any) -> None:
@@ -43,6 +44,14 @@ def size(number: float) -> str:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
         number /= 1000
     return f"{number:.1f} TB"
+
+
+def keys_shown(counts: dict[str, int]) -> str:
+    """The most frequent keys, each with its count."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = ", ".join(f"{_shown(key) or 'others'} {count}" for key, count in ordered[:_KEYS_SHOWN_MAX])
+    left = len(ordered) - _KEYS_SHOWN_MAX
+    return f"{shown} and {left} more" if left > 0 else shown
 
 
 def _shown(cell: str | None) -> str:

@@ -18,15 +18,13 @@ from tqdm import tqdm
 
 from datawarehouse.cli.exits import INTERRUPTED
 from datawarehouse.cli.options import add_output, add_settings, settings_of
-from datawarehouse.cli.output import print_json, quantity, remark
+from datawarehouse.cli.output import keys_shown, print_json, quantity, remark
 from datawarehouse.errors import BadRequest, DataWarehouseError, rebuilt
 from datawarehouse.runtime.client import client_of
 from datawarehouse.runtime.lines import Lines, batches
 from datawarehouse.runtime.outcome import Outcome, account_before, outcome_of
 from datawarehouse.runtime.sending import Sender
 from datawarehouse.runtime.sent_files import SentFile, sent_file
-
-_KEYS_SHOWN_MAX = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -151,14 +149,6 @@ def _print_outcome(outcome: Outcome, table: str) -> None:
         print(f"{cause['records']} rejected: {column}expected {cause['expected']}")
     if outcome.unknown_keys:
         print(f"keys that no column has, and that were left out: {keys_shown(outcome.unknown_keys)}")
-
-
-def keys_shown(counts: dict[str, int]) -> str:
-    """The most frequent keys, each with its count."""
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    shown = ", ".join(f"{key or 'others'} {count}" for key, count in ordered[:_KEYS_SHOWN_MAX])
-    left = len(ordered) - _KEYS_SHOWN_MAX
-    return f"{shown} and {left} more" if left > 0 else shown
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from datawarehouse.cli.options import add_output, add_settings, settings_of
-from datawarehouse.cli.output import print_json, print_table, quantity, remark, size
+from datawarehouse.cli.output import keys_shown, print_json, print_table, quantity, remark, size
 from datawarehouse.runtime.client import client_of
 from datawarehouse.runtime.reader import Reader
 
@@ -44,6 +44,11 @@ def run(arguments: argparse.Namespace) -> None:
     for on in status["alerts"]:  # last, where they are seen: the settings are more than a screen
         print(f"\nalert {on['alert']} since {on['began']}: {on['cause']}\n  next: {on['next_step']}")
     for table in streaming:
+        if table["unknown_keys"]:
+            remark(
+                f"Stored events of table {table['table']} had keys that no column has, which were left out: "
+                f"{keys_shown(table['unknown_keys'])}"
+            )
         if "held_until" in table:
             remark(
                 f"The last event of table {table['table']} arrived at {table['held_until']}, which is ahead of the "

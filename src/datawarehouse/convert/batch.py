@@ -25,6 +25,7 @@ from datawarehouse.convert.rows import GROUP_RECORDS, RowConverter
 from datawarehouse.definition.partition import partition_of
 from datawarehouse.definition.rejects import CRASHED, DAMAGED, Reason, counted_causes
 from datawarehouse.definition.tables import QUARANTINE_COLUMNS, from_wire
+from datawarehouse.definition.unknown_keys import add_keys
 from datawarehouse.durable import LOCAL_DISK
 from datawarehouse.journal.block import Block
 from datawarehouse.journal.read import Damage, read_spans
@@ -79,6 +80,7 @@ class _Batch:
         self.waiting_records = 0
         self.rows: list[pa.RecordBatch] = []
         self.rejects: list[tuple[int, int, int, Reason, bytes]] = []
+        self.unknown_keys: dict[str, int] = {}
 
     def run(self) -> BatchResult:
         position = self.order.spans[0].start
@@ -98,7 +100,7 @@ class _Batch:
             if self.waiting_records >= GROUP_RECORDS:
                 self.convert_waiting()
         self.close_hour()
-        return BatchResult(self.files, self.hours, position, self.next_record, arrival)
+        return BatchResult(self.files, self.hours, position, self.next_record, arrival, self.unknown_keys)
 
     def turn_to(self, arrival_ms: int) -> None:
         """Close the open hour if a record that arrived at this time is not in it."""
@@ -117,6 +119,7 @@ class _Batch:
             result = self.converter.convert(group, joined)
             self.rows += result.batches
             self.reject(group, owners, result.rejects)
+            add_keys(self.unknown_keys, result.unknown_keys)
 
     def convert_carefully(self, group: list[bytes], owners: list[tuple[int, Block, int]]) -> None:
         """Convert a group record by record, and report the number of each record before it is converted."""
@@ -130,6 +133,7 @@ class _Batch:
             Path(self.order.progress).write_text(str(number))
             result = self.converter.convert([record])
             self.rows += result.batches
+            add_keys(self.unknown_keys, result.unknown_keys)
             self.reject(group, owners, [(place, reason) for _, reason in result.rejects])
 
     def reject(

@@ -228,7 +228,8 @@ class StructBuilder:
     """Structs, as msgspec decoded them. The fast path adds the other spellings of names that it has learned.
 
     `spellings[i]` are the places, in a decoded struct, of the members that mean field i; `skipped` are the places of
-    members that are no field; `alike` are groups of these whose names differ only in case.
+    members that are no field; `alike` are groups of these whose names differ only in case. `skipped_seen` says how
+    often each skipped member was there in the values of the last call.
     """
 
     names: list[str]
@@ -236,6 +237,7 @@ class StructBuilder:
     spellings: list[list[int]] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
     alike: list[list[int]] = field(default_factory=list)
+    skipped_seen: list[int] = field(default_factory=list)
 
     def __call__(self, values: Values) -> Built:
         absent = (MISSING,) * self._width()
@@ -268,8 +270,8 @@ class StructBuilder:
             else:
                 column = _merged(builder, [columns[place] for place in places])
             built.append(column)
-        for place in self.skipped:
-            built[0].seen += _present(columns[place])
+        self.skipped_seen = [_present(columns[place]) for place in self.skipped]
+        built[0].seen += sum(self.skipped_seen)
         for places in self.alike:
             counts = (
                 sum(map(is_not, values, repeat(MISSING)))

@@ -157,7 +157,7 @@ class Converter:
             HourEntry(hour.partition, hour.received, hour.stored, hour.rows, hour.rejected) for hour in result.hours
         ]
         try:
-            self._catalog.commit_batch(table.name, files, hours, done, self._clock.now_ms())
+            self._catalog.commit_batch(table.name, files, hours, done, self._clock.now_ms(), result.unknown_keys)
         except BaseException:  # it may have come after the commit: the same records must not be converted again
             self._done[table.name] = self._catalog.converted(table.name)
             raise

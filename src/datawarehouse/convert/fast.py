@@ -19,7 +19,8 @@ handed back to them.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Optional
 
 import msgspec
@@ -34,6 +35,7 @@ from datawarehouse.definition.documents import BYTE_ORDER_MARK, not_utf8
 from datawarehouse.definition.rejects import PARSE_ERROR, Reason
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Map, Primitive, Struct, Text
+from datawarehouse.definition.unknown_keys import brackets
 from datawarehouse.journal.aggregate import MAGIC
 
 _LEARNED_MAX = 256  # names learned for one object; records with more names are converted by the exact rules
@@ -54,8 +56,11 @@ class FastPath:
         self._shape = _Shape([(column.name, column.type) for column in columns])
         self._decoder = self._shape.decoder()
 
-    def convert(self, records: Sequence[bytes], joined: bytes) -> tuple[pa.RecordBatch, dict[int, Finding]]:
-        """The rows of the plain records, in order, and the places of the other records with what was found in them.
+    def convert(
+        self, records: Sequence[bytes], joined: bytes
+    ) -> tuple[pa.RecordBatch, dict[int, Finding], Mapping[str, int]]:
+        """The rows of the plain records, in order; the places of the other records with what was found in them; and
+        how often the plain records had keys that no column has (see `definition/unknown_keys.py`).
 
         joined: the records' bytes one after the other, as the journal has them.
         """
@@ -78,10 +83,14 @@ class FastPath:
             for row, place in enumerate(places):
                 if KeyCount.of(records[place]).count != self._shape.seen(rows[row]):
                     others.setdefault(place, None)
+        unknown = Counter(dict(self._shape.unknown()))
         batch = pa.RecordBatch.from_arrays([column.array for column in built], self._shape.names)
         if len(places) + len(others) > len(records):  # some were decoded and still have to be handed back
             batch = batch.filter(pa.array([place not in others for place in places]))
-        return batch, others
+            if unknown:
+                handed_back = (row for row, place in zip(rows, places, strict=True) if place in others)
+                unknown.subtract(key for row in handed_back for key in self._shape.unknown_in(row))
+        return batch, others, +unknown
 
     def _decode(self, records: Sequence[bytes]) -> tuple[list[Any], dict[int, Finding]]:
         structs: list[Any] = []
@@ -217,6 +226,25 @@ class _Shape:
                     count += 1 + _seen(kind, inner, row[place])
         return count + sum(_skipped_members(row[place]) for place in self.builder.skipped)
 
+    def unknown(self, path: str = "") -> Iterator[tuple[str, int]]:
+        """The members that are no field, at any depth, and how often they were there in the rows built last."""
+        for name, count in zip(self.skipped, self.builder.skipped_seen, strict=True):
+            yield path + name, count
+        for name, kind, inner in zip(self.names, self.types, self.inner, strict=True):
+            if inner:
+                yield from inner.unknown(f"{path}{name}{brackets(kind)}.")
+
+    def unknown_in(self, row: Sequence[Any], path: str = "") -> Iterator[str]:
+        """The names of the members of a decoded row that are no field, at any depth."""
+        for name, place in zip(self.skipped, self.builder.skipped, strict=True):
+            if row[place] is not MISSING:
+                yield path + name
+        for name, kind, inner, places in zip(self.names, self.types, self.inner, self.builder.spellings, strict=True):
+            if inner:
+                for place in places:
+                    for value in _structs_in(kind, row[place]):
+                        yield from inner.unknown_in(astuple(value), f"{path}{name}{brackets(kind)}.")
+
 
 def _skipped_members(value: Any) -> int:
     """How many keys a skipped member adds to the count: its own and those inside it."""
@@ -284,6 +312,19 @@ def _learn(kind: ColumnType, shape: _Shape | None, value: Any) -> bool:
             return sum(_learn(item_type, shape, item) for item in value.values()) > 0
         case _:
             return False
+
+
+def _structs_in(kind: ColumnType, value: Any) -> Iterator[msgspec.Struct]:
+    """The structs that a decoded value is or contains."""
+    match kind, value:
+        case Struct(), msgspec.Struct():
+            yield value
+        case Array(element), list():
+            for item in value:
+                yield from _structs_in(element, item)
+        case Map(_, inner), dict():
+            for item in value.values():
+                yield from _structs_in(inner, item)
 
 
 def _seen(kind: ColumnType, shape: _Shape | None, value: Any) -> int:

@@ -44,13 +44,17 @@ class HourCount(msgspec.Struct):
 
 
 class BatchResult(msgspec.Struct, frozen=True, tag=True):
-    """The files that were published, and the position up to which the journal is converted with them."""
+    """The files that were published, and the position up to which the journal is converted with them.
+
+    unknown_keys: how often the records that became rows had keys that no column has, by name.
+    """
 
     files: list[DataFile]
     hours: list[HourCount]
     position: int
     next_record: int
     arrival_ms: int
+    unknown_keys: dict[str, int] = {}
 
 
 ConvertOrder = BatchOrder | MergeOrder | DedupeOrder | InspectOrder

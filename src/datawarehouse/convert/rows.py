@@ -7,7 +7,8 @@ which needed the exact rules are after the other rows of their group.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +18,10 @@ import pyarrow as pa
 from datawarehouse.convert.fast import FastPath
 from datawarehouse.convert.literals import keys_are_single, literals, value_of
 from datawarehouse.definition.coercion import by_name, members, rule_for
-from datawarehouse.definition.documents import documents, twice
+from datawarehouse.definition.documents import Object, documents, twice
 from datawarehouse.definition.rejects import MALFORMED_DATA, PARSE_ERROR, Reason, Reject
 from datawarehouse.definition.tables import Column
+from datawarehouse.definition.unknown_keys import unknown_inside, unknown_keys
 from datawarehouse.journal.aggregate import MAGIC, NotAnAggregate, user_records
 from datawarehouse.parquet.schema import arrow_schema
 
@@ -30,12 +32,18 @@ log = logging.getLogger("datawarehouse")
 GROUP_RECORDS = 700  # enough to spread the cost of a call, few enough to fit into the processor's cache
 
 
+_Exact = tuple[int, list[tuple[Any, ...]], list[str]]
+"""A record that needed the exact rules: its place in the group, its rows, and its keys that no column has."""
+
+
 @dataclass
 class Rows:
-    """The result for a group of records. `rejects` are (place in the group, reason)."""
+    """The result for a group of records. `rejects` are (place in the group, reason); `unknown_keys` says how often the
+    records that became rows had keys that no column has."""
 
     batches: list[pa.RecordBatch] = field(default_factory=list)
     rejects: list[tuple[int, Reason]] = field(default_factory=list)
+    unknown_keys: Counter[str] = field(default_factory=Counter)
 
     @property
     def row_count(self) -> int:
@@ -48,6 +56,10 @@ class RowConverter:
     def __init__(self, columns: Sequence[Column]) -> None:
         self.schema = arrow_schema(columns)
         self._names = [column.name for column in columns]
+        self._unknown_keys = unknown_keys([(column.name, column.type) for column in columns])
+        self._inner = [
+            (place, column.name, find) for place, column in enumerate(columns) if (find := unknown_inside(column.type))
+        ]
         self._rules = [rule_for(column.type) for column in columns]
         self._rule_of = dict(zip(self._names, self._rules, strict=True))
         self._only = {name: _decoder_of(name) for name in self._names}
@@ -59,12 +71,12 @@ class RowConverter:
         joined: the same bytes in one piece, if the caller has them in this form.
         """
         try:
-            batch, others = self._fast.convert(records, b"".join(records) if joined is None else joined)
+            batch, others, unknown = self._fast.convert(records, b"".join(records) if joined is None else joined)
         except Exception:  # an error in the fast path must not stop the table: use the exact rules
             log.exception("the fast conversion failed; going record by record")
-            batch, others = arrow_rows([], self.schema), dict.fromkeys(range(len(records)))
-        rows = Rows([batch] if batch.num_rows else [])
-        exact: list[tuple[int, list[tuple[Any, ...]]]] = []
+            batch, others, unknown = arrow_rows([], self.schema), dict.fromkeys(range(len(records))), {}
+        rows = Rows([batch] if batch.num_rows else [], unknown_keys=Counter(unknown))
+        exact: list[_Exact] = []
         for place, finding in others.items():
             if isinstance(finding, Reason):
                 rows.rejects.append((place, finding))
@@ -77,9 +89,10 @@ class RowConverter:
             try:
                 packed = self._packed(records[place])
                 if packed:
-                    rows.batches.append(packed)
+                    rows.batches.append(packed[0])
+                    rows.unknown_keys.update(packed[1])
                 else:
-                    exact.append((place, self._exact(records[place])))
+                    exact.append((place, *self._exact(records[place])))
             except Reject as reject:
                 rows.rejects.append((place, reject.reason))
             except RecursionError:
@@ -88,30 +101,40 @@ class RowConverter:
                 rows.rejects.append((place, _unforeseen(error)))
         if exact:
             try:
-                rows.batches.append(arrow_rows([row for _, found in exact for row in found], self.schema))
+                rows.batches.append(arrow_rows([row for _, found, _ in exact for row in found], self.schema))
+                for _, _, keys in exact:
+                    rows.unknown_keys.update(keys)
             except Exception:
                 self._one_by_one(exact, rows)
         return rows
 
-    def _one_by_one(self, exact: list[tuple[int, list[tuple[Any, ...]]]], rows: Rows) -> None:
+    def _one_by_one(self, exact: list[_Exact], rows: Rows) -> None:
         """Convert rows that Arrow refused together, separately for each record."""
-        for place, found in exact:
+        for place, found, keys in exact:
             try:
                 rows.batches.append(arrow_rows(found, self.schema))
+                rows.unknown_keys.update(keys)
             except Exception as error:
                 rows.rejects.append((place, _unforeseen(error)))
 
-    def _exact(self, record: bytes) -> list[tuple[Any, ...]]:
-        """The same as `exact`, but faster for most records."""
+    def _exact(self, record: bytes) -> tuple[list[tuple[Any, ...]], list[str]]:
+        """The same as `exact`, but faster for most records; and the keys that no column has."""
         found = literals(record)
-        if found is None:
-            return self.exact(record)
-        if not keys_are_single(record, found):
-            return self.exact(record)
+        keys: list[str] = []
+        if found is None or not keys_are_single(record, found):
+            read = _read(record)
+            for document in read:
+                self._unknown_keys(document, "", keys)
+            return self._rows_of(read), keys
         lowered = {name.lower(): literal for name, literal in found.items()}
         if len(lowered) != len(found):
             raise twice([name.lower() for name in found])
-        return [by_name(self._names, self._rules, [value_of(lowered.get(name)) for name in self._names])]
+        values = [value_of(lowered.get(name)) for name in self._names]
+        if not lowered.keys() <= self._rule_of.keys():
+            keys += [name for name in found if name.lower() not in self._rule_of]
+        for place, name, find in self._inner:
+            find(values[place], name, keys)
+        return [by_name(self._names, self._rules, values)], keys
 
     def _fault(self, record: bytes, column: str) -> Reason | None:
         """The reason why the value of the column that stopped the fast path cannot be converted; None if it is not that
@@ -126,10 +149,11 @@ class RowConverter:
 
     def exact(self, record: bytes) -> list[tuple[Any, ...]]:
         """The rows of a record by the exact rules. Raises Reject."""
-        if record.startswith(MAGIC):
-            raise Reject(PARSE_ERROR, "JSON", _aggregate(record))
+        return self._rows_of(_read(record))
+
+    def _rows_of(self, read: list[Object]) -> list[tuple[Any, ...]]:
         rows = []
-        for document in documents(record):
+        for document in read:
             found = members(document)
             try:
                 rows.append(by_name(self._names, self._rules, [found.get(name) for name in self._names]))
@@ -137,8 +161,9 @@ class RowConverter:
                 raise Reject(*_TOO_DEEP) from None
         return rows
 
-    def _packed(self, record: bytes) -> pa.RecordBatch | None:
-        """The rows of a record with one plain document on each line; None if it is not such a record.
+    def _packed(self, record: bytes) -> tuple[pa.RecordBatch, Mapping[str, int]] | None:
+        """The rows of a record with one plain document on each line, and its keys that no column has; None if it is not
+        such a record.
 
         A JSON string cannot contain a raw line feed, so if each line is a complete document, the lines are the
         documents.
@@ -148,8 +173,15 @@ class RowConverter:
         lines = [line for line in record.split(b"\n") if line.strip(b" \t\r")]
         if len(lines) < 2:
             return None
-        batch, others = self._fast.convert(lines, record)
-        return None if others else batch
+        batch, others, unknown = self._fast.convert(lines, record)
+        return None if others else (batch, unknown)
+
+
+def _read(record: bytes) -> list[Object]:
+    """The objects in a record. Raises Reject."""
+    if record.startswith(MAGIC):
+        raise Reject(PARSE_ERROR, "JSON", _aggregate(record))
+    return documents(record)
 
 
 def _aggregate(record: bytes) -> str:

@@ -18,7 +18,7 @@ from datawarehouse.definition.partition import partition_of
 from datawarehouse.errors import DataWarehouseError
 from datawarehouse.runtime.client import Client
 
-QUIET_MAX_S, WAIT_MAX_S = 1.0, 5.0
+QUIET_MAX_S, WAIT_MAX_S = 1.0, 10.0
 _LOOK_FIRST_S, _LOOK_MAX_S = 0.1, 0.5
 CAUSES_MAX = 5
 _CAUSES = (

@@ -12,6 +12,7 @@ from datawarehouse.catalog.runs import Run
 from datawarehouse.clock import Clock
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.tables import StreamingInputTable
+from datawarehouse.definition.unknown_keys import still_unknown
 from datawarehouse.folder import aside_root
 from datawarehouse.journal.journal import Journal
 from datawarehouse.runtime.backups import backup_status
@@ -93,6 +94,12 @@ def written(instant_ms: int) -> str:
     return instant_of(instant_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _unknown_keys(catalog: Catalog, table: StoredTable) -> dict[str, int]:
+    counts = catalog.unknown_keys(table.name)
+    columns = table.columns[table.schema_version]
+    return still_unknown([(column.name, column.type) for column in columns], counts) if counts else {}
+
+
 def _table(catalog: Catalog, table: StoredTable, clock: Clock, stream: tuple[Journal, int] | None) -> dict[str, Any]:
     shown: dict[str, Any] = {"table": table.name, "kind": table.kind}
     if table.kind != StreamingInputTable.kind:
@@ -109,6 +116,7 @@ def _table(catalog: Catalog, table: StoredTable, clock: Clock, stream: tuple[Jou
         "lost_rejects": totals.lost_rejects,
         "files": totals.files,
         "bytes": totals.bytes,
+        "unknown_keys": _unknown_keys(catalog, table),
     }
     held = held_until(catalog, table.name, clock.now_ms(), stream[0] if stream else None)
     if held is not None:

@@ -74,6 +74,15 @@ class _Tables(Collector):
                 if field in table:
                     metric.add_metric([table["table"]], table[field])
             yield metric
+        unknown = CounterMetricFamily(
+            "dw_unknown_keys",
+            "Keys of stored records that no column has and that were left out; others than the first 100 have no name.",
+            labels=["table", "key"],
+        )
+        for table in self._status["tables"]:
+            for key, count in table.get("unknown_keys", {}).items():
+                unknown.add_metric([table["table"], key], count)
+        yield unknown
         faults = CounterMetricFamily(
             "dw_thread_faults", "Failures after which a thread of the warehouse went on.", labels=["thread"]
         )
