@@ -1,7 +1,8 @@
 """A thread for each receiver: messages in order, one at a time, each again until it has arrived.
 
 The pause after a failed attempt doubles from RETRY_FIRST_S to RETRY_MAX_S, is varied by up to a half, and is never
-shorter than the receiver's Retry-After. A message that nobody took for GIVE_UP_DAYS is given up, and the log says so.
+shorter than the receiver's Retry-After, which is varied as well. A message that nobody took for GIVE_UP_DAYS is given
+up, and the log says so.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Delivery:
     """Delivers to one receiver. key: the name of its queue in the store."""
 
     def __init__(self, receiver: Receiver, key: str, store: Store, clock: Clock) -> None:
+        self._chance = random.Random()
         self.receiver = receiver
         self.key = key
         self.delivered = 0
@@ -97,9 +99,8 @@ class Delivery:
             log.error("%s has not taken %s for %d days; it is given up", self.receiver.name, message.id, GIVE_UP_DAYS)
             self._store.remove(self.key, message.id)
             return 0.0
-        longest = min(RETRY_FIRST_S * 2.0 ** min(failures, 20), RETRY_MAX_S)
         asked_s: float = error.retry_after_s if isinstance(error, Undelivered) else 0.0
-        pause_s = max(longest * random.uniform(0.5, 1.0), asked_s)
+        pause_s = pause_after(failures, asked_s, self._chance)
         if failures % _LOG_EVERY == 0:
             told = None if isinstance(error, Undelivered) else error
             then = f"trying again in {pause_s:.1f} s, then less often"
@@ -107,6 +108,16 @@ class Delivery:
                 then = "trying again when the warehouse is opened"
             log.warning("%s did not take an alert: %s; %s", self.receiver.name, error, then, exc_info=told)
         return pause_s
+
+
+def pause_after(failures: int, asked_s: float, chance: random.Random) -> float:
+    """How many seconds to wait after an attempt that failed. failures: how many failed before it; asked_s: what the
+    receiver asks for, 0 if it does not.
+
+    Of a random length, so that warehouses that were refused together do not try again together.
+    """
+    longest = min(RETRY_FIRST_S * 2.0 ** min(failures, 20), RETRY_MAX_S)
+    return max(longest * chance.uniform(0.5, 1.0), asked_s * chance.uniform(1.0, 1.5))
 
 
 def stop(deliveries: Sequence[Delivery], left_s: float) -> None:

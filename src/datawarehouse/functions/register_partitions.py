@@ -14,6 +14,7 @@ data, because an hour without data costs nothing.
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -65,7 +66,7 @@ def _register(glue: Any, database: str, name: str, since: str | None, filling: S
         except ClientError as error:
             if error_code(error) not in ROLE_IS_NEW or time.monotonic() > access_by:
                 raise
-            time.sleep(_RETRY_S)
+            time.sleep(_RETRY_S * random.uniform(0.5, 1.0))  # the functions of all tables are deployed together
 
 
 def missing_hours(glue: Any, table: DescribedTable, since: str | None, last: str) -> list[str]:

@@ -7,6 +7,7 @@ last back-up and how it ended. When one fails that somebody asked for, its comma
 from __future__ import annotations
 
 import logging
+import random
 import secrets
 import threading
 from collections.abc import Callable, Mapping
@@ -36,6 +37,7 @@ _SCHEDULE_NOTE = "backup schedule"
 _IDENTITY_NOTE = "identity"
 _LOOK_EVERY_S = 1.0
 _RETRY_AFTER_MS = 5 * 60_000
+_RETRY_VARIED = 1.5
 _NAMED_MAX = 100
 
 OnProgress = Callable[[Progress], None]
@@ -156,7 +158,7 @@ class Backups:
         except Closed:
             return None
         except Exception as error:
-            self._retry_ms = self._clock.now_ms() + _RETRY_AFTER_MS
+            self._retry_ms = self._clock.now_ms() + round(_RETRY_AFTER_MS * random.uniform(1.0, _RETRY_VARIED))
             with suppress(StoreError):
                 self._note_failure(error)
             if not isinstance(error, DataWarehouseError):
@@ -166,7 +168,7 @@ class Backups:
 
     def _look(self) -> None:
         now, to = self._clock.now_ms(), self._to()
-        if self._retry_ms is not None and now < self._retry_ms <= now + _RETRY_AFTER_MS:
+        if self._retry_ms is not None and now < self._retry_ms <= now + _RETRY_VARIED * _RETRY_AFTER_MS:
             return
         last = self._catalog.noted(_SCHEDULE_NOTE) or {}
         known = last.get("to") == str(to)
