@@ -193,6 +193,26 @@ def test_a_record_that_cannot_be_read_is_named(warehouse, project):
     assert sent(warehouse, log)["again"] == 1
 
 
+def test_a_file_of_any_name_and_a_record_that_cannot_be_written(warehouse, project):
+    odd = project / os.fsdecode(b"odd \xff \xf0\x9f\x98\x80 'name.ndjson")
+    odd.write_text(lines("odd"))
+    assert sent(warehouse, odd)["accepted"] == 1
+    assert sent(warehouse, odd)["again"] == 1
+    log = project / "unwritten.ndjson"
+    log.write_text(lines("u1"))
+    root = warehouse.folder / "data" / "_sent"
+    root.rename(project / "aside")
+    root.write_text("no folder")
+    try:
+        refused = warehouse.dw("send", "clicks", log, check=False)
+    finally:
+        root.unlink()
+        (project / "aside").rename(root)
+    assert refused.returncode == 4
+    assert "It cannot be noted how far the file is sent" in refused.stderr
+    assert sent(warehouse, log)["accepted"] == 1, "nothing of it was sent before"
+
+
 def test_it_says_what_became_of_the_events(warehouse, project):
     text = lines("o1", "o2") + 'oops\n{"n":"x"}\n{"n":"y"}\n'
     told = warehouse.dw("send", "clicks", "-", stdin=text)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, TypeVar
 
-from datawarehouse.errors import BodyTooLarge, DataWarehouseError, InternalFailure, Unreachable
+from datawarehouse.errors import BadRequest, BodyTooLarge, DataWarehouseError, InternalFailure, Throttled, Unreachable
 from datawarehouse.runtime.client import Client, Patience
 from datawarehouse.runtime.sent_files import SentFile
 
@@ -102,13 +102,15 @@ class Sender:
             nonlocal failures
             if record:
                 record.begin(part)
-            self.sent.unknown = part.count(b"\n")
+            before, self.sent.unknown = self.sent.unknown, part.count(b"\n")
             try:
                 answer = client.call("POST", f"/v1/tables/{self._table}/events", body, headers)
             except DataWarehouseError as error:
                 failures += 1
-                if not isinstance(error, Unreachable | InternalFailure):  # else it may have been taken
+                if isinstance(error, Throttled | BadRequest):  # it would have been found, had it been taken before
                     self.sent.unknown = 0
+                elif not isinstance(error, Unreachable | InternalFailure):  # it was not taken this time
+                    self.sent.unknown = before
                 raise
             if record:
                 record.end(part)

@@ -71,15 +71,15 @@ class SentFile:
         sent, under_way = self._record.sent, self._record.under_way
         found = sum(map(len, _passed(lines, self._digest, sent.bytes)))
         if self._digest.hexdigest() != sent.digest:
-            raise self._changed(sent, found)
+            raise self._changed("were sent", sent, found)
         if under_way:
             digest = self._digest.copy()
             body = b"".join(_passed(lines, digest, under_way.bytes - sent.bytes))
             if digest.hexdigest() != under_way.digest:
-                raise self._changed(under_way, sent.bytes + len(body))
+                raise self._changed("were sent or being sent", under_way, sent.bytes + len(body))
             yield body
 
-    def _changed(self, known: Place, found: int) -> BadRequest:
+    def _changed(self, what: str, known: Place, found: int) -> BadRequest:
         path, table = self._record.path, self._record.table
         now = (
             f"it now ends after {found} bytes of events, of {known.bytes}"
@@ -87,7 +87,7 @@ class SentFile:
             else f"its first {known.bytes} bytes of events are others, whose digest is not {known.digest}"
         )
         return BadRequest(
-            f"{path} is no longer the file of which {known.events} events were sent to {table!r}: {now}. It was "
+            f"{path} is no longer the file of which {known.events} events {what} to {table!r}: {now}. It was "
             "rewritten, or another file took its name, so that nobody knows which of its events are new. Nothing was "
             "sent. To send all that is in it now as new events, add --new."
         )
@@ -113,11 +113,7 @@ class SentFile:
         try:
             replace(LOCAL_DISK, self._folder / _NAME, msgspec.json.encode(self._record))
         except OSError as error:
-            if lacks_space(error):
-                raise Throttled(
-                    "It cannot be noted how far the file is sent: the disk is full.", "disk_free_bytes_min"
-                ) from error
-            raise FolderError(f"{self._folder / _NAME} cannot be written: {error.strerror}.") from None
+            raise _unwritable(self._folder / _NAME, error) from None
         self._is_written = True
 
     def close(self) -> None:
@@ -125,6 +121,15 @@ class SentFile:
         if not self._is_written:
             with suppress(FolderError, Throttled):
                 self._write()
+
+
+def _unwritable(path: Path, error: OSError) -> FolderError | Throttled:
+    if lacks_space(error):
+        return Throttled("It cannot be noted how far the file is sent: the disk is full.", "disk_free_bytes_min")
+    return FolderError(
+        f"It cannot be noted how far the file is sent: {path} cannot be written ({error.strerror}). Nothing more was "
+        "sent. Give this user the right to write there."
+    )
 
 
 def _passed(lines: Iterator[bytes], digest: blake2b, size: int) -> Iterator[bytes]:
@@ -144,8 +149,11 @@ def sent_file(data_folder: Path, table: str, path: Path, new_run: str) -> Iterat
     known_as = os.path.realpath(path)
     name = blake2b(f"{table}\n{known_as}".encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
     folder = sent_root(data_folder) / name
-    make_folder(LOCAL_DISK, data_folder, folder)
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        make_folder(LOCAL_DISK, data_folder, folder)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -154,7 +162,8 @@ def sent_file(data_folder: Path, table: str, path: Path, new_run: str) -> Iterat
                 f"Another `dw send` is sending {path} to {table!r}. When it has ended, the same command sends what is "
                 "in the file by then and was not sent."
             ) from None
-        start = Record(table, known_as, new_run, Place(0, 0, blake2b(digest_size=16).hexdigest()))
+        shown = os.fsencode(known_as).decode("utf-8", "backslashreplace")
+        start = Record(table, shown, new_run, Place(0, 0, blake2b(digest_size=16).hexdigest()))
         sent = SentFile(folder, start if new_run else _read(folder / _NAME) or start)
         try:
             yield sent
