@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-_CELL_CHARACTERS_MAX = 80
+from datawarehouse.query.screen import is_number, padded, shown, width
+
 _KEYS_SHOWN_MAX = 5
 
 
@@ -18,13 +18,18 @@ def print_json(value: Any) -> None:
 
 def print_table(names: Sequence[str], rows: Iterable[Sequence[str | None]]) -> None:
     """Print rows under the names of their columns, numbers on the right, and NULL as NULL."""
-    cells = [[_shown(cell) for cell in row] for row in rows]
-    widths = [max([_width(name), *(_width(row[at]) for row in cells)]) for at, name in enumerate(names)]
-    right = [bool(cells) and all(_is_number(row[at]) for row in cells) for at in range(len(names))]
-    print(_line(names, widths, right))
-    print("  ".join("-" * width for width in widths))
+    cells = [[shown(cell) for cell in row] for row in rows]
+    widths = [max([width(name), *(width(row[at]) for row in cells)]) for at, name in enumerate(names)]
+    right = [bool(cells) and all(is_number(row[at]) for row in cells) for at in range(len(names))]
+    print_head(names, widths, right)
     for row in cells:
         print(_line(row, widths, right))
+
+
+def print_head(names: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> None:
+    """Print the names of columns, and the line under them."""
+    print(_line(names, widths, right))
+    print("  ".join("-" * width for width in widths))
 
 
 def remark(text: str) -> None:
@@ -49,29 +54,12 @@ def size(number: float) -> str:
 def keys_shown(counts: dict[str, int]) -> str:
     """The most frequent keys, each with its count."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    shown = ", ".join(f"{_shown(key) or 'others'} {count}" for key, count in ordered[:_KEYS_SHOWN_MAX])
+    named = ", ".join(f"{shown(key) or 'others'} {count}" for key, count in ordered[:_KEYS_SHOWN_MAX])
     left = len(ordered) - _KEYS_SHOWN_MAX
-    return f"{shown} and {left} more" if left > 0 else shown
-
-
-def _shown(cell: str | None) -> str:
-    if cell is None:
-        return "NULL"
-    text = "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode() for ch in cell)
-    return text if len(text) <= _CELL_CHARACTERS_MAX else text[: _CELL_CHARACTERS_MAX - 3] + "..."
-
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(ch) in "WF" else 1 for ch in text)
+    return f"{named} and {left} more" if left > 0 else named
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    padded = []
-    for cell, width, is_right in zip(cells, widths, right, strict=True):
-        space = " " * (width - _width(cell))
-        padded.append(space + cell if is_right else cell + space)
-    return "  ".join(padded).rstrip()
-
-
-def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).lstrip("-").isdigit() or text == "NULL"
+    return "  ".join(
+        padded(cell, places, right=is_right) for cell, places, is_right in zip(cells, widths, right, strict=True)
+    ).rstrip()

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from datawarehouse.cli.exits import in_a_process
 from datawarehouse.cli.options import add_output, add_settings, settings_of
-from datawarehouse.cli.output import print_table, quantity, remark, size
+from datawarehouse.cli.output import print_head, quantity, remark, size
 from datawarehouse.query.limits import end_limit_of_memory, limit_memory, use_system_memory
 from datawarehouse.runtime.reader import Reader
+
+if TYPE_CHECKING:
+    from datawarehouse.query.result import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,21 +26,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    _answer(arguments, lambda: None, limited=False)
+    _answer(arguments, time.perf_counter(), lambda: None, limited=False)
 
 
 def run_apart(arguments: argparse.Namespace) -> int:
     """As `run`, in a process whose time and memory are limited hard, which Ctrl-C ends at once."""
+    started = time.perf_counter()
     time_max_s = settings_of(arguments).number("query_time_max_s")
-    return in_a_process("query", lambda over: _answer(arguments, over, limited=True), time_max_s)
+    return in_a_process("query", lambda over: _answer(arguments, started, over, limited=True), time_max_s)
 
 
-def _answer(arguments: argparse.Namespace, over: Callable[[], None], *, limited: bool) -> None:
+def _answer(arguments: argparse.Namespace, started: float, over: Callable[[], None], *, limited: bool) -> None:
+    """Print the answer, then how long it took since `started` until its last row was written."""
     if limited:
         use_system_memory()
     # Only now: what these load would also be in the process that waits.
-    from datawarehouse.query.formats import write_parquet
-    from datawarehouse.query.result import cell, csv_row, json_rows, tuples
+    from datawarehouse.query.formats import encoded, write_parquet
 
     settings = settings_of(arguments)
     with Reader(settings.folder, settings) as reader:
@@ -48,18 +54,21 @@ def _answer(arguments: argparse.Namespace, over: Callable[[], None], *, limited:
     table, counted = result.arrow(), result.statistics
     match arguments.output:
         case "table":
-            print_table(result.columns, ([None if v is None else cell(v) for v in row] for row in tuples(table)))
-        case "csv":
-            sys.stdout.write(csv_row(result.columns))
-            sys.stdout.writelines(map(csv_row, result))
-        case "ndjson":
-            sys.stdout.buffer.writelines(row + b"\n" for row in json_rows(table))
-        case "json":
-            sys.stdout.buffer.write(b"[" + b",\n".join(json_rows(table)) + b"]\n")
-        case _:
+            _print_table(result)
+        case "parquet":
             write_parquet(table, sys.stdout.buffer)
+        case form:
+            sys.stdout.buffer.writelines(encoded(table.schema, table.to_batches(), form))
     sys.stdout.flush()
     remark(
-        f"{quantity(counted.rows, 'row')} in {counted.elapsed_ms / 1000:.2f} s; "
+        f"{quantity(counted.rows, 'row')} in {time.perf_counter() - started:.2f} s; "
         f"read {quantity(counted.files, 'file')}, {size(counted.bytes)}"
     )
+
+
+def _print_table(result: Result) -> None:
+    from datawarehouse.query.layout import Layout
+
+    layout = Layout(result.columns, result.arrow())
+    print_head(result.columns, layout.widths, layout.right)
+    sys.stdout.writelines(layout.lines())

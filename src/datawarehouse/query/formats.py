@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datawarehouse.query.engine import QueryAnswer
-from datawarehouse.query.result import csv_row, json_rows, tuples
+from datawarehouse.query.result import csv_row, distinct
+from datawarehouse.query.texts import csv_lines, json_lines
+
+_PART_BYTES_MAX = 4 * 1024 * 1024  # of Arrow: what is written of it takes a few times as much
 
 
 def write_parquet(table: pa.Table, out: IO[bytes]) -> None:
@@ -18,32 +20,54 @@ def write_parquet(table: pa.Table, out: IO[bytes]) -> None:
     pq.write_table(table, out)
 
 
-def encoded(answer: QueryAnswer, form: str) -> Iterator[bytes]:
-    """The pieces of an answer in a format of messages.CONTENT_TYPES. JSON is one array of objects."""
+def encoded(schema: pa.Schema, batches: Iterable[pa.RecordBatch], form: str) -> Iterator[bytes]:
+    """The pieces of an answer in a format of messages.CONTENT_TYPES. JSON is one array of objects.
+
+    Raises QueryFailed for a value that has no text, and what the batches raise.
+    """
     match form:
         case "ndjson":
-            for batch in answer.batches:
-                yield b"".join(row + b"\n" for row in json_rows(batch))
+            names = distinct(schema.names)
+            for part in _parts(batches):
+                yield json_lines(part, names, "\n")
         case "json":
-            before = b"["
-            for batch in answer.batches:
-                rows = list(json_rows(batch))
-                if rows:
-                    yield before + b",\n".join(rows)
-                    before = b",\n"
-            yield b"]\n" if before != b"[" else b"[]\n"
+            yield from _json(schema, batches)
         case "csv":
-            yield csv_row(answer.schema.names).encode()
-            for batch in answer.batches:
-                yield "".join(map(csv_row, tuples(batch))).encode()
+            yield csv_row(schema.names).encode()
+            for part in _parts(batches):
+                yield csv_lines(part)
         case _:
-            yield from _arrow(answer)
+            yield from _arrow(schema, batches)
 
 
-def _arrow(answer: QueryAnswer) -> Iterator[bytes]:
+def _json(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+    names, separator = distinct(schema.names), ",\n"
+    before = b"["
+    for part in _parts(batches):
+        rows = json_lines(part, names, separator)
+        if rows:
+            yield before + rows[: -len(separator)]
+            before = separator.encode()
+    yield b"]\n" if before != b"[" else b"[]\n"
+
+
+def _parts(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows, in batches of a bounded size (a single row may be larger), none of them empty."""
+    for batch in batches:
+        rest = [batch] if batch.num_rows else []
+        while rest:
+            part = rest.pop()
+            if part.nbytes > _PART_BYTES_MAX and part.num_rows > 1:
+                half = part.num_rows // 2
+                rest += [part.slice(half), part.slice(0, half)]
+            else:
+                yield part
+
+
+def _arrow(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
     sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, answer.schema) as writer:
-        for batch in answer.batches:
+    with pa.ipc.new_stream(sink, schema) as writer:
+        for batch in batches:
             writer.write_batch(batch)
             yield _taken(sink)
     yield _taken(sink)

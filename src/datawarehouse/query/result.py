@@ -97,7 +97,7 @@ def tuples(table: pa.Table | pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
         yield from zip(*columns, strict=True) if columns else ()
 
 
-# -- as text
+# -- as text, value by value; `texts` writes whole columns the same way
 
 
 def jsonable(value: Any) -> Any:
@@ -131,14 +131,6 @@ def iso(instant: datetime) -> str:
     """2026-11-23T07:00:00.000Z"""
     digits = "milliseconds" if instant.microsecond % 1000 == 0 else "microseconds"
     return instant.replace(tzinfo=None).isoformat(timespec=digits) + "Z"
-
-
-def json_rows(table: pa.Table | pa.RecordBatch) -> Iterator[bytes]:
-    """Each row as a JSON object."""
-    names = distinct(table.schema.names)
-    encode = msgspec.json.Encoder().encode
-    for row in tuples(table):
-        yield encode(dict(zip(names, map(jsonable, row), strict=True)))
 
 
 def csv_row(row: Iterable[Any]) -> str:

@@ -311,7 +311,7 @@ def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
         try:
             with engine.answer(order.sql, order.parameters) as answer:
                 yield Head(answer.files, answer.bytes)
-                for piece in encoded(answer, order.format):
+                for piece in encoded(answer.schema, answer.batches, order.format):
                     yield Piece(piece)
                 yield End(answer.rows)
         except Exception as error:

@@ -1,0 +1,30 @@
+"""How the text of a cell looks on a screen."""
+
+from __future__ import annotations
+
+import unicodedata
+
+CELL_CHARACTERS_MAX = 80
+
+
+def shown(cell: str | None) -> str:
+    """Printable, in one line, and cut where it is too long; NULL as NULL."""
+    if cell is None:
+        return "NULL"
+    text = "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode() for ch in cell)
+    return text if len(text) <= CELL_CHARACTERS_MAX else text[: CELL_CHARACTERS_MAX - 3] + "..."
+
+
+def width(text: str) -> int:
+    """How many places a text takes."""
+    return sum(2 if unicodedata.east_asian_width(ch) in "WF" else 1 for ch in text)
+
+
+def padded(text: str, places: int, *, right: bool) -> str:
+    space = " " * (places - width(text))
+    return space + text if right else text + space
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell may stand on the right: a number without an exponent, or NULL."""
+    return text.replace(".", "", 1).lstrip("-").isdigit() or text == "NULL"

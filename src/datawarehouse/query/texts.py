@@ -1,0 +1,262 @@
+"""Arrow columns as text: JSON, and the cells of CSV and of tables.
+
+1. Each column becomes an array of texts, by kernels of Arrow; columns of lists, maps and rows by the texts of what is
+   in them. A type that is not known here is written value by value, as `result.jsonable` says.
+2. The texts of the columns are joined with what stands between them, which gives the lines.
+
+The texts have 64-bit offsets (`large_string`), since what is written is longer than what is read. Arrays and scalars
+are made of buffers alone: pyarrow loads pandas, where it is installed, with the first one that it makes of Python
+values, and that takes longer than a small query.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any, TypeAlias
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datawarehouse.errors import QueryFailed
+from datawarehouse.query.result import cell, jsonable
+
+Part: TypeAlias = str | pa.Array
+"""What stands in each row, or a text for each row."""
+
+_TEXT = pa.large_string()
+_NOTHING = pa.nulls(1, _TEXT)[0]
+_EXACT_SCALE_MAX = 6  # Arrow writes 0.0000001 as 1E-7
+_DAYS = (-12_687_428, 11_248_737)  # since 1970: Arrow has a text for the years -32767 to 32767
+_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000}
+_encode = msgspec.json.Encoder().encode
+
+
+def json_lines(batch: pa.RecordBatch, names: Sequence[str], end: str) -> bytes:
+    """Each row as a JSON object, followed by `end`. names: the keys."""
+    parts: list[Part] = []
+    for name, column in zip(names, batch.columns, strict=True):
+        parts += [("," if parts else "{") + _encode(name).decode() + ":", *_json_parts(column)]
+    return octets(joined([*parts, "}" + end], batch.num_rows)) if parts else b""
+
+
+def csv_lines(batch: pa.RecordBatch) -> bytes:
+    """Each row as a line of CSV: as `result.csv_row`."""
+    parts: list[Part] = []
+    for column in batch.columns:
+        texts = cells(column)
+        if b'"' in octets(texts):
+            texts = pc.replace_substring(texts, '"', '""')
+        parts += ["," if parts else "", *_quoted(texts, "")]
+    return octets(joined([*parts, "\n"], batch.num_rows)) if parts else b""
+
+
+def cells(column: pa.Array) -> pa.Array:
+    """The text of each value, as `result.cell`; NULL stays NULL."""
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return column.cast(_TEXT)
+    if pa.types.is_floating(column.type):
+        return _floats(column, in_json=False)
+    return (_known(column) or (_by_value(column, cell), False))[0]
+
+
+def _json_parts(column: pa.Array) -> list[Part]:
+    """What is to be joined for the JSON of each value; NULL becomes null."""
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return _quoted(_escaped(column.cast(_TEXT)), "null")
+    if pa.types.is_floating(column.type):
+        return [filled(_floats(column, in_json=True), "null")]
+    texts, is_string = _known(column) or (_by_value(column, lambda value: _encode(jsonable(value)).decode()), False)
+    return _quoted(texts, "null") if is_string else [filled(texts, "null")]
+
+
+def _known(column: pa.Array) -> tuple[pa.Array, bool] | None:
+    """The text of each value, and whether it is a string in JSON, where nothing in it has to be escaped."""
+    kind = column.type
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
+        return column.cast(_TEXT), False
+    if pa.types.is_decimal128(kind) and kind.scale >= 0:
+        return _decimals(column), False
+    if pa.types.is_timestamp(kind) and kind.unit in ("ms", "us"):
+        return _timestamps(column), True
+    if pa.types.is_date32(kind):
+        _check_years(column.cast(pa.int32()), 1)
+        return column.cast(_TEXT), True
+    if pa.types.is_binary(kind):  # base64 is the JSON of bytes
+        return _cut(_encode(column.to_pylist()).replace(b'"', b""), column), True
+    if pa.types.is_struct(kind):
+        return _rows(column), False
+    if pa.types.is_map(kind):
+        keys, items = _inside(column, column.keys), _inside(column, column.items)
+        names = _quoted(_escaped(cells(keys)), "null")
+        return _lists(column, joined([*names, ":", *_json_parts(items)], len(items)), "{", "}"), False
+    if pa.types.is_list(kind):
+        items = _inside(column, column.values)
+        return _lists(column, joined(_json_parts(items), len(items)), "[", "]"), False
+    return None
+
+
+# -- values
+
+
+def _escaped(texts: pa.Array) -> pa.Array:
+    """As in a string of JSON: nearly all texts stay as they are."""
+    data = octets(texts)
+    if b"\\" in data:
+        texts = pc.replace_substring(texts, "\\", "\\\\")
+    if b'"' in data:
+        texts = pc.replace_substring(texts, '"', '\\"')
+    codes = pa.Array.from_buffers(pa.uint8(), len(data), [None, pa.py_buffer(data)])
+    if data and pc.min(codes).as_py() < 0x20:
+        for character in (chr(code) for code in range(0x20) if code in data):
+            texts = pc.replace_substring(texts, character, _encode(character).decode()[1:-1])
+    return texts
+
+
+def _floats(column: pa.Array, *, in_json: bool) -> pa.Array:
+    """The shortest text that gives the same double. In JSON, NaN, Infinity and -Infinity are strings."""
+    doubles = column.cast(pa.float64())
+    if len(doubles) == 0:
+        return text_array([])
+    values: list[Any] = memoryview(doubles.buffers()[1]).cast("d")[doubles.offset :][: len(doubles)].tolist()
+    if not pc.all(pc.is_finite(doubles), min_count=0).as_py():
+        values = [value if math.isfinite(value) else jsonable(value) for value in values]
+    encoded = _encode(values)
+    return _cut(encoded if in_json else encoded.replace(b'"', b""), doubles)
+
+
+def _decimals(column: pa.Array) -> pa.Array:
+    scale = column.type.scale
+    if scale <= _EXACT_SCALE_MAX:
+        return column.cast(_TEXT)
+    whole = pa.decimal128(38, 0)
+    digits = pa.Array.from_buffers(whole, len(column), column.buffers(), offset=column.offset).cast(_TEXT)
+    is_negative = pc.starts_with(digits, "-")
+    digits = pc.ascii_lpad(pc.ascii_ltrim(digits, "-"), scale + 1, "0")
+    signs = pc.if_else(is_negative, _constant("-"), _constant(""))
+    return joined(
+        [signs, pc.utf8_slice_codeunits(digits, 0, -scale), ".", pc.utf8_slice_codeunits(digits, -scale)], len(column)
+    )
+
+
+def _timestamps(column: pa.Array) -> pa.Array:
+    """2026-11-23T07:00:00.000Z, with six digits where there are microseconds."""
+    _check_years(column.cast(pa.int64()), _PER_DAY[column.type.unit])
+    instants = column.cast(pa.timestamp(column.type.unit))  # in UTC, without the name of a zone
+    thousandths = instants.cast(pa.timestamp("ms"), safe=False)
+    texts = _written(thousandths, len(" 00:00:00.000"))
+    exact = pc.equal(thousandths.cast(instants.type), instants)
+    return (
+        texts
+        if pc.all(exact, min_count=0).as_py()
+        else pc.if_else(exact, texts, _written(instants, len(" 00:00:00.000000")))
+    )
+
+
+def _written(instants: pa.Array, digits: int) -> pa.Array:
+    """digits: how many follow the day. Years may have five."""
+    texts = pc.binary_replace_slice(instants.cast(_TEXT), -digits, 1 - digits, "T")
+    return joined([texts, "Z"], len(texts))
+
+
+def _check_years(numbers: pa.Array, per_day: int) -> None:
+    """Raises QueryFailed if there is a time that has no text. numbers: since 1970."""
+    found = pc.min_max(numbers)
+    least, greatest = found["min"].as_py(), found["max"].as_py()
+    if least is not None and (least // per_day < _DAYS[0] or greatest // per_day > _DAYS[1]):
+        raise QueryFailed(
+            "The result has a date or timestamp outside of the years -32767 to 32767, which has no text. Leave it out, "
+            "or ask for Arrow or Parquet."
+        )
+
+
+def _rows(column: pa.Array) -> pa.Array:
+    parts: list[Part] = []
+    for at, field in enumerate(column.type):
+        parts += [("," if parts else "{") + _encode(field.name).decode() + ":", *_json_parts(column.field(at))]
+    return _where_valid(column, joined([*parts, "}"] if parts else ["{}"], len(column)))
+
+
+def _inside(column: pa.Array, values: pa.Array) -> pa.Array:
+    """Those of the values of lists or maps that are in this slice of them."""
+    first = column.offsets[0].as_py()
+    return values.slice(first, column.offsets[-1].as_py() - first)
+
+
+def _lists(column: pa.Array, texts: pa.Array, before: str, after: str) -> pa.Array:
+    """texts: of what is inside."""
+    offsets = pc.subtract(column.offsets, column.offsets[0])
+    inside = pc.binary_join(pa.ListArray.from_arrays(offsets, texts), _constant(","))
+    return _where_valid(column, joined([before, inside, after], len(column)))
+
+
+def _by_value(column: pa.Array, form: Callable[[Any], str]) -> pa.Array:
+    values = column.to_pylist(maps_as_pydicts="strict")
+    return _where_valid(column, text_array(["" if value is None else form(value) for value in values]))
+
+
+# -- arrays of texts
+
+
+def _cut(encoded: bytes, column: pa.Array) -> pa.Array:
+    """The values of a JSON array, in which no value has a comma; NULL where the column is NULL."""
+    if len(column) == 0:
+        return text_array([])
+    return _where_valid(column, pc.split_pattern(text_array([encoded[1:-1].decode()]), ",").values)
+
+
+def _where_valid(column: pa.Array, texts: pa.Array) -> pa.Array:
+    return pc.if_else(column.is_valid(), texts, _NOTHING) if column.null_count else texts
+
+
+def _quoted(texts: pa.Array, null: str) -> list[Part]:
+    if texts.null_count == 0:
+        return ['"', texts, '"']
+    return [filled(joined(['"', texts, '"'], len(texts)), null)]
+
+
+def joined(parts: Sequence[Part], length: int) -> pa.Array:
+    """One text for each row; NULL where a part is NULL."""
+    found: list[Any] = []
+    before = ""
+    for part in parts:
+        if isinstance(part, str):
+            before += part
+            continue
+        found += [_constant(before), part] if before else [part]
+        before = ""
+    if not found:
+        return pa.repeat(_constant(before), length)
+    if len(found) == 1 and not before:
+        return found[0]
+    return pc.binary_join_element_wise(*found, _constant(before), _constant(""))
+
+
+def filled(texts: pa.Array, null: str) -> pa.Array:
+    """The same, with a text for NULL."""
+    return pc.coalesce(texts, _constant(null)) if texts.null_count else texts
+
+
+def text_array(texts: Sequence[str]) -> pa.Array:
+    data = [text.encode() for text in texts]
+    offsets = array("q", accumulate(map(len, data), initial=0))
+    return pa.LargeStringArray.from_buffers(len(data), pa.py_buffer(offsets), pa.py_buffer(b"".join(data)))
+
+
+@lru_cache(10_000)
+def _constant(text: str) -> pa.Scalar:
+    return text_array([text])[0]
+
+
+def octets(texts: pa.Array) -> bytes:
+    """All texts, one after the other."""
+    _, offsets, data = texts.buffers()
+    if len(texts) == 0 or data is None:
+        return b""
+    places = memoryview(offsets).cast("q")
+    first, last = places[texts.offset], places[texts.offset + len(texts)]
+    return bytes(data.slice(first, last - first).to_pybytes())
