@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 
+from datawarehouse.cli.progress import erase_line
 from datawarehouse.errors import DataWarehouseError, QueryLimitExceeded
 
 _GRACE_S = 0.5  # normally the process ends its work in time itself
@@ -55,6 +56,7 @@ def in_a_process(verb: str, work: Callable[[Callable[[], None]], None], time_max
         os._exit(code)
     os.close(writing)
     os.close(orphaned)
+    has_ended = False
     try:
         has_ended = bool(select.select([reading], [], [], time_max_s + _GRACE_S)[0])
         if not has_ended:
@@ -63,10 +65,14 @@ def in_a_process(verb: str, work: Callable[[Callable[[], None]], None], time_max
     except KeyboardInterrupt:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        if not has_ended:
+            erase_line()
         return INTERRUPTED
     finally:
         os.close(reading)
         os.close(living)
+    if status < 0:
+        erase_line()
     if not has_ended:
         raise QueryLimitExceeded(
             f"The query took longer than {time_max_s:g} s (query_time_max_s) and was ended. Read fewer partitions, or "

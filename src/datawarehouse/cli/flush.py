@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from datawarehouse.cli.options import add_settings, add_warehouse, open_alone, settings_of, warehouse_of
 from datawarehouse.cli.output import quantity, remark
+from datawarehouse.cli.progress import is_terminal, progress
 from datawarehouse.errors import DataWarehouseError
 from datawarehouse.runtime.client import client_of
 
 _SAY_AFTER_S, _SAY_EVERY_S = 2.0, 10.0
+_ASK_EVERY_S = 0.8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _saying(flush: Callable[[], object], behind: Callable[[], list[dict[str, Any]]]) -> None:
-    """Flush; while that takes long, say on stderr what it waits for."""
+    """Flush; while that takes long, say on stderr what it waits for: on a terminal in a line that is erased."""
     faults: list[BaseException] = []
 
     def flushing() -> None:
@@ -48,19 +51,39 @@ def _saying(flush: Callable[[], object], behind: Callable[[], list[dict[str, Any
 
     thread = threading.Thread(target=flushing, name="flush", daemon=True)
     thread.start()
+    if is_terminal():
+        _showing(thread, behind)
+    else:
+        _remarking(thread, behind)
+    if faults:
+        raise faults[0]
+
+
+def _remarking(flushing: threading.Thread, behind: Callable[[], list[dict[str, Any]]]) -> None:
     wait_s = _SAY_AFTER_S
     while True:
-        thread.join(wait_s)
-        if not thread.is_alive():
-            break
+        flushing.join(wait_s)
+        if not flushing.is_alive():
+            return
         wait_s = _SAY_EVERY_S
         try:
             for each in behind():
                 remark(_described(each))
         except DataWarehouseError as error:  # the flush itself will say so, or go on
             remark(str(error))
-    if faults:
-        raise faults[0]
+
+
+def _showing(flushing: threading.Thread, behind: Callable[[], list[dict[str, Any]]]) -> None:
+    with progress("Flushing") as say:
+        while True:
+            flushing.join(_ASK_EVERY_S)
+            if not flushing.is_alive():
+                return
+            with contextlib.suppress(DataWarehouseError):  # the flush itself will say so, or go on
+                tables = behind()
+                if tables:
+                    others = f"; {quantity(len(tables) - 1, 'more table')}" if len(tables) > 1 else ""
+                    say(_described(tables[0]) + others)
 
 
 def _described(behind: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from datawarehouse.cli.exits import in_a_process
 from datawarehouse.cli.options import add_output, add_settings, settings_of
 from datawarehouse.cli.output import print_head, quantity, remark, size
+from datawarehouse.cli.progress import progress
 from datawarehouse.query.limits import end_limit_of_memory, limit_memory, use_system_memory
 from datawarehouse.runtime.reader import Reader
 
@@ -44,11 +45,13 @@ def _answer(arguments: argparse.Namespace, started: float, over: Callable[[], No
     from datawarehouse.query.formats import encoded, write_parquet
 
     settings = settings_of(arguments)
-    with Reader(settings.folder, settings) as reader:
+    with progress("The query runs") as say, Reader(settings.folder, settings) as reader:
         if limited:
             reader.engine.warm_up()
             limit_memory(settings.number("query_memory_bytes_max"))
-        result = reader.engine.query(arguments.sql, arguments.param)
+        result = reader.engine.query(
+            arguments.sql, arguments.param, lambda rows: say(f"The query runs: {quantity(rows, 'row')}")
+        )
     over()
     end_limit_of_memory()
     table, counted = result.arrow(), result.statistics

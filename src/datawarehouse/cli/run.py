@@ -10,6 +10,7 @@ import msgspec
 from datawarehouse.cli.jobs import print_runs
 from datawarehouse.cli.options import add_output, add_settings, add_warehouse, open_alone, settings_of, warehouse_of
 from datawarehouse.cli.output import print_json
+from datawarehouse.cli.progress import progress
 from datawarehouse.definition.instants import milliseconds_of
 from datawarehouse.errors import BadRequest
 from datawarehouse.runtime.client import client_of
@@ -28,12 +29,13 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     at = instant(arguments.at) if arguments.at else None
     client = client_of(settings.folder, timeout_s=None)
-    if client:
-        asked = {"job": arguments.job, "at_ms": None if at is None else milliseconds_of(at)}
-        ended = client.call("POST", "/v1/admin/run", msgspec.json.encode(asked))
-    else:
-        with open_alone(warehouse_of(arguments), settings) as opened:
-            ended = described(opened.run(arguments.job, at))
+    with progress(f"The job {arguments.job} runs"):
+        if client:
+            asked = {"job": arguments.job, "at_ms": None if at is None else milliseconds_of(at)}
+            ended = client.call("POST", "/v1/admin/run", msgspec.json.encode(asked))
+        else:
+            with open_alone(warehouse_of(arguments), settings) as opened:
+                ended = described(opened.run(arguments.job, at))
     if arguments.output == "json":
         print_json(ended)
     else:

@@ -59,12 +59,18 @@ class Engine:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._lock = threading.Lock()
 
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> Result:
+    def query(
+        self, sql: str, parameters: Sequence[Any] = (), on_rows: Callable[[int], object] = lambda rows: None
+    ) -> Result:
         """The whole result. Raises SqlSyntaxError, QueryRefused, QueryFailed, QueryLimitExceeded, FileDamaged
-        or BadLine."""
+        or BadLine. on_rows: is called with the number of rows so far."""
         started = time.perf_counter()
         with self.answer(sql, parameters) as answer:
-            table = pa.Table.from_batches(list(answer.batches), answer.schema)
+            batches = []
+            for batch in answer.batches:
+                batches.append(batch)
+                on_rows(answer.rows)
+            table = pa.Table.from_batches(batches, answer.schema)
         elapsed = (time.perf_counter() - started) * 1000
         return Result(table, Statistics(elapsed, table.num_rows, answer.files, answer.bytes))
 

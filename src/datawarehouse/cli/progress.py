@@ -1,0 +1,62 @@
+"""What a command that takes long is doing: one line on stderr, on a terminal alone, which is erased at the end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_SHOW_AFTER_S, _SHOW_EVERY_S = 1.0, 0.5
+_ERASE = "\r\x1b[K"  # the whole line (ECMA-48, EL)
+
+
+@contextmanager
+def progress(doing: str) -> Iterator[Callable[[str], None]]:
+    """After a second, show what is being done and for how long. Gives a function that says what is done now."""
+    if not is_terminal():
+        yield lambda _: None
+        return
+    said = [doing]
+    over = threading.Event()
+    started = time.monotonic()
+
+    def show() -> None:
+        wait_s = _SHOW_AFTER_S
+        while not over.wait(wait_s):
+            show_line(f"{said[0]}, {time.monotonic() - started:.0f} s")
+            wait_s = _SHOW_EVERY_S
+        if wait_s != _SHOW_AFTER_S:
+            erase_line()
+
+    def say(text: str) -> None:
+        said[0] = text
+
+    thread = threading.Thread(target=show, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield say
+    finally:
+        over.set()
+        thread.join()
+
+
+def show_line(text: str) -> None:
+    """Put a text in the place of the line that is shown, cut to the width of the terminal."""
+    columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    sys.stderr.write(_ERASE + text[: columns - 1])
+    sys.stderr.flush()
+
+
+def erase_line() -> None:
+    """Erase the line that is shown, if stderr is a terminal."""
+    if is_terminal():
+        sys.stderr.write(_ERASE)
+        sys.stderr.flush()
+
+
+def is_terminal() -> bool:
+    """Whether a person sees stderr."""
+    return sys.stderr is not None and sys.stderr.isatty()
