@@ -9,6 +9,7 @@ for name in (
     "intake",
     "end_to_end",
     "queries",
+    "formats",
     "restart",
     "compaction",
     "audit",

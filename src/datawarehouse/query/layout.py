@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from datawarehouse.query.screen import CELL_CHARACTERS_MAX, is_number, padded, shown, width
 from datawarehouse.query.texts import cells, filled, joined, octets, text_array
 
-_PLAIN = f"^[ -~]{{0,{CELL_CHARACTERS_MAX}}}$"  # shown as it is
+_PRINTABLE, _TOO_LONG = "^[ -~]*$", f"^.{{{CELL_CHARACTERS_MAX + 1}}}"
 _NUMBER = r"^(-*\.?-*[0-9]+|-*[0-9]+\.[0-9]*|NULL)$"  # as `is_number`, of ASCII
 
 
@@ -46,11 +46,16 @@ class Layout:
 def _shown(column: pa.Array) -> pa.Array:
     texts = filled(cells(column), "NULL")
     together = octets(texts)
-    longest = pc.max(pc.binary_length(texts)).as_py()
-    if longest <= CELL_CHARACTERS_MAX and together.isascii() and together.decode().isprintable():
+    others = None
+    if not (together.isascii() and together.decode().isprintable()):
+        others = pc.invert(pc.match_substring_regex(texts, _PRINTABLE))
+    whole = texts
+    if pc.max(pc.binary_length(texts)).as_py() > CELL_CHARACTERS_MAX:
+        cut = joined([pc.utf8_slice_codeunits(texts, 0, CELL_CHARACTERS_MAX - 3), "..."], len(texts))
+        texts = pc.if_else(pc.match_substring_regex(texts, _TOO_LONG), cut, texts)
+    if others is None:
         return texts
-    others = pc.invert(pc.match_substring_regex(texts, _PLAIN))
-    return _replaced(texts, others, [shown(text) for text in texts.filter(others).to_pylist()])
+    return _replaced(texts, others, [shown(text) for text in whole.filter(others).to_pylist()])
 
 
 def _widest(texts: pa.Array) -> int:

@@ -11,13 +11,15 @@ def shown(cell: str | None) -> str:
     """Printable, in one line, and cut where it is too long; NULL as NULL."""
     if cell is None:
         return "NULL"
-    text = "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode() for ch in cell)
+    text = cell[: CELL_CHARACTERS_MAX + 1]
+    if not text.isprintable():
+        text = "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode() for ch in text)
     return text if len(text) <= CELL_CHARACTERS_MAX else text[: CELL_CHARACTERS_MAX - 3] + "..."
 
 
 def width(text: str) -> int:
     """How many places a text takes."""
-    return sum(2 if unicodedata.east_asian_width(ch) in "WF" else 1 for ch in text)
+    return len(text) if text.isascii() else sum(2 if unicodedata.east_asian_width(ch) in "WF" else 1 for ch in text)
 
 
 def padded(text: str, places: int, *, right: bool) -> str:

@@ -41,7 +41,7 @@ def json_lines(batch: pa.RecordBatch, names: Sequence[str], end: str) -> bytes:
     parts: list[Part] = []
     for name, column in zip(names, batch.columns, strict=True):
         parts += [("," if parts else "{") + _encode(name).decode() + ":", *_json_parts(column)]
-    return octets(joined([*parts, "}" + end], batch.num_rows)) if parts else b""
+    return octets(joined([*parts, "}" + end], batch.num_rows, "null")) if parts else b""
 
 
 def csv_lines(batch: pa.RecordBatch) -> bytes:
@@ -51,8 +51,8 @@ def csv_lines(batch: pa.RecordBatch) -> bytes:
         texts = cells(column)
         if b'"' in octets(texts):
             texts = pc.replace_substring(texts, '"', '""')
-        parts += ["," if parts else "", *_quoted(texts, "")]
-    return octets(joined([*parts, "\n"], batch.num_rows)) if parts else b""
+        parts += ["," if parts else "", *_quoted(texts)]
+    return octets(joined([*parts, "\n"], batch.num_rows, "")) if parts else b""
 
 
 def cells(column: pa.Array) -> pa.Array:
@@ -65,13 +65,13 @@ def cells(column: pa.Array) -> pa.Array:
 
 
 def _json_parts(column: pa.Array) -> list[Part]:
-    """What is to be joined for the JSON of each value; NULL becomes null."""
+    """What is to be joined for the JSON of each value, with null for NULL."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return _quoted(_escaped(column.cast(_TEXT)), "null")
+        return _quoted(_escaped(column.cast(_TEXT)))
     if pa.types.is_floating(column.type):
-        return [filled(_floats(column, in_json=True), "null")]
+        return [_floats(column, in_json=True)]
     texts, is_string = _known(column) or (_by_value(column, lambda value: _encode(jsonable(value)).decode()), False)
-    return _quoted(texts, "null") if is_string else [filled(texts, "null")]
+    return _quoted(texts) if is_string else [texts]
 
 
 def _known(column: pa.Array) -> tuple[pa.Array, bool] | None:
@@ -92,11 +92,11 @@ def _known(column: pa.Array) -> tuple[pa.Array, bool] | None:
         return _rows(column), False
     if pa.types.is_map(kind):
         keys, items = _inside(column, column.keys), _inside(column, column.items)
-        names = _quoted(_escaped(cells(keys)), "null")
-        return _lists(column, joined([*names, ":", *_json_parts(items)], len(items)), "{", "}"), False
+        names = _quoted(_escaped(cells(keys)))
+        return _lists(column, joined([*names, ":", *_json_parts(items)], len(items), "null"), "{", "}"), False
     if pa.types.is_list(kind):
         items = _inside(column, column.values)
-        return _lists(column, joined(_json_parts(items), len(items)), "[", "]"), False
+        return _lists(column, joined(_json_parts(items), len(items), "null"), "[", "]"), False
     return None
 
 
@@ -178,7 +178,7 @@ def _rows(column: pa.Array) -> pa.Array:
     parts: list[Part] = []
     for at, field in enumerate(column.type):
         parts += [("," if parts else "{") + _encode(field.name).decode() + ":", *_json_parts(column.field(at))]
-    return _where_valid(column, joined([*parts, "}"] if parts else ["{}"], len(column)))
+    return _where_valid(column, joined([*parts, "}"] if parts else ["{}"], len(column), "null"))
 
 
 def _inside(column: pa.Array, values: pa.Array) -> pa.Array:
@@ -213,14 +213,13 @@ def _where_valid(column: pa.Array, texts: pa.Array) -> pa.Array:
     return pc.if_else(column.is_valid(), texts, _NOTHING) if column.null_count else texts
 
 
-def _quoted(texts: pa.Array, null: str) -> list[Part]:
-    if texts.null_count == 0:
-        return ['"', texts, '"']
-    return [filled(joined(['"', texts, '"'], len(texts)), null)]
+def _quoted(texts: pa.Array) -> list[Part]:
+    """The parts of texts in quotes; NULL stays NULL."""
+    return ['"', texts, '"'] if texts.null_count == 0 else [joined(['"', texts, '"'], len(texts))]
 
 
-def joined(parts: Sequence[Part], length: int) -> pa.Array:
-    """One text for each row; NULL where a part is NULL."""
+def joined(parts: Sequence[Part], length: int, null: str | None = None) -> pa.Array:
+    """One text for each row, with `null` for each part that is NULL; without `null`, the text is NULL then."""
     found: list[Any] = []
     before = ""
     for part in parts:
@@ -232,8 +231,9 @@ def joined(parts: Sequence[Part], length: int) -> pa.Array:
     if not found:
         return pa.repeat(_constant(before), length)
     if len(found) == 1 and not before:
-        return found[0]
-    return pc.binary_join_element_wise(*found, _constant(before), _constant(""))
+        return found[0] if null is None else filled(found[0], null)
+    options = {} if null is None else {"null_handling": "replace", "null_replacement": null}
+    return pc.binary_join_element_wise(*found, _constant(before), _constant(""), **options)
 
 
 def filled(texts: pa.Array, null: str) -> pa.Array:
