@@ -11,7 +11,7 @@ one after the other in each round:
   Parquet over HTTP.
 
 CPU time, since it sways less than the clock on a busy machine; medians, and for the ratios medians of the rounds'.
-`BENCH_ROUNDS` are the rounds, `BENCH_EVENTS` the rows.
+`BENCH_ROUNDS` are the rounds, `BENCH_EVENTS` the rows; `BENCH_FORMATS="writing command http"` asks some of the three.
 """
 
 import http.client
@@ -22,7 +22,8 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -39,6 +40,7 @@ from datawarehouse.parquet.schema import arrow_schema
 from datawarehouse.query.formats import encoded, write_parquet
 from datawarehouse.tidy.files import stored_file
 
+PARTS = os.environ.get("BENCH_FORMATS", "writing command http").split()
 ROUNDS, EVENTS = int(os.environ.get("BENCH_ROUNDS", 7)), int(os.environ.get("BENCH_EVENTS", 100_000))
 TABLES = {
     "narrow": {"id": "string", "n": "bigint", "at": "timestamp", "price": "double"},
@@ -195,6 +197,17 @@ def by_http(server: subprocess.Popen, url: str, sql: str) -> dict[str, list[tupl
     return found
 
 
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[subprocess.Popen, str]]:
+    quiet = ("--query-processes", "1", "--compact-bytes-per-minute", "0")
+    command = [DW, "up", "--port", "0", "--output", "json", "--data", str(folder), *quiet]
+    with subprocess.Popen(command, cwd=folder.parent, stdout=subprocess.PIPE) as server:
+        try:
+            yield server, json.loads(server.stdout.readline())["url"]
+        finally:
+            server.terminate()
+
+
 def query_process(owner: int) -> int:
     listed = subprocess.run(
         ["ps", "-o", "pid=,args=", "--ppid", str(owner)], capture_output=True, text=True, check=True
@@ -212,25 +225,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:
         folder = Path(name) / "data"
         fill(folder)
-        for table in TABLES:
-            sql = f"select * from {table.lower()}"
-            with open_warehouse(declared(), folder, {"compact_bytes_per_minute": 0}) as opened:
-                rows = lines("writing", writing(opened.query(sql).arrow()), "parquet")
-            rows += lines("dw query", by_command(folder, sql), "parquet")
-            command = [DW, "up", "--port", "0", "--output", "json", "--data", str(folder), "--query-processes", "1"]
-            (Path(name) / "warehouse.py").write_text(
-                "from datawarehouse import Warehouse\nwarehouse = Warehouse('bench')\n"
-                + "".join(
-                    f"warehouse = warehouse.with_streaming_input_table({each.lower()!r}, {columns!r})\n"
-                    for each, columns in TABLES.items()
-                )
+        (Path(name) / "warehouse.py").write_text(
+            "from datawarehouse import Warehouse\nwarehouse = Warehouse('bench')\n"
+            + "".join(
+                f"warehouse = warehouse.with_streaming_input_table({table.lower()!r}, {columns!r})\n"
+                for table, columns in TABLES.items()
             )
-            with subprocess.Popen(
-                [*command, "--compact-bytes-per-minute", "0"], cwd=name, stdout=subprocess.PIPE
-            ) as up:
-                found = by_http(up, json.loads(up.stdout.readline())["url"], sql)
-                up.terminate()
-            rows += lines("HTTP, process of the query", found, "arrow") + lines("HTTP, owner", found, "arrow", 1)
+        )
+        for table in TABLES:
+            sql, rows = f"select * from {table.lower()}", []
+            if "writing" in PARTS:
+                with open_warehouse(declared(), folder, {"compact_bytes_per_minute": 0}) as opened:
+                    rows += lines("writing", writing(opened.query(sql).arrow()), "parquet")
+            if "command" in PARTS:
+                rows += lines("dw query", by_command(folder, sql), "parquet")
+            if "http" in PARTS:
+                with serving(folder) as (server, url):
+                    found = by_http(server, url, sql)
+                rows += lines("HTTP, process of the query", found, "arrow") + lines("HTTP, owner", found, "arrow", 1)
             report(f"{EVENTS:,} rows, {table}: CPU time", rows)
 
 
