@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from itertools import accumulate
 from typing import Any, TypeAlias
 
@@ -247,7 +246,6 @@ def text_array(texts: Sequence[str]) -> pa.Array:
     return pa.LargeStringArray.from_buffers(len(data), pa.py_buffer(offsets), pa.py_buffer(b"".join(data)))
 
 
-@lru_cache(10_000)
 def _constant(text: str) -> pa.Scalar:
     return text_array([text])[0]
 
