@@ -25,6 +25,11 @@ except ImportError:
 HASH_KEYS = 2**128
 COUNTER_STEP = 1 << 80  # from one record to the next: 20 hex digits stand behind the counter
 
+# Versions 1 and 2 begin with the digit 2 of 47; version 0, which is older, has the digit 1 and 31 more, or fewer.
+_VERSION_0, _VERSION_0_END = 1 << 124, 1 << 129
+_VERSION_2, _VERSION_2_END = 1 << 185, 3 << 184
+_SECONDS_END = 16_025_175_000  # AWS takes no later time in a sequence number
+
 
 def sequence_number(created_ms: int, shard: int, record: int, arrival_ms: int) -> int:
     """The sequence number of a record; its decimal text is what clients see."""
@@ -43,6 +48,25 @@ def sequence_numbers(created_ms: int, shard: int, first_record: int, count: int,
     """Those of `count` records in a row that went to one shard."""
     first = sequence_number(created_ms, shard, first_record, arrival_ms)
     return itertools.islice(itertools.count(first, COUNTER_STEP), count)
+
+
+def is_sequence_number(number: int, now_ms: int) -> bool:
+    """Whether Kinesis can have given a number until now, in any of its three versions (kinesalite, parseSequence)."""
+    if number < _VERSION_0_END:
+        digits = f"{number + _VERSION_0 if number < _VERSION_0 else number:x}"
+        return int(digits[1:10], 16) < _SECONDS_END
+    if not _VERSION_2 < number < _VERSION_2_END:
+        return False
+    digits = f"{number:x}"
+    if digits[-1] == "1":
+        return int(digits[13:22], 16) * 1000 <= now_ms
+    is_counter = int(digits[11], 16) < 8
+    return (
+        digits[-1] == "2"
+        and is_counter
+        and int(digits[1:10], 16) < _SECONDS_END
+        and int(digits[29:38], 16) * 1000 <= now_ms
+    )
 
 
 def above_shard_0(shard: int) -> int:

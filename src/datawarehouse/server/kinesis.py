@@ -32,12 +32,13 @@ from datawarehouse.journal.sequence import (
     HASH_KEYS,
     above_shard_0,
     hash_range,
+    is_sequence_number,
     sequence_number,
     sequence_numbers,
     shard_id,
 )
 from datawarehouse.server.http import Request, Response
-from datawarehouse.server.kinesis_shapes import OPERATIONS, KinesisError, checked, type_checked
+from datawarehouse.server.kinesis_shapes import OPERATIONS, KinesisError, checked, not_offered, type_checked
 
 TARGET_PREFIX = "Kinesis_20131202"
 AMZ_JSON = "application/x-amz-json-1.1"
@@ -60,6 +61,7 @@ class _PlainPutRecords(msgspec.Struct):
     Records: Annotated[list[_Record], msgspec.Meta(min_length=1, max_length=RECORDS_MAX)]
     StreamName: Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_.-]{1,128}$")] | None = None
     StreamARN: Annotated[str, msgspec.Meta(pattern=r"^arn:aws.*:kinesis:.*:\d{12}:stream/\S+$")] | None = None
+    DryRun: bool | None = None
 
 
 _PLAIN_PUT_RECORDS = msgspec.json.Decoder(_PlainPutRecords)
@@ -74,6 +76,7 @@ class _PutRecords:
     data: list[bytes]
     keys: list[str]
     hash_keys: list[str | None] | None = None
+    is_dry_run: bool = False
 
 
 @dataclass(slots=True)
@@ -91,7 +94,7 @@ class Kinesis:
         """
         try:
             operation = _operation(request, body)
-            _check_signed(request)
+            _check_signed(request, body)
             answer = await self._call(operation, body)
         except KinesisError as error:
             return _response(error.status, error.document(), error.code)
@@ -120,6 +123,7 @@ class Kinesis:
         stream = self._stream(put.name, put.arn)
         data, keys = put.data, put.keys
         self._check_sizes(data, keys)
+        _check_wanted(put.is_dry_run)
         shards = shards_for(keys, put.hash_keys, stream.shard_count)
         taken = self._within_rate(stream, data, keys, shards)
         if taken is None:
@@ -145,7 +149,9 @@ class Kinesis:
         data, key = arguments["Data"], arguments["PartitionKey"]
         hash_key = arguments.get("ExplicitHashKey")
         _check_hash_keys([hash_key])
+        self._check_ordering(stream, arguments.get("SequenceNumberForOrdering"))
         self._check_sizes([data], [key])
+        _check_wanted(arguments.get("DryRun", False))
         shards = shards_for([key], [hash_key], stream.shard_count)
         shard = shards[0] if shards else 0
         throttled = KinesisError("ProvisionedThroughputExceededException", _rate_exceeded(stream, shard))
@@ -171,6 +177,16 @@ class Kinesis:
         if len(entry.payload) <= _INLINE_BYTES:
             return taken_apart(entry, data, most)
         return await asyncio.to_thread(taken_apart, entry, data, most)
+
+    def _check_ordering(self, stream: Stream, after: str | None) -> None:
+        """Check the number of the record that the next one has to follow: whichever that is, the next one does."""
+        now_ms = max(self.clock.now_ms(), stream.journal.last_arrival_ms)
+        if after is not None and not is_sequence_number(int(after), now_ms):
+            raise KinesisError(
+                "InvalidArgumentException",
+                f"ExclusiveMinimumSequenceNumber {after} used in PutRecord on stream {stream.name} under account "
+                f"{ACCOUNT} is invalid.",
+            )
 
     def _within_rate(
         self, stream: Stream, data: Sequence[bytes], keys: Sequence[str], shards: Sequence[int] | None
@@ -230,18 +246,23 @@ class Kinesis:
 
     def _list_shards(self, arguments: dict[str, Any]) -> bytes:
         named = arguments.get("StreamName"), arguments.get("StreamARN")
-        token = arguments.get("NextToken")
+        token, after = arguments.get("NextToken"), arguments.get("ExclusiveStartShardId", "")
         if token and any(named):
             raise KinesisError("InvalidArgumentException", "NextToken and StreamName cannot be provided together.")
         if not token and not any(named):
             raise KinesisError("InvalidArgumentException", "Either NextToken or StreamName should be provided.")
-        after = arguments.get("ExclusiveStartShardId", "")
         if token:
+            for name in ("ExclusiveStartShardId", "StreamCreationTimestamp"):
+                if name in arguments:
+                    raise KinesisError("InvalidArgumentException", f"NextToken and {name} cannot be provided together.")
             name, after = _read_token(token)
             named = name, None
         stream = self._stream(*named)
-        shards = [shard for shard in _shards(stream) if shard["ShardId"] > after]
-        limit = arguments.get("MaxResults", 1000)
+        created_s, wanted_s = stream.journal.created_ms / 1000, arguments.get("StreamCreationTimestamp")
+        if wanted_s is not None and abs(wanted_s - created_s) >= 1:  # SDKs send whole seconds, some round them
+            raise _not_found(stream.name)
+        shards = [shard for shard in _filtered(stream, arguments.get("ShardFilter")) if shard["ShardId"] > after]
+        limit = min(arguments.get("MaxResults", 1000), 1000)
         answer: dict[str, Any] = {"Shards": shards[:limit]}
         if len(shards) > limit:
             answer["NextToken"] = _token(stream.name, shards[limit - 1]["ShardId"])
@@ -252,7 +273,7 @@ class Kinesis:
         if arguments.get("NextToken"):
             after, _ = _read_token(arguments["NextToken"])
         names = [name for name in sorted(self.intake.streams) if name > after]
-        limit = arguments.get("Limit", 100)
+        limit = min(arguments.get("Limit", 100), 100)
         listed = [_summary(self.intake.streams[name]) for name in names[:limit]]
         keep = ("StreamName", "StreamARN", "StreamStatus", "StreamModeDetails", "StreamCreationTimestamp")
         answer: dict[str, Any] = {
@@ -275,7 +296,7 @@ class Kinesis:
         if not name:
             raise KinesisError("InvalidArgumentException", "Either StreamName or StreamARN should be provided.")
         if name not in self.intake.streams:
-            raise KinesisError("ResourceNotFoundException", f"Stream {name} under account {ACCOUNT} not found.")
+            raise _not_found(name)
         return self.intake.streams[name]
 
 
@@ -294,13 +315,11 @@ def _operation(request: Request, body: bytes) -> str:
         raise KinesisError("SerializationException" if known else "UnknownOperationException", "")
     if not known:
         _parsed(body)
-        raise KinesisError(
-            "UnknownOperationException", f"Unknown operation {service}.{operation}; known are {', '.join(OPERATIONS)}."
-        )
+        raise KinesisError("UnknownOperationException", not_offered(service, operation))
     return operation
 
 
-def _check_signed(request: Request) -> None:
+def _check_signed(request: Request, body: bytes) -> None:
     in_query = "X-Amz-Algorithm" in request.query_string
     authorization = request.header(b"authorization")
     if authorization and in_query:
@@ -309,6 +328,7 @@ def _check_signed(request: Request) -> None:
             "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.",
         )
     if not authorization and not in_query:
+        _parsed(body)  # AWS looks at the form of the body first
         raise KinesisError("MissingAuthenticationTokenException", "Missing Authentication Token")
 
 
@@ -328,7 +348,7 @@ def _put_records_request(body: bytes) -> _PutRecords:
         put = _PLAIN_PUT_RECORDS.decode(body)
         data = [record.Data for record in put.Records]
         keys = [record.PartitionKey for record in put.Records]
-        return _PutRecords(put.StreamName, put.StreamARN, data, keys)
+        return _PutRecords(put.StreamName, put.StreamARN, data, keys, is_dry_run=bool(put.DryRun))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     arguments = type_checked("PutRecords", _parsed(body))
@@ -341,6 +361,7 @@ def _put_records_request(body: bytes) -> _PutRecords:
         [entry["Data"] for entry in records],
         [entry["PartitionKey"] for entry in records],
         [entry.get("ExplicitHashKey") for entry in records],
+        arguments.get("DryRun", False),
     )
 
 
@@ -352,6 +373,13 @@ def _check_hash_keys(texts: Iterable[str | None]) -> None:
                 "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. "
                 f"Specified value was {text}",
             )
+
+
+def _check_wanted(is_dry_run: bool) -> None:
+    if is_dry_run:
+        raise KinesisError(
+            "DryRunOperationException", "The request was rejected because the DryRun parameter was specified."
+        )
 
 
 def _size(data: bytes, key: str) -> int:
@@ -445,6 +473,27 @@ def _shards(stream: Stream) -> list[dict[str, Any]]:
     return shards
 
 
+def _filtered(stream: Stream, wanted: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The shards that a ShardFilter lets through. All of them have been open since the stream was created."""
+    shards = _shards(stream)
+    if wanted is None:
+        return shards
+    kind = wanted["Type"]
+    for name, kinds in (("ShardId", ("AFTER_SHARD_ID",)), ("Timestamp", ("AT_TIMESTAMP", "FROM_TIMESTAMP"))):
+        if (name in wanted) != (kind in kinds):
+            must = "must be given with" if kind in kinds else "cannot be given with"
+            raise KinesisError("InvalidArgumentException", f"{name} {must} the ShardFilter type {kind}.")
+    if kind == "AFTER_SHARD_ID":
+        return [shard for shard in shards if shard["ShardId"] > wanted["ShardId"]]
+    if kind == "AT_TIMESTAMP" and wanted["Timestamp"] < stream.journal.created_ms // 1000:
+        return []
+    return shards
+
+
+def _not_found(name: str) -> KinesisError:
+    return KinesisError("ResourceNotFoundException", f"Stream {name} under account {ACCOUNT} not found.")
+
+
 def _token(*parts: str) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(parts)).decode()
 
@@ -463,7 +512,7 @@ def failure(error: DataWarehouseError) -> Response:
 
 
 def _response(status: int, body: bytes, error: str = "") -> Response:
-    headers = [(b"x-amzn-requestid", str(uuid4()).encode()), (b"x-amz-id-2", secrets.token_urlsafe(54).encode())]
+    headers = [(b"x-amzn-requestid", str(uuid4()).encode()), (b"x-amz-id-2", base64.b64encode(secrets.token_bytes(72)))]
     if error:
         headers.append((b"x-amzn-errortype", error.encode()))
     return Response(status, body, AMZ_JSON, headers)

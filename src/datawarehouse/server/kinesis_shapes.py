@@ -27,10 +27,11 @@ class KinesisError(Exception):
         self.status = status
 
     def document(self) -> bytes:
-        """The JSON document; SDKs look for the message under either spelling."""
+        """The JSON document; AWS writes the message of this one code in another way, as kinesalite recorded."""
         if not self.message:
             return msgspec.json.encode({"__type": self.code})
-        return msgspec.json.encode({"__type": self.code, "message": self.message, "Message": self.message})
+        name = "Message" if self.code == "SerializationException" else "message"
+        return msgspec.json.encode({"__type": self.code, name: self.message})
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Shape:
     low: int | None = None
     high: int | None = None
     pattern: str = ""
+    values: tuple[str, ...] = ()
     members: Mapping[str, Shape] = field(default_factory=dict)
     entry: Shape | None = None
     entry_name: str = ""
@@ -55,6 +57,16 @@ _DATA = Shape("Blob", required=True, high=10485760)
 _PARTITION_KEY = Shape("String", required=True, low=1, high=256)
 _HASH_KEY = Shape("String", pattern=r"0|([1-9]\d{0,38})")
 _SEQUENCE = Shape("String", pattern=r"0|([1-9]\d{0,128})")
+_TIMESTAMP = Shape("Timestamp")
+_DRY_RUN = Shape("Boolean")
+_FILTER_TYPES = (
+    "AFTER_SHARD_ID",
+    "AT_TRIM_HORIZON",
+    "FROM_TRIM_HORIZON",
+    "AT_LATEST",
+    "AT_TIMESTAMP",
+    "FROM_TIMESTAMP",
+)
 
 OPERATIONS: Mapping[str, Mapping[str, Shape]] = {
     "PutRecord": {
@@ -64,6 +76,7 @@ OPERATIONS: Mapping[str, Mapping[str, Shape]] = {
         "Data": _DATA,
         "StreamName": _STREAM_NAME,
         "StreamARN": _STREAM_ARN,
+        "DryRun": _DRY_RUN,
     },
     "PutRecords": {
         "Records": Shape(
@@ -79,6 +92,7 @@ OPERATIONS: Mapping[str, Mapping[str, Shape]] = {
         ),
         "StreamName": _STREAM_NAME,
         "StreamARN": _STREAM_ARN,
+        "DryRun": _DRY_RUN,
     },
     "DescribeStream": {
         "Limit": Shape("Integer", low=1, high=10000),
@@ -91,6 +105,15 @@ OPERATIONS: Mapping[str, Mapping[str, Shape]] = {
         "ExclusiveStartShardId": _SHARD_ID,
         "MaxResults": Shape("Integer", low=1, high=10000),
         "NextToken": _NEXT_TOKEN,
+        "StreamCreationTimestamp": _TIMESTAMP,
+        "ShardFilter": Shape(
+            "Structure",
+            members={
+                "Type": Shape("String", required=True, values=_FILTER_TYPES),
+                "ShardId": _SHARD_ID,
+                "Timestamp": _TIMESTAMP,
+            },
+        ),
         "StreamName": _STREAM_NAME,
         "StreamARN": _STREAM_ARN,
     },
@@ -100,6 +123,33 @@ OPERATIONS: Mapping[str, Mapping[str, Shape]] = {
         "NextToken": _NEXT_TOKEN,
     },
 }
+
+
+# What Kinesis offers besides (botocore 1.43), by what is done here in its place.
+_READING = frozenset(
+    "GetRecords GetShardIterator SubscribeToShard RegisterStreamConsumer DeregisterStreamConsumer "
+    "DescribeStreamConsumer ListStreamConsumers".split()
+)
+_DECLARING = frozenset(
+    "CreateStream DeleteStream UpdateShardCount SplitShard MergeShards UpdateStreamMode UpdateMaxRecordSize "
+    "IncreaseStreamRetentionPeriod DecreaseStreamRetentionPeriod UpdateStreamRecordDistributionStrategy "
+    "UpdateStreamWarmThroughput".split()
+)
+
+
+def not_offered(service: str, operation: str) -> str:
+    """Why a call is none of ours, and what to do in its place."""
+    if operation in _READING:
+        return (
+            f"{operation} is not offered: read with SQL (`dw query`, or POST /v1/query), which sees a record a second "
+            "after it was put."
+        )
+    if operation in _DECLARING:
+        return (
+            f"{operation} is not offered: a stream is a streaming input table of the declaration (warehouse.py), with "
+            "its shards. Change it there, and start `dw up` again."
+        )
+    return f"Unknown operation {service}.{operation}; known are {', '.join(OPERATIONS)}."
 
 
 def type_checked(operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,6 +200,15 @@ def _scalar(kind: str, value: Any) -> Any:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return min(int(value), 2147483647)
         raise _wrong(f"{_FOUND_IN_ITS_PLACE[type(value)]} can not be converted to an Integer")
+    if kind == "Timestamp":
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value
+        raise _wrong(f"{_FOUND_IN_ITS_PLACE[type(value)]} can not be converted to milliseconds since epoch")
+    if kind == "Boolean":
+        if isinstance(value, bool):
+            return value
+        found = f"'{value}'" if isinstance(value, str) else _FOUND_IN_ITS_PLACE[type(value)]
+        raise _wrong(f"{found} can not be converted to an Boolean")
     if not isinstance(value, str):
         article = "a" if kind == "Blob" else "an"
         raise _wrong(f"{_FOUND_IN_ITS_PLACE[type(value)]} can not be converted to {article} {kind}")
@@ -209,6 +268,9 @@ def _value_violations(shape: Shape, value: Any, path: str) -> Iterator[str]:
     for holds, constraint in _constraints(shape):
         if not holds(value):
             yield f"Value '{shown}' at '{path}' failed to satisfy constraint: {constraint}"
+    if shape.kind == "Structure":
+        yield from _violations(shape.members, value, f"{path}.")
+        return
     if shape.entry:
         for place, entry in enumerate(value, 1):
             yield from _violations(shape.entry.members, entry, f"{path}.{place}.member.")
@@ -222,6 +284,8 @@ def _constraints(shape: Shape) -> Iterator[tuple[Callable[[Any], bool], str]]:
             lambda value: pattern.fullmatch(value) is not None,
             f"Member must satisfy regular expression pattern: {shape.pattern}",
         )
+    if shape.values:
+        yield lambda value: value in shape.values, f"Member must satisfy enum value set: [{', '.join(shape.values)}]"
     if shape.kind == "Integer":
         if low is not None:
             yield lambda value: value >= low, f"Member must have value greater than or equal to {low}"
