@@ -209,7 +209,7 @@ def test_hosts_and_methods(server, lines, status):
 def test_http_2_is_told_what_to_do(server):
     with connected(server) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-        assert answer(connection)[:2] == (400, "BadRequest")
+        assert answer(connection)[:2] == (400, "UnsupportedProtocol")
     log = (server.folder / "errors.log").read_text()
     assert "requestHandler: new NodeHttpHandler()" in log
     assert "Invalid HTTP" not in log
@@ -297,3 +297,53 @@ def test_a_client_that_does_not_read_its_answer_is_not_waited_for(tmp_path):
         deaf.sendall(post(json.dumps(rows).encode(), "/v1/query"))
         deaf.recv(1000)
         assert server.query("select 1 as one") == [{"one": 1}]
+
+
+def statuses(found):
+    return [line.split()[1].decode() for line in found.splitlines() if line.startswith(b"HTTP/1.1")]
+
+
+MANY_HEADERS = "".join(f"X-{number}: y\r\n" for number in range(300))
+SLOW = gzip.compress(b'{"id":"slow"}\n' * 50_000)  # is unpacked in a thread, so that more is read meanwhile
+
+
+@pytest.mark.parametrize(
+    ("behind", "status"),
+    [
+        (post(more="X: " + "y" * 150_000 + "\r\n"), "431"),
+        (post(more=MANY_HEADERS), "431"),
+        (b"nonsense\r\n\r\n", "400"),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n", "400"),
+    ],
+    ids=["one long header", "many headers", "no HTTP", "a body that is none"],
+)
+@pytest.mark.parametrize("before", [1, 3])
+def test_a_request_that_is_refused_takes_no_earlier_one_its_answer(server, behind, status, before):
+    first = post(SLOW, more="Content-Encoding: gzip\r\n")
+    with connected(server) as connection:
+        connection.sendall(first * before + behind)
+        found = b""
+        while piece := connection.recv(65536):
+            found += piece
+    assert statuses(found) == ["200"] * before + [status]
+    assert found.count(b'{"accepted":50000}') == before
+
+
+def test_nothing_behind_a_request_that_is_refused_is_looked_at(server):
+    before = stored(server)
+    for refused in (post(more=MANY_HEADERS), b"nonsense\r\n\r\n"):
+        with connected(server) as connection:
+            connection.sendall(refused + post() + post(more=MANY_HEADERS))
+            found = b""
+            with suppress(ConnectionResetError):
+                while piece := connection.recv(65536):
+                    found += piece
+            assert len(statuses(found)) == 1
+    assert stored(server) == before
+
+
+def test_a_client_that_closes_its_side_within_a_next_request_gets_the_answer_to_the_first(server):
+    with connected(server) as connection:
+        connection.sendall(post(SLOW, more="Content-Encoding: gzip\r\n") + b"GET /health HTTP/1.1\r\nHost:")
+        connection.shutdown(socket.SHUT_WR)
+        assert answer(connection)[0] == 200

@@ -245,7 +245,9 @@ def test_a_stuck_table_throttles_itself_alone(tmp_path):
         status, never = stuck.events("views", b'{"id":"x","n":1}\n' * 200_000)
         assert (status, "more than 2097152 can never be taken at once" in never["error"]["message"]) == (413, True)
         assert stuck.events("views", b'{"id":"y"}') == (200, {"accepted": 1}), "the other table takes events"
-        assert b"dw_records_throttled_total" in stuck.request("GET", "/metrics")[2]
+        count = 50_000 * (statuses.count(429) + 1) + 3
+        shown = f'dw_records_refused_total{{reason="journal_bytes_max",table="clicks"}} {count}.0'
+        assert shown in stuck.request("GET", "/metrics")[2].decode().splitlines()
         stuck.flush()
         accepted = 50_000 * statuses.count(200)
         assert stuck.query("select count(*) as c from clicks") == [{"c": accepted}], "what was acknowledged is there"

@@ -110,9 +110,7 @@ def test_throttled_events_are_sent_again(tmp_path):
 
         def was_throttled():
             metrics = warehouse.request("GET", "/metrics")[2].decode()
-            return any(
-                float(n) > 0 for n in re.findall(r"^dw_records_throttled_total\S* (\S+)$", metrics, re.MULTILINE)
-            )
+            return any(float(n) > 0 for n in re.findall(r"^dw_records_refused_total\S* (\S+)$", metrics, re.MULTILINE))
 
         def has_ended():
             warehouse.flush()  # makes room

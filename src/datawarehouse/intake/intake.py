@@ -20,6 +20,7 @@ from datawarehouse.clock import Clock
 from datawarehouse.durable import lacks_space
 from datawarehouse.errors import BadRequest, BodyTooLarge, Throttled, UnknownName
 from datawarehouse.intake.free_disk import FreeDisk
+from datawarehouse.intake.refusals import Refusals
 from datawarehouse.intake.shard_rate import ShardRate
 from datawarehouse.journal.block import Entry, IdempotencyKeys
 from datawarehouse.journal.journal import Journal, Ticket
@@ -96,7 +97,7 @@ class Intake:
         self.disk = FreeDisk(disk_free, clock, limits.disk_free_bytes_min)
         self._queued_bytes = 0
         self._lock = threading.Lock()
-        self.throttled_records = 0
+        self.refusals = Refusals(streams)
 
     def stream(self, name: str) -> Stream:
         if name not in self.streams:
@@ -114,26 +115,33 @@ class Intake:
                 known = self._known(stream, entry.keys, done)
                 if known:
                     return known
-            self._check_room(stream, entry)
-            stream.queued_bytes += entry.size
-            self._queued_bytes += entry.size
+            full = self._full(stream, entry)
+            if not full:
+                return self._queue(stream, entry, done)
+        what, limit = full
+        self.refusals.records(stream.name, limit, entry.count, what)
+        raise Throttled(f"{entry.count} records were not taken: {what} ({limit}). Send them again later.", limit)
 
-            waiting = [done] if done else []
+    def _queue(self, stream: Stream, entry: Entry, done: Callable[[], None] | None) -> Pending:
+        stream.queued_bytes += entry.size
+        self._queued_bytes += entry.size
 
-            def finished() -> None:
-                with self._lock:
-                    stream.queued_bytes -= entry.size
-                    self._queued_bytes -= entry.size
-                    if entry.keys:
-                        del stream.under_way[entry.keys.key]
-                self._note_disk(stream, ticket)
-                for waiter in waiting:
-                    waiter()
+        waiting = [done] if done else []
 
-            ticket = stream.journal.enqueue(entry, finished)
-            if entry.keys:
-                stream.under_way[entry.keys.key] = (ticket, waiting)
-            return Pending(stream, ticket, again=False)
+        def finished() -> None:
+            with self._lock:
+                stream.queued_bytes -= entry.size
+                self._queued_bytes -= entry.size
+                if entry.keys:
+                    del stream.under_way[entry.keys.key]
+            self._note_disk(stream, ticket)
+            for waiter in waiting:
+                waiter()
+
+        ticket = stream.journal.enqueue(entry, finished)
+        if entry.keys:
+            stream.under_way[entry.keys.key] = (ticket, waiting)
+        return Pending(stream, ticket, again=False)
 
     def append(self, stream: Stream, entry: Entry) -> tuple[Appended, bool]:
         """Append an entry and return when it is durable: (where it went, whether it was sent before).
@@ -168,6 +176,7 @@ class Intake:
         work = f"writing the journal of {stream.name}"
         if ticket.error and lacks_space(ticket.error):
             self.disk.write_failed(work)
+            self.refusals.records(stream.name, "disk_free_bytes_min", ticket.entry.count, "the disk is full")
         elif ticket.result:
             self.disk.write_succeeded(work)
 
@@ -188,7 +197,8 @@ class Intake:
             done()
         return Pending(stream, ticket, again=True)
 
-    def _check_room(self, stream: Stream, entry: Entry) -> None:
+    def _full(self, stream: Stream, entry: Entry) -> tuple[str, str] | None:
+        """Why an entry cannot be taken now, and the limit. Raises BodyTooLarge if it can never be."""
         limits = self.limits
         size = entry.size
         for name, most in (
@@ -200,17 +210,13 @@ class Intake:
                     f"{entry.count} records were not taken: together they take {size} bytes, and more than {most} can "
                     f"never be taken at once ({name}). Send fewer at a time."
                 )
-        full = None
         if stream.unconverted_bytes + stream.queued_bytes + size > limits.journal_bytes_max:
-            full = f"{limits.journal_bytes_max} bytes of {stream.name!r} wait for conversion", "journal_bytes_max"
-        elif self._queued_bytes + size > limits.queue_bytes_max:
-            full = f"{limits.queue_bytes_max} bytes wait to be written", "queue_bytes_max"
-        elif self.disk.is_below_minimum():
-            full = f"less than {limits.disk_free_bytes_min} bytes of disk are free", "disk_free_bytes_min"
-        if full:
-            self.throttled_records += entry.count
-            what, limit = full
-            raise Throttled(f"{entry.count} records were not taken: {what} ({limit}). Send them again later.", limit)
+            return f"{limits.journal_bytes_max} bytes of {stream.name!r} wait for conversion", "journal_bytes_max"
+        if self._queued_bytes + size > limits.queue_bytes_max:
+            return f"{limits.queue_bytes_max} bytes wait to be written", "queue_bytes_max"
+        if self.disk.is_below_minimum():
+            return f"less than {limits.disk_free_bytes_min} bytes of disk are free", "disk_free_bytes_min"
+        return None
 
 
 def outcome(ticket: Ticket) -> Appended:

@@ -6,6 +6,7 @@ from datawarehouse.clock import Clock
 
 RECORDS_A_SECOND = 1000
 BYTES_A_SECOND = 1024 * 1024
+RATE = f"a shard takes {RECORDS_A_SECOND} records and {BYTES_A_SECOND} bytes a second"
 
 
 class ShardRate:

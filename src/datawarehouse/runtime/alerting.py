@@ -177,6 +177,7 @@ class Alerting:
         if self._thread.ident is not None:  # it was started; it may have ended by itself by now
             self._thread.join()
             self._evaluate()  # of what was converted while the warehouse closed
+        self._intake.refusals.say(all_of_them=True)
         stop(self._deliveries, self._closing.left_s)
         self._store.close()
 
@@ -185,6 +186,7 @@ class Alerting:
             self._evaluate()
 
     def _evaluate(self) -> None:
+        self._intake.refusals.say()
         nothing: list[dict[str, Any]] = []
         self._found("what is wrong", self.evaluate, nothing)
 

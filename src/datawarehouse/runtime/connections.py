@@ -11,18 +11,19 @@
    what it sent may be stored by now. A query ends instead: nobody seems to want its rows.
 6. A request that asks for another protocol (Upgrade: h2c, as Java's HttpClient does with each) is one of HTTP/1.1. The
    parser takes its body for the other protocol, so that its head is parsed again without the wish.
+7. Whatever ends a connection is said behind the answers to the requests that came before.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import sys
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 log = logging.getLogger("datawarehouse.server")
 
@@ -42,6 +43,8 @@ class Connection(HttpToolsProtocol):
 
     connections_max = 0
     request_time_max_s = 0.0
+    on_refused: Callable[[str, str], None]
+    """Called with the code and the message of an error that ends a connection."""
     lingering: ClassVar[set[Connection]] = set()
     """Those that have got their last answer, and are closed in a moment."""
 
@@ -51,6 +54,7 @@ class Connection(HttpToolsProtocol):
         self._in_head = True
         self._has_completed = False
         self._is_over = False
+        self._last_words = b""
         self._wants_upgrade = False
         self._fed = self._again = b""
         self._timer: asyncio.TimerHandle | None = None
@@ -78,8 +82,7 @@ class Connection(HttpToolsProtocol):
         if self._is_over:
             return
         if not self._head_bytes and data.startswith(_HTTP_2):
-            log.warning("%s", _HTTP_2_ADVICE)
-            self._end(400, "BadRequest", _HTTP_2_ADVICE)
+            self._end(400, "UnsupportedProtocol", _HTTP_2_ADVICE)
             return
         while self._in_head and data and not self._is_over:
             room = HEAD_BYTES_MAX + 1 - self._head_bytes
@@ -97,17 +100,26 @@ class Connection(HttpToolsProtocol):
 
     def _feed(self, data: bytes) -> None:
         self._again = data
+        self._unset_keepalive_if_required()
         while self._again and not self._is_over:
             self._fed, self._again = self._again, b""
-            super().data_received(self._fed)
+            try:
+                self.parser.feed_data(self._fed)
+            except httptools.HttpParserError as error:
+                if not self._is_over:  # what comes after a request that was refused is none
+                    self._end(400, "InvalidHttp", f"What was sent is not a request of HTTP/1.1 ({error}).")
+            except httptools.HttpParserUpgrade as ended:
+                self._parse_without_upgrade(ended.args[0])
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
-        if self._timer is None:
+        if self._timer is None and not self._is_over:
             self._begin_timer()
 
     def on_headers_complete(self) -> None:
+        if self._is_over:
+            return
         self._wants_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
         if self._wants_upgrade:
             return
@@ -134,10 +146,17 @@ class Connection(HttpToolsProtocol):
         cycle = self.cycle
         if self._is_over or cycle is None or cycle.response_complete or cycle.more_body:
             return False
-        if self.scope["raw_path"] == _QUERY_PATH:
+        if cycle.scope["raw_path"] == _QUERY_PATH:
             return False
         cycle.keep_alive = False
         return True
+
+    def on_response_complete(self) -> None:
+        was_last = not self.pipeline
+        super().on_response_complete()
+        if self._last_words and was_last and not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            self._close_with(self._last_words)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -158,13 +177,11 @@ class Connection(HttpToolsProtocol):
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Called by uvicorn while it handles the parser's exception, which says where the head ended."""
+    def _parse_without_upgrade(self, head_end: int) -> None:
         log.debug("a client asked for another protocol (Upgrade), which is not offered; it is answered with HTTP/1.1")
-        ended = sys.exc_info()[1]
-        if self._wants_upgrade and isinstance(ended, httptools.HttpParserUpgrade):
+        if self._wants_upgrade:
             head = _without_upgrade(self.parser, self.url, self.headers)
-            self._again = head + self._fed[ended.args[0] :]
+            self._again = head + self._fed[head_end:]
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
 
@@ -199,14 +216,28 @@ class Connection(HttpToolsProtocol):
         """Answer once more and close; what comes later is not looked at."""
         self._is_over = True
         self._end_timer()
+        self.on_refused(code, message)
         body = msgspec.json.encode({"error": {"code": code, "message": message}}) + b"\n"
         head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n" % (
             status,
             _PHRASES[status],
             len(body),
         )
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(head + headers + b"connection: close\r\n\r\n" + body)
+        words = head + headers + b"connection: close\r\n\r\n" + body
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and cycle.more_body and not cycle.response_complete:  # of the request that is refused
+            if self.pipeline:
+                self.pipeline.popleft()
+                self._last_words = words
+            else:
+                self._close_with(b"" if cycle.response_started else words)
+        elif self.pipeline or (cycle is not None and not cycle.response_complete):
+            self._last_words = words
+        else:
+            self._close_with(words)
+
+    def _close_with(self, words: bytes) -> None:
+        self.transport.write(words)
         self.connections.discard(self)
         if len(self.lingering) >= _LINGERING_MAX or not self.transport.can_write_eof():
             self.transport.close()
@@ -237,7 +268,14 @@ _PHRASES = {
 }
 
 
-def limited(connections_max: int, request_time_max_s: float) -> type[Connection]:
+def limited(
+    connections_max: int, request_time_max_s: float, on_refused: Callable[[str, str], None] = lambda code, message: None
+) -> type[Connection]:
     """The class of the connections of one server."""
-    limits = {"connections_max": connections_max, "request_time_max_s": request_time_max_s, "lingering": set()}
-    return type("LimitedConnection", (Connection,), limits)
+    members = {
+        "connections_max": connections_max,
+        "request_time_max_s": request_time_max_s,
+        "on_refused": staticmethod(on_refused),
+        "lingering": set(),
+    }
+    return type("LimitedConnection", (Connection,), members)

@@ -154,7 +154,9 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
 
     config = uvicorn.Config(
         app,
-        http=limited(settings.number("connections_max"), settings.number("request_time_max_s")),
+        http=limited(
+            settings.number("connections_max"), settings.number("request_time_max_s"), opened.intake.refusals.request
+        ),
         ws="none",
         proxy_headers=False,
         lifespan="off",

@@ -17,10 +17,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from datawarehouse.errors import BadRequest, DataWarehouseError, InternalFailure
+from datawarehouse.errors import BadRequest, DataWarehouseError, InternalFailure, Throttled
 from datawarehouse.server import backups, metrics
 from datawarehouse.server.events import Events
 from datawarehouse.server.http import (
+    AnswerCutOff,
     ClientGone,
     Receive,
     Request,
@@ -37,6 +38,7 @@ T = TypeVar("T")
 _LOCAL_HOST = re.compile(
     r"(?:(?:[a-z0-9-]+\.)*localhost\.?|127(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}|\[::1\])(?::\d+)?", re.IGNORECASE
 )
+_SAID_OTHERWISE = (Throttled.__name__, "ProvisionedThroughputExceededException")
 _EVENTS = re.compile(r"/v1/tables/([^/]+)/events")
 
 
@@ -81,7 +83,29 @@ class App:
             self.on_fault(f"{request.method} {request.path}", error)
             message = "An unexpected error occurred in the server; its log has the details. It is safe to try again."
             response = _error_answer(request, InternalFailure(message))
-        await response.send(send)
+        if response.error and response.status != 500:
+            self._note_refusal(request, *response.error)
+        try:
+            await response.send(send)
+        except ClientGone:
+            return
+        except Exception as error:
+            self._note_cut_off(request, error)
+            raise AnswerCutOff from None
+
+    def _note_cut_off(self, request: Request, error: Exception) -> None:
+        what = f"{request.method} {request.path}"
+        if not isinstance(error, DataWarehouseError):
+            self.on_fault(what, error)
+            return
+        self.kinesis.intake.refusals.request(type(error).__name__, f"{what}: the answer was cut off: {error}")
+
+    def _note_refusal(self, request: Request, code: str, message: str) -> None:
+        """Count an error answer, and say it in the log, unless it is said otherwise: a limit is said with the records
+        that it kept out, and a query's error to who asked, because it can hold what is stored."""
+        what = request.header(b"x-amz-target") or f"{request.method} {request.path}"
+        is_said = code not in _SAID_OTHERWISE and request.path != "/v1/query"
+        self.kinesis.intake.refusals.request(code, f"{what}: {message}", is_said=is_said)
 
     async def _answer(self, request: Request) -> Response:
         refusal = _foreign(request)
@@ -97,7 +121,7 @@ class App:
                 reason = self.admin.not_ready()
                 return json_response(503 if reason else 200, {"ready": not reason, "reason": reason or None})
             case "GET", "/metrics":
-                text = metrics.exposition(await self.admin.status(), self.kinesis.intake.throttled_records)
+                text = metrics.exposition(await self.admin.status(), self.kinesis.intake.refusals)
                 return Response(200, text, metrics.CONTENT_TYPE)
             case "POST", "/v1/query":
                 return await self.queries.handle(request, await request.body(self.request_bytes_max))

@@ -42,9 +42,11 @@ class Events:
         key = request.header(b"idempotency-key")
         cut = (stream, body, encoding == "gzip", key, request.content_type in _LINES)
         if len(body) > _INLINE_BYTES or encoding == "gzip":
-            entry, refused = await asyncio.to_thread(self._cut, *cut)
+            entry, refused, too_large = await asyncio.to_thread(self._cut, *cut)
         else:
-            entry, refused = self._cut(*cut)
+            entry, refused, too_large = self._cut(*cut)
+        if too_large:
+            self.intake.refusals.records(table, "record_bytes_max", too_large, refused[0]["message"])
         answer: dict[str, Any] = {"accepted": entry.count}
         if entry.count:
             appended, again = await self.commit.append(stream, entry)
@@ -57,14 +59,15 @@ class Events:
 
     def _cut(
         self, stream: Stream, body: bytes, packed: bool, key: str, by_lines: bool
-    ) -> tuple[Entry, list[dict[str, Any]]]:
-        """The entry for a body, and the events that are too large for it."""
+    ) -> tuple[Entry, list[dict[str, Any]], int]:
+        """The entry for a body, what is said of the events that are too large for it, and their number."""
         if packed:
             body = unpacked(body, self.request_bytes_max, self.request_events_max)
         keys = keys_for(key, body) if key else None
         largest = self.intake.limits.record_bytes_max
         events = records_in(body, self.request_events_max, by_lines=by_lines)
         refused: list[dict[str, Any]] = []
+        given = len(events)
         if max(map(len, events)) > largest:
             refused = [
                 {
@@ -75,4 +78,4 @@ class Events:
                 if len(event) > largest
             ][:_REFUSALS_SHOWN_MAX]
             events = [event for event in events if len(event) <= largest]
-        return entry_of(events, stream.shards_in_turn(len(events)), keys), refused
+        return entry_of(events, stream.shards_in_turn(len(events)), keys), refused, given - len(events)

@@ -21,6 +21,10 @@ class ClientGone(Exception):
     """The client closed the connection before the request was complete."""
 
 
+class AnswerCutOff(Exception):
+    """An answer failed after it had begun: its connection has to be closed. The log has the reason already."""
+
+
 @dataclass(slots=True)
 class Request:
     method: str
@@ -80,12 +84,13 @@ def _too_large(bytes_max: int) -> BodyTooLarge:
 
 @dataclass(slots=True)
 class Response:
-    """body: the whole body, or an iterator of its pieces."""
+    """body: the whole body, or an iterator of its pieces. error: the code and the message of an answer that is one."""
 
     status: int
     body: bytes | AsyncIterator[bytes]
     content_type: str = JSON
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    error: tuple[str, str] | None = None
 
     async def send(self, send: Send) -> None:
         headers = [(b"content-type", self.content_type.encode()), *self.headers]
@@ -106,4 +111,6 @@ def json_response(status: int, value: Any, headers: list[tuple[bytes, bytes]] | 
 
 def error_response(status: int, code: str, message: str, headers: list[tuple[bytes, bytes]] | None = None) -> Response:
     """{"error": {"code": ..., "message": ...}}; the message says what to do next."""
-    return json_response(status, {"error": {"code": code, "message": message}}, headers)
+    response = json_response(status, {"error": {"code": code, "message": message}}, headers)
+    response.error = code, message
+    return response

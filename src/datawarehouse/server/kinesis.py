@@ -24,6 +24,7 @@ from datawarehouse.errors import BodyTooLarge, DataWarehouseError, Throttled
 from datawarehouse.intake.aggregates import has_aggregates, taken_apart
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.intake.intake import Intake, Stream, shards_for
+from datawarehouse.intake.shard_rate import RATE
 from datawarehouse.journal.block import Entry
 from datawarehouse.journal.journal import entry_of
 from datawarehouse.journal.opening import Appended
@@ -97,7 +98,7 @@ class Kinesis:
             _check_signed(request, body)
             answer = await self._call(operation, body)
         except KinesisError as error:
-            return _response(error.status, error.document(), error.code)
+            return _error_response(error)
         return _response(200, answer)
 
     async def _call(self, operation: str, body: bytes) -> bytes:
@@ -156,6 +157,7 @@ class Kinesis:
         shard = shards[0] if shards else 0
         throttled = KinesisError("ProvisionedThroughputExceededException", _rate_exceeded(stream, shard))
         if self.intake.limits.shard_rate_limited and not stream.rate.take(shard, _size(data, key)):
+            self.intake.refusals.records(stream.name, "shard_rate_limited", 1, RATE)
             raise throttled
         try:
             entry, _ = await self._entry([data], shards)
@@ -194,10 +196,13 @@ class Kinesis:
         """Which records their shards take now; None if the rate is not limited."""
         if not self.intake.limits.shard_rate_limited:
             return None
-        return [
+        taken = [
             stream.rate.take(shards[place] if shards else 0, _size(datum, key))
             for place, (datum, key) in enumerate(zip(data, keys, strict=True))
         ]
+        if refused := taken.count(False):
+            self.intake.refusals.records(stream.name, "shard_rate_limited", refused, RATE)
+        return taken
 
     def _check_sizes(self, data: Sequence[bytes], keys: Sequence[str]) -> None:
         key_bytes_max = 4 * _KEY_CHARACTERS_MAX
@@ -508,11 +513,16 @@ def _read_token(token: str) -> tuple[str, str]:
 def failure(error: DataWarehouseError) -> Response:
     """The answer to a call that could not be done. SDKs repeat both (Kinesis API reference, "Common Errors")."""
     code, status = ("ServiceUnavailable", 503) if error.http_status == 503 else ("InternalFailure", 500)
-    return _response(status, KinesisError(code, str(error), status).document(), code)
+    return _error_response(KinesisError(code, str(error), status))
 
 
-def _response(status: int, body: bytes, error: str = "") -> Response:
+def _error_response(error: KinesisError) -> Response:
+    response = _response(error.status, error.document())
+    response.headers.append((b"x-amzn-errortype", error.code.encode()))
+    response.error = error.code, error.message
+    return response
+
+
+def _response(status: int, body: bytes) -> Response:
     headers = [(b"x-amzn-requestid", str(uuid4()).encode()), (b"x-amz-id-2", base64.b64encode(secrets.token_bytes(72)))]
-    if error:
-        headers.append((b"x-amzn-errortype", error.encode()))
     return Response(status, body, AMZ_JSON, headers)

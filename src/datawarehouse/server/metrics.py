@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from datawarehouse.definition.alerts import OF_A_JOB, OF_A_STREAM, OF_THE_WAREHOUSE
 from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable
+from datawarehouse.intake.refusals import Refusals
 
 CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
@@ -63,9 +64,8 @@ class _Alerts(Collector):
 
 
 class _Tables(Collector):
-    def __init__(self, status: dict[str, Any], throttled: int) -> None:
+    def __init__(self, status: dict[str, Any]) -> None:
         self._status = status
-        self._throttled = throttled
 
     def collect(self) -> Iterable[Metric]:
         for field, (kind, name, text) in _TABLE_METRICS.items():
@@ -104,12 +104,31 @@ class _Tables(Collector):
         age_s = self._status["audit"]["age_s"]
         if age_s is not None:
             yield GaugeMetricFamily("dw_audit_age_seconds", "Since a daily share of the files was read whole.", age_s)
-        yield CounterMetricFamily("dw_records_throttled", "Records refused because of a limit.", self._throttled)
 
 
-def exposition(status: dict[str, Any], throttled: int) -> bytes:
+class _Refused(Collector):
+    def __init__(self, refusals: Refusals) -> None:
+        self._refusals = refusals
+
+    def collect(self) -> Iterable[Metric]:
+        records = CounterMetricFamily(
+            "dw_records_refused", "Records that were not taken, by the limit.", labels=["table", "reason"]
+        )
+        for (table, limit), count in self._refusals.of_records.items():
+            records.add_metric([table, limit], count)
+        yield records
+        requests = CounterMetricFamily(
+            "dw_requests_refused", "Requests that were refused, by the code of the error.", labels=["reason"]
+        )
+        for code, count in self._refusals.of_requests.items():
+            requests.add_metric([code], count)
+        yield requests
+
+
+def exposition(status: dict[str, Any], refusals: Refusals) -> bytes:
     """The metrics page for a status (see runtime)."""
     registry = CollectorRegistry()
-    registry.register(_Tables(status, throttled))
+    registry.register(_Tables(status))
+    registry.register(_Refused(refusals))
     registry.register(_Alerts(status))
     return generate_latest(registry)
