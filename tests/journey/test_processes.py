@@ -51,6 +51,9 @@ CALLS = {
 """Verb -> (arguments, a part of what it prints), in an order in which each has something to do."""
 
 
+FORMS = ("table", "csv", "parquet")
+
+
 @pytest.mark.parametrize("verb", sorted(CALLS.keys() | (VERBS.keys() - {"up"})))
 def test_there_is_a_call_of_each_verb(verb):
     assert verb in CALLS
@@ -72,6 +75,16 @@ def test_each_verb_as_a_process(tmp_path):
             assert says in done.stdout + done.stderr, (verb, done.stdout, done.stderr)
     status = subprocess.run([DW, "status", "--output", "json"], cwd=tmp_path, capture_output=True, check=True)
     assert json.loads(status.stdout)["running"] is False
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_an_output_that_is_full_is_one_line_and_an_exit_code(tmp_path):
+    rows = "select x from unnest(sequence(1, 100000)) a(x)"
+    with running(tmp_path, declaration=DECLARATION):
+        for call in ("tables", "status --output json", *(f"query '{rows}' --output {form}" for form in FORMS)):
+            done = subprocess.run(["sh", "-c", f"exec {DW} {call} > /dev/full"], cwd=tmp_path, text=True, stderr=-1)
+            said = f"dw {call.split()[0]}: There is no space left where the output or a file is written "
+            assert (done.returncode, done.stderr) == (4, f"{said}([Errno 28] No space left on device).\n"), call
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="this system has no /proc/<pid>/maps")

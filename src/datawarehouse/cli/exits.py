@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable
 
 from datawarehouse.cli.progress import erase_line
-from datawarehouse.errors import DataWarehouseError, QueryLimitExceeded
+from datawarehouse.durable import lacks_space
+from datawarehouse.errors import DataWarehouseError, FolderError, QueryLimitExceeded
 
 _GRACE_S = 0.5  # normally the process ends its work in time itself
 INTERRUPTED = 130
@@ -21,15 +22,28 @@ def exit_code(verb: str, call: Callable[[], int | None]) -> int:
     if sys.stdout is None:  # it is closed: `dw query ... >&-`
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
-        return call() or 0
+        code = call() or 0
+        sys.stdout.flush()  # an output that cannot be written is noticed here, and not while Python exits
+        return code
     except DataWarehouseError as error:
         print(f"dw {verb}: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # the reader of the output has ended: `dw query ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 1
+    except Exception as error:
+        if not lacks_space(error):
+            raise
+        _drop_output()
+        print(f"dw {verb}: There is no space left where the output or a file is written ({error}).", file=sys.stderr)
+        return FolderError.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _drop_output() -> None:
+    """Let what is still to be written go nowhere, so that Python exits without a word about it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def in_a_process(verb: str, work: Callable[[Callable[[], None]], None], time_max_s: float) -> int:

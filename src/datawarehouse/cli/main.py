@@ -1,8 +1,8 @@
 """`dw VERB ...`: reads the arguments, imports only the verb's module, and turns errors into exit codes.
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, 4 a resource is not available (a folder is in use, a
-limit was reached, a server does not answer or is closing), 10 a query was understood and is not allowed, 20 damage was
-found, 21 an audit is incomplete, 130 Ctrl-C.
+limit was reached, a server does not answer or is closing, no space is left), 10 a query was understood and is not
+allowed, 20 damage was found, 21 an audit is incomplete, 130 Ctrl-C.
 """
 
 from __future__ import annotations
