@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quick demo test test-lowest test-aws lint bench lock clean
+.PHONY: quick demo test test-lowest test-aws test-clients lint bench lock clean
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 ...")'
@@ -57,6 +57,17 @@ test-lowest: $(VENV)/lowest/.ready  ## the unit and project tests on the lowest 
 test-aws: $(READY)  ## the example in a real AWS account, about twenty minutes; needs credentials and the Pulumi CLI
 	$(BIN)/python -m pytest -s tests/account
 
+# A venv of its own, for a client that pins another botocore; and packages of npm.
+$(VENV)/clients/.ready: requirements/clients.txt tests/clients/programs/package.json $(READY)
+	$(PYTHON) -m venv $(VENV)/clients
+	$(VENV)/clients/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	cp tests/clients/programs/package.json $(VENV)/clients/
+	npm install --silent --no-package-lock --prefix $(VENV)/clients
+	@touch $@
+
+test-clients: $(VENV)/clients/.ready  ## Kinesis clients that nobody here wrote; needs Node.js and curl
+	$(BIN)/python -m pytest tests/clients
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -69,7 +80,7 @@ lock: $(READY)  ## pin the newest versions that pyproject.toml and requirements/
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra aws pyproject.toml requirements/dev.in -o requirements/dev.txt
-	for name in emulator lambda spark; do \
+	for name in clients emulator lambda spark; do \
 		$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header requirements/$$name.in -o requirements/$$name.txt; \
 	done
