@@ -8,6 +8,7 @@ for name in (
     "conversion",
     "intake",
     "end_to_end",
+    "overload",
     "queries",
     "formats",
     "restart",
