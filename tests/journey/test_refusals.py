@@ -108,26 +108,39 @@ def test_mistakes_of_clients_are_counted_by_their_code_and_said_once(tmp_path):
         assert len(warnings(server)) == 2 * len(said)
 
 
-def test_an_answer_that_is_cut_off_is_one_line(tmp_path):
-    """Its child process is killed while the answer is streamed."""
-    sql = "select x, y from unnest(sequence(1, 3000)) a(x), unnest(sequence(1, 3000)) b(y)"
+def begun(server, sql):
+    """A connection on which a long answer has begun."""
     body = json.dumps({"sql": sql}).encode()
-    with running(tmp_path, "--query-processes", "1") as server:
-        address = urlsplit(server.url)
-        with closing(socket.create_connection((address.hostname, address.port), patient(30))) as connection:
-            connection.sendall(
-                b"POST /v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-            )
-            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
-            before = server.children()
-            for pid, command in before.items():
-                if "query" in command:
-                    os.kill(pid, signal.SIGKILL)
-            found = b""
-            while piece := connection.recv(1_000_000):
-                found += piece
-        assert not found.endswith(b"0\r\n\r\n"), "nobody takes the part for the whole"
+    address = urlsplit(server.url)
+    connection = socket.create_connection((address.hostname, address.port), patient(30))
+    connection.sendall(
+        b"POST /v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+    return connection
+
+
+def rest(connection):
+    found = b""
+    while piece := connection.recv(1_000_000):
+        found = (found + piece)[-100:]
+    return found
+
+
+@pytest.mark.parametrize("reason", ["its process is killed", "it has too many rows"])
+def test_an_answer_that_is_cut_off_is_one_line(tmp_path, reason):
+    """It was a traceback of the HTTP server."""
+    sql = "select x, y from unnest(sequence(1, 3000)) a(x), unnest(sequence(1, 3000)) b(y)"
+    with running(tmp_path, "--query-processes", "1", "--query-result-rows-max", "1000000") as server:
+        with closing(begun(server, sql)) as connection:
+            said = "The result has more than 1000000 rows (query_result_rows_max)"
+            if reason == "its process is killed":
+                for pid, command in server.children().items():
+                    if "query" in command:
+                        os.kill(pid, signal.SIGKILL)
+                said = "The query process ended (status -9)"
+            assert not rest(connection).endswith(b"0\r\n\r\n"), "nobody takes the part for the whole"
         [line] = until(lambda: [line for line in log_lines(server) if "cut off" in line], "it is said")
-        assert "POST /v1/query: the answer was cut off: The query process ended (status -9)" in line
+        assert f"POST /v1/query: the answer was cut off: {said}" in line
         assert "Traceback" not in (server.folder / "errors.log").read_text()
         assert server.query("select 1 as one") == [{"one": 1}]

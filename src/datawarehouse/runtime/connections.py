@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -31,6 +32,7 @@ HEAD_BYTES_MAX = 64 * 1024
 HEADERS_MAX = 200
 _LINGER_S, _LINGERING_MAX = 0.5, 128
 _HTTP_2 = b"PRI * HTTP/2.0\r\n"
+_ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 _QUERY_PATH = b"/v1/query"
 _HTTP_2_ADVICE = (
     "The client speaks HTTP/2 from the first byte; this server speaks HTTP/1.1. With the AWS SDK for JavaScript v3, "
@@ -126,8 +128,11 @@ class Connection(HttpToolsProtocol):
         self._in_head = False
         if len(self.headers) > HEADERS_MAX:
             self._too_long_a_head()
-        else:
-            super().on_headers_complete()
+            return
+        absolute = _ABSOLUTE.match(self.url)
+        if absolute:  # its host counts, and not that of the header (RFC 9112, 3.2.2)
+            self.headers[:] = [header for header in self.headers if header[0] != b"host"] + [(b"host", absolute[1])]
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         if not self._is_over:

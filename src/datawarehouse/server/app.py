@@ -205,7 +205,8 @@ def _foreign(request: Request) -> Response | None:
         return error_response(
             421, "MisdirectedRequest", f"The Host header is {host!r}; this server answers to localhost and 127.0.0.1."
         )
-    if origin and not _LOCAL_HOST.fullmatch(origin.partition("://")[2]):
+    scheme, _, origin_host = origin.partition("://")
+    if origin and not (scheme in ("http", "https") and _LOCAL_HOST.fullmatch(origin_host)):
         return error_response(403, "ForeignOrigin", f"Requests of web pages from {origin} are refused.")
     return None
 
