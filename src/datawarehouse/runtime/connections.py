@@ -109,7 +109,8 @@ class Connection(HttpToolsProtocol):
                 self.parser.feed_data(self._fed)
             except httptools.HttpParserError as error:
                 if not self._is_over:  # what comes after a request that was refused is none
-                    self._end(400, "InvalidHttp", f"What was sent is not a request of HTTP/1.1 ({error}).")
+                    why = error.__context__ or error
+                    self._end(400, "InvalidHttp", f"What was sent is not a request of HTTP/1.1 ({why}).")
             except httptools.HttpParserUpgrade as ended:
                 self._parse_without_upgrade(ended.args[0])
 

@@ -105,7 +105,7 @@ class App:
         that it kept out, and a query's error to who asked, because it can hold what is stored."""
         what = request.header(b"x-amz-target") or f"{request.method} {request.path}"
         is_said = code not in _SAID_OTHERWISE and request.path != "/v1/query"
-        self.kinesis.intake.refusals.request(code, f"{what}: {message}", is_said=is_said)
+        self.kinesis.intake.refusals.request(code, f"{what}: {message or 'its body cannot be read'}", is_said=is_said)
 
     async def _answer(self, request: Request) -> Response:
         refusal = _foreign(request)
