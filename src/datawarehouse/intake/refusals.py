@@ -16,6 +16,7 @@ from dataclasses import dataclass
 log = logging.getLogger("datawarehouse")
 
 LIMITS = ("journal_bytes_max", "queue_bytes_max", "disk_free_bytes_min", "record_bytes_max", "shard_rate_limited")
+_SAID_BY_FREE_DISK = "disk_free_bytes_min"
 _SAID_EVERY_S = 60.0
 _WORDS_MAX = 300
 
@@ -54,7 +55,7 @@ class Refusals:
         """Note that records were refused because of a limit, one of LIMITS."""
         with self._lock:
             self._records[table, limit] += count
-            said = self._met((table, limit), count, why)
+            said = None if limit == _SAID_BY_FREE_DISK else self._met((table, limit), count, why)
         _say(said)
 
     def request(self, code: str, what: str, *, is_said: bool = True) -> None:
