@@ -101,7 +101,8 @@ class QueryPool:
         """Make a blocking call in a thread, and wait for it until the deadline."""
         running = asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
         try:
-            return await asyncio.wait_for(running, deadline - time.monotonic())
+            async with asyncio.timeout(deadline - time.monotonic()):  # wait_for of 3.11 can lose a cancellation
+                return await running
         except TimeoutError:
             raise QueryLimitExceeded(
                 f"The query took longer than {self._time_max_s:g} s (query_time_max_s) and was ended.",
