@@ -131,7 +131,7 @@ def write_requests(path: Path, requests: list[bytes], events_each: int) -> Path:
 
 
 def tree_memory(pid: int) -> int:
-    """Bytes of resident memory of a process and its descendants."""
+    """Bytes of memory of a process and its descendants; on Linux what several share counts once (PSS)."""
     listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,rss="], capture_output=True, text=True, check=True).stdout
     rows = [tuple(map(int, line.split())) for line in listed.splitlines()]
     tree, total = {pid}, 0
@@ -139,8 +139,15 @@ def tree_memory(pid: int) -> int:
         if parent in tree:
             tree.add(each)
     for each, _, kilobytes in rows:
-        total += kilobytes * 1024 if each in tree else 0
+        total += _own_memory(each, kilobytes) * 1024 if each in tree else 0
     return total
+
+
+def _own_memory(pid: int, resident: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/smaps_rollup").read_text().split("\nPss:")[1].split()[0])
+    except OSError:  # macOS, or it has ended
+        return resident
 
 
 def cpu_seconds(pid: int) -> float:

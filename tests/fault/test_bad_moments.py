@@ -10,7 +10,7 @@ import threading
 from urllib.parse import urlsplit
 
 import pytest
-from running import COLUMNS, running
+from running import COLUMNS, IN_CHILDREN, running
 
 from datawarehouse import Warehouse
 from datawarehouse.clock import WallClock
@@ -25,8 +25,8 @@ from datawarehouse.settings import resolve
 
 # Python runs this module when it starts; in the process that converts, it makes one record deadly.
 DEADLY = """
-import os, signal, sys
-if sys.orig_argv[-1] == "convert":
+import os, signal
+def change():
     from datawarehouse.convert.rows import RowConverter
     convert = RowConverter.convert
     def deadly(self, records, joined=None):
@@ -35,6 +35,7 @@ if sys.orig_argv[-1] == "convert":
         return convert(self, records, joined)
     RowConverter.convert = deadly
 """
+DEADLY += IN_CHILDREN
 
 
 def test_a_record_that_ends_the_process_is_kept_and_its_neighbours_are_stored(tmp_path):

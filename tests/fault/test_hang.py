@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from running import running, until
+from running import IN_CHILDREN, running, until
 
 from datawarehouse import Warehouse
 from datawarehouse.clock import WallClock
@@ -20,8 +20,8 @@ CLICKS = Warehouse("shop").with_streaming_input_table("clicks", {"id": "string"}
 
 # Python runs this module when it starts; in the process that converts, one record takes for ever.
 ENDLESS = """
-import sys, time
-if sys.orig_argv[-1] == "convert":
+import time
+def change():
     from datawarehouse.convert.rows import RowConverter
     convert = RowConverter.convert
     def endless(self, records, joined=None):
@@ -30,6 +30,7 @@ if sys.orig_argv[-1] == "convert":
         return convert(self, records, joined)
     RowConverter.convert = endless
 """
+ENDLESS += IN_CHILDREN
 
 
 def converting(warehouse):

@@ -33,6 +33,18 @@ warehouse = (
     .with_table("facts", columns={{"thing": "string", "color": "string"}}, data_format="JSON")
 )
 """
+IN_CHILDREN = """
+import sys
+from datawarehouse.runtime import workers
+if sys.orig_argv[-1] == "convert":
+    change()
+def import_and_change(import_libraries=workers.import_libraries):
+    import_libraries()
+    change()
+workers.import_libraries = import_and_change
+"""
+"""The end of a sitecustomize.py: makes `change` in the process that converts, whether it is forked or started."""
+
 AWS = {
     "AWS_ACCESS_KEY_ID": "any",
     "AWS_SECRET_ACCESS_KEY": "any",
@@ -110,11 +122,17 @@ class Running:
         )
 
     def children(self):
-        """The command lines of the child processes, by pid."""
+        """The command lines of its child processes and of theirs, by pid."""
         wide = ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="]  # -ww: whole lines, whatever COLUMNS says
         listed = subprocess.run(wide, capture_output=True, text=True).stdout
-        rows = (line.split(maxsplit=2) for line in listed.splitlines())
-        return {int(row[0]): row[2] for row in rows if int(row[1]) == self.process.pid and len(row) == 3}
+        rows = [line.split(maxsplit=2) for line in listed.splitlines()]
+        found, parents = {}, [self.process.pid]
+        while parents:
+            parent = parents.pop()
+            born = {int(row[0]): row[2].rstrip() for row in rows if int(row[1]) == parent and len(row) == 3}
+            found |= born
+            parents += born
+        return found
 
     def stop(self, number=signal.SIGTERM):
         """Stop as an operator does; the exit code."""

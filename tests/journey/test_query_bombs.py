@@ -49,11 +49,6 @@ def ask(server, sql):
     return status, body
 
 
-def children(pid):
-    listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=True)
-    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "workers query" in line]
-
-
 def memory(pid, name="VmHWM"):
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(name + ":"):
@@ -65,7 +60,7 @@ def memory(pid, name="VmHWM"):
 @pytest.mark.parametrize("sql", TOO_LARGE.values(), ids=TOO_LARGE)
 def test_a_query_that_needs_too_much_memory_is_ended_with_its_reason(server, sql):
     assert ask(server, "select count(*) from clicks where n >= 0")[0] == 200
-    [child] = children(server.process.pid)
+    [child] = [pid for pid, command in server.children().items() if command.endswith(" query")]
     idle, peak, over = memory(child, "VmRSS"), [0], threading.Event()
 
     def watch():

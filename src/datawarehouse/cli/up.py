@@ -9,6 +9,8 @@ from datawarehouse.cli.options import add_output, add_settings, add_warehouse, s
 from datawarehouse.cli.output import print_json
 from datawarehouse.runtime.logs import log_to_stderr
 from datawarehouse.runtime.serve import serve
+from datawarehouse.runtime.workers import StartChild, prepared_children
+from datawarehouse.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     settings = settings_of(arguments)
+    with prepared_children() as start_child:  # before the declaration: what that opens or starts is in no child
+        _serve(arguments, settings, start_child)
+
+
+def _serve(arguments: argparse.Namespace, settings: Settings, start_child: StartChild) -> None:
     warehouse = warehouse_of(arguments)
     log_to_stderr(settings.text("log_format"))
 
@@ -29,4 +36,4 @@ def run(arguments: argparse.Namespace) -> None:
             print(f"{warehouse.name} takes events at {url} (AWS_ENDPOINT_URL={url}); stop with Ctrl-C")
         sys.stdout.flush()
 
-    serve(warehouse, settings, ready)
+    serve(warehouse, settings, ready, start_child)

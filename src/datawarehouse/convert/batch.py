@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
@@ -43,6 +44,12 @@ REJECTS_SCHEMA = arrow_schema(QUARANTINE_COLUMNS)
 def use_one_thread() -> None:
     """Keep Arrow to one thread, for a process that shares the machine with intake and queries."""
     pa.set_cpu_count(1)
+
+
+def use_fast_memory() -> None:
+    """Let Arrow take memory from its own allocator, also if the process was forked from one that does not."""
+    with suppress(NotImplementedError):  # this Arrow was built without it
+        pa.set_memory_pool(pa.mimalloc_memory_pool())
 
 
 class BatchConverter:

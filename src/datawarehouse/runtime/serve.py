@@ -41,7 +41,7 @@ from datawarehouse.runtime.connections import limited
 from datawarehouse.runtime.owner import Owner
 from datawarehouse.runtime.query_pool import QueryPool
 from datawarehouse.runtime.status import described
-from datawarehouse.runtime.workers import QuerySetup, Worker
+from datawarehouse.runtime.workers import QuerySetup, StartChild, Worker, spawned
 from datawarehouse.server.app import Admin, App
 from datawarehouse.server.events import Events
 from datawarehouse.server.kinesis import Kinesis
@@ -59,8 +59,11 @@ _GRACEFUL_STOP_S = 2
 _PROGRESS_EVERY_S = 0.5
 
 
-def serve(warehouse: Warehouse, settings: Settings, on_ready: Callable[[str], None]) -> None:
-    """Serve a warehouse until SIGTERM or SIGINT. on_ready is called with the URL once events are accepted.
+def serve(
+    warehouse: Warehouse, settings: Settings, on_ready: Callable[[str], None], start_child: StartChild = spawned
+) -> None:
+    """Serve a warehouse until SIGTERM or SIGINT. on_ready is called with the URL once events are accepted; start_child
+    starts the processes that convert, compact and answer queries.
 
     Raises BadRequest for an address that is not loopback, FolderError if the port is taken, and whatever opening the
     folder raises.
@@ -72,10 +75,10 @@ def serve(warehouse: Warehouse, settings: Settings, on_ready: Callable[[str], No
         bound.close()
         raise
     try:
-        limit_s = settings.number("convert_time_max_s")
-        opened.start(lambda: Worker("convert", time_max_s=limit_s), lambda: Worker("compact", time_max_s=limit_s))
+        new_worker = partial(Worker, time_max_s=settings.number("convert_time_max_s"), start_child=start_child)
+        opened.start(partial(new_worker, "convert"), partial(new_worker, "compact"))
         gc.freeze()  # the present objects all stay; searching them for garbage repeatedly only takes time
-        uvloop.run(_serve(opened, bound, on_ready))
+        uvloop.run(_serve(opened, bound, on_ready, start_child))
     finally:
         opened.close()
 
@@ -122,14 +125,14 @@ class _Server(uvicorn.Server):
         self._on_started()
 
 
-async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], None]) -> None:
+async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], None], start_child: StartChild) -> None:
     settings = opened.settings
     flushing = ThreadPoolExecutor(_FLUSH_THREADS, "flush")
     asking = ThreadPoolExecutor(settings.number("query_processes") + 1, "query")
     administrating = ThreadPoolExecutor(_ADMIN_THREADS, "admin")  # calls that wait here must not delay events
     showing = ThreadPoolExecutor(_STATUS_THREADS, "status")  # nor must flushes that wait keep /metrics waiting
     running = ThreadPoolExecutor(_RUNS_MAX, "run")  # nor must a job that hangs delay a flush
-    pool = _query_pool(opened, asking)
+    pool = _query_pool(opened, asking, start_child)
     commit = GroupCommit(opened.intake, flushing)
     token = secrets.token_urlsafe(32)
     host, port = bound.getsockname()[:2]
@@ -255,12 +258,12 @@ async def _backup(opened: Owner, executor: Executor, to: str, kept: int) -> Asyn
         making.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may ask for it any more
 
 
-def _query_pool(opened: Owner, executor: ThreadPoolExecutor) -> QueryPool:
+def _query_pool(opened: Owner, executor: ThreadPoolExecutor, start_child: StartChild) -> QueryPool:
     settings = opened.settings
     limits = QueryLimits.of(settings)
     setup = QuerySetup(str(opened.folder), opened.warehouse.name, limits)
     return QueryPool(
-        lambda: Worker("query", setup),
+        partial(Worker, "query", setup, start_child=start_child),
         executor,
         size=settings.number("query_processes"),
         waiting_max=settings.number("query_waiting_max"),

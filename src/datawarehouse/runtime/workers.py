@@ -8,6 +8,7 @@ its present work is done. A caller that waits for a child that dies gets WorkerD
     python -m datawarehouse.runtime.workers compact  (as convert, at a lower priority)
     python -m datawarehouse.runtime.workers query
     python -m datawarehouse.runtime.workers job      (one order, then it ends)
+    python -m datawarehouse.runtime.workers prepared (forks the others, except for jobs: see `prepared`)
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
@@ -32,6 +33,8 @@ from datawarehouse.errors import WorkerDied
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.query.limits import QueryLimits, limit_memory, use_system_memory
 from datawarehouse.query.messages import End, Failure, Head, Message, Piece, QueryOrder
+from datawarehouse.runtime import prepared
+from datawarehouse.runtime.prepared import Child, PreparedProcess
 
 if TYPE_CHECKING:
     from datawarehouse.query.engine import Engine
@@ -55,16 +58,52 @@ LENGTH_BYTES = 4
 _NICE = 10
 
 
+StartChild = Callable[[str], Child]
+"""Starts a child process of one kind."""
+
+
+def _command(kind: str) -> list[str]:
+    return [sys.executable, "-m", "datawarehouse.runtime.workers", kind]
+
+
+def spawned(kind: str) -> Child:
+    """A child process that does its imports itself."""
+    return subprocess.Popen(_command(kind), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+@contextlib.contextmanager
+def prepared_children() -> Iterator[StartChild]:
+    """What starts child processes quickly, where that is possible.
+
+    To be entered before anything is opened or started in this process.
+    """
+    if not prepared.is_possible():
+        yield spawned
+        return
+    process = PreparedProcess(_command("prepared"), _serve_prepared)
+    try:
+        yield lambda kind: process.child(kind) or spawned(kind)
+    finally:
+        process.close()
+
+
 class Worker:
     """A child process of one kind, started with its first order. One order at a time."""
 
-    def __init__(self, kind: str, setup: ChildOrder | None = None, time_max_s: float | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        setup: ChildOrder | None = None,
+        time_max_s: float | None = None,
+        start_child: StartChild = spawned,
+    ) -> None:
         """time_max_s: after this time in one order the process is ended, as if it had died (`convert_time_max_s`)."""
         self.kind = kind
+        self._start_child = start_child
         self._setup = setup
         self.time_max_s = time_max_s
         self._is_late = False
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Child | None = None
         self._lock = threading.Lock()
 
     @property
@@ -73,13 +112,9 @@ class Worker:
 
     def start(self) -> None:
         """Start the child process now, so that the first order does not wait for it."""
-        if self._process and self._process.poll() is None:
+        if self._process and _lives(self._process):
             return
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "datawarehouse.runtime.workers", self.kind],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+        self._process = self._start_child(self.kind)
         if self._setup:
             self._send(self._setup)
 
@@ -183,6 +218,14 @@ class Worker:
         return WorkerDied(f"The {self.kind} process ended (status {code}). Its work was not done and can be repeated.")
 
 
+def _lives(process: Child) -> bool:
+    try:
+        process.wait(0)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
 def _close(pipe: IO[bytes] | None) -> None:
     """Close a pipe. Its buffer may hold bytes that a dead child did not read; closing tries to write them, which
     fails."""
@@ -208,13 +251,15 @@ def _read(pipe: IO[bytes]) -> bytes | None:
 # -- in the child
 
 
-def main(kind: str) -> None:
+def main(kind: str) -> NoReturn:
     """Serve orders until the input ends."""
+    if kind == "prepared":
+        _serve_prepared()
     # The owner decides when a child ends; a Ctrl-C in its terminal reaches the children as well.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if kind != "job":  # which SIGTERM ends, with all that it started
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    orders, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    orders, answers = os.fdopen(0, "rb", closefd=False), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a print must not write between the messages
     if kind == "compact":
         os.nice(_NICE)
@@ -243,7 +288,25 @@ def _orders(pipe: IO[bytes]) -> Iterator[ChildOrder]:
         yield _ORDER.decode(data)
 
 
-# Each kind of child imports only what it needs: conversion does not need DuckDB, nor does a job that asks no query.
+# Each kind of child imports only what it needs: conversion does not need DuckDB, nor does a job that asks no query. If
+# a prepared process forks it, that process has done the imports.
+
+
+def _serve_prepared() -> NoReturn:
+    prepared.serve(import_libraries, main)
+
+
+def import_libraries() -> None:
+    """Import what children need that convert or answer queries. It must start no thread: a fork copies only one."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
+    use_system_memory()
+    gc.disable()
+    import datawarehouse.catalog.catalog
+    import datawarehouse.convert.batch
+    import datawarehouse.query.engine
+    import datawarehouse.query.formats
+    import datawarehouse.runtime.reader  # noqa: F401
 
 
 class _NoPandas:
@@ -259,10 +322,11 @@ class _NoPandas:
 
 
 def _serve_convert(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
-    from datawarehouse.convert.batch import BatchConverter, use_one_thread
+    from datawarehouse.convert.batch import BatchConverter, use_fast_memory, use_one_thread
 
     sys.meta_path.insert(0, _NoPandas())
     use_one_thread()
+    use_fast_memory()
     converter = BatchConverter()
     gc.freeze()
     # Conversion makes millions of objects and hardly any cycles: automatic collection, which `main` has disabled, would
