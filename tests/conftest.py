@@ -3,6 +3,7 @@
 import gc
 import os
 
+import forked_up
 import pytest
 
 from leftovers import MARK, ended, listening, marked
@@ -49,8 +50,9 @@ def _nothing_is_left_of_the_session():
     before = listening(os.getpid())
     os.environ[MARK] = mark = f"{os.getpid()}:session"
     yield
+    forked_up.close()
     del os.environ[MARK]
-    _check(mark.partition(":")[0] + ":", "of the tests of this session")
+    _check(lambda: marked(mark.partition(":")[0] + ":"), "of the tests of this session")
     left = listening(os.getpid()) - before
     assert not left, f"the tests of this session still listen on {sorted(left)}"
 
@@ -62,9 +64,9 @@ def _nothing_is_left_of_the_module(request, _nothing_is_left_of_the_session):
     os.environ[MARK] = mark = f"{os.getpid()}:{request.node.nodeid}"
     yield
     os.environ[MARK] = outer
-    _check(mark, f"of {request.node.nodeid}")
+    _check(lambda: marked(mark) | forked_up.left_of_forks(), f"of {request.node.nodeid}")
 
 
-def _check(mark: str, whose: str) -> None:
-    left = ended(lambda: marked(mark), patient(_END_S))
+def _check(find, whose: str) -> None:
+    left = ended(find, patient(_END_S))
     assert not left, f"processes {whose} still ran when the tests were over, and were killed: {left}"

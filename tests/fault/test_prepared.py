@@ -70,7 +70,7 @@ def gone(*pids):
 
 
 def test_a_child_has_its_pipes_and_nothing_else_of_the_owner(tmp_path):
-    with running(tmp_path, declaration=UNTIDY) as warehouse:
+    with running(tmp_path, declaration=UNTIDY, fresh=True) as warehouse:
         busy(warehouse)
         errors = str(tmp_path / "errors.log")
         prepared, converts, queries = (of(warehouse, kind) for kind in ("prepared", "convert", "query"))
@@ -105,8 +105,9 @@ def test_it_is_started_anew_when_it_was_killed_and_its_children_go_on_meanwhile(
     assert (tmp_path / "errors.log").read_text().count("Traceback") == 0
 
 
-def test_all_end_with_an_owner_that_is_killed(tmp_path):
-    with running(tmp_path) as warehouse:
+@pytest.mark.parametrize("fresh", [True, False], ids=["its own program", "forked"])
+def test_all_end_with_an_owner_that_is_killed(tmp_path, fresh):
+    with running(tmp_path, fresh=fresh) as warehouse:
         busy(warehouse)
         children = list(warehouse.children())
         assert len(children) == 3

@@ -14,6 +14,8 @@ from pathlib import Path
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
+from forked_up import fork_up
+
 from datawarehouse.cli.main import main
 from datawarehouse.runtime.client import client_of
 from patience import patient
@@ -144,17 +146,20 @@ class Running:
             self.process.stdout.close()
 
 
-def start(folder, *arguments, declaration=DECLARATION, environment=None):
-    """Start `dw up` in a project folder, and return when it takes events."""
+def start(folder, *arguments, declaration=DECLARATION, environment=None, fresh=False):
+    """Start `dw up` in a project folder, and return when it takes events.
+
+    fresh: as a program of its own, as a user does; else it may be forked (`forked_up`), unless Python gets a path.
+    """
     if declaration:
         (folder / "warehouse.py").write_text(declaration)
-    with (folder / "errors.log").open("ab") as errors:
-        process = subprocess.Popen(
-            [DW, "up", "--port", "0", "--output", "json", *arguments],
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env={**os.environ, **(environment or {})},
+    command = ["up", "--port", "0", "--output", "json", *arguments]
+    environment = {**os.environ, **(environment or {})}
+    log = folder / "errors.log"
+    with log.open("ab") as errors:
+        forked = None if fresh or "PYTHONPATH" in environment else fork_up(folder, command, environment, log)
+        process = forked or subprocess.Popen(
+            [DW, *command], cwd=folder, stdout=subprocess.PIPE, stderr=errors, env=environment
         )
     line = process.stdout.readline()
     if not line:

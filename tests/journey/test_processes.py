@@ -61,7 +61,7 @@ def test_there_is_a_call_of_each_verb(verb):
 
 
 def test_each_verb_as_a_process(tmp_path):
-    with running(tmp_path, declaration=DECLARATION):  # the verb `up`
+    with running(tmp_path, declaration=DECLARATION, fresh=True):  # the verb `up`
         for verb, (arguments, says) in CALLS.items():
             done = subprocess.run(
                 [DW, verb, *arguments],
@@ -91,7 +91,7 @@ def test_an_output_that_is_full_is_one_line_and_an_exit_code(tmp_path):
 def test_a_process_that_converts_loads_no_pandas(tmp_path):
     """pyarrow would load it, where it is installed, with the first array that it makes."""
     assert importlib.util.find_spec("pandas")
-    with running(tmp_path, declaration=DECLARATION) as warehouse:
+    with running(tmp_path, declaration=DECLARATION, fresh=True) as warehouse:
         warehouse.events("clicks", b'{"id": "one"}\n{"id": 2}')
         warehouse.flush()
         [converts] = [pid for pid, command in warehouse.children().items() if command.endswith(" convert")]
