@@ -16,6 +16,7 @@ for name in (
     "audit",
     "jobs",
     "bombs",
+    "producer",
     "status",
     "simulated_time",
     "integrity",

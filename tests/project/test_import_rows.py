@@ -16,7 +16,7 @@ ROWS = [
     {"intake", "convert", "query", "generator"},
     {"server", "jobs", "quarantine", "export", "alerts", "functions"},
     {"runtime", "aws"},
-    {"cli", "testing"},
+    {"cli", "testing", "producer"},
 ]
 ROW_OF = {part: row for row, parts in enumerate(ROWS) for part in parts}
 HEAVY = {
@@ -29,7 +29,7 @@ HEAVY = {
     "pulumi": {"aws"},
     "pulumi_aws": {"aws"},
     "boto3": {"functions"},
-    "botocore": {"functions"},
+    "botocore": {"functions", "producer"},
 }
 
 

@@ -1,0 +1,388 @@
+"""`datawarehouse.producer` towards a running warehouse: nothing lost, nothing twice, whatever happens on the way."""
+
+import asyncio
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import boto3
+import pytest
+from botocore.config import Config
+from lossy import lossy
+from running import running, start
+
+from datawarehouse.errors import BadRequest, BodyTooLarge, Closed, DataWarehouseError, Throttled
+from datawarehouse.producer import AsyncProducer, Producer, Undelivered
+from patience import patient
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("producer")) as server:
+        yield server
+
+
+@pytest.fixture
+def free_port():
+    """A port at which nobody listens: it is bound, and takes no connection."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+def event(name, number):
+    return {"id": f"{name}-{number}", "n": number}
+
+
+def stored(server, name):
+    """How often each number of the events of a name is stored."""
+    server.flush()
+    rows = server.query(f"select n, count(*) as c from clicks where id like '{name}-%' group by n order by n")
+    return {row["n"]: row["c"] for row in rows}
+
+
+def once(count):
+    return dict.fromkeys(range(count), 1)
+
+
+def test_each_event_that_was_put_is_stored(server):
+    with Producer("clicks", url=server.url) as producer:
+        deliveries = [producer.put(event("plain", number)) for number in range(12_000)]
+        producer.put('{"id": "plain-text", "n": -1}')
+    assert all(delivery.done() for delivery in deliveries)
+    assert producer.counts() == type(producer.counts())(12_001, 12_001, 0, 0, 0, 0)
+    assert stored(server, "plain") == {-1: 1, **once(12_000)}
+
+
+def test_an_event_is_sent_when_it_has_waited_long_enough(server):
+    with Producer("clicks", url=server.url, linger_s=0.05) as producer:
+        assert producer.put(event("linger", 0)).result(patient(10)).sequence_number == ""
+        assert stored(server, "linger") == once(1)
+
+
+def test_events_wait_for_others_until_they_are_flushed(server):
+    with Producer("clicks", url=server.url, linger_s=3600) as producer:
+        delivery = producer.put(event("flush", 0))
+        with pytest.raises(TimeoutError, match="still being sent"):
+            delivery.result(0.05)
+        producer.flush()
+        assert delivery.done()
+
+
+def test_lost_answers_double_nothing(server):
+    chance = random.Random(4)
+    with (
+        lossy(server.url, lambda number: chance.random() < 0.4) as network,
+        Producer("clicks", url=network.url, linger_s=0, connections=4) as producer,
+    ):
+        for number in range(3_000):
+            producer.put(event("lost", number))
+            if number % 200 == 0:
+                producer.flush()
+    assert network.lost > 5
+    assert producer.counts().retries >= network.lost
+    assert stored(server, "lost") == once(3_000)
+
+
+def test_a_warehouse_that_is_killed_and_started_again_has_each_event_once(tmp_path):
+    first = start(tmp_path)
+    port = first.url.rpartition(":")[2]
+    kills = 4
+    with Producer("clicks", url=first.url, linger_s=0.01) as producer:
+        number = 0
+        for _ in range(kills):
+            until_number = number + 2_000
+            while number < until_number:
+                producer.put(event("kill", number))
+                number += 1
+            first.process.kill()
+            first.process.wait()
+            first.process.stdout.close()
+            for _ in range(500):
+                producer.put(event("kill", number))
+                number += 1
+            first = start(tmp_path, "--port", port, declaration=None)
+        producer.flush()
+        assert stored(first, "kill") == once(number)
+        assert producer.counts().retries
+    first.stop()
+
+
+def test_an_event_that_can_never_be_taken_is_told_by_the_next_call(server):
+    producer = Producer("clicks", url=server.url, linger_s=3600)
+    good = producer.put(event("large", 0))
+    bad = producer.put({"id": "large-x", "text": "x" * 1_100_000})
+    producer.put(event("large", 1))
+    with pytest.raises(Undelivered, match="1 events were not delivered: The event has 1100") as told:
+        producer.close()
+    assert [json.loads(each)["id"] for each in told.value.events] == ["large-x"]
+    assert good.result()
+    with pytest.raises(BodyTooLarge, match="record_bytes_max"):
+        bad.result()
+    assert (producer.counts().delivered, producer.counts().failed, producer.counts().waiting) == (2, 1, 0)
+    assert stored(server, "large") == once(2)
+
+
+def test_more_refusals_than_an_answer_names_are_all_told(tmp_path):
+    told = []
+    with (
+        running(tmp_path, "--record-bytes-max", "2000") as server,
+        Producer("clicks", url=server.url, linger_s=3600, on_failure=lambda *each: told.append(each)) as producer,
+    ):
+        for number in range(600):
+            producer.put(event("many", number) | {"x": "y" * (3_000 if number % 3 == 0 else 10)})
+        producer.flush()
+        assert stored(server, "many") == {number: 1 for number in range(600) if number % 3}
+    failed = [json.loads(each)["n"] for events, _ in told for each in events]
+    assert sorted(failed) == list(range(0, 600, 3))
+
+
+def test_a_request_that_is_larger_than_the_warehouse_takes_is_cut(tmp_path):
+    with running(tmp_path, "--request-events-max", "100") as server:
+        with Producer("clicks", url=server.url, linger_s=3600) as producer:
+            for number in range(1_000):
+                producer.put(event("cut", number))
+        assert stored(server, "cut") == once(1_000)
+
+
+def test_a_table_that_is_not_there_gives_up_at_once(server):
+    began = time.monotonic()
+    with pytest.raises(Undelivered, match="nowhere"), Producer("nowhere", url=server.url) as producer:
+        producer.put(event("nowhere", 0))
+    assert time.monotonic() - began < patient(5)
+
+
+def test_what_is_given_up_goes_to_the_callback(free_port):
+    told = []
+    with Producer(
+        "clicks", url=f"http://127.0.0.1:{free_port}", retry_s=0, on_failure=lambda *each: told.append(each)
+    ) as producer:
+        producer.put(event("gone", 7))
+        producer.flush()
+    [([given_up], error)] = told
+    assert json.loads(given_up) == event("gone", 7)
+    assert "does not answer" in str(error)
+
+
+def test_a_callback_that_fails_does_not_swallow_events(free_port):
+    def fails(events, error):
+        raise RuntimeError("full")
+
+    producer = Producer("clicks", url=f"http://127.0.0.1:{free_port}", retry_s=0, on_failure=fails)
+    producer.put(event("gone", 8))
+    with pytest.raises(Undelivered) as told:
+        producer.close()
+    assert json.loads(told.value.events[0]) == event("gone", 8)
+    assert "full" in told.value.errors[0].__notes__[0]
+
+
+def test_memory_is_bounded_and_put_waits(free_port):
+    producer = Producer("clicks", url=f"http://127.0.0.1:{free_port}", retry_s=0.2, buffer_bytes_max=10_000)
+    with pytest.raises(Throttled, match="buffer_bytes_max"):
+        for number in range(100):
+            producer.put(event("bound", number), timeout_s=0)
+    assert producer.counts().waiting_bytes <= 10_000
+    taken = producer.counts().put
+    with pytest.raises(Undelivered):  # there is room again once these are given up, which comes first
+        producer.put(event("bound", 101))
+    assert producer.counts().put == taken
+    producer.close()
+
+
+def test_what_cannot_be_sent_is_refused_by_put(server, free_port):
+    with Producer("clicks", url=server.url) as producer:
+        with pytest.raises(BadRequest, match="nan"):
+            producer.put({"n": float("nan")})
+        with pytest.raises(BadRequest, match="line break"):
+            producer.put(b'{"id": "a"\n')
+        with pytest.raises(BadRequest, match="nothing in it"):
+            producer.put("  ")
+        with pytest.raises(BadRequest, match="no partition key"):
+            producer.put({}, "key")
+        with pytest.raises(BodyTooLarge, match="largest"):
+            producer.put("x" * (11 << 20))
+        producer.put(b'{"id":\n "lines-0",\r\n "n": 0}')
+    assert stored(server, "lines") == once(1)
+    with pytest.raises(Closed):
+        producer.put({})
+    for wrong in (
+        {},
+        {"url": "x", "kinesis": object()},
+        {"url": "https://example.org"},
+        {"url": "localhost:80"},
+        {"url": server.url, "aggregate": True},
+        {"url": server.url, "connections": 0},
+    ):
+        with pytest.raises(BadRequest):
+            Producer("clicks", **wrong)
+
+
+def test_a_program_that_does_not_close_still_sends(server):
+    program = (
+        "from datawarehouse.producer import Producer\n"
+        f"producer = Producer('clicks', url={server.url!r}, linger_s=3600)\n"
+        "for number in range(50): producer.put({'id': f'exit-{number}', 'n': number})\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=patient(60))
+    assert stored(server, "exit") == once(50)
+
+
+def test_a_program_that_ends_says_what_it_could_not_send(free_port):
+    program = (
+        "from datawarehouse.producer import Producer\n"
+        f"producer = Producer('clicks', url='http://127.0.0.1:{free_port}', retry_s=0.1)\n"
+        "producer.put({'id': 'x'})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=patient(60))
+    assert done.stderr.startswith("1 events were not delivered: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_producer_belongs_to_its_process(server):
+    with Producer("clicks", url=server.url, linger_s=3600) as producer:
+        producer.put(event("fork", 0))
+        child = os.fork()
+        if not child:  # no pytest in here
+            try:
+                producer.put(event("fork", 1))
+            except Closed:
+                os._exit(7)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert stored(server, "fork") == once(1)
+
+
+def test_threads_share_a_producer(server):
+    with Producer("clicks", url=server.url, linger_s=0.001, buffer_bytes_max=50_000) as producer:
+        threads = [
+            threading.Thread(target=lambda at=at: [producer.put(event("threads", n)) for n in range(at, 4_000, 8)])
+            for at in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert stored(server, "threads") == once(4_000)
+
+
+def test_a_program_of_asyncio(server):
+    async def program():
+        ticks = 0
+
+        async def tick():
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0)
+
+        ticking = asyncio.create_task(tick())
+        async with AsyncProducer("clicks", url=server.url, buffer_bytes_max=20_000) as producer:
+            deliveries = [await producer.put(event("async", number)) for number in range(2_000)]
+            await producer.flush()
+            assert all(delivery.done() for delivery in deliveries)
+            last = await producer.put(event("async", 2_000))
+            assert (await last).sequence_number == ""
+            cancelled = asyncio.create_task(producer.flush())
+            await asyncio.sleep(0)
+            cancelled.cancel()
+        ticking.cancel()
+        assert ticks > 100, "the loop went on"
+
+    asyncio.run(program())
+    assert stored(server, "async") == once(2_001)
+
+
+def test_a_program_of_asyncio_hears_of_failures(free_port):
+    async def program():
+        producer = AsyncProducer("clicks", url=f"http://127.0.0.1:{free_port}", retry_s=0.1, buffer_bytes_max=2_000)
+        delivery = await producer.put({"id": "x"})
+        with pytest.raises(DataWarehouseError, match="does not answer"):
+            await delivery
+        with pytest.raises(Undelivered):
+            for _ in range(100):
+                await producer.put({"id": "y"})
+        with pytest.raises(Undelivered):
+            await producer.put({"id": "z"})
+            await producer.flush()
+        await producer.close()
+
+    asyncio.run(program())
+
+
+# -- Kinesis
+
+
+def client(url):
+    return boto3.client(
+        "kinesis",
+        endpoint_url=url,
+        region_name="eu-west-1",
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=20),
+    )
+
+
+def test_events_go_to_a_kinesis_stream(server):
+    with Producer("clicks", kinesis=client(server.url)) as producer:
+        delivery = producer.put(event("kinesis", 0), "a key")
+        for number in range(1, 1_200):
+            producer.put(event("kinesis", number))
+    assert delivery.result().shard_id == "shardId-000000000000"
+    assert delivery.result().sequence_number.startswith("49")
+    assert stored(server, "kinesis") == once(1_200)
+
+
+def test_the_partition_key_chooses_the_shard(server):
+    with Producer("v", stream="views", kinesis=client(server.url)) as producer:
+        sent = {key: producer.put({"id": key}, key) for key in map(str, range(40))}
+    shards = {delivery.result().shard_id for delivery in sent.values()}
+    assert len(shards) == 3
+
+
+def test_what_a_full_shard_refuses_is_sent_again(tmp_path):
+    """A shard takes 1,000 records a second; the answer says which of the 500 it refused."""
+    with running(tmp_path, "--shard-rate-limited", "yes") as server:
+        with Producer("clicks", kinesis=client(server.url), connections=4) as producer:
+            for number in range(3_000):
+                producer.put(event("rate", number))
+        assert producer.counts().retries
+        assert (producer.counts().delivered, producer.counts().failed) == (3_000, 0)
+        assert stored(server, "rate") == once(3_000)
+
+
+def test_an_answer_that_is_lost_may_double_but_loses_nothing(server):
+    with (
+        lossy(server.url, lambda number: number % 3 == 0) as network,
+        Producer("clicks", kinesis=client(network.url), linger_s=0) as producer,
+    ):
+        for number in range(3_000):
+            producer.put(event("twice", number))
+    assert network.lost
+    assert set(stored(server, "twice")) == set(range(3_000))
+
+
+def test_a_stream_that_is_not_there_gives_up_at_once(server):
+    began = time.monotonic()
+    with (
+        pytest.raises(Undelivered, match="ResourceNotFoundException"),
+        Producer("nowhere", kinesis=client(server.url)) as producer,
+    ):
+        producer.put({"id": "x"})
+    assert time.monotonic() - began < patient(10)
+
+
+def test_what_cannot_be_put_into_kinesis_is_refused(server):
+    packing = Producer("clicks", kinesis=client(server.url), aggregate=True)
+    with packing, pytest.raises(BadRequest, match="aggregate=True"):
+        packing.put({}, "key")
+    with Producer("clicks", kinesis=client(server.url)) as producer:
+        with pytest.raises(BadRequest, match="257 characters"):
+            producer.put({}, "k" * 257)
+        with pytest.raises(BodyTooLarge):
+            producer.put("x" * (1 << 20))
