@@ -38,6 +38,15 @@ def graph():
             data_format="JSON",
             reads=["facts"],
         )
+        for name, keys in (("by_hour", {"hour": "string"}), ("at_all", None)):
+            warehouse.with_batch_input_table(
+                name,
+                {"thing": "string"},
+                schedule_expression="rate(1 day)",
+                partition_keys=keys,
+                reads=["facts"],
+                sql="select thing from facts",
+            )
         warehouse.with_batch_input_table("slow", {"count": "bigint"}, slow_count, "rate(1 day)", data_format="JSON")
         deployed = ServerlessDataWarehouse("analytics_dw", {"warehouse": warehouse})
         stream = deployed.get_input_stream("clicks")
@@ -227,6 +236,32 @@ def test_a_job_that_writes_partitions_of_json(graph, audited):
         *("GetPartition", "CreatePartition", "GetPartition"),
         *("GetPartition", "CreatePartition", "BatchUpdatePartition", "GetPartition"),
     ]
+
+
+def test_a_statement_that_writes_partitions(graph, audited):
+    table = "by_hour"
+    implied = _queries(
+        graph,
+        ["facts", table],
+        [("data", "facts/"), ("data", f"{table}/")],
+        [("results", f"batch/{table}/"), ("data", f"{table}/{HOUR}/run/")],
+    )
+    function = f"analytics_dw-{table}-job-cron-function"
+    calls, found = audited(function, TICK, TICK, implied=[*implied, *_may_ask(STOPPED), _deleting(graph, table)])
+    assert (found.missing, found.unused) == ([], [])
+    assert not [operation for _, operation, _ in calls if operation in ("PutObject", "GetObject", "GetQueryResults")]
+
+
+def test_a_statement_that_writes_without_partitions(graph, audited):
+    table = "at_all"
+    implied = _queries(
+        graph,
+        ["facts", table],
+        [("data", "facts/"), ("data", f"{table}/")],
+        [("results", f"batch/{table}/"), ("results", f"unload/{table}/")],
+    )
+    _, found = audited(f"analytics_dw-{table}-job-cron-function", TICK, TICK, implied=[*implied, *_may_ask(STOPPED)])
+    assert (found.missing, found.unused) == ([], [])
 
 
 def test_a_right_that_is_missing_or_not_needed_is_found(graph, audited):

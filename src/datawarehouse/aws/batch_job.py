@@ -9,10 +9,13 @@ from datawarehouse.aws.arguments import checked_arguments, checked_name, shared_
 from datawarehouse.aws.glue_tables import readable_of
 from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.naming import QUEUE_MAX, WORKGROUP_MAX
-from datawarehouse.aws.packaging import entry, job_code
+from datawarehouse.aws.packaging import Code, entry, job_code, library
 from datawarehouse.aws.policies import JobRights, Place, batch_job, dead_letters, document, function_logs
 from datawarehouse.definition.schedule import parse_schedule
+from datawarehouse.definition.sql_job import STATEMENT, SqlJob
 from datawarehouse.definition.tables import BatchInputTable, Table
+from datawarehouse.errors import DeclarationError
+from datawarehouse.sql.insertion import insertion
 
 
 class BatchInputJobArgs(TypedDict):
@@ -50,7 +53,7 @@ class BatchInputJob(pulumi.ComponentResource):
         table: BatchInputTable = given["table"]
         schedule = given.get("schedule_expression", table.schedule_expression)
         parse_schedule(schedule)
-        code = job_code(f"Table {table.name!r}", table.job, "run_job.handler")
+        code = code_of(table)
         super().__init__("datawarehouse:index:BatchInputJob", name, {}, opts)
         self.cron = LambdaCronJob(
             f"{name}-cron",
@@ -61,7 +64,7 @@ class BatchInputJob(pulumi.ComponentResource):
                 "environment": {
                     "DW_DATABASE": given["database_name"],
                     "DW_TABLE": table.name,
-                    "DW_JOB": entry(table.job),
+                    **({} if isinstance(table.job, SqlJob) else {"DW_JOB": entry(table.job)}),
                     "DW_WORKGROUP": given["workgroup"],
                     "DW_RESULTS": pulumi.Output.concat("s3://", given["results_bucket"]),
                 },
@@ -72,6 +75,19 @@ class BatchInputJob(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({"function_name": self.cron.function.name})
+
+
+def code_of(table: BatchInputTable) -> Code:
+    """The code of the function that fills a table. Raises DeclarationError if Lambda could not run it."""
+    if not isinstance(table.job, SqlJob):
+        return job_code(f"Table {table.name!r}", table.job, "run_job.handler")
+    if table.data_format != "parquet":
+        raise DeclarationError(
+            f"Table {table.name!r}: on AWS a statement fills tables of Parquet, and its data_format is "
+            f"{table.data_format!r}. Leave data_format out, or give a function as job."
+        )
+    statement = insertion(table.columns, table.job.sql)
+    return library("run_sql.handler", extra={STATEMENT: statement})
 
 
 POLICY_CHARACTERS_MAX = 10_240
@@ -94,6 +110,7 @@ def job_policy_characters(warehouse: str, table: BatchInputTable, reads: Sequenc
         "w" * WORKGROUP_MAX,
         bool(table.partition_keys),
         table.data_format == "parquet",
+        isinstance(table.job, SqlJob),
     )
     arn = f"arn:{place.partition}:service:{place.region}:{place.account}:"
     all_statements = [*function_logs(arn + longest["log"]), *dead_letters(arn + longest["queue"]), *batch_job(rights)]
@@ -121,6 +138,7 @@ def _rights(given: Mapping[str, Any], table: BatchInputTable) -> pulumi.Output[J
             workgroup=found["workgroup"],
             is_partitioned=bool(table.partition_keys),
             is_parquet=table.data_format == "parquet",
+            is_sql=isinstance(table.job, SqlJob),
         )
 
     names = ("database_arn", "database_name", "data_bucket", "results_bucket", "workgroup")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from datawarehouse.definition.sql_job import SqlJob
 from datawarehouse.definition.storage import ERROR_DOCUMENTS, STORAGE, Storage
 from datawarehouse.definition.tables import QUARANTINE_SUFFIX, BatchInputTable, StreamingInputTable, Table
 
@@ -93,8 +94,9 @@ def quarantine_of(table: StreamingInputTable) -> GlueTable:
 
 
 def staging_of(table: BatchInputTable) -> GlueTable | None:
-    """The Glue table through which Athena turns a run's rows into Parquet; None for a table of JSON."""
-    if table.data_format != "parquet":
+    """The Glue table through which Athena turns a run's rows into Parquet; None for a table of JSON, and for one that a
+    statement fills, whose result is Parquet."""
+    if table.data_format != "parquet" or isinstance(table.job, SqlJob):
         return None
     return replace(
         table_of(table),

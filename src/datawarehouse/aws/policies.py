@@ -196,11 +196,17 @@ class JobRights:
     workgroup: str
     is_partitioned: bool
     is_parquet: bool
+    is_sql: bool = False
 
     @property
     def unloads_aside(self) -> bool:
         """Whether Athena writes a run's files into the bucket of results, from which they are copied."""
         return self.is_parquet and not self.is_partitioned
+
+    @property
+    def stages(self) -> bool:
+        """Whether the function writes rows as JSON, which Athena turns into Parquet."""
+        return self.is_parquet and not self.is_sql
 
 
 def batch_job(rights: JobRights) -> list[Statement]:
@@ -209,7 +215,7 @@ def batch_job(rights: JobRights) -> list[Statement]:
     read = ["*"]
     folders = [""]
     if rights.reads is not None:
-        read = [*rights.reads, table, *([f"{table}_staging"] if rights.is_parquet else [])]
+        read = [*rights.reads, table, *([f"{table}_staging"] if rights.stages else [])]
         folders = [*rights.folders, f"{table}/"]
     results = ["batch", *(["unload"] if rights.unloads_aside else [])]
     # Athena writes a partition of Parquet into the table's own folder; the function itself writes everything else.
@@ -222,7 +228,7 @@ def batch_job(rights: JobRights) -> list[Statement]:
             [
                 "athena:StartQueryExecution",
                 "athena:GetQueryExecution",
-                "athena:GetQueryResults",
+                *([] if rights.is_sql else ["athena:GetQueryResults"]),
                 "athena:StopQueryExecution",
             ],
             place.workgroup(rights.workgroup),
@@ -247,7 +253,7 @@ def batch_job(rights: JobRights) -> list[Statement]:
             place.objects(rights.data_bucket, f"{table}/"),
         ),
     ]
-    if rights.is_parquet:
+    if rights.stages:
         staging = place.objects(rights.results_bucket, f"staging/{table}/")
         statements.append(allow("Staging", ["s3:GetObject", "s3:PutObject"], staging))
     if rights.is_partitioned:

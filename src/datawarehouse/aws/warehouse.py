@@ -19,7 +19,7 @@ import pulumi_aws as aws
 
 from datawarehouse.aws.alarms import warn_of_alerts
 from datawarehouse.aws.arguments import checked_arguments, checked_number
-from datawarehouse.aws.batch_job import POLICY_CHARACTERS_MAX, BatchInputJob, job_policy_characters
+from datawarehouse.aws.batch_job import POLICY_CHARACTERS_MAX, BatchInputJob, code_of, job_policy_characters
 from datawarehouse.aws.buckets import PrivateBucket
 from datawarehouse.aws.capacity import need_of, quotas_to_raise
 from datawarehouse.aws.glue_tables import (
@@ -33,7 +33,6 @@ from datawarehouse.aws.glue_tables import (
 )
 from datawarehouse.aws.input_stream import RETENTION_HOURS, InputStream, schema_digest
 from datawarehouse.aws.naming import database_name, hyphenated
-from datawarehouse.aws.packaging import job_code
 from datawarehouse.aws.partitions import (
     HourlyPartitionRegistrar,
     checked_first_hour,
@@ -51,9 +50,11 @@ from datawarehouse.aws.workgroups import (
     READERS,
     Workgroups,
 )
+from datawarehouse.definition.sql_job import SqlJob
 from datawarehouse.definition.tables import NAME_CHARACTERS_MAX, BatchInputTable, StreamingInputTable, Table
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import DeclarationError, UnknownName
+from datawarehouse.sql.insertion import check_sql_job
 
 WAREHOUSE_CHARACTERS_MAX = 40
 """So that the names of its buckets fit into the 63 characters that S3 allows."""
@@ -235,7 +236,9 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 )
 
     def _check_job(self, table: BatchInputTable, declared: Warehouse) -> None:
-        job_code(f"Table {table.name!r}", table.job, "run_job.handler")
+        code_of(table)
+        if isinstance(table.job, SqlJob):
+            check_sql_job(table, table.job, declared)
         if staging_of(table) and any(column.name == RUN_KEY for column in table.columns):
             raise DeclarationError(
                 f"Table {table.name!r}: the column name {RUN_KEY!r} is already used on AWS, for runs whose rows are "

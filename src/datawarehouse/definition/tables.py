@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar
 
+from datawarehouse.definition.sql_job import SqlJob
 from datawarehouse.definition.types import Array, ColumnType, Map, Struct, parse_type
 from datawarehouse.errors import DeclarationError
 
@@ -100,11 +101,11 @@ def shards_needed(records_per_second: int | Fraction, record_bytes: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class BatchInputTable(Table):
-    """A table filled by a job, the user's function, on a schedule."""
+    """A table filled by a job, the user's function or statement, on a schedule."""
 
     kind: ClassVar[str] = "batch input table"
 
-    job: Callable[..., Any]
+    job: Callable[..., Any] | SqlJob
     schedule_expression: str
     policy_arns_to_attach: tuple[str, ...]
     reads: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any
 from datawarehouse.definition.alerts import GIB, Alert, checked_alert
 from datawarehouse.definition.job import checked_job
 from datawarehouse.definition.schedule import parse_schedule
+from datawarehouse.definition.sql_job import checked_sql_job
 from datawarehouse.definition.tables import (
     EVENT_BYTES_MAX,
     MISSED_RUNS,
@@ -123,8 +124,8 @@ class Warehouse:
         self,
         name: str,
         columns: Columns,
-        job: Callable[..., Any],
-        schedule_expression: str,
+        job: Callable[..., Any] | None = None,
+        schedule_expression: str | None = None,
         partition_keys: Columns | None = None,
         policy_arns_to_attach: Iterable[str] = (),
         data_format: str = "parquet",
@@ -132,9 +133,14 @@ class Warehouse:
         run_when_complete: bool = False,
         missed_runs: str = "latest",
         retention_days: int | None = None,
+        *,
+        sql: str | None = None,
     ) -> Warehouse:
-        """Declare a table filled by `job`, a module-level function of one argument, on a schedule.
+        """Declare a table filled on a schedule: by `job`, a module-level function of one argument, or by `sql`.
 
+        sql: one SELECT, whose result becomes the rows of the hour; `:partition`, `:open_partition` and `:time` stand
+        for the values of the run. Its columns have the names of the table's, and types that those hold. No row of it
+        passes through Python.
         schedule_expression: as EventBridge reads it, e.g. "rate(1 hour)" or "cron(20 * * * ? *)".
         partition_keys: none, or one string key, which holds the hour (YYYY/MM/DD/HH) that rows are written for.
         policy_arns_to_attach: IAM policies that the job's role gets on AWS; not used by the embedded host.
@@ -163,11 +169,15 @@ class Warehouse:
                 f"Table {name!r}: the partition keys are {given}; a batch input table has none, or one of type string, "
                 "which holds the hour that its job writes for."
             )
+        if schedule_expression is None:
+            raise DeclarationError(f"Table {name!r} has no schedule_expression; give one, for example 'rate(1 hour)'.")
         parse_schedule(schedule_expression)
+        if (job is None) == (sql is None):
+            raise DeclarationError(f"Table {name!r} is filled by one of two: give job=... or sql=...")
         return self.add(
             BatchInputTable(
                 **fields,
-                job=checked_job(name, job),
+                job=checked_job(name, job) if sql is None else checked_sql_job(name, sql),
                 schedule_expression=schedule_expression,
                 policy_arns_to_attach=_checked_arns(name, policy_arns_to_attach),
                 reads=read,
@@ -283,7 +293,7 @@ class Warehouse:
                 )
         return found
 
-    def _check_completable(self, name: Any, reads: Sequence[str], schedule_expression: str) -> None:
+    def _check_completable(self, name: Any, reads: Sequence[str], schedule_expression: str | None) -> None:
         """Check that run_when_complete is possible: the hours of all tables that the job reads can become complete."""
         users = [other for other in reads if self._tables[other].kind == Table.kind]
         problem = ""

@@ -2,7 +2,7 @@
 
 Hours as partitions
     1. Write the rows into a new folder of the run inside the folder of the hour: JSON lines directly; Parquet by
-       staging JSON lines, which Athena then UNLOADs.
+       staging JSON lines, which Athena then UNLOADs. The result of a statement is UNLOADed directly.
     2. Point the partition to that folder. Here the run becomes visible.
     3. Delete the folders of older runs of this hour and of the hour before it, if a newer run replaced them more than
        an hour ago. (Until then a query may still read them; and the hour before may get no other run that would delete
@@ -60,7 +60,17 @@ class Publisher:
             for partition, rows in hours.items():
                 self._put(f"{self.table.folder(partition)}rows.json", rows)
             return
-        targets = {partition: self._written(partition, rows) for partition, rows in hours.items()}
+        self._show({partition: self._written(partition, rows) for partition, rows in hours.items()})
+
+    def publish_result(self, partition: str, statement: str) -> None:
+        """Replace the rows of an hour of a table of Parquet by the result of a statement, whose columns are those of
+        the table."""
+        target = self._new_folder(partition)
+        self._unload(statement, target)
+        self._show({partition: target})
+
+    def _show(self, targets: Mapping[str, str]) -> None:
+        """targets: the new folder of each partition."""
         for partition, target in targets.items():
             if self.table.partition_key:
                 before = location_of(self.glue, self.table, partition)
@@ -73,20 +83,25 @@ class Publisher:
 
     def _written(self, partition: str, rows: HourRows) -> str:
         """A new folder that has the rows of the run and nothing else."""
-        run = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"  # the name of a later run is greater
-        home = self.table.folder(partition) if self.table.partition_key else f"{self.results}/unload/{self.table.name}/"
-        target = f"{home}{run}/"
+        target = self._new_folder(partition)
         if rows.count and self.table.is_json:
             self._put(f"{target}rows.json", rows)
         elif rows.count:
             staging = read_table(self.glue, self.table.database, f"{self.table.name}{STAGING_SUFFIX}")
+            run = target.rstrip("/").rpartition("/")[2]
             self._put(f"{staging.location}{run}/rows.json", rows)
             names = ", ".join(f'"{column.name}"' for column in self.table.columns)
-            self.athena.run(
-                f'UNLOAD (SELECT {names} FROM "{staging.name}" WHERE "{staging.partition_key}" = \'{run}\') '
-                f"TO '{target}' WITH (format = 'PARQUET', compression = 'SNAPPY')"
-            )
+            self._unload(f'SELECT {names} FROM "{staging.name}" WHERE "{staging.partition_key}" = \'{run}\'', target)
         return target
+
+    def _new_folder(self, partition: str) -> str:
+        """A folder for a run, which does not exist yet. Its name is greater than that of an earlier run."""
+        run = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"
+        home = self.table.folder(partition) if self.table.partition_key else f"{self.results}/unload/{self.table.name}/"
+        return f"{home}{run}/"
+
+    def _unload(self, statement: str, target: str) -> None:
+        self.athena.run(f"UNLOAD ({statement}) TO '{target}' WITH (format = 'PARQUET', compression = 'SNAPPY')")
 
     def _put(self, url: str, rows: HourRows) -> None:
         bucket, key = split_url(url)

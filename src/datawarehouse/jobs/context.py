@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -13,8 +13,12 @@ from datawarehouse.definition.partition import HOUR_MS, partition_of, start_of
 from datawarehouse.definition.tables import Column
 from datawarehouse.errors import BadRequest
 from datawarehouse.intake.encoding import json_of
+from datawarehouse.parquet.schema import arrow_schema
 
-RunQuery = Callable[[str, Sequence[Any]], Iterable[tuple[Any, ...]]]
+if TYPE_CHECKING:
+    from datawarehouse.query.result import Result
+
+RunQuery = Callable[[str, Sequence[Any]], "Result"]
 
 
 class EmbeddedJobContext:
@@ -27,6 +31,7 @@ class EmbeddedJobContext:
         self.written: dict[str, list[pa.RecordBatch]] = {}
         self._table = table
         self._names = {column.name for column in columns}
+        self._schema = arrow_schema(columns)
         self._converter = RowConverter(columns)
         self._query = query
 
@@ -52,6 +57,10 @@ class EmbeddedJobContext:
                 group = []
         if group:
             batches += self._converted(number + 1 - len(group), group)
+
+    def store(self, table: pa.Table) -> None:
+        """Write rows that have the table's columns, for `self.partition`."""
+        self.written.setdefault(self.partition, []).extend(table.cast(self._schema).to_batches())
 
     def _encoded(self, number: int, row: Any) -> bytes:
         if not isinstance(row, Mapping):

@@ -53,7 +53,10 @@ def execute_here(
     context = EmbeddedJobContext(order.table, columns, order.time_ms, query)
     failure = None
     try:
-        run_function(function(), context)
+        if order.sql:
+            context.store(query(order.sql, ()).arrow())
+        else:
+            run_function(function(), context)
     except BaseException as error:
         failure = _failure(order, error)
     if os.getpid() != process:

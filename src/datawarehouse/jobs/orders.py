@@ -17,6 +17,7 @@ class JobOrder(msgspec.Struct, frozen=True, tag=True):
 
     run: its number in the catalog.
     module, file, function: where the job's function is defined; search: `sys.path` in the process that declared it.
+    sql: in their place, the statement whose result is to be stored; its columns are those of the table.
     columns: (name, Glue type). time_ms: the scheduled instant. name: the end of the files' names, unique for each run.
     scratch: the run's own folder for temporary files.
     """
@@ -35,6 +36,7 @@ class JobOrder(msgspec.Struct, frozen=True, tag=True):
     scratch: str
     memory_bytes_max: int
     file_bytes_max: int
+    sql: str = ""
 
 
 class JobOutput(msgspec.Struct, frozen=True, tag=True):

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from datawarehouse.catalog.runs import ASKED_FOR, Run
 from datawarehouse.clock import Clock
 from datawarehouse.definition.job import file_of
 from datawarehouse.definition.partition import HOUR_MS, partition_of
+from datawarehouse.definition.sql_job import SqlJob
 from datawarehouse.definition.tables import BatchInputTable, to_wire
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import DataWarehouseError, UnknownName, WorkerDied
@@ -42,8 +43,8 @@ log = logging.getLogger("datawarehouse")
 _LOOK_EVERY_S = 0.25
 _LOOKING_SHARE = 10  # measuring how much was written takes at most a tenth of the watch's time
 
-ExecuteJob = Callable[[JobOrder, Callable[..., Any]], JobOutput | JobFailure]
-"""Does a run of a function."""
+ExecuteJob = Callable[[JobOrder, Callable[..., Any] | SqlJob], JobOutput | JobFailure]
+"""Does a run of a table's job."""
 
 
 class JobRuns:
@@ -171,9 +172,6 @@ class JobRuns:
             table=table.name,
             columns=to_wire(table.columns),
             schema_version=versions[table.name],
-            module=table.job.__module__,
-            file=str(file_of(table.job) or ""),
-            function=table.job.__name__,
             search=list(sys.path),
             time_ms=time_ms,
             lake=str(self._folder),
@@ -181,12 +179,20 @@ class JobRuns:
             scratch=scratch,
             memory_bytes_max=number("job_memory_bytes_max"),
             file_bytes_max=number("job_scratch_bytes_max"),
+            **_work_of(table, time_ms),
         )
 
-    def _in_a_child(self, order: JobOrder, _: Callable[..., Any]) -> JobOutput | JobFailure:
+    def _in_a_child(self, order: JobOrder, _: Callable[..., Any] | SqlJob) -> JobOutput | JobFailure:
         number = self._settings.number
-        setup = QuerySetup(str(self._folder), self._warehouse.name, QueryLimits.of(self._settings))
-        process = JobProcess(setup)
+        limits = QueryLimits.of(self._settings)
+        if order.sql:  # its result goes to no client
+            limits = replace(
+                limits,
+                result_rows_max=sys.maxsize,
+                time_max_s=number("job_time_max_s"),
+                memory_bytes_max=max(limits.memory_bytes_max, order.memory_bytes_max // 2),
+            )
+        process = JobProcess(QuerySetup(str(self._folder), self._warehouse.name, limits))
         watch = _Watch(process, Path(order.scratch), number("job_time_max_s"), order.file_bytes_max, self._faults)
         with self._lock:
             if self._stopped:
@@ -216,6 +222,15 @@ class JobRuns:
                 return JobFailure("The run was ended because the warehouse was closed.", interrupted=True)
             return JobFailure(f"The output of the run is not committed: {str(error).rstrip('.')}.")
         return answer
+
+
+def _work_of(table: BatchInputTable, time_ms: int) -> dict[str, str]:
+    """What a run is to do, as a JobOrder says it."""
+    if isinstance(table.job, SqlJob):
+        from datawarehouse.sql.insertion import insertion  # the parser takes longer to load than all the rest
+
+        return {"module": "", "file": "", "function": "", "sql": insertion(table.columns, table.job.bound(time_ms))}
+    return {"module": table.job.__module__, "file": str(file_of(table.job) or ""), "function": table.job.__name__}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ from pathlib import Path
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import Clock
 from datawarehouse.convert.converter import ConvertedTable, Converter
-from datawarehouse.definition.tables import StreamingInputTable
+from datawarehouse.definition.sql_job import SqlJob
+from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable, Table
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.durable import LOCAL_DISK
 from datawarehouse.errors import CatalogDamaged
@@ -100,9 +101,10 @@ def open_parts(
 ) -> Opened:
     """Open the parts of a warehouse. since_ns: when the folder was taken over, as the time of a file.
 
-    Raises CatalogDamaged, JournalDamaged, SchemaChangeRefused or BadRequest; then nothing stays open.
+    Raises CatalogDamaged, JournalDamaged, SchemaChangeRefused, DeclarationError or BadRequest; then nothing stays open.
     """
     tables = warehouse.tables()
+    _check_statements(tables, warehouse)
     streaming = [table for table in tables if isinstance(table, StreamingInputTable)]
     with ExitStack() as opened, ExitStack() as refused:
         catalog = Catalog(catalog_path(folder), writable=True, new=is_new(folder), synced=means.synced)
@@ -137,6 +139,13 @@ def open_parts(
         schedule = JobSchedule(warehouse, jobs, catalog, clock, completeness.until_ms, faults)
         opened.pop_all()
     return Opened(catalog, intake, converter, completeness, jobs, exports, chores, schedule, faults)
+
+
+def _check_statements(tables: Iterable[Table], warehouse: Warehouse) -> None:
+    if any(isinstance(table, BatchInputTable) and isinstance(table.job, SqlJob) for table in tables):
+        from datawarehouse.sql.insertion import check_sql_jobs  # the parser takes longer to load than all the rest
+
+        check_sql_jobs(warehouse)
 
 
 def check_is_of(catalog: Catalog, folder: Path) -> None:

@@ -55,6 +55,7 @@ class Plan:
     kind: "select", "explain" (of a select), "show_tables", "show_partitions" or "describe" (also SHOW COLUMNS).
     table: of describe and show_partitions. pattern: of show_tables, patterns for whole names.
     column_names, column_types: of the result, as Athena names them; `_col0` and so on where a column has no name.
+    types: the same types as values.
     parameters: for DuckDB, by name.
     """
 
@@ -64,6 +65,7 @@ class Plan:
     scans: tuple[Scan, ...] = ()
     column_names: tuple[str, ...] = ()
     column_types: tuple[str, ...] = ()
+    types: tuple[types.Type, ...] = ()
     parameters: Mapping[str, object] = field(default_factory=dict)
     sql: str = ""
     """DuckDB SQL with a mark in the place of each scan, for `render`."""
@@ -117,6 +119,7 @@ def _of_query(kind: str, compiler: Compiler, query: Query, predicates: Mapping[s
         ),
         column_names=tuple(output.name or f"_col{position}" for position, output in enumerate(query.outputs)),
         column_types=tuple(str(output.type) for output in query.outputs),
+        types=tuple(output.type for output in query.outputs),
         parameters={name: value for name, value in compiler.parameters_used.items() if name in named},
         sql=query.sql,
     )

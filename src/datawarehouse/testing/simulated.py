@@ -20,8 +20,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from datawarehouse.catalog.runs import Run
 from datawarehouse.definition.partition import HOUR_MS, partition_of
+from datawarehouse.definition.sql_job import SqlJob
 from datawarehouse.definition.tables import QUARANTINE_SUFFIX
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.durable import leave_unsynced
@@ -237,14 +240,17 @@ class SimulatedWarehouse(OpenWarehouse):
             self.intake.limits = limits
             self.intake.disk.look_again()
 
-    def _run_here(self, order: JobOrder, function: Callable[..., Any]) -> JobOutput | JobFailure:
+    def _run_here(self, order: JobOrder, job: Callable[..., Any] | SqlJob) -> JobOutput | JobFailure:
         failures = self._failing.get(order.table)
 
-        def chosen(job: Any) -> Any:
+        def chosen(context: Any) -> Any:
             if failures:
                 raise failures.pop(0)
-            return function(job)
+            assert not isinstance(job, SqlJob)
+            return job(context)
 
+        if failures:
+            order = msgspec.structs.replace(order, sql="")
         return execute_here(order, self.query, lambda: chosen)
 
 

@@ -177,7 +177,7 @@ def decorated(job):
         (Jobs().method, "a job is a function"),
         (Jobs.method, "not at the top level"),
         ("hourly", "the job is 'hourly'"),
-        (None, "the job is None"),
+        (None, "give job=... or sql=..."),
         (takes_none, r"takes_none\(\) cannot be called with one argument"),
         (later, "the job later is `async`, and nothing awaits it"),
         (decorated, "the job hourly is not what other processes find under that name in its module"),

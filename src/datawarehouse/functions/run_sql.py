@@ -1,0 +1,43 @@
+"""The handler of a Lambda function that runs a job in SQL; `publish` says how its rows become visible.
+
+Athena writes the result of the statement straight into a folder of the run (UNLOAD), so no row passes through the
+function, and a result may be of any size. An error is raised, so that Lambda retries the run, and keeps the event if no
+attempt succeeds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from datawarehouse.definition.partition import HOUR_MS, partition_of
+from datawarehouse.definition.sql_job import STATEMENT, bound
+from datawarehouse.functions.athena import Athena
+from datawarehouse.functions.clients import client
+from datawarehouse.functions.instant import scheduled_ms
+from datawarehouse.functions.logs import log
+from datawarehouse.functions.publish import Publisher
+from datawarehouse.functions.run_job import LambdaContext
+from datawarehouse.functions.tables import read_table
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, str]:
+    """Which partition was written. Raises what Athena answers."""
+    time_ms, results = scheduled_ms(event), os.environ["DW_RESULTS"]
+    glue = client("glue")
+    table = read_table(glue, os.environ["DW_DATABASE"], os.environ["DW_TABLE"])
+    athena = Athena(
+        client("athena"),
+        table.database,
+        os.environ["DW_WORKGROUP"],
+        f"{results}/batch/{table.name}/",
+        context.get_remaining_time_in_millis,
+    )
+    partition = partition_of(time_ms - HOUR_MS)
+    log("the statement starts", table=table.name, partition=partition)
+    statement = Path(os.environ["LAMBDA_TASK_ROOT"], STATEMENT).read_text(encoding="utf-8")
+    Publisher(glue, client("s3"), athena, table, results).publish_result(partition, bound(statement, time_ms))
+    log("the rows of the statement are stored", table=table.name, partition=partition)
+    return {"partition": partition}
