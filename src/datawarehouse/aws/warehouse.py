@@ -10,15 +10,13 @@ The `with_...` methods add a table to the declaration and do the same third step
 """
 
 import functools
-import re
-from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, NotRequired, ParamSpec, TypedDict
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec
 
 import pulumi
 import pulumi_aws as aws
 
 from datawarehouse.aws.alarms import warn_of_alerts
-from datawarehouse.aws.arguments import checked_arguments, checked_number
 from datawarehouse.aws.batch_job import POLICY_CHARACTERS_MAX, BatchInputJob, code_of, job_policy_characters
 from datawarehouse.aws.buckets import PrivateBucket
 from datawarehouse.aws.capacity import need_of, quotas_to_raise
@@ -31,74 +29,24 @@ from datawarehouse.aws.glue_tables import (
     staging_parameters,
     table_of,
 )
-from datawarehouse.aws.input_stream import RETENTION_HOURS, InputStream, schema_digest
+from datawarehouse.aws.input_stream import InputStream, schema_digest
 from datawarehouse.aws.naming import database_name, hyphenated
-from datawarehouse.aws.partitions import (
-    HourlyPartitionRegistrar,
-    checked_first_hour,
-    checked_hours_ahead,
-    projected_hours,
-)
-from datawarehouse.aws.readers import ReaderRole, checked_accounts
+from datawarehouse.aws.partitions import HourlyPartitionRegistrar, checked_hours_ahead, projected_hours
+from datawarehouse.aws.readers import ReaderRole
 from datawarehouse.aws.schedules import dev_schedule, early_run, flush_seconds, job_schedule
-from datawarehouse.aws.workgroups import (
-    BATCH,
-    BYTES_SCANNED_DEFAULTS,
-    BYTES_SCANNED_MAX,
-    BYTES_SCANNED_MIN,
-    LIMIT_SOURCE,
-    READERS,
-    Workgroups,
+from datawarehouse.aws.warehouse_arguments import (
+    ServerlessDataWarehouseArgs,
+    check_on_demand,
+    checked_warehouse_arguments,
 )
+from datawarehouse.aws.workgroups import BATCH, BYTES_SCANNED_DEFAULTS, READERS, Workgroups
 from datawarehouse.definition.sql_job import SqlJob
 from datawarehouse.definition.tables import NAME_CHARACTERS_MAX, BatchInputTable, StreamingInputTable, Table
 from datawarehouse.definition.warehouse import Warehouse
-from datawarehouse.errors import DeclarationError, UnknownName
+from datawarehouse.errors import DeclarationError
 from datawarehouse.sql.insertion import check_sql_job
 
-WAREHOUSE_CHARACTERS_MAX = 40
-"""So that the names of its buckets fit into the 63 characters that S3 allows."""
-RESULTS_DAYS = 7
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 HOURLY = "rate(1 hour)"
-
-
-class ServerlessDataWarehouseArgs(TypedDict):
-    """The arguments of a ServerlessDataWarehouse.
-
-    warehouse: the declaration (default: an empty one, for the `with_...` methods). is_dev: whether this is for
-    development: data is disposable, files are flushed after 60 s, and functions with a rate as their schedule run each
-    minute. data_is_disposable: whether streams and data can be deleted with their contents; otherwise they are
-    protected (default: is_dev). database: an existing Glue database (default: a new one, named after warehouse and
-    stack). region: default is the provider's.
-
-    partition_projection_start: the first hour that can have data, YYYY/MM/DD/HH; Athena then projects the hours of
-    streaming input tables, and none is registered. on_demand_streams: names of the streaming input tables whose streams
-    are on-demand. stream_retention_hours: how long streams keep records, 24 (default) to 8760.
-
-    reader_account_ids: AWS accounts that may assume `reader_role`, if they give `reader_external_id` (default:
-    `<name>_<stack>`). alarm_emails: the addresses that get the alarms (default: none; subscribe to `alarm_topic`).
-    adhoc_bytes_scanned_max: a query of people or readers is ended at this many bytes (default: 100,000,000,000).
-    batch_bytes_scanned_max: the same for a query of a job (default: 1,000,000,000,000). results_retention_days: how
-    long results of queries stay (default: 7). log_retention_days: how long all logs stay (default: 30).
-    """
-
-    warehouse: NotRequired[Warehouse]
-    is_dev: NotRequired[bool]
-    data_is_disposable: NotRequired[bool]
-    database: NotRequired[aws.glue.CatalogDatabase]
-    region: NotRequired[str]
-    partition_projection_start: NotRequired[str]
-    on_demand_streams: NotRequired[Sequence[str]]
-    stream_retention_hours: NotRequired[int]
-    reader_account_ids: NotRequired[Sequence[str]]
-    reader_external_id: NotRequired[str]
-    alarm_emails: NotRequired[Sequence[str]]
-    adhoc_bytes_scanned_max: NotRequired[int]
-    batch_bytes_scanned_max: NotRequired[int]
-    results_retention_days: NotRequired[int]
-    log_retention_days: NotRequired[int]
-
 
 P = ParamSpec("P")
 
@@ -139,7 +87,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         args: ServerlessDataWarehouseArgs | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        given = _checked(name, args or {})
+        given = checked_warehouse_arguments(name, args or {})
         self._given = given
         self._declared = Warehouse(name)
         self._tables: dict[str, aws.glue.CatalogTable] = {}
@@ -150,7 +98,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         warn_of_alerts(declared)
         for table in declared.tables():
             self._check(table, declared)
-        _check_streams(name, given["on_demand_streams"], declared if "warehouse" in given else None)
+        check_on_demand(name, given["on_demand_streams"], declared if "warehouse" in given else None)
         super().__init__("datawarehouse:index:ServerlessDataWarehouse", name, {}, opts)
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)
@@ -449,54 +397,3 @@ def _expiring(table: Table) -> dict[str, int]:
         return {}
     errors = {f"errors/{table.name}/": days} if isinstance(table, StreamingInputTable) else {}
     return {f"{table.name}/": days, **errors}
-
-
-def _checked(name: str, args: ServerlessDataWarehouseArgs) -> dict[str, Any]:
-    """The arguments, with their defaults."""
-    component = f"ServerlessDataWarehouse {name!r}"
-    Warehouse(name)
-    given = checked_arguments(component, args, ServerlessDataWarehouseArgs)
-    if len(name) > WAREHOUSE_CHARACTERS_MAX:
-        raise DeclarationError(
-            f"{component}: the name has {len(name)} characters; on AWS it has at most {WAREHOUSE_CHARACTERS_MAX}, so "
-            "that the names of its buckets fit into 63."
-        )
-    limits = {
-        "stream_retention_hours": (RETENTION_HOURS[0], *RETENTION_HOURS, "Kinesis API"),
-        **{
-            argument: (default, BYTES_SCANNED_MIN, BYTES_SCANNED_MAX, LIMIT_SOURCE)
-            for argument, default in BYTES_SCANNED_DEFAULTS.items()
-        },
-        "results_retention_days": (RESULTS_DAYS, 1, 3650, "ten years"),
-    }
-    numbers = {
-        argument: checked_number(component, argument, given.get(argument, default), low, high, source)
-        for argument, (default, low, high, source) in limits.items()
-    }
-    if "partition_projection_start" in given:
-        checked_first_hour(component, given["partition_projection_start"])
-    defaults: dict[str, Any] = {"is_dev": False, "on_demand_streams": (), "reader_account_ids": (), "alarm_emails": ()}
-    found = {**defaults, **given, **numbers}
-    found.setdefault("data_is_disposable", found["is_dev"])
-    found["reader_account_ids"] = checked_accounts(component, found["reader_account_ids"])
-    if "reader_external_id" in given and not found["reader_account_ids"]:
-        raise DeclarationError(
-            f"{component}: reader_external_id is {given['reader_external_id']!r}, but there are no reader_account_ids "
-            "to give it; add them, or leave it out."
-        )
-    for address in found["alarm_emails"]:
-        if isinstance(address, str) and not _EMAIL.fullmatch(address):
-            raise DeclarationError(
-                f"{component}: alarm_emails has {address!r}; valid are addresses, e.g. 'ops@example.com'."
-            )
-    return found
-
-
-def _check_streams(name: str, on_demand: Sequence[str], declared: Warehouse | None) -> None:
-    """Check that the tables of on-demand streams are streaming input tables; tables that are declared later cannot be
-    checked."""
-    for table in on_demand if declared else ():
-        try:
-            declared.get_input_stream(table)  # type: ignore[union-attr]
-        except UnknownName as error:
-            raise DeclarationError(f"ServerlessDataWarehouse {name!r}: on_demand_streams: {error}") from None
