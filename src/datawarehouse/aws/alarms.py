@@ -14,6 +14,7 @@ import pulumi
 import pulumi_aws as aws
 
 from datawarehouse.aws.naming import ALARM_MAX, short_name
+from datawarehouse.aws.protection import replaceable
 from datawarehouse.definition.alerts import Alert
 from datawarehouse.definition.warehouse import Warehouse
 
@@ -147,7 +148,7 @@ def add_stalled_alarm(
         alarm_actions=[topic_arn],
         ok_actions=[topic_arn],
         region=region,
-        opts=pulumi.ResourceOptions(parent=parent),
+        opts=replaceable(parent),
     )
 
 
@@ -178,5 +179,5 @@ def add_alarm(
         alarm_actions=[topic_arn],
         ok_actions=[topic_arn],
         region=region,
-        opts=pulumi.ResourceOptions(parent=parent),
+        opts=replaceable(parent),
     )

@@ -9,6 +9,7 @@ import pulumi_aws as aws
 
 from datawarehouse.aws.arguments import checked_arguments, checked_name, checked_number
 from datawarehouse.aws.policies import only_tls
+from datawarehouse.aws.protection import protected
 from datawarehouse.errors import DeclarationError
 
 INCOMPLETE_UPLOAD_DAYS = 7
@@ -21,8 +22,8 @@ class PrivateBucketArgs(TypedDict):
     """The arguments of a PrivateBucket.
 
     expire_days: after how many days objects are deleted, by the folder that they are in ("" is all). is_disposable:
-    whether it is deleted with the stack, including its objects; otherwise it is protected. region: default is the
-    provider's.
+    whether it is deleted with the stack, including its objects; otherwise it is protected, and so is what keeps it
+    private. region: default is the provider's.
     """
 
     expire_days: NotRequired[pulumi.Input[dict[str, int]]]
@@ -39,15 +40,10 @@ class PrivateBucket(pulumi.ComponentResource):
         component = checked_name("PrivateBucket", name, _NAME)
         given = checked_arguments(component, args, PrivateBucketArgs)
         _check_days(component, given.get("expire_days", {}))
-        super().__init__("datawarehouse:index:PrivateBucket", name, {}, opts)
         disposable, region = given.get("is_disposable", False), given.get("region")
+        super().__init__("datawarehouse:index:PrivateBucket", name, {}, protected(opts, not disposable))
         child = pulumi.ResourceOptions(parent=self)
-        self.bucket = aws.s3.Bucket(
-            name,
-            force_destroy=disposable,
-            region=region,
-            opts=pulumi.ResourceOptions(parent=self, protect=not disposable),
-        )
+        self.bucket = aws.s3.Bucket(name, force_destroy=disposable, region=region, opts=child)
         blocked = aws.s3.BucketPublicAccessBlock(
             f"{name}-private",
             bucket=self.bucket.bucket,

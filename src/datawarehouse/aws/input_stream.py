@@ -19,6 +19,7 @@ from datawarehouse.aws.alarms import add_alarm, add_stalled_alarm, delivery_alar
 from datawarehouse.aws.arguments import checked_arguments, checked_choice, checked_name, checked_number
 from datawarehouse.aws.naming import FIREHOSE_MAX, POLICY_MAX, ROLE_MAX, STREAM_MAX, short_name
 from datawarehouse.aws.policies import Place, delivery, document, firehose_trust
+from datawarehouse.aws.protection import protected, replaceable
 from datawarehouse.definition.tables import checked_columns
 from datawarehouse.definition.warehouse import SHARD_COUNT_MAX
 from datawarehouse.errors import DeclarationError
@@ -41,7 +42,8 @@ class InputStreamArgs(TypedDict):
     change of them reaches Firehose. shard_count: 1 (default) to 500, not for an on-demand stream. stream_mode:
     "provisioned" (default) or "on-demand". retention_hours: how long the stream keeps records, 24 (default) to 8760,
     which is the longest outage of delivery that loses nothing; beyond 24 a shard costs more than twice as much.
-    is_disposable: whether the stream can be deleted with its records; otherwise it is protected (default). kms_key_arn:
+    is_disposable: whether the stream can be deleted with its records; otherwise it and its delivery are protected
+    (default). kms_key_arn:
     what records are encrypted with (default: the key that Kinesis manages). file_flush_interval_seconds: how long
     Firehose buffers, 0 to 900 (default). alarm_topic_arn: the SNS topic that alarms go to (default: no alarms).
     log_retention_days: for the log of delivery errors (default: 30). region: default is the provider's.
@@ -74,7 +76,8 @@ class InputStream(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: InputStreamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         given = _checked(checked_name("InputStream", name), args)
-        super().__init__("datawarehouse:index:InputStream", name, {}, opts)
+        is_kept = not given.get("is_disposable", False)
+        super().__init__("datawarehouse:index:InputStream", name, {}, protected(opts, is_kept))
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)
         self._region = given.get("region")
@@ -115,7 +118,7 @@ class InputStream(pulumi.ComponentResource):
             encryption_type="KMS",
             kms_key_id=given.get("kms_key_arn", "alias/aws/kinesis"),
             region=self._region,
-            opts=pulumi.ResourceOptions(parent=self, protect=not given.get("is_disposable", False)),
+            opts=self._child,
         )
 
     def _logs(self, given: Mapping[str, Any]) -> tuple[aws.cloudwatch.LogGroup, aws.cloudwatch.LogStream]:
@@ -137,7 +140,7 @@ class InputStream(pulumi.ComponentResource):
             f"{self._name}-log-{schema_digest(given['columns'])}",
             log_group_name=group.name,
             region=self._region,
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+            opts=replaceable(self, retain_on_delete=True),
         )
         return group, stream
 

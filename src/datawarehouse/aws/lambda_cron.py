@@ -33,6 +33,7 @@ from datawarehouse.aws.policies import (
     rule_dead_letters,
     trust,
 )
+from datawarehouse.aws.protection import replaceable
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.definition.warehouse import POLICY_ARN
 from datawarehouse.errors import DeclarationError
@@ -141,7 +142,7 @@ class LambdaCronJob(pulumi.ComponentResource):
         )
         attached = [
             aws.iam.RolePolicyAttachment(
-                f"{name}-attachment-{number}", role=self.role.name, policy_arn=arn, opts=self._child
+                f"{name}-attachment-{number}", role=self.role.name, policy_arn=arn, opts=replaceable(self)
             )
             for number, arn in enumerate(given["policy_arns_to_attach"])
         ]

@@ -15,6 +15,7 @@ from datawarehouse.aws.arguments import checked_arguments, checked_name, checked
 from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.packaging import library
 from datawarehouse.aws.policies import Place, registrar
+from datawarehouse.aws.protection import replaceable
 from datawarehouse.aws.schedules import longest_gap_hours
 from datawarehouse.definition.partition import start_of
 from datawarehouse.errors import BadRequest, DeclarationError
@@ -92,7 +93,7 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
             input=json.dumps({"source": "deployment"}),
             triggers={"tables": tables.apply(",".join), "columns": given.get("columns_digest", "")},
             region=given.get("region"),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=replaceable(self),
         )
         self.register_outputs({"function_name": self.cron.function.name})
 

@@ -32,6 +32,7 @@ from datawarehouse.aws.glue_tables import (
 from datawarehouse.aws.input_stream import InputStream, schema_digest
 from datawarehouse.aws.naming import database_name, hyphenated
 from datawarehouse.aws.partitions import HourlyPartitionRegistrar, checked_hours_ahead, projected_hours
+from datawarehouse.aws.protection import protected
 from datawarehouse.aws.readers import ReaderRole
 from datawarehouse.aws.schedules import dev_schedule, early_run, flush_seconds, job_schedule
 from datawarehouse.aws.warehouse_arguments import (
@@ -99,9 +100,11 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         for table in declared.tables():
             self._check(table, declared)
         check_on_demand(name, given["on_demand_streams"], declared if "warehouse" in given else None)
-        super().__init__("datawarehouse:index:ServerlessDataWarehouse", name, {}, opts)
+        is_kept, is_asked = not given["data_is_disposable"], bool(opts and opts.protect)
+        super().__init__("datawarehouse:index:ServerlessDataWarehouse", name, {}, protected(opts, is_kept))
         self._name = name
-        self._child = pulumi.ResourceOptions(parent=self)
+        self._kept = pulumi.ResourceOptions(parent=self)
+        self._loose = pulumi.ResourceOptions(parent=self, protect=is_asked)
         self._place = {"region": given["region"]} if "region" in given else {}
         self._shared = {**self._place, "log_retention_days": given["log_retention_days"]}
         self._create_stores()
@@ -211,7 +214,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 "is_disposable": self._given["data_is_disposable"],
                 **self._place,  # type: ignore[typeddict-item]
             },
-            self._child,
+            self._kept,
         )
         results = PrivateBucket(
             f"{hyphenated(name)}-query-results",
@@ -220,11 +223,11 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 "is_disposable": True,
                 **self._place,  # type: ignore[typeddict-item]
             },
-            self._child,
+            self._loose,
         )
         self.data_warehouse_bucket, self.query_results_bucket = data.bucket, results.bucket
         self.database = self._given.get("database") or aws.glue.CatalogDatabase(
-            f"{name}-database", name=database_name(name), **self._place, opts=self._child
+            f"{name}-database", name=database_name(name), **self._place, opts=self._kept
         )
 
     def _create_audiences(self) -> None:
@@ -238,9 +241,9 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 "has_readers": bool(given["reader_account_ids"]),
                 **self._place,
             },
-            self._child,
+            self._loose,
         ).of
-        self.alarm_topic = aws.sns.Topic(f"{name}-alarms", **self._place, opts=self._child)
+        self.alarm_topic = aws.sns.Topic(f"{name}-alarms", **self._place, opts=self._loose)
         for number, address in enumerate(given["alarm_emails"]):
             aws.sns.TopicSubscription(
                 f"{name}-alarms-email-{number}",
@@ -248,7 +251,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 protocol="email",
                 endpoint=address,
                 **self._place,
-                opts=self._child,
+                opts=self._loose,
             )
         if accounts := given["reader_account_ids"]:
             self.reader_role = ReaderRole(
@@ -262,7 +265,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                     "results_bucket": self.query_results_bucket.bucket,
                     "workgroup_name": self.workgroups[READERS].name,
                 },
-                self._child,
+                self._loose,
             ).role
 
     def _add(self, table: Table, declared: Warehouse) -> None:
@@ -306,7 +309,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 **shards,
                 **self._shared,  # type: ignore[typeddict-item]
             },
-            self._child,
+            self._kept,
         ).input_stream
         if "partition_projection_start" not in given:
             HourlyPartitionRegistrar(
@@ -320,7 +323,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                     "alarm_topic_arn": self.alarm_topic.arn,
                     **self._shared,  # type: ignore[typeddict-item]
                 },
-                self._child,
+                self._kept,
             )
 
     def _add_batch(self, table: BatchInputTable, declared: Warehouse) -> None:
@@ -345,7 +348,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 "alarm_topic_arn": self.alarm_topic.arn,
                 **self._shared,  # type: ignore[typeddict-item]
             },
-            self._child,
+            self._loose,
         )
 
     def _warn_of_quotas(self) -> None:
@@ -375,7 +378,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             database_name=self.database.name,
             **arguments,
             **self._place,
-            opts=self._child,
+            opts=self._loose if table.in_results else self._kept,
         )
 
     def _settled_expiry(self) -> dict[str, int]:

@@ -26,8 +26,8 @@ class ServerlessDataWarehouseArgs(TypedDict):
     warehouse: the declaration (default: an empty one, for the `with_...` methods). is_dev: whether this is for
     development: data is disposable, files are flushed after 60 s, and functions with a rate as their schedule run each
     minute. data_is_disposable: whether streams and data can be deleted with their contents; otherwise they are
-    protected (default: is_dev). database: an existing Glue database (default: a new one, named after warehouse and
-    stack). region: default is the provider's.
+    protected, and so is all that feeds, names or guards them (default: is_dev). database: an existing Glue database
+    (default: a new one, named after warehouse and stack). region: default is the provider's.
 
     partition_projection_start: the first hour that can have data, YYYY/MM/DD/HH; Athena then projects the hours of
     streaming input tables, and none is registered. on_demand_streams: names of the streaming input tables whose streams
