@@ -11,6 +11,7 @@ from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.naming import QUEUE_MAX, WORKGROUP_MAX
 from datawarehouse.aws.packaging import Code, entry, job_code, library
 from datawarehouse.aws.policies import JobRights, Place, batch_job, dead_letters, document, function_logs
+from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.definition.sql_job import STATEMENT, SqlJob
 from datawarehouse.definition.tables import BatchInputTable, Table
@@ -48,6 +49,7 @@ class BatchInputJob(pulumi.ComponentResource):
 
     cron: LambdaCronJob
 
+    @in_one_line
     def __init__(self, name: str, args: BatchInputJobArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         given = checked_arguments(checked_name("BatchInputJob", name), args, BatchInputJobArgs)
         table: BatchInputTable = given["table"]

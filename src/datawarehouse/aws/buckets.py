@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from datawarehouse.aws.arguments import checked_arguments, checked_name, checked_number
 from datawarehouse.aws.policies import only_tls
 from datawarehouse.aws.protection import protected
+from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.errors import DeclarationError
 
 INCOMPLETE_UPLOAD_DAYS = 7
@@ -36,6 +37,7 @@ class PrivateBucket(pulumi.ComponentResource):
 
     bucket: aws.s3.Bucket
 
+    @in_one_line
     def __init__(self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         component = checked_name("PrivateBucket", name, _NAME)
         given = checked_arguments(component, args, PrivateBucketArgs)

@@ -9,6 +9,7 @@ from datawarehouse.aws.arguments import checked_arguments, checked_name, checked
 from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.packaging import library
 from datawarehouse.aws.policies import producer
+from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.aws.schedules import EACH_MINUTE
 from datawarehouse.definition.tables import StreamingInputTable, to_wire
 from datawarehouse.errors import DeclarationError
@@ -44,6 +45,7 @@ class EventGenerator(pulumi.ComponentResource):
 
     cron: LambdaCronJob
 
+    @in_one_line
     def __init__(self, name: str, args: EventGeneratorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         component = checked_name("EventGenerator", name)
         given = checked_arguments(component, args, EventGeneratorArgs)

@@ -20,6 +20,7 @@ from datawarehouse.aws.arguments import checked_arguments, checked_choice, check
 from datawarehouse.aws.naming import FIREHOSE_MAX, POLICY_MAX, ROLE_MAX, STREAM_MAX, short_name
 from datawarehouse.aws.policies import Place, delivery, document, firehose_trust
 from datawarehouse.aws.protection import protected, replaceable
+from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.definition.tables import checked_columns
 from datawarehouse.definition.warehouse import SHARD_COUNT_MAX
 from datawarehouse.errors import DeclarationError
@@ -74,6 +75,7 @@ class InputStream(pulumi.ComponentResource):
     input_stream: aws.kinesis.Stream
     delivery_stream: aws.kinesis.FirehoseDeliveryStream
 
+    @in_one_line
     def __init__(self, name: str, args: InputStreamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         given = _checked(checked_name("InputStream", name), args)
         is_kept = not given.get("is_disposable", False)

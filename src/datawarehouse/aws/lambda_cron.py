@@ -34,6 +34,7 @@ from datawarehouse.aws.policies import (
     trust,
 )
 from datawarehouse.aws.protection import replaceable
+from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.definition.warehouse import POLICY_ARN
 from datawarehouse.errors import DeclarationError
@@ -96,6 +97,7 @@ class LambdaCronJob(pulumi.ComponentResource):
     role: aws.iam.Role
     dead_letter_queue: aws.sqs.Queue
 
+    @in_one_line
     def __init__(self, name: str, args: LambdaCronJobArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         given = _checked(checked_name("LambdaCronJob", name), args)
         super().__init__("datawarehouse:index:LambdaCronJob", name, {}, opts)

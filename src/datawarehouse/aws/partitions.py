@@ -16,6 +16,7 @@ from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.packaging import library
 from datawarehouse.aws.policies import Place, registrar
 from datawarehouse.aws.protection import replaceable
+from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.aws.schedules import longest_gap_hours
 from datawarehouse.definition.partition import start_of
 from datawarehouse.errors import BadRequest, DeclarationError
@@ -55,6 +56,7 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
 
     cron: LambdaCronJob
 
+    @in_one_line
     def __init__(
         self, name: str, args: HourlyPartitionRegistrarArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:

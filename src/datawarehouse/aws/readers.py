@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from datawarehouse.aws.arguments import checked_arguments, checked_name
 from datawarehouse.aws.naming import POLICY_MAX, ROLE_MAX, short_name
 from datawarehouse.aws.policies import Place, document, reader, reader_trust
+from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.aws.workgroups import READERS
 from datawarehouse.errors import DeclarationError
 
@@ -37,6 +38,7 @@ class ReaderRole(pulumi.ComponentResource):
 
     role: aws.iam.Role
 
+    @in_one_line
     def __init__(self, name: str, args: ReaderRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         component = checked_name("ReaderRole", name)
         given = checked_arguments(component, args, ReaderRoleArgs)

@@ -34,6 +34,7 @@ from datawarehouse.aws.naming import database_name, hyphenated
 from datawarehouse.aws.partitions import HourlyPartitionRegistrar, checked_hours_ahead, projected_hours
 from datawarehouse.aws.protection import protected
 from datawarehouse.aws.readers import ReaderRole
+from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.aws.schedules import dev_schedule, early_run, flush_seconds, job_schedule
 from datawarehouse.aws.warehouse_arguments import (
     ServerlessDataWarehouseArgs,
@@ -58,6 +59,7 @@ def _declaring(
     """A method with the same arguments as that of the declaration; it adds the table and the resources that fill it."""
 
     @functools.wraps(method)
+    @in_one_line
     def declare(self: "ServerlessDataWarehouse", /, *args: P.args, **kwargs: P.kwargs) -> "ServerlessDataWarehouse":
         self._declare(lambda declared: method(declared, *args, **kwargs))
         return self
@@ -82,6 +84,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
     alarm_topic: aws.sns.Topic
     reader_role: aws.iam.Role | None = None
 
+    @in_one_line
     def __init__(
         self,
         name: str,
@@ -129,6 +132,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
 
     # -- existing tables and streams
 
+    @in_one_line
     def get_table(self, name: str) -> aws.glue.CatalogTable:
         """The Glue table of a declared table. Raises UnknownName, with the declared names."""
         self._declared.get_table(name)
@@ -138,6 +142,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         """The names of the declared tables, in the order of their declaration."""
         return self._declared.list_tables()
 
+    @in_one_line
     def get_input_stream(self, name: str) -> aws.kinesis.Stream:
         """The Kinesis stream of a streaming input table. Raises UnknownName, with the existing streams."""
         return self._streams[self._declared.get_input_stream(name).name]

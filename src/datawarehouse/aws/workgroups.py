@@ -8,6 +8,7 @@ import pulumi_aws as aws
 
 from datawarehouse.aws.arguments import checked_arguments, checked_name, checked_number
 from datawarehouse.aws.naming import workgroup_name
+from datawarehouse.aws.refusals import in_one_line
 
 PRODUCTION, ADHOC, BATCH, READERS = "production", "adhoc", "batch", "readers"
 ADHOC_BYTES_SCANNED_MAX = 100_000_000_000
@@ -58,6 +59,7 @@ class Workgroups(pulumi.ComponentResource):
     UNLOAD writes does not belong to a workgroup's results (Athena user guide, "Override client-side settings").
     """
 
+    @in_one_line
     def __init__(self, name: str, args: WorkgroupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         component = checked_name("Workgroups", name)
         given = checked_arguments(component, args, WorkgroupsArgs)
