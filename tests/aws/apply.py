@@ -414,6 +414,7 @@ class Emulator(Provider):
         access_key: str = "test",
         secret_key: str = "test",
     ) -> None:
+        super().__init__()
         self.endpoint = endpoint
         self.endpoints = dict(endpoints or {})
         self.region = region

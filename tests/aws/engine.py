@@ -52,7 +52,13 @@ _OLD_FEATURES = {
 
 
 class Provider:
-    """Answers as the AWS provider would and creates nothing; `apply.Emulator` creates for real."""
+    """Answers as the AWS provider would and creates nothing; `apply.Emulator` creates for real.
+
+    deployed: what is there already, for provider functions.
+    """
+
+    def __init__(self, deployed: Graph | None = None) -> None:
+        self.deployed = deployed
 
     def check(self, type: str, inputs: dict[str, Any]) -> list[str]:
         """What is wrong with the inputs of a resource, in preview and up; nothing here."""
@@ -68,7 +74,7 @@ class Provider:
 
     def invoke(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The answer of a provider function."""
-        return graphs.invoke_answer(token)
+        return graphs.invoke_answer(token, arguments, self.deployed)
 
 
 @dataclass
@@ -324,6 +330,8 @@ class _Service(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.Engine
         else:
             try:
                 answer = self.provider.invoke(request.tok, arguments)
+            except graphs.Missing as error:
+                context.abort(grpc.StatusCode.UNKNOWN, str(error))
             except Exception as error:
                 self.fail(context, f"invoking {request.tok}: {type(error).__name__}: {error}")
         return resource_pb2.ResourceInvokeResponse(**{"return": graphs.to_struct(answer)})

@@ -230,8 +230,39 @@ def _fill(template: str, values: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: str(values.get(match[1])), template)
 
 
-def invoke_answer(token: str, *, account: str = ACCOUNT, region: str = REGION) -> dict[str, Any]:
-    """What the AWS provider answers to the functions programs may call; NotImplementedError for any other."""
+class Missing(LookupError):
+    """What a provider function was asked for does not exist; the program gets the text."""
+
+
+def catalog_table_answer(deployed: Graph | None, arguments: dict[str, Any], account: str = ACCOUNT) -> dict[str, Any]:
+    """The answer of getCatalogTable in an account that has what a graph has. Raises Missing, with the provider's text
+    (terraform-provider-aws, catalog_table_data_source.go)."""
+    database, name = arguments["databaseName"], arguments["name"]
+    for node in deployed.all("CatalogTable") if deployed else ():
+        if (node.inputs["databaseName"], node.inputs["name"]) == (database, name):
+            return {
+                **{key: node.inputs[key] for key in ("databaseName", "name", "partitionKeys", "parameters")},
+                "storageDescriptors": [node.inputs["storageDescriptor"]],
+            }
+    raise Missing(
+        f"invocation of aws:glue/getCatalogTable:getCatalogTable returned an error: invoking "
+        f"aws:glue/getCatalogTable:getCatalogTable: 1 error occurred:\n\t* No Glue table {name} found for catalog_id: "
+        f"{account}, database_name: {database}\n\n"
+    )
+
+
+def invoke_answer(
+    token: str,
+    arguments: dict[str, Any] | None = None,
+    deployed: Graph | None = None,
+    *,
+    account: str = ACCOUNT,
+    region: str = REGION,
+) -> dict[str, Any]:
+    """What the AWS provider answers to the functions programs may call; NotImplementedError for any other. deployed:
+    what is there already."""
+    if token == "aws:glue/getCatalogTable:getCatalogTable":
+        return catalog_table_answer(deployed, arguments or {}, account)
     answers: dict[str, dict[str, Any]] = {
         "aws:index/getCallerIdentity:getCallerIdentity": {
             "accountId": account,

@@ -19,7 +19,7 @@ from google.protobuf import empty_pb2
 from graph import Graph
 from pulumi.runtime import mocks, settings
 from pulumi.runtime import stack as pulumi_stack
-from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.proto import provider_pb2, resource_pb2
 
 with warnings.catch_warnings():
     # pulumi_aws loads its modules when an attribute is read, and each warns of the deprecated resources in it.
@@ -43,8 +43,11 @@ class _NoMocks(mocks.Mocks):
 class _Recorder(mocks.MockMonitor):
     """A monitor that keeps whole requests, refuses what the engine refuses and answers as the provider would."""
 
-    def __init__(self, project: str, stack: str, preview: bool, fail: Mapping[str, str]) -> None:
+    def __init__(
+        self, project: str, stack: str, preview: bool, fail: Mapping[str, str], deployed: Graph | None
+    ) -> None:
         super().__init__(_NoMocks())
+        self.deployed = deployed
         self.project = project
         self.stack = stack
         self.preview = preview
@@ -85,8 +88,11 @@ class _Recorder(mocks.MockMonitor):
         return resource_pb2.ReadResourceResponse(urn=urn, properties=graphs.to_struct(properties))
 
     def Invoke(self, request: Any) -> resource_pb2.ResourceInvokeResponse:
-        answer = graphs.to_struct(graphs.invoke_answer(request.tok))
-        return resource_pb2.ResourceInvokeResponse(**{"return": answer})
+        try:
+            found = graphs.invoke_answer(request.tok, graphs.plain(request.args), self.deployed)
+        except graphs.Missing as error:
+            return resource_pb2.ResourceInvokeResponse(failures=[provider_pb2.CheckFailure(reason=str(error))])
+        return resource_pb2.ResourceInvokeResponse(**{"return": graphs.to_struct(found)})
 
 
 def deploy(
@@ -97,14 +103,16 @@ def deploy(
     preview: bool = False,
     fail: Mapping[str, str] | None = None,
     config: Mapping[str, str] | None = None,
+    deployed: Graph | None = None,
 ) -> Graph:
     """Run `program` (a function, may be async; what it returns are the stack's outputs) and give the recorded graph.
 
     `fail` maps logical names to what the provider says when it refuses to create them. `config` has full keys
     (`aws:region`, `shop:dev`). Raises what the program raises, at whatever time, and ValueError for a second resource
     with the same URN. In a preview, ids and computed outputs are unknown.
+    `deployed` is what is there already, for provider functions.
     """
-    recorder = _Recorder(project, stack, preview, fail or {})
+    recorder = _Recorder(project, stack, preview, fail or {}, deployed)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     pulumi.runtime.set_all_config(dict(config or {}), [])
     settings.set_root_resource(None)

@@ -38,6 +38,7 @@ WAREHOUSE = {
     "is_dev": True,
     "data_is_disposable": False,
     "region": "eu-north-1",
+    "allow_data_loss": ["clicks.gone"],
     "partition_projection_start": "2026/11/01/00",
     "on_demand_streams": ["clicks"],
     "stream_retention_hours": 48,
@@ -91,7 +92,10 @@ def graph_of_a_warehouse():
         shared = aws.glue.CatalogDatabase("shared", name="shared", region="eu-north-1")
         ServerlessDataWarehouse("dw", {**WAREHOUSE, "database": shared})
 
-    return deploy(program)
+    deployed = deploy(program)
+    with_one_more = deployed.one("CatalogTable", "dw-clicks").inputs["storageDescriptor"]["columns"]
+    with_one_more.append({"name": "gone", "type": "int"})
+    return deploy(program, deployed=deployed)
 
 
 def graph_of_streams():
@@ -216,6 +220,8 @@ SETTINGS = {
             (["shared"], {"shared"}, {"shared"}, {"shared"}),
         ),
         "region": (regions, {"eu-north-1"}),
+        # One that is not allowed ends the program: test_changes.py.
+        "allow_data_loss": (lambda graph: graph.one("CatalogTable", "dw-clicks").inputs["databaseName"], "shared"),
         "partition_projection_start": (
             lambda graph: (hours(graph), graph.all("HourlyPartitionRegistrar")),
             ({"dw-clicks": "2026/11/01/00", "dw-clicks_quarantine": "2026/11/01/00"}, []),

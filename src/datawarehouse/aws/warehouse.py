@@ -20,6 +20,7 @@ from datawarehouse.aws.alarms import warn_of_alerts
 from datawarehouse.aws.batch_job import POLICY_CHARACTERS_MAX, BatchInputJob, code_of, job_policy_characters
 from datawarehouse.aws.buckets import PrivateBucket
 from datawarehouse.aws.capacity import need_of, quotas_to_raise
+from datawarehouse.aws.deployed import Comparison
 from datawarehouse.aws.glue_tables import (
     RUN_KEY,
     GlueTable,
@@ -110,6 +111,18 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         self._loose = pulumi.ResourceOptions(parent=self, protect=is_asked)
         self._place = {"region": given["region"]} if "region" in given else {}
         self._shared = {**self._place, "log_retention_days": given["log_retention_days"]}
+        self._comparison = Comparison(
+            component=f"ServerlessDataWarehouse {name!r}",
+            parent=self,
+            region=given.get("region"),
+            allowed=frozenset(given["allow_data_loss"]),
+            is_disposable=not is_kept,
+            is_projected="partition_projection_start" in given,
+            on_demand=frozenset(given["on_demand_streams"]),
+            stream_retention_hours=given["stream_retention_hours"],
+        )
+        self._compared = set() if "database" in given else {table.name for table in declared.tables()}
+        self._comparison.check([declared.get_table(table) for table in self._compared], database_name(name))
         self._create_stores()
         self._create_audiences()
         self.register_outputs(
@@ -163,6 +176,22 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             )
         self._add(added, after)
         self._warn_of_quotas()
+
+    def _database_after_comparison(self, table: Table) -> pulumi.Output[str]:
+        """The name of the database, once a table has been compared with what is deployed there.
+
+        The tables of the argument `warehouse` are compared before anything is created. A table that comes later, or a
+        database that the program made elsewhere, is compared when that name is known: waiting for it here would settle
+        the rules of the bucket.
+        """
+        if table.name in self._compared:
+            return self.database.name
+
+        def compared(name: str) -> str:
+            self._comparison.check([table], name)
+            return name
+
+        return self.database.name.apply(compared)
 
     def _check(self, table: Table, declared: Warehouse) -> None:
         """Check that AWS can have this table; raises DeclarationError."""
@@ -280,7 +309,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         elif isinstance(table, BatchInputTable):
             self._add_batch(table, declared)
         else:
-            self._tables[table.name] = self._glue_table(table_of(table))
+            self._tables[table.name] = self._glue_table(table_of(table), declared=table)
 
     def _add_streaming(self, table: StreamingInputTable) -> None:
         name, given = f"{self._name}-{table.name}", self._given
@@ -295,7 +324,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                     given["partition_projection_start"],
                     table.retention_days,
                 )
-            catalog.append(self._glue_table(each, parameters))
+            catalog.append(self._glue_table(each, parameters, declared=table if each is rows else None))
         self._tables[table.name] = catalog[0]
         on_demand = table.name in given["on_demand_streams"]
         shards: Any = {} if on_demand else {"shard_count": table.input_stream_shard_count}
@@ -314,7 +343,8 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 **shards,
                 **self._shared,  # type: ignore[typeddict-item]
             },
-            self._kept,
+            # A comparison that comes late must come before the stream is changed.
+            pulumi.ResourceOptions(parent=self, depends_on=None if table.name in self._compared else catalog[:1]),
         ).input_stream
         if "partition_projection_start" not in given:
             HourlyPartitionRegistrar(
@@ -332,7 +362,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             )
 
     def _add_batch(self, table: BatchInputTable, declared: Warehouse) -> None:
-        self._tables[table.name] = self._glue_table(table_of(table))
+        self._tables[table.name] = self._glue_table(table_of(table), declared=table)
         schedule = job_schedule(table, declared.get_table, self._given["is_dev"])
         if not self._given["is_dev"] and (early := early_run(table, schedule, declared.get_table)):
             pulumi.log.warn(early, self)
@@ -372,15 +402,19 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         bucket = self.query_results_bucket if table.in_results else self.data_warehouse_bucket
         return pulumi.Output.concat("s3://", bucket.bucket, "/", table.folder)
 
-    def _glue_table(self, table: GlueTable, parameters: Any = None) -> aws.glue.CatalogTable:
-        arguments = table.arguments(self._location(table))
+    def _glue_table(
+        self, table: GlueTable, parameters: Any = None, declared: Table | None = None
+    ) -> aws.glue.CatalogTable:
+        """declared: the declared table whose rows the Glue table has; None for its quarantine and the like."""
+        settings = self._comparison.settings(declared) if declared else {}
+        arguments = table.arguments(self._location(table), settings)
         if parameters is not None:
             arguments["parameters"] = pulumi.Output.all(arguments["parameters"], parameters).apply(
                 lambda both: {**both[0], **both[1]}
             )
         return aws.glue.CatalogTable(
             f"{self._name}-{table.name}",
-            database_name=self.database.name,
+            database_name=self._database_after_comparison(declared) if declared else self.database.name,
             **arguments,
             **self._place,
             opts=self._loose if table.in_results else self._kept,
@@ -392,6 +426,13 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             pulumi.log.warn(
                 f"on_demand_streams names {name!r}, which is not the name of a streaming input table.", self
             )
+        if self._compared:
+            for subject in sorted(self._comparison.allowed - self._comparison.used):
+                pulumi.log.warn(
+                    f"allow_data_loss has {subject!r}, and no change needs it: take it out, so that it allows no later "
+                    "one.",
+                    self,
+                )
         found: dict[str, int] = {}
         for table in self._declared.tables():
             found |= _expiring(table)

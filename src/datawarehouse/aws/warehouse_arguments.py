@@ -17,6 +17,7 @@ from datawarehouse.errors import DeclarationError, UnknownName
 WAREHOUSE_CHARACTERS_MAX = 40
 """So that the names of its buckets fit into the 63 characters that S3 allows."""
 RESULTS_DAYS = 7
+_SUBJECT = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -28,6 +29,9 @@ class ServerlessDataWarehouseArgs(TypedDict):
     minute. data_is_disposable: whether streams and data can be deleted with their contents; otherwise they are
     protected, and so is all that feeds, names or guards them (default: is_dev). database: an existing Glue database
     (default: a new one, named after warehouse and stack). region: default is the provider's.
+
+    allow_data_loss: changes of deployed tables that are made although they lose or hide what is stored, each as
+    "<table>.<column>", or "<table>.<argument>" for a shorter retention (default: none; such a change is refused).
 
     partition_projection_start: the first hour that can have data, YYYY/MM/DD/HH; Athena then projects the hours of
     streaming input tables, and none is registered. on_demand_streams: names of the streaming input tables whose streams
@@ -45,6 +49,7 @@ class ServerlessDataWarehouseArgs(TypedDict):
     data_is_disposable: NotRequired[bool]
     database: NotRequired[aws.glue.CatalogDatabase]
     region: NotRequired[str]
+    allow_data_loss: NotRequired[Sequence[str]]
     partition_projection_start: NotRequired[str]
     on_demand_streams: NotRequired[Sequence[str]]
     stream_retention_hours: NotRequired[int]
@@ -81,7 +86,8 @@ def checked_warehouse_arguments(name: str, args: ServerlessDataWarehouseArgs) ->
     }
     if "partition_projection_start" in given:
         checked_first_hour(component, given["partition_projection_start"])
-    defaults: dict[str, Any] = {"is_dev": False, "on_demand_streams": (), "reader_account_ids": (), "alarm_emails": ()}
+    nothing = ("on_demand_streams", "reader_account_ids", "alarm_emails", "allow_data_loss")
+    defaults: dict[str, Any] = {"is_dev": False, **dict.fromkeys(nothing, ())}
     found = {**defaults, **given, **numbers}
     found.setdefault("data_is_disposable", found["is_dev"])
     found["reader_account_ids"] = checked_accounts(component, found["reader_account_ids"])
@@ -90,6 +96,12 @@ def checked_warehouse_arguments(name: str, args: ServerlessDataWarehouseArgs) ->
             f"{component}: reader_external_id is {given['reader_external_id']!r}, but there are no reader_account_ids "
             "to give it; add them, or leave it out."
         )
+    for subject in found["allow_data_loss"]:
+        if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
+            raise DeclarationError(
+                f"{component}: allow_data_loss has {subject!r}; valid are the names that a refused change is given "
+                "with, e.g. 'clicks.price'."
+            )
     for address in found["alarm_emails"]:
         if isinstance(address, str) and not _EMAIL.fullmatch(address):
             raise DeclarationError(

@@ -180,6 +180,7 @@ def table_rule(node: Node, world: World) -> Errors:
                 yield f"error documents have no {one.get('name')} {one.get('type')}"
     yield from _format_errors(inputs, storage, str(node.physical_name).endswith("_quarantine"))
     yield from _location_errors(node, storage.get("location"), world)
+    yield from _comparison_errors(node, world)
     yield from _projection_errors(inputs, [str(one.get("name")) for one in keys])
     twin = world.named("CatalogTable", str(node.physical_name).removesuffix("_staging"))
     if twin is not None and twin is not node and columns != get(twin.inputs, "storageDescriptor.columns"):
@@ -203,12 +204,40 @@ def _format_errors(inputs: dict[str, Any], storage: dict[str, Any], is_quarantin
             yield f"the serde takes no parameter {key}={value!r}"
     allowed = {**_FLAGS, **own}
     for key, value in parameters.items():
-        if key == "classification" or key.startswith(("projection.", "storage.location.template")):
+        if key == "classification" or key.startswith(("projection.", "storage.location.template", "datawarehouse.")):
             continue
         if value not in allowed.get(key, ()):
             yield f"parameter {key} is {value!r}"
     if "EXTERNAL" not in parameters:
         yield "parameter EXTERNAL is missing"
+
+
+def _comparison_errors(node: Node, world: World) -> Errors:
+    """A table says of its stream and its retention what their resources say: a later deployment believes it."""
+    given = {
+        key.removeprefix("datawarehouse."): value
+        for key, value in (node.inputs.get("parameters") or {}).items()
+        if key.startswith("datawarehouse.")
+    }
+    expected: dict[str, str] = {}
+    for delivery in world.all("FirehoseDeliveryStream"):
+        schema = "extendedS3Configuration.dataFormatConversionConfiguration.schemaConfiguration.tableName"
+        stream = world.at(get(delivery.inputs, "kinesisSourceConfiguration.kinesisStreamArn"))
+        if stream and get(delivery.inputs, schema) == node.physical_name:
+            is_on_demand = get(stream.inputs, "streamModeDetails.streamMode") == "ON_DEMAND"
+            expected["input_stream_shard_count"] = "on-demand" if is_on_demand else str(stream.inputs.get("shardCount"))
+            expected["stream_retention_hours"] = str(stream.inputs.get("retentionPeriod"))
+    if given:
+        days = [
+            str(get(rule, "expiration.days"))
+            for part in world.all("BucketLifecycleConfiguration")
+            for rule in part.inputs.get("rules") or []
+            if isinstance(rule, dict) and get(rule, "filter.prefix") == f"{node.physical_name}/"
+        ]
+        expected["retention_days"] = days[0] if days else "none"
+    # Streams that the program made by itself, and tables that are not of a declaration, say nothing.
+    if given and given != expected:
+        yield f"says {given} of itself, its stream and lifecycle say {expected}"
 
 
 def _location_errors(node: Node, location: Any, world: World) -> Errors:
