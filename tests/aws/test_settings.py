@@ -5,7 +5,7 @@ import json
 import pulumi
 import pulumi_aws as aws
 import pytest
-from declared import COLUMNS, everything, tidy
+from declared import COLUMNS, daily_sessions, everything, tidy
 from lambda_zip import files_of
 from recorder import deploy
 
@@ -349,6 +349,15 @@ SETTINGS = {
 def test_an_argument_arrives(graphs, shape, argument):
     find, expected = SETTINGS[shape][argument]
     assert find(graphs[shape]) == expected
+
+
+def test_a_job_has_what_its_table_says():
+    declared = Warehouse("lake")
+    declared.with_batch_input_table("small", {"n": "int"}, daily_sessions, "rate(1 day)")
+    declared.with_batch_input_table("large", {"n": "int"}, daily_sessions, "rate(1 day)", memory_mb=2048, timeout_s=60)
+    graph = deploy(lambda: ServerlessDataWarehouse("dw", {"warehouse": declared}) and None)
+    found = {node.name: (node.inputs["memorySize"], node.inputs["timeout"]) for node in graph.all("Function")}
+    assert found == {"dw-small-job-cron-function": (512, 900), "dw-large-job-cron-function": (2048, 60)}
 
 
 def test_functions_have_the_memory_and_the_time_that_their_work_takes(graphs):

@@ -72,6 +72,8 @@ class BatchInputJob(pulumi.ComponentResource):
                 },
                 "policy_statements": _rights(given, table).apply(batch_job),
                 "policy_arns_to_attach": table.policy_arns_to_attach,
+                "memory_mb": table.memory_mb,
+                "timeout_seconds": table.timeout_s,
                 **shared_arguments(given),  # type: ignore[typeddict-item]
             },
             pulumi.ResourceOptions(parent=self),

@@ -114,7 +114,7 @@ class Assumptions:
     queries_tb_per_day: Fraction = Fraction(0)
     job_runs_per_day: Fraction = Fraction(0)
     job_seconds: Fraction = Fraction(60)
-    job_memory_gb: Fraction = Fraction(3)
+    job_memory_gb: Fraction = Fraction(1, 2)
     free_tier: bool = True
 
 

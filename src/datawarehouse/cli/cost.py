@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = "10^12 bytes that queries scan a day (default: 0)"
     option("--queries-tb-per-day", type=_number, default=0, metavar="TB", help=what)
     option("--job-seconds", type=_number, default=60, metavar="S", help="seconds that a job runs (default: 60)")
-    option("--job-memory-gb", type=_number, default=3, metavar="GB", help="memory of a job in GB (default: 3)")
+    option("--job-memory-gb", type=_number, default=0.5, metavar="GB", help="memory of a job in GB (default: 0.5)")
     option("--region", metavar="REGION", help="whose default quotas are compared (default: that of the prices)")
     option("--no-free-tier", action="store_true", help="count no free tiers (other work in the account uses them up)")
     add_warehouse(parser)

@@ -19,6 +19,11 @@ from datawarehouse.errors import DeclarationError
 DATA_FORMATS = ("parquet", "JSON")
 MISSED_RUNS = ("latest", "all", "skip")
 RETENTION_DAYS_MAX = 36_500
+JOB_MEMORY_MB = 512
+"""What a job needs that waits for Athena and passes some thousands of rows on."""
+JOB_MEMORY_MB_LIMITS = (128, 10_240)
+JOB_TIMEOUT_S = 900
+"""Lambda quotas. A new account may be allowed 3,008 MB only."""
 QUARANTINE_SUFFIX = "_quarantine"
 NAME_CHARACTERS_MAX = 255
 EVENT_BYTES_MAX = 1_024_000
@@ -112,6 +117,8 @@ class BatchInputTable(Table):
     run_when_complete: bool = False
     missed_runs: str = "latest"
     retention_days: int | None = None
+    memory_mb: int = JOB_MEMORY_MB
+    timeout_s: int = JOB_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)

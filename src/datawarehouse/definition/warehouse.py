@@ -12,6 +12,9 @@ from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.definition.sql_job import checked_sql_job
 from datawarehouse.definition.tables import (
     EVENT_BYTES_MAX,
+    JOB_MEMORY_MB,
+    JOB_MEMORY_MB_LIMITS,
+    JOB_TIMEOUT_S,
     MISSED_RUNS,
     PARTITION_KEY_BYTES,
     RETENTION_DAYS_MAX,
@@ -133,6 +136,8 @@ class Warehouse:
         run_when_complete: bool = False,
         missed_runs: str = "latest",
         retention_days: int | None = None,
+        memory_mb: int = JOB_MEMORY_MB,
+        timeout_s: int = JOB_TIMEOUT_S,
         *,
         sql: str | None = None,
     ) -> Warehouse:
@@ -148,7 +153,8 @@ class Warehouse:
         run once for each hour, as soon as all tables of `reads` are complete for it; needs "rate(1 hour)".
         missed_runs: which of the instants that passed while the warehouse was not open are run later: the "latest" one,
         "all" or none ("skip"); an hour of `run_when_complete` is never left out. retention_days: an hour is deleted
-        this many days after its end.
+        this many days after its end. memory_mb, timeout_s: what a run gets on AWS, 128 to 10240 MB and 1 to 900
+        seconds; for the embedded host these are settings.
         """
         self._check_unused(name)
         if not isinstance(run_when_complete, bool):
@@ -184,6 +190,8 @@ class Warehouse:
                 run_when_complete=run_when_complete,
                 missed_runs=missed_runs,
                 retention_days=_checked_retention(name, retention_days),
+                memory_mb=_checked_int(name, "memory_mb", memory_mb, *JOB_MEMORY_MB_LIMITS),
+                timeout_s=_checked_int(name, "timeout_s", timeout_s, 1, JOB_TIMEOUT_S),
             )
         )
 
@@ -307,11 +315,12 @@ class Warehouse:
             raise DeclarationError(f"Table {name!r}: run_when_complete {problem}.")
 
 
-def _checked_int(table: str, argument: str, value: Any, low: int, high: int) -> None:
+def _checked_int(table: str, argument: str, value: Any, low: int, high: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise DeclarationError(
             f"Table {table!r}: {argument} is {value!r}; valid is a whole number from {low} to {high}."
         )
+    return value
 
 
 def _checked_retention(table: str, days: Any) -> int | None:

@@ -134,15 +134,15 @@ def test_queries():
 
 def test_an_hourly_job_without_the_free_tier():
     hourly = Assumptions(job_runs_per_day=Fraction(24), free_tier=False)
-    assert lines([], hourly) == {"runs of jobs and of the partition registrar": "0.00", "time of jobs, arm64": "0.06"}
+    assert lines([], hourly) == {"runs of jobs and of the partition registrar": "0.00", "time of jobs, arm64": "0.01"}
     [time] = [line for line in bill([], hourly, PRICES) if line.price.counted == "time of jobs, arm64"]
-    assert (time.quantity, float(time.usd)) == (4320, 0.057600288)
+    assert (time.quantity, float(time.usd)) == (720, 0.009600048)
     assert lines([], replace(hourly, free_tier=True)) == {}
 
 
 def test_the_free_tier_ends():
     # 60,000 GB-seconds a day; 400,000 a month are 13,333.33 a day
-    busy = Assumptions(job_runs_per_day=Fraction(1000), job_seconds=Fraction(20))
+    busy = Assumptions(job_runs_per_day=Fraction(1000), job_seconds=Fraction(120))
     [time] = [line for line in bill([], busy, PRICES) if line.price.counted == "time of jobs, arm64"]
     assert float(time.usd) == pytest.approx(46666.6666667 * 0.0000133334)
 

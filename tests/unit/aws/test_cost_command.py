@@ -95,7 +95,7 @@ def test_the_load_of_the_declaration(dw):
     assert quantities["PUT requests"] == 4.489325  # 10 * 21.6e9 / 2^27 = 1609.325 for clicks, 2 * 1440 for views
     assert quantities["partitions registered"] == 0.000384  # eight requests a run
     assert quantities["runs of jobs and of the partition registrar"] == 0.000072
-    assert quantities["time of jobs, arm64"] == 4320
+    assert quantities["time of jobs, arm64"] == 720  # 24 runs of 60 s with half a GB
     settings = [each["setting"] for each in found["alternatives"]]
     assert "fewer shards: 1 for clicks" in settings
     assert "a flush interval of 900 s" in settings
