@@ -179,6 +179,7 @@ NEEDS: dict[tuple[str, str], Callable[[Parameters], list[Need]]] = {
     ("athena", "StopQueryExecution"): _athena("StopQueryExecution"),
     ("glue", "BatchCreatePartition"): _glue_table("BatchCreatePartition", "TableName"),
     ("glue", "BatchGetPartition"): _glue_table("BatchGetPartition", "TableName"),
+    ("glue", "DeletePartition"): _glue_table("DeletePartition", "TableName"),
     ("glue", "BatchUpdatePartition"): _glue_table("BatchUpdatePartition", "TableName"),
     ("glue", "CreatePartition"): _glue_table("CreatePartition", "TableName"),
     ("glue", "GetPartition"): _glue_table("GetPartition", "TableName"),

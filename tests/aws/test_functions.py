@@ -109,6 +109,36 @@ def test_at_deployment_the_clock_says_which_hours(stack, monkeypatch):
     assert partition_of(int(before.timestamp() * 1000)) in stack.partitions("clicks")
 
 
+def test_expired_hours_leave_the_catalog_and_are_not_registered_again(stack, register, monkeypatch, calls):
+    stack.table("clicks", form="parquet")
+    given_partitions(stack, [*hours(-100, 0), "2026/11/1", "before"])
+    assert register(TICK) == {"clicks": 12} and len(stack.partitions("clicks")) == 101 + 12 + 2
+    assert ("glue", "DeletePartition") not in calls
+    monkeypatch.setenv("DW_RETENTION_DAYS", "2")
+    # The hour that ended two days and 20 minutes ago has expired, the next one has not. What is no hour stays.
+    assert register(TICK) == {"clicks": 0}
+    assert set(stack.partitions("clicks")) == {*hours(-48, 12), "2026/11/1", "before"}
+    assert register(TICK) == {"clicks": 0}
+    assert register(instant(1)) == {"clicks": 1}
+    assert set(stack.partitions("clicks")) == {*hours(-47, 13), "2026/11/1", "before"}
+
+
+def test_a_retention_that_comes_late_is_made_up_for_run_by_run(stack, register, monkeypatch):
+    stack.table("clicks", form="parquet")
+    register(TICK)
+    monkeypatch.setenv("DW_RETENTION_DAYS", "1")
+    monkeypatch.setattr("datawarehouse.functions.tables.EXPIRED_A_RUN_MAX", 50)
+    left = [len(register(TICK) and stack.partitions("clicks")) for _ in range(3)]
+    assert left == [63, 37, 37] and sorted(stack.partitions("clicks")) == hours(-24, 12)
+
+
+def test_a_table_older_than_its_retention_gets_only_the_hours_that_are_kept(stack, register, monkeypatch):
+    stack.table("clicks", form="parquet")
+    monkeypatch.setenv("DW_RETENTION_DAYS", "1")
+    assert register(TICK) == {"clicks": 24 + 1 + 12}
+    assert sorted(stack.partitions("clicks")) == hours(-24, 12)
+
+
 def test_an_event_without_a_time_is_refused(stack, register):
     with pytest.raises(BadRequest, match="valid is an instant with its zone"):
         register("yesterday")

@@ -68,6 +68,20 @@ def test_a_partitioned_parquet_table_is_repointed_by_a_rerun(stack, run):
     assert len(stack.objects(stack.data, "aggregates/")) == 3  # queries may still read the first two
 
 
+@pytest.mark.parametrize("key", ["inserted_at", None])
+def test_expired_hours_of_a_job_leave_the_catalog(stack, run, monkeypatch, key):
+    stack.table("facts", key=key)
+
+    def job(job):
+        for hour in ("2026/11/20/05", "2026/11/21/06", "2026/11/21/07"):
+            job.write([{"count": 1}], hour)
+        yield {"count": 2}
+
+    monkeypatch.setenv("DW_RETENTION_DAYS", "2")
+    assert len(run("facts", job)) == 4
+    assert set(stack.partitions("facts")) == ({"2026/11/21/07", HOUR} if key else set())
+
+
 @pytest.mark.parametrize("form", ["JSON", "parquet"])
 def test_runs_are_deleted_but_for_the_last_and_the_one_that_queries_may_still_read(stack, run, monkeypatch, form):
     (stack.table if form == "JSON" else stack.parquet_table)("aggregates")

@@ -47,6 +47,7 @@ def graph():
                 reads=["facts"],
                 sql="select thing from facts",
             )
+        warehouse.with_streaming_input_table("views", {"id": "string"}, retention_days=7)
         warehouse.with_batch_input_table("slow", {"count": "bigint"}, slow_count, "rate(1 day)", data_format="JSON")
         deployed = ServerlessDataWarehouse("analytics_dw", {"warehouse": warehouse})
         stream = deployed.get_input_stream("clicks")
@@ -120,6 +121,22 @@ def test_the_registrar(graph, aws, audited):
     assert (found.missing, found.unused) == ([], [])
 
 
+def test_the_registrar_of_a_table_whose_hours_expire(graph, aws, audited):
+    glue = aws.client("glue")
+    tables = ("views", "views_quarantine")
+    for table in tables:
+        storage = glue.get_table(DatabaseName=DATABASE, Name=table)["Table"]["StorageDescriptor"]
+        old = {"Values": ["2020/01/01/00"], "StorageDescriptor": storage}
+        glue.create_partition(DatabaseName=DATABASE, TableName=table, PartitionInput=old)
+    function, event = "analytics_dw-views-partitions-cron-function", {"source": "deployment"}
+    calls, _ = audited(function, event)
+    for table in tables:
+        _add_column(glue, table)
+    updating, _ = audited(function, event)
+    found = audit_of(graph, function, [*calls, *updating])
+    assert (found.missing, found.unused) == ([], [])
+
+
 def _add_column(glue, table):
     found = glue.get_table(DatabaseName=DATABASE, Name=table)["Table"]
     found["StorageDescriptor"]["Columns"].append({"Name": "added", "Type": "string"})
@@ -155,7 +172,7 @@ def test_a_job_that_writes_json(graph, audited):
     assert keys == [f"aggregates/{HOUR}/rows.json"]
 
 
-def test_a_job_that_writes_partitions_of_parquet(graph, audited):
+def test_a_job_that_writes_partitions_of_parquet(graph, aws, audited):
     table = "sessions"
     run_folder = ("data", f"{table}/{HOUR}/run/")
     implied = _queries(
@@ -164,6 +181,9 @@ def test_a_job_that_writes_partitions_of_parquet(graph, audited):
         [("data", "any/"), ("results", f"staging/{table}/")],
         [("results", f"batch/{table}/"), run_folder],
     )
+    storage = aws.client("glue").get_table(DatabaseName=DATABASE, Name=table)["Table"]["StorageDescriptor"]
+    expired = {"Values": ["2020/01/01/00"], "StorageDescriptor": storage}
+    aws.client("glue").create_partition(DatabaseName=DATABASE, TableName=table, PartitionInput=expired)
     calls, found = audited(
         f"analytics_dw-{table}-job-cron-function",
         {"time": "2026-11-23T08:30:00Z"},
@@ -178,8 +198,8 @@ def test_a_job_that_writes_partitions_of_parquet(graph, audited):
     pointed = [operation for service, operation, _ in calls if service == "glue" and "Partition" in operation]
     # Each run asks where the hour's partition and that of the hour before point to.
     assert pointed == [
-        *("GetPartition", "CreatePartition", "GetPartition"),
-        *("GetPartition", "CreatePartition", "BatchUpdatePartition", "GetPartition"),
+        *("GetPartition", "CreatePartition", "GetPartition", "GetPartitions", "DeletePartition"),
+        *("GetPartition", "CreatePartition", "BatchUpdatePartition", "GetPartition", "GetPartitions"),
     ]
 
 
@@ -270,7 +290,7 @@ def test_a_right_that_is_missing_or_not_needed_is_found(graph, audited):
     calls, _ = audited(function.name, {"source": "deployment"})
     [document] = role_documents(graph, role_of(graph, function))
     by_lambda = lambda_implies(graph, function)
-    unused_here = {"glue:BatchUpdatePartition"}  # no column was added
+    unused_here = {"glue:BatchUpdatePartition", "glue:DeletePartition"}  # no column was added, no hour has expired
     for action in ("glue:GetTable", "glue:GetPartitions", "glue:BatchCreatePartition", "glue:BatchGetPartition"):
         found = audit([document.replace(f'"{action}"', '"glue:DeleteTable"')], calls, by_lambda)
         assert {name for name, _ in found.missing} == {action}
@@ -281,4 +301,4 @@ def test_a_right_that_is_missing_or_not_needed_is_found(graph, audited):
 
 def test_no_two_functions_share_a_role(graph):
     roles = [node.inputs["role"] for node in graph.all("Function")]
-    assert len(set(roles)) == len(roles) == 8
+    assert len(set(roles)) == len(roles) == 9

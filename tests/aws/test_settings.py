@@ -83,6 +83,7 @@ REGISTRAR = {
     "schedule_expression": "rate(2 hours)",
     "hours_ahead": 5,
     "columns_digest": "c01",
+    "retention_days": 30,
     **SHARED,
 }
 
@@ -332,6 +333,10 @@ SETTINGS = {
         "table_names": (lambda graph: environment(graph, "DW_TABLES"), ["orders,returns"]),
         "schedule_expression": (lambda graph: each(graph, "EventRule", "scheduleExpression"), ["rate(2 hours)"]),
         "hours_ahead": (lambda graph: environment(graph, "DW_HOURS_AHEAD"), ["5"]),
+        "retention_days": (
+            lambda graph: (environment(graph, "DW_RETENTION_DAYS"), granted(graph, "Partitions")[0]["Action"][-1]),
+            (["30"], "glue:DeletePartition"),
+        ),
         "columns_digest": (lambda graph: each(graph, "Invocation", "triggers", "columns"), ["c01"]),
         **EVERYWHERE,
     },

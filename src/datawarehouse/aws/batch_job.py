@@ -69,6 +69,7 @@ class BatchInputJob(pulumi.ComponentResource):
                     **({} if isinstance(table.job, SqlJob) else {"DW_JOB": entry(table.job)}),
                     "DW_WORKGROUP": given["workgroup"],
                     "DW_RESULTS": pulumi.Output.concat("s3://", given["results_bucket"]),
+                    **_retention(table),
                 },
                 "policy_statements": _rights(given, table).apply(batch_job),
                 "policy_arns_to_attach": table.policy_arns_to_attach,
@@ -94,6 +95,12 @@ def code_of(table: BatchInputTable) -> Code:
     return library("run_sql.handler", extra={STATEMENT: statement})
 
 
+def _retention(table: BatchInputTable) -> dict[str, str]:
+    """What lets a run take expired hours out of the catalog; hours are there only with a partition key."""
+    days = table.retention_days if table.partition_keys else None
+    return {} if days is None else {"DW_RETENTION_DAYS": str(days)}
+
+
 POLICY_CHARACTERS_MAX = 10_240
 """IAM user guide, "IAM and AWS STS quotas": the length of all inline policies of a role, without white space."""
 
@@ -115,6 +122,7 @@ def job_policy_characters(warehouse: str, table: BatchInputTable, reads: Sequenc
         bool(table.partition_keys),
         table.data_format == "parquet",
         isinstance(table.job, SqlJob),
+        table.retention_days is not None,
     )
     arn = f"arn:{place.partition}:service:{place.region}:{place.account}:"
     all_statements = [*function_logs(arn + longest["log"]), *dead_letters(arn + longest["queue"]), *batch_job(rights)]
@@ -143,6 +151,7 @@ def _rights(given: Mapping[str, Any], table: BatchInputTable) -> pulumi.Output[J
             is_partitioned=bool(table.partition_keys),
             is_parquet=table.data_format == "parquet",
             is_sql=isinstance(table.job, SqlJob),
+            expires=table.retention_days is not None,
         )
 
     names = ("database_arn", "database_name", "data_bucket", "results_bucket", "workgroup")

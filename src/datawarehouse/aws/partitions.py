@@ -19,6 +19,7 @@ from datawarehouse.aws.protection import replaceable
 from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.aws.schedules import longest_gap_hours
 from datawarehouse.definition.partition import start_of
+from datawarehouse.definition.tables import RETENTION_DAYS_MAX
 from datawarehouse.errors import BadRequest, DeclarationError
 
 HOURS_AHEAD = 12
@@ -34,6 +35,7 @@ class HourlyPartitionRegistrarArgs(TypedDict):
     string partition key and with hours in folders YYYY/MM/DD/HH/ below its location. schedule_expression: how often
     (default: "rate(1 hour)"). hours_ahead: 1 to 336 (default: 12, or more if the next run comes later).
     columns_digest: a text that differs whenever columns change, so that registered hours get the new columns at once.
+    retention_days: after how many days hours are taken out of the catalog, 1 to 36500 (default: they stay).
     alarm_topic_arn, log_retention_days, region: as of a LambdaCronJob.
     """
 
@@ -43,6 +45,7 @@ class HourlyPartitionRegistrarArgs(TypedDict):
     schedule_expression: NotRequired[str]
     hours_ahead: NotRequired[int]
     columns_digest: NotRequired[str]
+    retention_days: NotRequired[int]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
     log_retention_days: NotRequired[int]
     region: NotRequired[pulumi.Input[str]]
@@ -66,6 +69,9 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
         if not given["table_names"]:
             raise DeclarationError(f"{component}: table_names is empty; give the tables whose hours are registered.")
         ahead = checked_hours_ahead(component, schedule, given.get("hours_ahead"))
+        days = given.get("retention_days")
+        if days is not None:
+            checked_number(component, "retention_days", days, 1, RETENTION_DAYS_MAX, "a hundred years")
         super().__init__("datawarehouse:index:HourlyPartitionRegistrar", name, {}, opts)
         code = library("register_partitions.handler")
         tables = pulumi.Output.all(*given["table_names"])
@@ -79,9 +85,10 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
                     "DW_DATABASE": given["database_name"],
                     "DW_TABLES": tables.apply(",".join),
                     "DW_HOURS_AHEAD": str(ahead),
+                    **({} if days is None else {"DW_RETENTION_DAYS": str(days)}),
                 },
                 "policy_statements": pulumi.Output.all(given["database_arn"], given["database_name"], tables).apply(
-                    lambda found: registrar(Place.of(found[0]), found[1], found[2])
+                    lambda found: registrar(Place.of(found[0]), found[1], found[2], expires=days is not None)
                 ),
                 "timeout_seconds": TIMEOUT_SECONDS,
                 "memory_mb": MEMORY_MB,

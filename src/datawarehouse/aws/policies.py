@@ -157,14 +157,15 @@ def dead_letters(queue_arn: str) -> list[Statement]:
     return [allow("DeadLetters", ["sqs:SendMessage"], queue_arn)]
 
 
-def registrar(place: Place, database: str, tables: Sequence[str]) -> list[Statement]:
-    """What registering partitions needs."""
+def registrar(place: Place, database: str, tables: Sequence[str], *, expires: bool = False) -> list[Statement]:
+    """What registering partitions needs, and taking out those that have expired."""
     actions = [
         "glue:GetTable",
         "glue:GetPartitions",
         "glue:BatchGetPartition",
         "glue:BatchCreatePartition",
         "glue:BatchUpdatePartition",
+        *(["glue:DeletePartition"] if expires else []),
     ]
     return [allow("Partitions", actions, place.glue(database, tables))]
 
@@ -197,6 +198,7 @@ class JobRights:
     is_partitioned: bool
     is_parquet: bool
     is_sql: bool = False
+    expires: bool = False
 
     @property
     def unloads_aside(self) -> bool:
@@ -258,6 +260,7 @@ def batch_job(rights: JobRights) -> list[Statement]:
         statements.append(allow("Staging", ["s3:GetObject", "s3:PutObject"], staging))
     if rights.is_partitioned:
         actions = ["glue:CreatePartition", "glue:BatchUpdatePartition"]
+        actions += ["glue:DeletePartition"] if rights.expires else []
         statements.append(allow("WritePartitions", actions, place.glue(rights.database, [table])))
     return statements
 

@@ -355,6 +355,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                     "table_names": [each.name for each in catalog],
                     "schedule_expression": dev_schedule(table.partition_schedule_expression, given["is_dev"]),
                     "columns_digest": schema_digest(table.columns),
+                    **({} if table.retention_days is None else {"retention_days": table.retention_days}),
                     "alarm_topic_arn": self.alarm_topic.arn,
                     **self._shared,  # type: ignore[typeddict-item]
                 },

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from datawarehouse.definition.partition import HOUR_MS, partition_of, start_ms
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
-from datawarehouse.errors import DataWarehouseError
+from datawarehouse.errors import BadRequest, DataWarehouseError
 from datawarehouse.functions.clients import ClientError, error_code
 
 PARTITIONS_A_CALL_MAX = 100
 """AWS Glue API reference, BatchCreatePartition."""
+EXPIRED_A_RUN_MAX = 500
+"""One an hour expires; more do when a retention is declared later, and runs have other work to do."""
 ROLE_IS_NEW = ("AccessDeniedException", "UnrecognizedClientException")
 """What services answer while they do not know a role or its policy yet (AWS Glue API reference, "Common errors")."""
 
@@ -101,6 +105,40 @@ def register(glue: Any, table: DescribedTable, partitions: Sequence[str]) -> Non
         raise DataWarehouseError(
             f"Partitions of table {table.name!r} could not be registered, the others were: {'; '.join(failed)}."
         )
+
+
+def retention_days() -> int | None:
+    """After how many days an hour expires, from DW_RETENTION_DAYS; None for never."""
+    days = os.environ.get("DW_RETENTION_DAYS")
+    return int(days) if days else None
+
+
+def oldest_kept(now_ms: int, days: int) -> str:
+    """The first hour that has not expired: an hour does so this many days after its end, as on the embedded host."""
+    return partition_of(now_ms - days * 24 * HOUR_MS)
+
+
+def expire(glue: Any, table: DescribedTable, known: Iterable[str], oldest: str) -> list[str]:
+    """Take hours before `oldest` out of the catalog, the oldest first, at most 500; returns them.
+
+    S3 deletes their files by its lifecycle. known: the values of registered partitions; those that are no hours stay.
+    """
+    expired = sorted(value for value in known if value < oldest and _is_hour(value))[:EXPIRED_A_RUN_MAX]
+    for value in expired:
+        try:
+            glue.delete_partition(DatabaseName=table.database, TableName=table.name, PartitionValues=[value])
+        except ClientError as error:
+            if error_code(error) != "EntityNotFoundException":  # another run may have taken it out
+                raise
+    return expired
+
+
+def _is_hour(value: str) -> bool:
+    try:
+        start_ms(value)
+    except BadRequest:
+        return False
+    return True
 
 
 def refresh(glue: Any, table: DescribedTable, partitions: Sequence[str]) -> list[str]:

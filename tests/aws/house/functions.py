@@ -67,6 +67,7 @@ _VARIABLES = {
     "DW_DATABASE": r"[a-z0-9_]+",
     "DW_HOURS_AHEAD": r"[1-9]\d{0,2}",
     "DW_JOB": r"[\w.]+:\w+",
+    "DW_RETENTION_DAYS": r"[1-9]\d{0,4}",
     "DW_RESULTS": r"s3://[a-z0-9.-]+",
     "DW_STREAM": r"[\w.-]+",
     "DW_TABLE": r"[a-z0-9_]+",

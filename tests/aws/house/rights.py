@@ -10,6 +10,8 @@ from policies import allowed, document_of
 from house.identity import granted
 from house.world import Errors, World, get
 
+_EXPIRING = ("DeletePartition",)
+
 
 def function_rights_rule(node: Node, world: World) -> Errors:
     """What each of our functions needs at the least: it makes these calls, and Athena makes some with its rights.
@@ -27,7 +29,7 @@ def function_rights_rule(node: Node, world: World) -> Errors:
     if handler == "register_partitions.handler":
         tables = given.get("DW_TABLES", "").split(",")
         calls = ("GetTable", "GetPartitions", "BatchGetPartition", "BatchCreatePartition", "BatchUpdatePartition")
-        wanted |= _glue_pairs(given, tables, calls)
+        wanted |= _glue_pairs(given, tables, (*calls, *_EXPIRING) if "DW_RETENTION_DAYS" in given else calls)
     elif handler == "generate_events.handler":
         stream = world.named("Stream", given.get("DW_STREAM"))
         wanted.add(("kinesis:PutRecords", str(stream.outputs.get("arn")) if stream else "no stream"))
@@ -79,7 +81,7 @@ def _job_pairs(given: dict[str, str], world: World) -> set[tuple[str, str]]:
         wanted.add(("s3:DeleteObject", files))
         target = files if actions else f"{results}/unload/{name}/x"
         wanted |= {(f"s3:{action}", target) for action in ("PutObject", "AbortMultipartUpload")}
-    return wanted | _glue_pairs(given, [name], actions)
+    return wanted | _glue_pairs(given, [name], (*actions, *_EXPIRING) if "DW_RETENTION_DAYS" in given else actions)
 
 
 def reader_rule(node: Node, world: World) -> Errors:
