@@ -23,14 +23,7 @@ from datawarehouse.functions.instant import scheduled_ms
 from datawarehouse.functions.logs import log
 from datawarehouse.functions.publish import HourRows, Publisher
 from datawarehouse.functions.rows import RowWriter
-from datawarehouse.functions.tables import (
-    DescribedTable,
-    expire,
-    oldest_kept,
-    read_table,
-    registered,
-    retention_days,
-)
+from datawarehouse.functions.tables import DescribedTable, expire_old, read_table
 
 _BYTES_IN_MEMORY_MAX = 16 * 1024 * 1024  # of one hour; more bytes go to Lambda's /tmp
 
@@ -59,9 +52,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
         run_function(_function(os.environ["DW_JOB"]), job)
         Publisher(glue, client("s3"), athena, table, results).publish(job.written)
         written = {partition: rows.count for partition, rows in job.written.items()}
-    days = retention_days()
-    if table.partition_key and days is not None:
-        expire(glue, table, registered(glue, table), oldest_kept(time_ms, days))
+    expire_old(glue, table, time_ms)
     log("the job's rows are stored", table=table.name, rows=written)
     return written
 

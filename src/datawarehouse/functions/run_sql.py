@@ -20,7 +20,7 @@ from datawarehouse.functions.instant import scheduled_ms
 from datawarehouse.functions.logs import log
 from datawarehouse.functions.publish import Publisher
 from datawarehouse.functions.run_job import LambdaContext
-from datawarehouse.functions.tables import read_table
+from datawarehouse.functions.tables import expire_old, read_table
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, str]:
@@ -39,5 +39,6 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, str]:
     log("the statement starts", table=table.name, partition=partition)
     statement = Path(os.environ["LAMBDA_TASK_ROOT"], STATEMENT).read_text(encoding="utf-8")
     Publisher(glue, client("s3"), athena, table, results).publish_result(partition, bound(statement, time_ms))
+    expire_old(glue, table, time_ms)
     log("the rows of the statement are stored", table=table.name, partition=partition)
     return {"partition": partition}

@@ -133,6 +133,13 @@ def expire(glue: Any, table: DescribedTable, known: Iterable[str], oldest: str) 
     return expired
 
 
+def expire_old(glue: Any, table: DescribedTable, now_ms: int) -> None:
+    """Take the hours that have expired out of the catalog, if the table has hours and they expire."""
+    days = retention_days()
+    if table.partition_key and days is not None:
+        expire(glue, table, registered(glue, table), oldest_kept(now_ms, days))
+
+
 def _is_hour(value: str) -> bool:
     try:
         start_ms(value)
