@@ -20,6 +20,7 @@ import boto3
 import graph as graphs
 import lambda_zip
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from engine import Provider
 
 from patience import patient
@@ -518,7 +519,29 @@ class Emulator(Provider):
         return self._answer(type, name, urn, known)[1]
 
     def invoke(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        if token == graphs.GET_CATALOG_TABLE:
+            return self._catalog_table(arguments["databaseName"], arguments["name"])
         return graphs.invoke_answer(token, account=self.account, region=self.region)
+
+    def _catalog_table(self, database: str, name: str) -> dict[str, Any]:
+        """The answer of getCatalogTable, from the emulator's Glue."""
+        try:
+            found = self.client("glue").get_table(DatabaseName=database, Name=name)["Table"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "EntityNotFoundException":
+                raise
+            raise graphs.missing_table(database, name, self.account) from None
+
+        def columns(given: list[dict[str, str]]) -> list[dict[str, str]]:
+            return [{"name": one["Name"], "type": one["Type"]} for one in given]
+
+        return {
+            "databaseName": database,
+            "name": name,
+            "partitionKeys": columns(found.get("PartitionKeys", [])),
+            "parameters": found.get("Parameters", {}),
+            "storageDescriptors": [{"columns": columns(found["StorageDescriptor"]["Columns"])}],
+        }
 
 
 def apply(graph: graphs.Graph, emulator: Emulator) -> dict[str, tuple[str, dict[str, Any]]]:

@@ -230,6 +230,9 @@ def _fill(template: str, values: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: str(values.get(match[1])), template)
 
 
+GET_CATALOG_TABLE = "aws:glue/getCatalogTable:getCatalogTable"
+
+
 class Missing(LookupError):
     """What a provider function was asked for does not exist; the program gets the text."""
 
@@ -244,10 +247,14 @@ def catalog_table_answer(deployed: Graph | None, arguments: dict[str, Any], acco
                 **{key: node.inputs[key] for key in ("databaseName", "name", "partitionKeys", "parameters")},
                 "storageDescriptors": [node.inputs["storageDescriptor"]],
             }
-    raise Missing(
-        f"invocation of aws:glue/getCatalogTable:getCatalogTable returned an error: invoking "
-        f"aws:glue/getCatalogTable:getCatalogTable: 1 error occurred:\n\t* No Glue table {name} found for catalog_id: "
-        f"{account}, database_name: {database}\n\n"
+    raise missing_table(database, name, account)
+
+
+def missing_table(database: str, name: str, account: str) -> Missing:
+    """What the provider says of a table that does not exist."""
+    return Missing(
+        f"invocation of {GET_CATALOG_TABLE} returned an error: invoking {GET_CATALOG_TABLE}: 1 error occurred:\n\t* No "
+        f"Glue table {name} found for catalog_id: {account}, database_name: {database}\n\n"
     )
 
 
@@ -261,7 +268,7 @@ def invoke_answer(
 ) -> dict[str, Any]:
     """What the AWS provider answers to the functions programs may call; NotImplementedError for any other. deployed:
     what is there already."""
-    if token == "aws:glue/getCatalogTable:getCatalogTable":
+    if token == GET_CATALOG_TABLE:
         return catalog_table_answer(deployed, arguments or {}, account)
     answers: dict[str, dict[str, Any]] = {
         "aws:index/getCallerIdentity:getCallerIdentity": {

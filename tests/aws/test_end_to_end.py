@@ -7,6 +7,7 @@ The emulator delivers each record at once, as an object of its own, so buffering
 
 import base64
 import json
+import shutil
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -54,6 +55,27 @@ def deployed(aws):
     )
     assert done.code == 0, done.messages
     return done
+
+
+def again(aws, folder):
+    return Engine(Emulator(aws.url, region=REGION), project="acme-ads", stack="test").run(
+        folder, preview=True, config={"acme-ads:dev": "false"}
+    )
+
+
+def test_the_declaration_fits_what_it_has_deployed(aws, deployed):
+    done = again(aws, EXAMPLE)
+    assert done.code == 0 and not done.errors, done.messages
+
+
+def test_a_column_of_another_type_does_not_fit(aws, deployed, tmp_path):
+    folder = shutil.copytree(EXAMPLE, tmp_path / "changed")
+    declared = (folder / "warehouse.py").read_text()
+    (folder / "warehouse.py").write_text(declared.replace('"event_time": "timestamp"', '"event_time": "string"'))
+    done = again(aws, folder)
+    assert done.code == 1 and not done.graph.custom
+    for table in ("impressions", "clicks"):
+        assert f"Table {table!r}: column 'event_time' was timestamp and is now string" in done.messages
 
 
 @pytest.fixture(scope="module")

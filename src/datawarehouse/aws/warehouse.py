@@ -121,8 +121,9 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             on_demand=frozenset(given["on_demand_streams"]),
             stream_retention_hours=given["stream_retention_hours"],
         )
-        self._compared = set() if "database" in given else {table.name for table in declared.tables()}
-        self._comparison.check([declared.get_table(table) for table in self._compared], database_name(name))
+        compared_now = [] if "database" in given else declared.tables()
+        self._comparison.check(compared_now, database_name(name))
+        self._compared = {table.name for table in compared_now}
         self._create_stores()
         self._create_audiences()
         self.register_outputs(
