@@ -58,9 +58,13 @@ class Stack:
         found = self.glue.get_partitions(DatabaseName=self.name, TableName=table)["Partitions"]
         return {partition["Values"][0]: partition["StorageDescriptor"] for partition in found}
 
+    def keys(self, bucket, prefix=""):
+        return [each["Key"] for each in self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])]
+
     def objects(self, bucket, prefix=""):
-        found = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
-        return {each["Key"]: self.s3.get_object(Bucket=bucket, Key=each["Key"])["Body"].read() for each in found}
+        """Those that queries see."""
+        seen = [key for key in self.keys(bucket, prefix) if not key.rpartition("/")[2].startswith("_")]
+        return {key: self.s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in seen}
 
 
 class Lambda:

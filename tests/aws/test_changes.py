@@ -108,6 +108,12 @@ def test_a_retention_for_what_was_kept_for_ever():
     assert deployed(clicks(), deployed(clicks(retention_days=3))).custom
 
 
+def test_a_shorter_retention_of_a_job():
+    before = deployed(batch({"n": "int"}, retention_days=30))
+    said = refusal(before, batch({"n": "int"}, retention_days=29), stream_retention_hours=24)
+    assert "Table 'sums': retention_days was 30 days and is now 29 days" in said
+
+
 @pytest.mark.parametrize(
     ("was", "is_now", "said"),
     [

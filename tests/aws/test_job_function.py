@@ -11,6 +11,7 @@ from running import until
 
 from datawarehouse.definition.storage import STORAGE
 from datawarehouse.errors import BadRequest, QueryFailed, QueryLimitExceeded, QueryRefused
+from datawarehouse.functions import run_job
 from datawarehouse.functions.publish import Publisher
 
 
@@ -92,6 +93,9 @@ def test_runs_are_deleted_but_for_the_last_and_the_one_that_queries_may_still_re
         [new] = stack.objects(stack.data, f"aggregates/{HOUR}/").keys() - set(written)
         written.append(new)
     assert set(stack.objects(stack.data)) == set(written[1:])
+    # With a run goes the mark that it was complete.
+    folders = [key.rpartition("/")[0] for key in written[1:]]
+    assert sorted(stack.keys(stack.data)) == sorted([*written[1:], *(f"{folder}/_complete" for folder in folders)])
 
 
 def test_the_first_run_of_the_next_hour_deletes_what_the_hour_before_no_longer_needs(stack, run, monkeypatch):
@@ -117,6 +121,72 @@ def test_a_run_without_rows_leaves_an_hour_without_rows(stack, run):
         assert answer(run, "other", f"select count from {table}") == []
         assert HOUR in stack.partitions(table)
     assert len(stack.objects(stack.results, "staging/")) == 1
+
+
+EARLIER = "2026/11/23/05"
+
+
+@pytest.fixture
+def pointed_again(stack, monkeypatch):
+    """Calls the function of the job of a table, so that it points hours to their newest complete runs."""
+
+    def again(table, since):
+        monkeypatch.setenv("DW_TABLE", table)
+        monkeypatch.setenv("DW_RESULTS", f"s3://{stack.results}")
+        return run_job.handler({"point_again_from": since}, None)
+
+    return again
+
+
+@pytest.mark.parametrize("form", ["JSON", "parquet"])
+def test_pointers_that_are_lost_are_found_again(stack, run, pointed_again, form):
+    (stack.table if form == "JSON" else stack.parquet_table)("aggregates")
+    stack.table("other", {"n": "int"}, key=None)
+    for count in (1, 2):
+        run("aggregates", lambda job, count=count: [{"count": count}])
+    run("aggregates", lambda job: [{"count": 5}], "2026-11-23T06:20:00Z")
+    before = {value: found["Location"] for value, found in stack.partitions("aggregates").items()}
+    assert before.keys() == {EARLIER, HOUR}
+    # A run that ended before it was complete has a later name, and no mark.
+    folder = before[HOUR].removeprefix(f"s3://{stack.data}/").rstrip("/").rpartition("/")[0]
+    stack.s3.put_object(Bucket=stack.data, Key=f"{folder}/20991231T000000.000000Z-00000000/half.parquet", Body=b"x")
+    table = stack.glue.get_table(DatabaseName=stack.name, Name="aggregates")["Table"]
+    for value in before:
+        stack.glue.delete_partition(DatabaseName=stack.name, TableName="aggregates", PartitionValues=[value])
+    assert pointed_again("aggregates", HOUR) == {HOUR: 0}
+    assert pointed_again("aggregates", "2026/11/01/00") == {EARLIER: 0}
+    assert pointed_again("aggregates", "2026/11/01/00") == {}
+    found = stack.partitions("aggregates")
+    assert {value: each["Location"] for value, each in found.items()} == before
+    assert {tuple(each["Columns"][0].items()) for each in found.values()} == {
+        tuple(table["StorageDescriptor"]["Columns"][0].items())
+    }
+    assert answer(run, "other", "select count from aggregates order by 1") == [(2,), (5,)]
+
+
+def test_a_pointer_to_an_older_run_is_moved_and_an_hour_without_rows_stays_one(stack, run, pointed_again):
+    stack.table("aggregates")
+    stack.table("other", {"n": "int"}, key=None)
+    run("aggregates", lambda job: [{"count": 1}])
+    older = stack.partitions("aggregates")[HOUR]
+    run("aggregates", lambda job: None)
+    newer = stack.partitions("aggregates")[HOUR]["Location"]
+    stack.glue.delete_partition(DatabaseName=stack.name, TableName="aggregates", PartitionValues=[HOUR])
+    moved = {"Values": [HOUR], "StorageDescriptor": older}
+    stack.glue.create_partition(DatabaseName=stack.name, TableName="aggregates", PartitionInput=moved)
+    assert pointed_again("aggregates", HOUR) == {HOUR: 0}
+    assert stack.partitions("aggregates")[HOUR]["Location"] == newer
+    assert answer(run, "other", "select count from aggregates") == []
+
+
+def test_what_cannot_be_pointed_again_is_told(stack, pointed_again):
+    stack.table("facts", key=None)
+    with pytest.raises(BadRequest, match="no partition key"):
+        pointed_again("facts", HOUR)
+    stack.table("aggregates")
+    with pytest.raises(BadRequest, match="Not an hourly partition"):
+        pointed_again("aggregates", "yesterday")
+    assert pointed_again("aggregates", HOUR) == {}
 
 
 def test_a_parquet_table_without_partitions_has_the_objects_of_the_last_run_alone(stack, run):

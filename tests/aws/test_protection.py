@@ -160,6 +160,13 @@ def test_a_renamed_stack_replaces_nothing_and_names_what_it_would(production):
     assert {node.name for node in outcome.not_replaced} >= {"analytics_dw-database", "analytics_dw-sessions"}
 
 
+def test_a_stack_is_renamed_if_its_database_has_a_name_of_its_own(production):
+    """That of the present database will do."""
+    outcome = updated(production, deployed(stack="live", database_name="analytics_dw_prod"))
+    assert (outcome.refused, outcome.not_replaced) == ([], [])
+    assert {node.kind for node in outcome.deleted} == {"Workgroup"}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

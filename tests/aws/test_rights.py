@@ -15,6 +15,7 @@ from policies import Implied, Query, athena_implies, audit, lambda_implies, role
 from recorder import deploy
 
 from datawarehouse.aws import EventGenerator, ServerlessDataWarehouse
+from datawarehouse.functions.publish import COMPLETE
 
 TICK = {"time": "2026-11-23T08:20:00Z"}
 DATABASE = "analytics_dw_dev"
@@ -269,7 +270,8 @@ def test_a_statement_that_writes_partitions(graph, audited):
     function = f"analytics_dw-{table}-job-cron-function"
     calls, found = audited(function, TICK, TICK, implied=[*implied, *_may_ask(STOPPED), _deleting(graph, table)])
     assert (found.missing, found.unused) == ([], [])
-    assert not [operation for _, operation, _ in calls if operation in ("PutObject", "GetObject", "GetQueryResults")]
+    assert not [operation for _, operation, _ in calls if operation in ("GetObject", "GetQueryResults")]
+    assert all(given["Key"].endswith(COMPLETE) for _, operation, given in calls if operation == "PutObject")
 
 
 def test_a_statement_that_writes_without_partitions(graph, audited):

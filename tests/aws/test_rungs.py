@@ -82,6 +82,8 @@ EXPLAINED = {
     r"schemaConfiguration\.(region|versionId): dropped": "the default",
     r"(parquetSerDe\.compression|openXJsonSerDe\.caseInsensitive): dropped": "the default",
     r"DW_HOURS_AHEAD: dropped": "the default of the function",
+    r"DW_RETENTION_DAYS: dropped": "the default is for ever; test_settings.py and test_rights.py find it",
+    r"datawarehouse\.retention_days: dropped": "a table of an older release has none; test_changes.py finds it",
     r"Invocation .*-now triggers\.(tables|columns): ": "what makes it register once more",
     r"okActions\[0\]: dropped": "to be told that it is over is a courtesy",
     r"RolePolicy .*-(job|partitions)-cron-policy .*(Action|Resource)\[\d+\]: dropped": "test_rights.py finds it",

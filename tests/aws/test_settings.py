@@ -99,6 +99,14 @@ def graph_of_a_warehouse():
     return deploy(program, deployed=deployed)
 
 
+def named_database():
+    arguments = {"warehouse": everything(), "database_name": "lake_of_shop", "reader_account_ids": ["210987654321"]}
+    graph = deploy(lambda: ServerlessDataWarehouse("dw", arguments) and None)
+    assert set(each(graph, "CatalogTable", "databaseName")) == {"lake_of_shop"}
+    assert trusted(graph, "dw-reader-role")["Condition"]["StringEquals"]["sts:ExternalId"] == "lake_of_shop"
+    return each(graph, "CatalogDatabase", "name")
+
+
 def graph_of_streams():
     def program():
         InputStream("shards", {**INPUT_STREAM, "shard_count": 3})
@@ -220,6 +228,8 @@ SETTINGS = {
                            set(environment(graph, "DW_DATABASE")), set(schemas(graph, "databaseName"))),
             (["shared"], {"shared"}, {"shared"}, {"shared"}),
         ),
+        # The other way to say which database it is.
+        "database_name": (lambda graph: named_database(), ["lake_of_shop"]),
         "region": (regions, {"eu-north-1"}),
         # One that is not allowed ends the program: test_changes.py.
         "allow_data_loss": (lambda graph: graph.one("CatalogTable", "dw-clicks").inputs["databaseName"], "shared"),

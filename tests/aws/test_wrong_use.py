@@ -93,6 +93,7 @@ def with_job(tmp_path, monkeypatch, name, source):
         ({"alarm_emails": [5]}, ["alarm_emails is [5]", "valid is a list of texts"]),
         ({"on_demand_streams": True}, ["on_demand_streams is True", "valid is a list of texts"]),
         ({"database": "lake"}, ["database is 'lake'", "CatalogDatabase"]),
+        ({"database_name": "Lake"}, ["database_name is 'Lake'", "a name in lower case"]),
         ({"region": 5}, ["region is 5", "valid is a text"]),
         ({"region": "Ireland"}, ["region is 'Ireland'", "e.g. 'eu-west-1'"]),
         ({"alarm_emails": ["ops"]}, ["alarm_emails has 'ops'", "ops@example.com"]),

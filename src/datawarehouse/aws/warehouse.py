@@ -107,6 +107,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         is_kept, is_asked = not given["data_is_disposable"], bool(opts and opts.protect)
         super().__init__("datawarehouse:index:ServerlessDataWarehouse", name, {}, protected(opts, is_kept))
         self._name = name
+        self._database_name: str = given.get("database_name", database_name(name))
         self._kept = pulumi.ResourceOptions(parent=self)
         self._loose = pulumi.ResourceOptions(parent=self, protect=is_asked)
         self._place = {"region": given["region"]} if "region" in given else {}
@@ -122,7 +123,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             stream_retention_hours=given["stream_retention_hours"],
         )
         compared_now = [] if "database" in given else declared.tables()
-        self._comparison.check(compared_now, database_name(name))
+        self._comparison.check(compared_now, self._database_name)
         self._compared = {table.name for table in compared_now}
         self._create_stores()
         self._create_audiences()
@@ -262,7 +263,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         )
         self.data_warehouse_bucket, self.query_results_bucket = data.bucket, results.bucket
         self.database = self._given.get("database") or aws.glue.CatalogDatabase(
-            f"{name}-database", name=database_name(name), **self._place, opts=self._kept
+            f"{name}-database", name=self._database_name, **self._place, opts=self._kept
         )
 
     def _create_audiences(self) -> None:
@@ -293,7 +294,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 f"{name}-reader",
                 {
                     "account_ids": accounts,
-                    "external_id": given.get("reader_external_id", database_name(name)),
+                    "external_id": given.get("reader_external_id", self._database_name),
                     "database_arn": self.database.arn,
                     "database_name": self.database.name,
                     "data_bucket": self.data_warehouse_bucket.bucket,

@@ -28,7 +28,8 @@ class ServerlessDataWarehouseArgs(TypedDict):
     development: data is disposable, files are flushed after 60 s, and functions with a rate as their schedule run each
     minute. data_is_disposable: whether streams and data can be deleted with their contents; otherwise they are
     protected, and so is all that feeds, names or guards them (default: is_dev). database: an existing Glue database
-    (default: a new one, named after warehouse and stack). region: default is the provider's.
+    (default: a new one). database_name: the name of the new one, which keeps it when the stack is renamed (default:
+    `<name>_<stack>`). region: default is the provider's.
 
     allow_data_loss: changes of deployed tables that are made although they lose or hide what is stored, each as
     "<table>.<column>", or "<table>.<argument>" for a shorter retention (default: none; such a change is refused).
@@ -38,7 +39,7 @@ class ServerlessDataWarehouseArgs(TypedDict):
     are on-demand. stream_retention_hours: how long streams keep records, 24 (default) to 8760.
 
     reader_account_ids: AWS accounts that may assume `reader_role`, if they give `reader_external_id` (default:
-    `<name>_<stack>`). alarm_emails: the addresses that get the alarms (default: none; subscribe to `alarm_topic`).
+    `database_name`). alarm_emails: the addresses that get the alarms (default: none; subscribe to `alarm_topic`).
     adhoc_bytes_scanned_max: a query of people or readers is ended at this many bytes (default: 100,000,000,000).
     batch_bytes_scanned_max: the same for a query of a job (default: 1,000,000,000,000). results_retention_days: how
     long results of queries stay (default: 7). log_retention_days: how long all logs stay (default: 30).
@@ -48,6 +49,7 @@ class ServerlessDataWarehouseArgs(TypedDict):
     is_dev: NotRequired[bool]
     data_is_disposable: NotRequired[bool]
     database: NotRequired[aws.glue.CatalogDatabase]
+    database_name: NotRequired[str]
     region: NotRequired[str]
     allow_data_loss: NotRequired[Sequence[str]]
     partition_projection_start: NotRequired[str]
@@ -84,6 +86,11 @@ def checked_warehouse_arguments(name: str, args: ServerlessDataWarehouseArgs) ->
         argument: checked_number(component, argument, given.get(argument, default), low, high, source)
         for argument, (default, low, high, source) in limits.items()
     }
+    if "database" in given and "database_name" in given:
+        raise DeclarationError(
+            f"{component}: database_name is {given['database_name']!r}, which is the name of a new database, and "
+            "database is one that exists; give one of the two."
+        )
     if "partition_projection_start" in given:
         checked_first_hour(component, given["partition_projection_start"])
     nothing = ("on_demand_streams", "reader_account_ids", "alarm_emails", "allow_data_loss")

@@ -3,8 +3,10 @@
 Hours as partitions
     1. Write the rows into a new folder of the run inside the folder of the hour: JSON lines directly; Parquet by
        staging JSON lines, which Athena then UNLOADs. The result of a statement is UNLOADed directly.
-    2. Point the partition to that folder. Here the run becomes visible.
-    3. Delete the folders of older runs of this hour and of the hour before it, if a newer run replaced them more than
+    2. Mark the folder as complete, with an object whose name every engine takes for hidden. If the pointers are lost,
+       `point_again` finds the newest complete run of each hour by it.
+    3. Point the partition to that folder. Here the run becomes visible.
+    4. Delete the folders of older runs of this hour and of the hour before it, if a newer run replaced them more than
        an hour ago. (Until then a query may still read them; and the hour before may get no other run that would delete
        them.)
 
@@ -32,6 +34,8 @@ from datawarehouse.functions.athena import Athena
 from datawarehouse.functions.tables import DescribedTable, location_of, point_to, read_table
 
 STAGING_SUFFIX = "_staging"
+COMPLETE = "_complete"
+"""Athena user guide, "Create tables in Athena": objects whose names begin with an underscore are hidden."""
 _STALE = timedelta(hours=1)
 _DELETE_A_CALL_MAX = 1000
 
@@ -71,6 +75,9 @@ class Publisher:
 
     def _show(self, targets: Mapping[str, str]) -> None:
         """targets: the new folder of each partition."""
+        for target in targets.values() if self.table.partition_key else ():
+            bucket, key = split_url(f"{target}{COMPLETE}")
+            self.s3.put_object(Bucket=bucket, Key=key, Body=b"")
         for partition, target in targets.items():
             if self.table.partition_key:
                 before = location_of(self.glue, self.table, partition)
@@ -142,6 +149,32 @@ class Publisher:
             given = {"Objects": gone[start : start + _DELETE_A_CALL_MAX], "Quiet": True}
             for error in self.s3.delete_objects(Bucket=bucket, Delete=given).get("Errors", []):
                 raise DataWarehouseError(f"s3://{bucket}/{error['Key']} could not be deleted: {error['Message']}.")
+
+
+def point_again(glue: Any, s3: Any, table: DescribedTable, since: str) -> dict[str, str]:
+    """Point the partitions of a table to the newest complete run of each hour from `since` on; returns the URLs of the
+    runs of those that pointed elsewhere, or nowhere, by partition. An hour without a complete run stays as it is."""
+    bucket, home = split_url(table.location)
+    newest: dict[str, str] = {}
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=home, StartAfter=f"{home}{since}"):
+        for each in page.get("Contents", []):
+            partition, run = run_of(each["Key"].removeprefix(home))
+            if partition >= since and run > newest.get(partition, ""):
+                newest[partition] = run
+    found: dict[str, str] = {}
+    for partition, run in newest.items():
+        target = f"{table.folder(partition)}{run}/"
+        if location_of(glue, table, partition) != target:
+            point_to(glue, table, partition, target)
+            found[partition] = target
+    return found
+
+
+def run_of(key: str) -> tuple[str, str]:
+    """(partition, run) of the key of a complete run's mark, below the folder of its table; ("", "") of another key."""
+    partition, _, name = key.rpartition("/")
+    partition, _, run = partition.rpartition("/")
+    return (partition, run) if name == COMPLETE else ("", "")
 
 
 def stale(objects: Iterable[tuple[str, datetime]], home: str, keep: Collection[str], before: datetime) -> list[str]:

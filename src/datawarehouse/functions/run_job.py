@@ -17,11 +17,12 @@ from typing import Any, Protocol
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.job import run_function
 from datawarehouse.definition.partition import HOUR_MS, partition_of, start_of
+from datawarehouse.errors import BadRequest
 from datawarehouse.functions.athena import Athena
 from datawarehouse.functions.clients import client
 from datawarehouse.functions.instant import scheduled_ms
 from datawarehouse.functions.logs import log
-from datawarehouse.functions.publish import HourRows, Publisher
+from datawarehouse.functions.publish import HourRows, Publisher, point_again
 from datawarehouse.functions.rows import RowWriter
 from datawarehouse.functions.tables import DescribedTable, expire_old, read_table
 
@@ -35,10 +36,16 @@ class LambdaContext(Protocol):
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
-    """How many rows were written, for each partition. Raises what the job raises."""
-    time_ms, results = scheduled_ms(event), os.environ["DW_RESULTS"]
+    """How many rows were written, for each partition. Raises what the job raises.
+
+    With the event {"point_again_from": "2026/11/01/00"} the job does not run: the hours from that one on are pointed to
+    their newest complete runs, and the answer has a 0 for each that pointed elsewhere.
+    """
     glue = client("glue")
     table = read_table(glue, os.environ["DW_DATABASE"], os.environ["DW_TABLE"])
+    if since := event.get("point_again_from"):
+        return _point_again(glue, table, since)
+    time_ms, results = scheduled_ms(event), os.environ["DW_RESULTS"]
     athena = Athena(
         client("athena"),
         table.database,
@@ -55,6 +62,15 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
     expire_old(glue, table, time_ms)
     log("the job's rows are stored", table=table.name, rows=written)
     return written
+
+
+def _point_again(glue: Any, table: DescribedTable, since: str) -> dict[str, int]:
+    start_of(since)
+    if not table.partition_key:
+        raise BadRequest(f"Table {table.name!r} has no partition key, so it has no hours that could be pointed again.")
+    pointed = point_again(glue, client("s3"), table, since)
+    log("hours are pointed to their newest complete runs", table=table.name, since=since, runs=pointed)
+    return dict.fromkeys(pointed, 0)
 
 
 class LambdaJobContext:
