@@ -57,6 +57,16 @@ def test_up_gives_the_six_outputs(up):
     assert up.outputs["athena_results_bucket"].startswith("analytics-dw-query-results-")
 
 
+def test_it_says_what_kind_of_stack_it_is(up, dev):
+    said = [text for severity, text in up.log if severity == "INFO"]
+    if dev == "true":
+        assert said == ["Stack 'dev' is for development (is_dev); its data is disposable: pulumi destroy deletes it."]
+    else:
+        assert said == [
+            "Stack 'dev' is for production; its data is protected. Nobody gets its alarms by e-mail (alarm_emails)."
+        ]
+
+
 def test_preview_shows_what_up_makes(up, dev):
     preview = run(dev, preview=True)
     assert preview.outputs.keys() == OUTPUTS

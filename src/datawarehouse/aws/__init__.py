@@ -59,5 +59,5 @@ def __getattr__(name: str) -> Any:
             raise
         raise MissingExtra(
             f"{name} needs Pulumi, which is not installed ({error.name} is missing): "
-            "pip install 'serverless-datawarehouse[aws]'."
+            "pip install 'serverless-datawarehouse[aws]', or '.[aws]' in a clone of the repository."
         ) from None

@@ -10,7 +10,7 @@ The `with_...` methods add a table to the declaration and do the same third step
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec
 
 import pulumi
@@ -125,6 +125,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         compared_now = [] if "database" in given else declared.tables()
         self._comparison.check(compared_now, self._database_name)
         self._compared = {table.name for table in compared_now}
+        pulumi.log.info(_said_aloud(given, is_kept), self)
         self._create_stores()
         self._create_audiences()
         self.register_outputs(
@@ -349,6 +350,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self, depends_on=None if table.name in self._compared else catalog[:1]),
         ).input_stream
         if "partition_projection_start" not in given:
+            expiring: Any = {} if table.retention_days is None else {"retention_days": table.retention_days}
             HourlyPartitionRegistrar(
                 f"{name}-partitions",
                 {
@@ -357,7 +359,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                     "table_names": [each.name for each in catalog],
                     "schedule_expression": dev_schedule(table.partition_schedule_expression, given["is_dev"]),
                     "columns_digest": schema_digest(table.columns),
-                    **({} if table.retention_days is None else {"retention_days": table.retention_days}),
+                    **expiring,
                     "alarm_topic_arn": self.alarm_topic.arn,
                     **self._shared,  # type: ignore[typeddict-item]
                 },
@@ -440,6 +442,14 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         for table in self._declared.tables():
             found |= _expiring(table)
         return found
+
+
+def _said_aloud(given: Mapping[str, Any], is_kept: bool) -> str:
+    """What kind of stack this is: the one thing that a forgotten `pulumi config set` would change without a word."""
+    stage = "development (is_dev)" if given["is_dev"] else "production"
+    data = "protected" if is_kept else "disposable: pulumi destroy deletes it"
+    told = "" if given["alarm_emails"] or given["is_dev"] else " Nobody gets its alarms by e-mail (alarm_emails)."
+    return f"Stack {pulumi.get_stack()!r} is for {stage}; its data is {data}.{told}"
 
 
 def _expiring(table: Table) -> dict[str, int]:
