@@ -92,7 +92,11 @@ _TRUST = {
 _ROWS = {
     "aws:athena/workgroup:Workgroup": _Row(
         "AWS::Athena::WorkGroup",
-        {"configuration": "workGroupConfiguration", "forceDestroy": "recursiveDeleteOption"},
+        {
+            "configuration": "workGroupConfiguration",
+            "forceDestroy": "recursiveDeleteOption",
+            "configuration.resultConfiguration.encryptionConfiguration.kmsKeyArn": "kmsKey",
+        },
     ),
     "aws:cloudwatch/eventRule:EventRule": _Row("AWS::Events::Rule", {"forceDestroy": None}),
     "aws:cloudwatch/eventTarget:EventTarget": _Row(

@@ -27,6 +27,10 @@ PROGRAMS = {
     "with projected hours": {"partition_projection_start": "2026/11/01/00"},
     "with on-demand streams": {"on_demand_streams": ["clicks", "impressions"], "stream_retention_hours": 168},
     "in a Region of its own": {"region": "eu-west-1"},
+    "with a key of its own": {
+        "kms_key_arn": "arn:aws:kms:eu-west-1:123456789012:key/1",
+        "reader_account_ids": ["210987654321"],
+    },
 }
 
 

@@ -38,6 +38,7 @@ WAREHOUSE = {
     "is_dev": True,
     "data_is_disposable": False,
     "region": "eu-north-1",
+    "kms_key_arn": KEY,
     "allow_data_loss": ["clicks.gone"],
     "partition_projection_start": "2026/11/01/00",
     "on_demand_streams": ["clicks"],
@@ -58,6 +59,7 @@ INPUT_STREAM = {
     "retention_hours": 48,
     "is_disposable": True,
     "kms_key_arn": KEY,
+    "bucket_kms_key_arn": KEY,
     "file_flush_interval_seconds": 90,
     **SHARED,
 }
@@ -69,12 +71,14 @@ CRON = {
     "policy_arns_to_attach": ["arn:aws:iam::aws:policy/AmazonDynamoDBReadOnlyAccess"],
     "timeout_seconds": 70,
     "memory_mb": 512,
+    "kms_key_arn": KEY,
     "retries": 0,
     **SHARED,
 }
 ARCHIVE = pulumi.AssetArchive({"lake.py": pulumi.StringAsset("def tidy(event, context): pass")})
 GENERATOR = {
-    "table": TABLE, "stream_name": "orders", "stream_arn": STREAM, "events_per_minute": 7, "malformed": 0.25, **SHARED
+    "table": TABLE, "stream_name": "orders", "stream_arn": STREAM, "events_per_minute": 7, "malformed": 0.25,
+    "kms_key_arn": KEY, **SHARED
 }  # fmt: skip
 REGISTRAR = {
     "database_arn": DATABASE,
@@ -82,6 +86,7 @@ REGISTRAR = {
     "table_names": ["orders", "returns"],
     "schedule_expression": "rate(2 hours)",
     "hours_ahead": 5,
+    "kms_key_arn": KEY,
     "columns_digest": "c01",
     "retention_days": 30,
     **SHARED,
@@ -203,6 +208,7 @@ def kept_logs(graph):
     return set(each(graph, "LogGroup", "retentionInDays"))
 
 
+LOG_KEY = {"kms_key_arn": (lambda graph: set(each(graph, "LogGroup", "kmsKeyId")), {KEY})}
 EVERYWHERE = {
     "alarm_topic_arn": (told, {(TOPIC,)}),
     "log_retention_days": (kept_logs, {90}),
@@ -227,6 +233,21 @@ SETTINGS = {
             lambda graph: (each(graph, "CatalogDatabase", "name"), set(each(graph, "CatalogTable", "databaseName")),
                            set(environment(graph, "DW_DATABASE")), set(schemas(graph, "databaseName"))),
             (["shared"], {"shared"}, {"shared"}, {"shared"}),
+        ),
+        "kms_key_arn": (
+            lambda graph: (
+                each(graph, "LogGroup", "kmsKeyId"), each(graph, "Stream", "kmsKeyId"),
+                [rule["applyServerSideEncryptionByDefault"]["kmsMasterKeyId"]
+                 for rules in each(graph, "BucketServerSideEncryptionConfiguration", "rules") for rule in rules],
+                each(graph, "Topic", "kmsMasterKeyId"),
+                [
+                    found["resultConfiguration"]["encryptionConfiguration"]["kmsKeyArn"]
+                    for found in each(graph, "Workgroup", "configuration")
+                ],
+                [key["Resource"] for key in granted(graph, "BucketKey")],
+            ),
+            # Two deliveries, two jobs and the readers use the key by way of the buckets.
+            ([KEY] * 4, [KEY] * 2, [KEY] * 2, [KEY], [KEY] * 4, [KEY] * 5),
         ),
         # The other way to say which database it is.
         "database_name": (lambda graph: named_database(), ["lake_of_shop"]),
@@ -295,6 +316,13 @@ SETTINGS = {
             ]),
             ([KEY, KEY], [(["kms:Decrypt"], KEY, "kinesis.eu-west-1.amazonaws.com")] * 2),
         ),
+        "bucket_kms_key_arn": (
+            lambda graph: [
+                (key["Action"], key["Resource"], key["Condition"]["StringEquals"])
+                for key in granted(graph, "BucketKey")
+            ],
+            [(["kms:Decrypt", "kms:GenerateDataKey"], KEY, {"kms:ViaService": "s3.eu-west-1.amazonaws.com"})] * 2,
+        ),
         "file_flush_interval_seconds": (lambda graph: targets(graph, "bufferingInterval"), [90, 90]),
         **EVERYWHERE,
     },
@@ -321,6 +349,7 @@ SETTINGS = {
         "timeout_seconds": (lambda graph: each(graph, "Function", "timeout"), [70, 70]),
         "memory_mb": (lambda graph: each(graph, "Function", "memorySize"), [512, 512]),
         "retries": (lambda graph: each(graph, "FunctionEventInvokeConfig", "maximumRetryAttempts"), [0, 0]),
+        **LOG_KEY,
         **EVERYWHERE,
     },
     EventGeneratorArgs: {
@@ -332,6 +361,13 @@ SETTINGS = {
         "stream_arn": (lambda graph: [put["Resource"] for put in granted(graph, "Put")], [STREAM]),
         "events_per_minute": (lambda graph: events(graph)["rate"], 7),
         "malformed": (lambda graph: events(graph)["malformed"], 0.25),
+        "kms_key_arn": (
+            lambda graph: (each(graph, "LogGroup", "kmsKeyId"), [
+                (key["Action"], key["Resource"], key["Condition"]["StringEquals"])
+                for key in granted(graph, "StreamKey")
+            ]),
+            ([KEY], [(["kms:GenerateDataKey"], KEY, {"kms:ViaService": "kinesis.eu-west-1.amazonaws.com"})]),
+        ),
         **EVERYWHERE,
     },
     HourlyPartitionRegistrarArgs: {
@@ -348,6 +384,7 @@ SETTINGS = {
             (["30"], "glue:DeletePartition"),
         ),
         "columns_digest": (lambda graph: each(graph, "Invocation", "triggers", "columns"), ["c01"]),
+        **LOG_KEY,
         **EVERYWHERE,
     },
 }  # fmt: skip

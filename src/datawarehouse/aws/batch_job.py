@@ -24,8 +24,8 @@ class BatchInputJobArgs(TypedDict):
 
     table: the declared table. schedule_expression: when it runs (default: as the table says). database_arn,
     database_name: the Glue database that has the table. reads: the declared tables that the job may query (default:
-    all of the database). data_bucket, results_bucket, workgroup: names. alarm_topic_arn,
-    log_retention_days, region: as of a LambdaCronJob.
+    all of the database). data_bucket, results_bucket, workgroup: names. kms_key_arn: what both buckets and the log are
+    encrypted with. alarm_topic_arn, log_retention_days, region: as of a LambdaCronJob.
     """
 
     table: BatchInputTable
@@ -37,6 +37,7 @@ class BatchInputJobArgs(TypedDict):
     schedule_expression: NotRequired[str]
     reads: NotRequired[Sequence[Table]]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
+    kms_key_arn: NotRequired[pulumi.Input[str]]
     log_retention_days: NotRequired[int]
     region: NotRequired[pulumi.Input[str]]
 
@@ -123,6 +124,7 @@ def job_policy_characters(warehouse: str, table: BatchInputTable, reads: Sequenc
         table.data_format == "parquet",
         isinstance(table.job, SqlJob),
         table.retention_days is not None,
+        f"arn:{place.partition}:kms:{place.region}:{place.account}:key/{'k' * 40}",
     )
     arn = f"arn:{place.partition}:service:{place.region}:{place.account}:"
     all_statements = [*function_logs(arn + longest["log"]), *dead_letters(arn + longest["queue"]), *batch_job(rights)]
@@ -152,7 +154,8 @@ def _rights(given: Mapping[str, Any], table: BatchInputTable) -> pulumi.Output[J
             is_parquet=table.data_format == "parquet",
             is_sql=isinstance(table.job, SqlJob),
             expires=table.retention_days is not None,
+            key_arn=found["key_arn"],
         )
 
     names = ("database_arn", "database_name", "data_bucket", "results_bucket", "workgroup")
-    return pulumi.Output.all(**{name: given[name] for name in names}).apply(rights)
+    return pulumi.Output.all(**{name: given[name] for name in names}, key_arn=given.get("kms_key_arn")).apply(rights)

@@ -24,11 +24,12 @@ class PrivateBucketArgs(TypedDict):
 
     expire_days: after how many days objects are deleted, by the folder that they are in ("" is all). is_disposable:
     whether it is deleted with the stack, including its objects; otherwise it is protected, and so is what keeps it
-    private. region: default is the provider's.
+    private. kms_key_arn: what objects are encrypted with (default: the key of S3). region: default is the provider's.
     """
 
     expire_days: NotRequired[pulumi.Input[dict[str, int]]]
     is_disposable: NotRequired[bool]
+    kms_key_arn: NotRequired[pulumi.Input[str]]
     region: NotRequired[pulumi.Input[str]]
 
 
@@ -59,7 +60,7 @@ class PrivateBucket(pulumi.ComponentResource):
         aws.s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
             bucket=self.bucket.bucket,
-            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+            rules=[_encryption(given.get("kms_key_arn"))],
             region=region,
             opts=child,
         )
@@ -79,6 +80,16 @@ class PrivateBucket(pulumi.ComponentResource):
             opts=child,
         )
         self.register_outputs({"bucket": self.bucket.bucket})
+
+
+def _encryption(key_arn: pulumi.Input[str] | None) -> Any:
+    """With a key of one's own, S3 asks KMS once for many objects (a bucket key), and not for each."""
+    if key_arn is None:
+        return {"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}
+    return {
+        "apply_server_side_encryption_by_default": {"sse_algorithm": "aws:kms", "kms_master_key_id": key_arn},
+        "bucket_key_enabled": True,
+    }
 
 
 def _check_days(component: str, expire_days: Any) -> None:

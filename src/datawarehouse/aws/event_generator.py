@@ -23,8 +23,8 @@ class EventGeneratorArgs(TypedDict):
     """The arguments of an EventGenerator.
 
     table: the declared streaming input table. stream_name, stream_arn: its input stream. events_per_minute: 1 to 10000
-    (default: 60). malformed: the share of malformed events, from 0 (default) to 1. alarm_topic_arn,
-    log_retention_days, region: as of a LambdaCronJob.
+    (default: 60). malformed: the share of malformed events, from 0 (default) to 1. kms_key_arn: what
+    the stream and the log are encrypted with. alarm_topic_arn, log_retention_days, region: as of a LambdaCronJob.
     """
 
     table: StreamingInputTable
@@ -33,6 +33,7 @@ class EventGeneratorArgs(TypedDict):
     events_per_minute: NotRequired[int]
     malformed: NotRequired[float]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
+    kms_key_arn: NotRequired[pulumi.Input[str]]
     log_retention_days: NotRequired[int]
     region: NotRequired[pulumi.Input[str]]
 
@@ -70,7 +71,9 @@ class EventGenerator(pulumi.ComponentResource):
                 "code": code.archive(),
                 "handler": code.handler,
                 "environment": {"DW_STREAM": given["stream_name"]},
-                "policy_statements": pulumi.Output.from_input(given["stream_arn"]).apply(producer),
+                "policy_statements": pulumi.Output.all(given["stream_arn"], given.get("kms_key_arn")).apply(
+                    lambda found: producer(*found)
+                ),
                 "timeout_seconds": TIMEOUT_SECONDS,
                 "memory_mb": MEMORY_MB,
                 **shared_arguments(given),  # type: ignore[typeddict-item]

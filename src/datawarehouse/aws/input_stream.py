@@ -45,7 +45,8 @@ class InputStreamArgs(TypedDict):
     which is the longest outage of delivery that loses nothing; beyond 24 a shard costs more than twice as much.
     is_disposable: whether the stream can be deleted with its records; otherwise it and its delivery are protected
     (default). kms_key_arn:
-    what records are encrypted with (default: the key that Kinesis manages). file_flush_interval_seconds: how long
+    what records and the log are encrypted with (default: the keys of the services). bucket_kms_key_arn: what the bucket
+    encrypts objects with, if that is a key of one's own. file_flush_interval_seconds: how long
     Firehose buffers, 0 to 900 (default). alarm_topic_arn: the SNS topic that alarms go to (default: no alarms).
     log_retention_days: for the log of delivery errors (default: 30). region: default is the provider's.
     """
@@ -59,6 +60,7 @@ class InputStreamArgs(TypedDict):
     retention_hours: NotRequired[int]
     is_disposable: NotRequired[bool]
     kms_key_arn: NotRequired[pulumi.Input[str]]
+    bucket_kms_key_arn: NotRequired[pulumi.Input[str]]
     file_flush_interval_seconds: NotRequired[int]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
     log_retention_days: NotRequired[int]
@@ -135,6 +137,7 @@ class InputStream(pulumi.ComponentResource):
         group = aws.cloudwatch.LogGroup(
             f"{self._name}-log",
             retention_in_days=given["log_retention_days"],
+            kms_key_id=given.get("kms_key_arn"),
             region=self._region,
             opts=self._child,
         )
@@ -170,6 +173,7 @@ class InputStream(pulumi.ComponentResource):
                 given["bucket"],
                 group.arn,
                 given.get("kms_key_arn"),
+                given.get("bucket_kms_key_arn"),
             ).apply(lambda found: document(delivery(*found))),
             opts=self._child,
         )

@@ -68,7 +68,8 @@ class LambdaCronJobArgs(TypedDict):
     in them. environment: variables, at most 4 KB in all. policy_statements: what the function may do, as IAM
     statements. policy_arns_to_attach: managed policies. timeout_seconds: 1 to 900 (default). memory_mb: 128 to 10240
     (default: 3008). retries: 0 to 2 (default). alarm_topic_arn: the SNS topic that alarms go to (default: no alarms).
-    log_retention_days: default 30. region: default is the provider's.
+    kms_key_arn: what the log is encrypted with (default: the key of CloudWatch Logs). log_retention_days: default 30.
+    region: default is the provider's.
     """
 
     schedule_expression: str
@@ -82,6 +83,7 @@ class LambdaCronJobArgs(TypedDict):
     memory_mb: NotRequired[int]
     retries: NotRequired[int]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
+    kms_key_arn: NotRequired[pulumi.Input[str]]
     log_retention_days: NotRequired[int]
     region: NotRequired[pulumi.Input[str]]
 
@@ -131,7 +133,11 @@ class LambdaCronJob(pulumi.ComponentResource):
     def _function(self, given: Mapping[str, Any]) -> aws.lambda_.Function:
         name = self._name
         log = aws.cloudwatch.LogGroup(
-            f"{name}-log", retention_in_days=given["log_retention_days"], region=self._region, opts=self._child
+            f"{name}-log",
+            retention_in_days=given["log_retention_days"],
+            kms_key_id=given.get("kms_key_arn"),
+            region=self._region,
+            opts=self._child,
         )
         rights = aws.iam.RolePolicy(
             f"{name}-policy",

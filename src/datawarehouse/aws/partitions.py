@@ -36,7 +36,7 @@ class HourlyPartitionRegistrarArgs(TypedDict):
     (default: "rate(1 hour)"). hours_ahead: 1 to 336 (default: 12, or more if the next run comes later).
     columns_digest: a text that differs whenever columns change, so that registered hours get the new columns at once.
     retention_days: after how many days hours are taken out of the catalog, 1 to 36500 (default: they stay).
-    alarm_topic_arn, log_retention_days, region: as of a LambdaCronJob.
+    alarm_topic_arn, kms_key_arn, log_retention_days, region: as of a LambdaCronJob.
     """
 
     database_arn: pulumi.Input[str]
@@ -47,6 +47,7 @@ class HourlyPartitionRegistrarArgs(TypedDict):
     columns_digest: NotRequired[str]
     retention_days: NotRequired[int]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
+    kms_key_arn: NotRequired[pulumi.Input[str]]
     log_retention_days: NotRequired[int]
     region: NotRequired[pulumi.Input[str]]
 

@@ -99,7 +99,13 @@ def reader_trust(partition: str, accounts: Iterable[str], external_id: str) -> s
 
 
 def delivery(
-    stream_arn: str, database: str, table: str, bucket: str, log_group_arn: str, key_arn: str | None = None
+    stream_arn: str,
+    database: str,
+    table: str,
+    bucket: str,
+    log_group_arn: str,
+    key_arn: str | None = None,
+    bucket_key_arn: str | None = None,
 ) -> list[Statement]:
     """What Firehose needs to read a stream, look up a table's schema and write its files and its error documents.
 
@@ -144,7 +150,16 @@ def delivery(
             }
         }
         statements.append(allow("Key", ["kms:Decrypt"], key_arn, condition))
+    if bucket_key_arn:
+        statements.append(bucket_key(place, bucket_key_arn))
     return statements
+
+
+def bucket_key(place: Place, key_arn: str) -> Statement:
+    """What reading and writing objects needs that are encrypted with a key of one's own ("Required permissions", Amazon
+    S3 user guide, "Using server-side encryption with AWS KMS keys")."""
+    condition = {"StringEquals": {"kms:ViaService": place.key_service("s3")}}
+    return allow("BucketKey", ["kms:Decrypt", "kms:GenerateDataKey"], key_arn, condition)
 
 
 def function_logs(log_group_arn: str) -> list[Statement]:
@@ -170,9 +185,13 @@ def registrar(place: Place, database: str, tables: Sequence[str], *, expires: bo
     return [allow("Partitions", actions, place.glue(database, tables))]
 
 
-def producer(stream_arn: str) -> list[Statement]:
-    """What putting records needs, on a stream with the key that Kinesis manages."""
-    return [allow("Put", ["kinesis:PutRecords"], stream_arn)]
+def producer(stream_arn: str, key_arn: str | None = None) -> list[Statement]:
+    """What putting records needs. key_arn: the key of the stream, if it is not the one that Kinesis manages."""
+    statements = [allow("Put", ["kinesis:PutRecords"], stream_arn)]
+    if key_arn:
+        condition = {"StringEquals": {"kms:ViaService": Place.of(stream_arn).key_service("kinesis")}}
+        statements.append(allow("StreamKey", ["kms:GenerateDataKey"], key_arn, condition))
+    return statements
 
 
 READ_TABLE = ["glue:GetTable", "glue:GetPartition", "glue:GetPartitions", "glue:BatchGetPartition"]
@@ -199,6 +218,7 @@ class JobRights:
     is_parquet: bool
     is_sql: bool = False
     expires: bool = False
+    key_arn: str | None = None
 
     @property
     def unloads_aside(self) -> bool:
@@ -255,6 +275,8 @@ def batch_job(rights: JobRights) -> list[Statement]:
             place.objects(rights.data_bucket, f"{table}/"),
         ),
     ]
+    if rights.key_arn:
+        statements.append(bucket_key(place, rights.key_arn))
     if rights.stages:
         staging = place.objects(rights.results_bucket, f"staging/{table}/")
         statements.append(allow("Staging", ["s3:GetObject", "s3:PutObject"], staging))
@@ -266,7 +288,13 @@ def batch_job(rights: JobRights) -> list[Statement]:
 
 
 def reader(
-    place: Place, database: str, data_bucket: str, results_bucket: str, workgroup: str, audience: str
+    place: Place,
+    database: str,
+    data_bucket: str,
+    results_bucket: str,
+    workgroup: str,
+    audience: str,
+    key_arn: str | None = None,
 ) -> list[Statement]:
     """What queries of the tables of one database in one workgroup need, with a driver that lists databases and
     tables."""
@@ -312,6 +340,7 @@ def reader(
             ["s3:GetObject", *WRITE_OBJECTS],
             place.objects(results_bucket, f"{audience}/"),
         ),
+        *([bucket_key(place, key_arn)] if key_arn else []),
     ]
 
 

@@ -20,7 +20,8 @@ class ReaderRoleArgs(TypedDict):
 
     account_ids: of 12 digits each. external_id: the text that they must give when they assume the role; it is agreed on
     and not a secret ("The confused deputy problem", IAM user guide). database_arn, database_name, data_bucket,
-    results_bucket, workgroup_name: what the role may read and where it may query.
+    results_bucket, workgroup_name: what the role may read and where it may query. kms_key_arn: what both buckets are
+    encrypted with, if it is a key of one's own.
     """
 
     account_ids: Sequence[str]
@@ -30,6 +31,7 @@ class ReaderRoleArgs(TypedDict):
     data_bucket: pulumi.Input[str]
     results_bucket: pulumi.Input[str]
     workgroup_name: pulumi.Input[str]
+    kms_key_arn: NotRequired[pulumi.Input[str]]
     description: NotRequired[str]
 
 
@@ -66,8 +68,11 @@ class ReaderRole(pulumi.ComponentResource):
                 given["data_bucket"],
                 given["results_bucket"],
                 given["workgroup_name"],
+                given.get("kms_key_arn"),
             ).apply(
-                lambda found: document(reader(Place.of(found[0]), found[1], found[2], found[3], found[4], READERS))
+                lambda found: document(
+                    reader(Place.of(found[0]), found[1], found[2], found[3], found[4], READERS, found[5])
+                )
             ),
             opts=child,
         )

@@ -111,7 +111,8 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         self._kept = pulumi.ResourceOptions(parent=self)
         self._loose = pulumi.ResourceOptions(parent=self, protect=is_asked)
         self._place = {"region": given["region"]} if "region" in given else {}
-        self._shared = {**self._place, "log_retention_days": given["log_retention_days"]}
+        self._key: Any = {"kms_key_arn": given["kms_key_arn"]} if "kms_key_arn" in given else {}
+        self._shared = {**self._place, **self._key, "log_retention_days": given["log_retention_days"]}
         self._comparison = Comparison(
             component=f"ServerlessDataWarehouse {name!r}",
             parent=self,
@@ -249,6 +250,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 # Computed when the program first waits: until then tables can be added.
                 "expire_days": pulumi.Output.from_input(0).apply(lambda _: self._settled_expiry()),
                 "is_disposable": self._given["data_is_disposable"],
+                **self._key,
                 **self._place,  # type: ignore[typeddict-item]
             },
             self._kept,
@@ -258,6 +260,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             {
                 "expire_days": {"": self._given["results_retention_days"]},
                 "is_disposable": True,
+                **self._key,
                 **self._place,  # type: ignore[typeddict-item]
             },
             self._loose,
@@ -276,11 +279,14 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 "results_bucket": self.query_results_bucket.bucket,
                 **{argument: given[argument] for argument in BYTES_SCANNED_DEFAULTS},  # type: ignore[typeddict-item]
                 "has_readers": bool(given["reader_account_ids"]),
+                **self._key,
                 **self._place,
             },
             self._loose,
         ).of
-        self.alarm_topic = aws.sns.Topic(f"{name}-alarms", **self._place, opts=self._loose)
+        self.alarm_topic = aws.sns.Topic(
+            f"{name}-alarms", kms_master_key_id=given.get("kms_key_arn"), **self._place, opts=self._loose
+        )
         for number, address in enumerate(given["alarm_emails"]):
             aws.sns.TopicSubscription(
                 f"{name}-alarms-email-{number}",
@@ -301,6 +307,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                     "data_bucket": self.data_warehouse_bucket.bucket,
                     "results_bucket": self.query_results_bucket.bucket,
                     "workgroup_name": self.workgroups[READERS].name,
+                    **self._key,  # type: ignore[typeddict-item]
                 },
                 self._loose,
             ).role
@@ -330,6 +337,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             catalog.append(self._glue_table(each, parameters, declared=table if each is rows else None))
         self._tables[table.name] = catalog[0]
         on_demand = table.name in given["on_demand_streams"]
+        bucket_key: Any = {"bucket_kms_key_arn": given["kms_key_arn"]} if self._key else {}
         shards: Any = {} if on_demand else {"shard_count": table.input_stream_shard_count}
         self._streams[table.name] = InputStream(
             f"{name}-input",
@@ -344,6 +352,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 "file_flush_interval_seconds": flush_seconds(table, given["is_dev"]),
                 "alarm_topic_arn": self.alarm_topic.arn,
                 **shards,
+                **bucket_key,
                 **self._shared,  # type: ignore[typeddict-item]
             },
             # A comparison that comes late must come before the stream is changed.

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
+import pulumi
 import pulumi_aws as aws
 
 from datawarehouse.aws.arguments import checked_arguments, checked_number
@@ -29,7 +30,8 @@ class ServerlessDataWarehouseArgs(TypedDict):
     minute. data_is_disposable: whether streams and data can be deleted with their contents; otherwise they are
     protected, and so is all that feeds, names or guards them (default: is_dev). database: an existing Glue database
     (default: a new one). database_name: the name of the new one, which keeps it when the stack is renamed (default:
-    `<name>_<stack>`). region: default is the provider's.
+    `<name>_<stack>`). region: default is the provider's. kms_key_arn: the KMS key for buckets, streams,
+    results of queries, logs and the topic of alarms (default: the keys of the services, and none for the topic).
 
     allow_data_loss: changes of deployed tables that are made although they lose or hide what is stored, each as
     "<table>.<column>", or "<table>.<argument>" for a shorter retention (default: none; such a change is refused).
@@ -51,6 +53,7 @@ class ServerlessDataWarehouseArgs(TypedDict):
     database: NotRequired[aws.glue.CatalogDatabase]
     database_name: NotRequired[str]
     region: NotRequired[str]
+    kms_key_arn: NotRequired[pulumi.Input[str]]
     allow_data_loss: NotRequired[Sequence[str]]
     partition_projection_start: NotRequired[str]
     on_demand_streams: NotRequired[Sequence[str]]

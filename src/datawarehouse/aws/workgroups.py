@@ -1,7 +1,7 @@
 """Athena workgroups: each is for one audience, with its own results and limits."""
 
 from dataclasses import dataclass
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
@@ -30,7 +30,8 @@ class WorkgroupsArgs(TypedDict):
     warehouse: the beginning of the names. results_bucket: its name. adhoc_bytes_scanned_max: an ad-hoc query is ended
     at this many bytes, 10,485,760 or more (default: 100,000,000,000). batch_bytes_scanned_max: the same for queries of
     jobs (default: 1,000,000,000,000). has_readers: whether there is a workgroup for other accounts, with the limit of
-    ad-hoc queries. region: default is the provider's.
+    ad-hoc queries. kms_key_arn: what results are encrypted with (default: the key of S3). region: default is the
+    provider's.
     """
 
     warehouse: str
@@ -38,6 +39,7 @@ class WorkgroupsArgs(TypedDict):
     adhoc_bytes_scanned_max: NotRequired[int]
     batch_bytes_scanned_max: NotRequired[int]
     has_readers: NotRequired[bool]
+    kms_key_arn: NotRequired[pulumi.Input[str]]
     region: NotRequired[pulumi.Input[str]]
 
 
@@ -78,6 +80,10 @@ class Workgroups(pulumi.ComponentResource):
         }
         if given.get("has_readers"):
             audiences[READERS] = _Audience("Queries from other accounts, each with a limit", True, for_people)
+        key = given.get("kms_key_arn")
+        encryption: Any = (
+            {"encryption_option": "SSE_S3"} if key is None else {"encryption_option": "SSE_KMS", "kms_key_arn": key}
+        )
         self.of = {
             audience: aws.athena.Workgroup(
                 f"{name}-{audience}",
@@ -94,7 +100,7 @@ class Workgroups(pulumi.ComponentResource):
                     "engine_version": {"selected_engine_version": "Athena engine version 3"},
                     "result_configuration": {
                         "output_location": pulumi.Output.concat("s3://", given["results_bucket"], f"/{audience}/"),
-                        "encryption_configuration": {"encryption_option": "SSE_S3"},
+                        "encryption_configuration": encryption,
                     },
                 },
                 force_destroy=True,
