@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import pyarrow as pa
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.definition.tables import Table
 from datawarehouse.errors import QueryFailed, QueryLimitExceeded
+from datawarehouse.query.interruptible import Started, nobody
 from datawarehouse.query.limits import QueryLimits
 from datawarehouse.query.plans import Plans
 from datawarehouse.query.result import Result, Statistics
@@ -60,22 +61,26 @@ class Engine:
         self._lock = threading.Lock()
 
     def query(
-        self, sql: str, parameters: Sequence[Any] = (), on_rows: Callable[[int], object] = lambda rows: None
+        self,
+        sql: str,
+        parameters: Sequence[Any] = (),
+        on_rows: Callable[[int], object] = lambda rows: None,
+        started: Started = nobody,
     ) -> Result:
         """The whole result. Raises SqlSyntaxError, QueryRefused, QueryFailed, QueryLimitExceeded, FileDamaged
-        or BadLine. on_rows: is called with the number of rows so far."""
-        started = time.perf_counter()
-        with self.answer(sql, parameters) as answer:
+        or BadLine. on_rows: is called with the number of rows so far; started: with what interrupts the query."""
+        began = time.perf_counter()
+        with self.answer(sql, parameters, started) as answer:
             batches = []
             for batch in answer.batches:
                 batches.append(batch)
                 on_rows(answer.rows)
             table = pa.Table.from_batches(batches, answer.schema)
-        elapsed = (time.perf_counter() - started) * 1000
+        elapsed = (time.perf_counter() - began) * 1000
         return Result(table, Statistics(elapsed, table.num_rows, answer.files, answer.bytes))
 
     @contextmanager
-    def answer(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[QueryAnswer]:
+    def answer(self, sql: str, parameters: Sequence[Any] = (), started: Started = nobody) -> Iterator[QueryAnswer]:
         """The result in batches, to be read inside the context."""
         deadline = time.monotonic() + self._limits.time_max_s
         tables = readables(self._catalog)
@@ -88,6 +93,7 @@ class Engine:
         sources = self._sources(planned, tables, deadline)
         cursor = self._cursor(sources)
         with self._time_limit(cursor, deadline):
+            started(cursor.interrupt)
             try:
                 bound = {**planned.parameters, **sources.parameters}
                 relation = cursor.sql(planned.render(sources.selects, sources.summarized), params=bound)
@@ -107,7 +113,8 @@ class Engine:
 
     def close(self) -> None:
         if self._connection:
-            self._connection.close()
+            with suppress(duckdb.Error):  # a function that did not hear of an interrupt still works in it
+                self._connection.close()
 
     def _counted(self, reader: pa.RecordBatchReader, answer: QueryAnswer, deadline: float) -> Iterator[pa.RecordBatch]:
         while True:

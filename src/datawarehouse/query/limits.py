@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +34,7 @@ class QueryLimits:
         )
 
 
+_LOOK_EVERY_S = 0.02
 _ROOM_BYTES = 64 * 1024 * 1024  # for the threads' stacks, and for what the allocators keep
 
 
@@ -43,12 +47,14 @@ def use_system_memory() -> None:
 
 
 def limit_memory(more_bytes: int) -> None:
-    """Let this process take so much memory in addition to what it has now, and no more; only on Linux.
+    """Let this process take so much memory in addition to what it has now, and no more.
 
     DuckDB counts what its operators hold, and not the vectors and lists that a function makes: one call of `repeat` can
-    take gigabytes. Without more memory such a call fails, or ends the process.
+    take gigabytes. On Linux the system refuses more memory, and such a call fails, or ends the process. Elsewhere a
+    thread looks at the most that the process has had, and kills the process.
     """
     if sys.platform != "linux":
+        watch_memory(more_bytes)
         return
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmData:"):  # what RLIMIT_DATA limits (getrlimit(2), since Linux 4.7)
@@ -62,6 +68,34 @@ def limit_memory(more_bytes: int) -> None:
 
 def end_limit_of_memory() -> None:
     """Undo `limit_memory`: the query has ended, and its result is printed."""
+    global _watched_bytes_max
+    _watched_bytes_max = None
     if sys.platform == "linux":
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+_watched_bytes_max: int | None = None
+_watching = 0  # the process that has the watching thread: a fork has none
+
+
+def watch_memory(more_bytes: int) -> None:
+    """Kill this process as soon as it has had so much more memory than until now, until `end_limit_of_memory`."""
+    global _watched_bytes_max, _watching
+    _watched_bytes_max = _most_bytes() + more_bytes + _ROOM_BYTES
+    if _watching != os.getpid():
+        _watching = os.getpid()
+        threading.Thread(target=_watch, name="memory", daemon=True).start()
+
+
+def _watch() -> None:
+    while True:
+        most = _watched_bytes_max
+        if most is not None and _most_bytes() > most:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _most_bytes() -> int:
+    """The most resident memory that this process has had: in bytes on macOS, in kilobytes elsewhere (getrusage(2))."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

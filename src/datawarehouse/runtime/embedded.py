@@ -14,6 +14,7 @@ from datawarehouse.convert.orders import ConvertAnswer, ConvertOrder
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.folder import catalog_path
 from datawarehouse.query.engine import Engine
+from datawarehouse.query.interruptible import interruptible
 from datawarehouse.query.limits import QueryLimits
 from datawarehouse.query.result import Result
 from datawarehouse.runtime.opening import Means
@@ -68,10 +69,10 @@ class OpenWarehouse(Owner):
     def query(self, sql: str, params: Sequence[Any] | None = None) -> Result:
         """The result of one statement of Athena SQL; each `?` in it takes the next of `params`.
 
-        Raises SqlSyntaxError, QueryRefused, QueryFailed or QueryLimitExceeded.
+        Raises SqlSyntaxError, QueryRefused, QueryFailed or QueryLimitExceeded. Ctrl-C interrupts it.
         """
         self.check_open()
-        return self._engine.query(sql, params or ())
+        return interruptible(lambda started: self._engine.query(sql, params or (), started=started))
 
     def close(self) -> None:
         with ExitStack() as steps:  # the last one first

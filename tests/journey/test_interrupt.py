@@ -1,0 +1,62 @@
+"""Ctrl-C ends a query in a user's own process, and the warehouse goes on."""
+
+import _thread
+import threading
+import time
+
+import pytest
+
+from datawarehouse import Warehouse, open_warehouse
+from datawarehouse.errors import QueryFailed, QueryLimitExceeded
+from patience import patient
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    declared = Warehouse("shop").with_streaming_input_table("clicks", {"id": "string", "n": "int"})
+    with open_warehouse(declared, tmp_path_factory.mktemp("interrupt") / "data") as opened:
+        opened.put("clicks", [{"id": str(n), "n": n} for n in range(20_000)])
+        opened.flush()
+        yield opened
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select count(*) from clicks a, clicks b, clicks c where a.n * b.n * c.n = -1",
+        "select a.id || b.id from clicks a, clicks b where a.n * b.n = -1",
+        "select cardinality(array_sort(sequence(1, 20000000)))",  # one call, which hears of no interrupt
+    ],
+    ids=["an aggregate", "rows", "one function"],
+)
+def test_ctrl_c_ends_a_query(opened, sql):
+    began = []
+
+    def press():
+        began.append(time.monotonic())
+        _thread.interrupt_main()
+
+    threading.Timer(0.3, press).start()
+    with pytest.raises(KeyboardInterrupt):
+        opened.query(sql)
+    assert time.monotonic() - began[0] < patient(1)
+    assert list(opened.query("select count(*) from clicks where n >= 0")) == [(20_000,)]
+
+
+def test_errors_and_other_threads_are_as_before(opened):
+    with pytest.raises(QueryFailed, match="nowhere"):
+        opened.query("select * from nowhere")
+    found = []
+    asking = threading.Thread(target=lambda: found.append(list(opened.query("select max(n) from clicks"))))
+    asking.start()
+    asking.join()
+    assert found == [[(19_999,)]]
+
+
+def test_the_time_limit_is_named_as_before(tmp_path):
+    declared = Warehouse("shop").with_streaming_input_table("clicks", {"n": "int"})
+    with open_warehouse(declared, tmp_path / "data", settings={"query_time_max_s": 1}) as opened:
+        opened.put("clicks", [{"n": n} for n in range(20_000)])
+        opened.flush()
+        with pytest.raises(QueryLimitExceeded, match="query_time_max_s"):
+            opened.query("select count(*) from clicks a, clicks b, clicks c where a.n * b.n * c.n = -1")

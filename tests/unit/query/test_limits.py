@@ -1,0 +1,35 @@
+"""The limit of memory where the system has none to offer: a thread that watches."""
+
+import subprocess
+import sys
+
+import pytest
+
+from patience import patient
+
+WATCHED = """
+import sys
+from datawarehouse.query.limits import end_limit_of_memory, watch_memory
+before = bytearray(40 << 20)
+before[::4096] = b"x" * (len(before) // 4096)
+watch_memory(32 << 20)
+if sys.argv[2:] == ["lifted"]:
+    end_limit_of_memory()
+held = []
+for _ in range(int(sys.argv[1])):
+    piece = bytearray(1 << 20)
+    piece[::4096] = b"x" * (len(piece) // 4096)
+    held.append(piece)
+import time
+time.sleep(0.2)  # ten times as long as the thread waits between two looks
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(["20"], 0), (["300"], -9), (["300", "lifted"], 0)],
+    ids=["less than it may have", "more", "more, when the limit is lifted"],
+)
+def test_a_process_that_takes_more_than_it_may_have_is_killed(arguments, status):
+    done = subprocess.run([sys.executable, "-c", WATCHED, *arguments], timeout=patient(60), check=False)
+    assert done.returncode == status
