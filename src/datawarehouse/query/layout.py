@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from datawarehouse.query.screen import CELL_CHARACTERS_MAX, is_number, padded, shown, width
 from datawarehouse.query.texts import cells, filled, joined, octets, text_array
 
-_PRINTABLE, _TOO_LONG = "^[ -~]*$", f"^.{{{CELL_CHARACTERS_MAX + 1}}}"
+_PRINTABLE = "^[ -~]*$"
+_LENGTH_MAX = pc.binary_length(text_array(["x" * CELL_CHARACTERS_MAX]))[0]
 _NUMBER = r"^(-*\.?-*[0-9]+|-*[0-9]+\.[0-9]*|NULL)$"  # as `is_number`, of ASCII
 
 
@@ -52,7 +53,7 @@ def _shown(column: pa.Array) -> pa.Array:
     whole = texts
     if pc.max(pc.binary_length(texts)).as_py() > CELL_CHARACTERS_MAX:
         cut = joined([pc.utf8_slice_codeunits(texts, 0, CELL_CHARACTERS_MAX - 3), "..."], len(texts))
-        texts = pc.if_else(pc.match_substring_regex(texts, _TOO_LONG), cut, texts)
+        texts = pc.if_else(pc.greater(pc.binary_length(texts), _LENGTH_MAX), cut, texts)
     if others is None:
         return texts
     return _replaced(texts, others, [shown(text) for text in whole.filter(others).to_pylist()])
