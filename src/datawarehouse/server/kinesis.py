@@ -32,7 +32,6 @@ from datawarehouse.journal.sequence import (
     COUNTER_STEP,
     HASH_KEYS,
     above_shard_0,
-    hash_range,
     is_sequence_number,
     sequence_number,
     sequence_numbers,
@@ -40,14 +39,21 @@ from datawarehouse.journal.sequence import (
 )
 from datawarehouse.server.http import Request, Response
 from datawarehouse.server.kinesis_shapes import OPERATIONS, KinesisError, checked, not_offered, type_checked
+from datawarehouse.server.kinesis_streams import (
+    ACCOUNT,
+    filtered_shards,
+    not_found,
+    read_token,
+    shards_of,
+    summary,
+    token_of,
+)
 
 TARGET_PREFIX = "Kinesis_20131202"
 AMZ_JSON = "application/x-amz-json-1.1"
-ACCOUNT, REGION = "000000000000", "us-east-1"
 RECORDS_MAX = 500
 REQUEST_BYTES_MAX = 10 * 1024 * 1024
 _KEY_CHARACTERS_MAX = 256
-_RETENTION_HOURS = 24
 _INLINE_BYTES = 64 * 1024  # more bytes of aggregates are taken apart in a thread, so that others need not wait
 
 
@@ -230,10 +236,10 @@ class Kinesis:
     def _describe_stream(self, arguments: dict[str, Any]) -> bytes:
         stream = self._stream(arguments.get("StreamName"), arguments.get("StreamARN"))
         after = arguments.get("ExclusiveStartShardId", "")
-        shards = [shard for shard in _shards(stream) if shard["ShardId"] > after]
+        shards = [shard for shard in shards_of(stream) if shard["ShardId"] > after]
         limit = min(arguments.get("Limit", 100), 100)
         described = {
-            **_summary(stream),
+            **summary(stream),
             "Shards": shards[:limit],
             "HasMoreShards": len(shards) > limit,
         }
@@ -242,7 +248,7 @@ class Kinesis:
     def _describe_stream_summary(self, arguments: dict[str, Any]) -> bytes:
         stream = self._stream(arguments.get("StreamName"), arguments.get("StreamARN"))
         described = {
-            **_summary(stream),
+            **summary(stream),
             "OpenShardCount": stream.shard_count,
             "ConsumerCount": 0,
             "MaxRecordSizeInKiB": self.intake.limits.record_bytes_max // 1024,
@@ -260,26 +266,26 @@ class Kinesis:
             for name in ("ExclusiveStartShardId", "StreamCreationTimestamp"):
                 if name in arguments:
                     raise KinesisError("InvalidArgumentException", f"NextToken and {name} cannot be provided together.")
-            name, after = _read_token(token)
+            name, after = read_token(token)
             named = name, None
         stream = self._stream(*named)
         created_s, wanted_s = stream.journal.created_ms / 1000, arguments.get("StreamCreationTimestamp")
         if wanted_s is not None and abs(wanted_s - created_s) >= 1:  # SDKs send whole seconds, some round them
-            raise _not_found(stream.name)
-        shards = [shard for shard in _filtered(stream, arguments.get("ShardFilter")) if shard["ShardId"] > after]
+            raise not_found(stream.name)
+        shards = [shard for shard in filtered_shards(stream, arguments.get("ShardFilter")) if shard["ShardId"] > after]
         limit = min(arguments.get("MaxResults", 1000), 1000)
         answer: dict[str, Any] = {"Shards": shards[:limit]}
         if len(shards) > limit:
-            answer["NextToken"] = _token(stream.name, shards[limit - 1]["ShardId"])
+            answer["NextToken"] = token_of(stream.name, shards[limit - 1]["ShardId"])
         return msgspec.json.encode(answer)
 
     def _list_streams(self, arguments: dict[str, Any]) -> bytes:
         after = arguments.get("ExclusiveStartStreamName", "")
         if arguments.get("NextToken"):
-            after, _ = _read_token(arguments["NextToken"])
+            after, _ = read_token(arguments["NextToken"])
         names = [name for name in sorted(self.intake.streams) if name > after]
         limit = min(arguments.get("Limit", 100), 100)
-        listed = [_summary(self.intake.streams[name]) for name in names[:limit]]
+        listed = [summary(self.intake.streams[name]) for name in names[:limit]]
         keep = ("StreamName", "StreamARN", "StreamStatus", "StreamModeDetails", "StreamCreationTimestamp")
         answer: dict[str, Any] = {
             "StreamNames": names[:limit],
@@ -287,7 +293,7 @@ class Kinesis:
             "StreamSummaries": [{name: stream[name] for name in keep} for stream in listed],
         }
         if len(names) > limit:
-            answer["NextToken"] = _token(names[limit - 1], "")
+            answer["NextToken"] = token_of(names[limit - 1], "")
         return msgspec.json.encode(answer)
 
     def _stream(self, name: str | None, arn: str | None) -> Stream:
@@ -301,7 +307,7 @@ class Kinesis:
         if not name:
             raise KinesisError("InvalidArgumentException", "Either StreamName or StreamARN should be provided.")
         if name not in self.intake.streams:
-            raise _not_found(name)
+            raise not_found(name)
         return self.intake.streams[name]
 
 
@@ -448,66 +454,6 @@ def _refused(stream: Stream, shard: int) -> str:
 
 def _rate_exceeded(stream: Stream, shard: int) -> str:
     return f"Rate exceeded for shard {shard_id(shard)} in stream {stream.name} under account {ACCOUNT}."
-
-
-def _summary(stream: Stream) -> dict[str, Any]:
-    return {
-        "StreamName": stream.name,
-        "StreamARN": f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{stream.name}",
-        "StreamStatus": "ACTIVE",
-        "StreamModeDetails": {"StreamMode": "PROVISIONED"},
-        "RetentionPeriodHours": _RETENTION_HOURS,
-        "StreamCreationTimestamp": stream.journal.created_ms / 1000,
-        "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
-        "EncryptionType": "NONE",
-    }
-
-
-def _shards(stream: Stream) -> list[dict[str, Any]]:
-    shards = []
-    created = stream.journal.created_ms
-    for shard in range(stream.shard_count):
-        first, last = hash_range(shard, stream.shard_count)
-        shards.append(
-            {
-                "ShardId": shard_id(shard),
-                "HashKeyRange": {"StartingHashKey": str(first), "EndingHashKey": str(last)},
-                "SequenceNumberRange": {"StartingSequenceNumber": str(sequence_number(created, shard, 0, created))},
-            }
-        )
-    return shards
-
-
-def _filtered(stream: Stream, wanted: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The shards that a ShardFilter lets through. All of them have been open since the stream was created."""
-    shards = _shards(stream)
-    if wanted is None:
-        return shards
-    kind = wanted["Type"]
-    for name, kinds in (("ShardId", ("AFTER_SHARD_ID",)), ("Timestamp", ("AT_TIMESTAMP", "FROM_TIMESTAMP"))):
-        if (name in wanted) != (kind in kinds):
-            must = "must be given with" if kind in kinds else "cannot be given with"
-            raise KinesisError("InvalidArgumentException", f"{name} {must} the ShardFilter type {kind}.")
-    if kind == "AFTER_SHARD_ID":
-        return [shard for shard in shards if shard["ShardId"] > wanted["ShardId"]]
-    if kind == "AT_TIMESTAMP" and wanted["Timestamp"] < stream.journal.created_ms // 1000:
-        return []
-    return shards
-
-
-def _not_found(name: str) -> KinesisError:
-    return KinesisError("ResourceNotFoundException", f"Stream {name} under account {ACCOUNT} not found.")
-
-
-def _token(*parts: str) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(parts)).decode()
-
-
-def _read_token(token: str) -> tuple[str, str]:
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(token), type=tuple[str, str])
-    except (ValueError, msgspec.DecodeError):
-        raise KinesisError("ExpiredNextTokenException", f"The NextToken {token} is not one of this endpoint.") from None
 
 
 def failure(error: DataWarehouseError) -> Response:
