@@ -130,6 +130,12 @@ def test_one_fault_in_a_record_makes_the_whole_no_aggregate():
         user_records(sealed(ONE_KEY + good + user_record(b"b", key=1) + good), MANY)
 
 
+@pytest.mark.parametrize("data", [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7"])
+def test_no_number_goes_on_in_the_digest(data):
+    with pytest.raises(NotAnAggregate):
+        user_records(sealed(ONE_KEY + user_record(data) + b"\x20"), MANY)
+
+
 def test_more_records_than_wanted_are_refused_before_they_take_memory():
     record = aggregate(*[b""] * 150_000)
     tracemalloc.start()
