@@ -19,7 +19,6 @@ handed back to them.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Optional
 
@@ -83,14 +82,15 @@ class FastPath:
             for row, place in enumerate(places):
                 if KeyCount.of(records[place]).count != self._shape.seen(rows[row]):
                     others.setdefault(place, None)
-        unknown = Counter(dict(self._shape.unknown()))
+        unknown = dict(self._shape.unknown()) if self._shape.skips else {}
         batch = pa.RecordBatch.from_arrays([column.array for column in built], self._shape.names)
         if len(places) + len(others) > len(records):  # some were decoded and still have to be handed back
             batch = batch.filter(pa.array([place not in others for place in places]))
             if unknown:
-                handed_back = (row for row, place in zip(rows, places, strict=True) if place in others)
-                unknown.subtract(key for row in handed_back for key in self._shape.unknown_in(row))
-        return batch, others, +unknown
+                handed_back = [row for row, place in zip(rows, places, strict=True) if place in others]
+                for key in (key for each in handed_back for key in self._shape.unknown_in(each)):
+                    unknown[key] -= 1
+        return batch, others, unknown
 
     def _decode(self, records: Sequence[bytes]) -> tuple[list[Any], dict[int, Finding]]:
         structs: list[Any] = []
@@ -226,10 +226,16 @@ class _Shape:
                     count += 1 + _seen(kind, inner, row[place])
         return count + sum(_skipped_members(row[place]) for place in self.builder.skipped)
 
+    @property
+    def skips(self) -> bool:
+        """Whether there are members that are no field, at any depth."""
+        return bool(self.skipped) or any(inner and inner.skips for inner in self.inner)
+
     def unknown(self, path: str = "") -> Iterator[tuple[str, int]]:
         """The members that are no field, at any depth, and how often they were there in the rows built last."""
         for name, count in zip(self.skipped, self.builder.skipped_seen, strict=True):
-            yield path + name, count
+            if count:
+                yield path + name, count
         for name, kind, inner in zip(self.names, self.types, self.inner, strict=True):
             if inner:
                 yield from inner.unknown(f"{path}{name}{brackets(kind)}.")
@@ -241,9 +247,10 @@ class _Shape:
                 yield path + name
         for name, kind, inner, places in zip(self.names, self.types, self.inner, self.builder.spellings, strict=True):
             if inner:
-                for place in places:
-                    for value in _structs_in(kind, row[place]):
-                        yield from inner.unknown_in(astuple(value), f"{path}{name}{brackets(kind)}.")
+                # Of several spellings the builder has taken the first.
+                value = next((row[place] for place in places if row[place] is not MISSING), None)
+                for struct in _structs_in(kind, value):
+                    yield from inner.unknown_in(astuple(struct), f"{path}{name}{brackets(kind)}.")
 
 
 def _skipped_members(value: Any) -> int:

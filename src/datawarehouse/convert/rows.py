@@ -102,8 +102,7 @@ class RowConverter:
         if exact:
             try:
                 rows.batches.append(arrow_rows([row for _, found, _ in exact for row in found], self.schema))
-                for _, _, keys in exact:
-                    rows.unknown_keys.update(keys)
+                rows.unknown_keys.update([key for _, _, keys in exact for key in keys])
             except Exception:
                 self._one_by_one(exact, rows)
         return rows

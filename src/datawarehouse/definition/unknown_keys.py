@@ -25,6 +25,8 @@ Find = Callable[[Any, str, list[str]], None]
 def add_keys(counts: dict[str, int], more: Mapping[str, int]) -> None:
     """Add counts to counts, of which there are then at most KEYS_MAX and OTHER."""
     for key, count in more.items():
+        if not count:
+            continue
         name = key[:CHARACTERS_MAX]
         if name not in counts and len(counts) >= KEYS_MAX:
             name = OTHER
