@@ -10,8 +10,8 @@ from datawarehouse import Warehouse
 from datawarehouse.aws import ServerlessDataWarehouse
 
 FLUSHED = {"clicks": 900, "views": 170, "visits": 10}
-LATE = {"clicks": 1800, "views": 340, "visits": 300}
-"""Twice the flush interval, at the least five minutes."""
+LATE = {"clicks": 1800, "views": 470, "visits": 310}
+"""Twice the flush interval, or five minutes after it."""
 STALLED = {"clicks": 1800, "views": 360, "visits": 300}
 """The same in whole minutes, which is what CloudWatch takes as a period."""
 
@@ -25,7 +25,6 @@ WATCHED = {
     ),
     "FirehoseDeliveryStream": (
         "-delivery", "AWS/Firehose", "DeliveryStreamName", {
-            "rejected": ("FailedConversion.Records", "Sum", 0),
             "late": ("DeliveryToS3.DataFreshness", "Maximum", LATE),
         },
     ),
@@ -76,7 +75,24 @@ def test_everything_that_can_fail_is_watched(graph):
                 }
     found = {node.name: dict(node.inputs) for node in graph.all("MetricAlarm") if "metricQueries" not in node.inputs}
     assert all(inputs.pop("alarmDescription") for inputs in found.values())
-    assert len(found) == 3 * (2 + 2 + 2) + 2 and found == expected
+    idle = {name: found.pop(name) for name in list(found) if name.endswith("-idle")}
+    assert len(found) == 3 * (2 + 1 + 2) + 2 and found == expected
+    assert len(idle) == 3
+    assert idle["watched-clicks-partitions-cron-idle"] == {
+        **told(graph),
+        "namespace": "AWS/Lambda",
+        "metricName": "Invocations",
+        "dimensions": {
+            "FunctionName": graph.one("Function", "watched-clicks-partitions-cron-function").outputs["name"]
+        },
+        "statistic": "Sum",
+        # Without a run for three hours; that there is no data then says the same.
+        "comparisonOperator": "LessThanThreshold",
+        "treatMissingData": "breaching",
+        "threshold": 1,
+        "period": 3600,
+        "evaluationPeriods": 3,
+    }
 
 
 @pytest.mark.parametrize("table", FLUSHED)
@@ -96,6 +112,70 @@ def test_delivery_that_stalls_is_seen_from_both_of_its_ends(graph, table):
     ]
     # An alarm is on one result.
     assert result["returnData"] is True and not any(query.get("returnData") for query in metrics)
+
+
+def alarms_of(*alerts, **arguments):
+    """The alarms of a stream that is flushed each 15 minutes, by the ends of their names."""
+    declared = Warehouse("watched").with_streaming_input_table("clicks", COLUMNS, **arguments)
+    for alert in alerts:
+        declared.with_alert(**alert)
+    graph = deploy(lambda: ServerlessDataWarehouse("watched", {"warehouse": declared}) and None)
+    return {node.name.rsplit("-", 1)[1]: node.inputs for node in graph.all("MetricAlarm")}
+
+
+def is_rejected_alarm(alarm, arrived, rejected):
+    *metrics, result = alarm["metricQueries"]
+    values = {query["id"]: {"arrived": arrived, "rejected": rejected}[query["id"]] for query in metrics}
+    return evaluated(result["expression"], values) > alarm["threshold"]
+
+
+@pytest.mark.parametrize(
+    ("alert", "arrived", "rejected", "is_alarm"),
+    [
+        ({}, 35_000 * 1800, 10_000, False), ({}, 35_000 * 1800, 10_001, True),
+        ({}, 1000, 10, False), ({}, 1000, 11, True), ({}, None, None, False), ({}, 1000, None, False),
+        ({"rejects": 5, "rejects_share": None}, 1, 5, False), ({"rejects": 5, "rejects_share": None}, 1000, 6, True),
+        ({"rejects": None, "rejects_share": 0.000001}, 1_000_000, 1, False),
+        ({"rejects": None, "rejects_share": 0.000001}, 1_000_000, 2, True),
+        ({"rejects": 0}, 10**6, 1, True), ({"rejects": None, "rejects_share": 1e-9}, 10**6, 1, True),
+    ],
+)  # fmt: skip
+def test_malformed_records_are_an_alarm_from_where_with_alert_says(alert, arrived, rejected, is_alarm):
+    assert is_rejected_alarm(alarms_of(alert)["rejected"], arrived, rejected) is is_alarm
+
+
+def test_the_time_over_which_malformed_records_are_counted():
+    """At the least two flush intervals, since Firehose counts them when it delivers a buffer."""
+
+    def period(alert, **arguments):
+        [first, *_] = alarms_of(alert, **arguments)["rejected"]["metricQueries"]
+        return first["metric"]["period"]
+
+    assert period({}) == 1800 and period({"window_minutes": 60}) == 3600
+    assert period({}, file_flush_interval_seconds=10) == 300
+
+
+def test_conditions_that_are_left_out_have_no_alarm():
+    assert {"throttled", "behind"} == alarms_of({"rejects": None, "rejects_share": None, "lag_s": None}).keys() - {
+        "errors", "dead-letters", "letters", "idle"
+    }  # fmt: skip
+    only_late = alarms_of({"rejects": None, "rejects_share": None}).keys()
+    assert {"late", "stalled"} < only_late and "rejected" not in only_late
+
+
+def test_a_longer_lag_is_late_later_and_of_several_alerts_the_strictest_counts():
+    assert alarms_of({"lag_s": 3600})["late"]["threshold"] == 900 + 3600
+    both = alarms_of(
+        {"lag_s": 7200, "rejects": 5}, {"webhook": "https://example.com/x", "lag_s": 1800, "rejects": None}
+    )
+    assert both["late"]["threshold"] == 900 + 1800 and is_rejected_alarm(both["rejected"], 10**6, 6)
+
+
+@pytest.mark.parametrize(("schedule", "hours"), [("rate(1 day)", 72), ("rate(2 hours)", 6), ("rate(5 minutes)", 3),
+                                                 ("cron(0 9 ? * MON-FRI *)", None)])  # fmt: skip
+def test_a_registrar_that_does_not_run_is_an_alarm(schedule, hours):
+    alarm = alarms_of(partition_schedule_expression=schedule).get("idle")
+    assert (alarm and alarm["evaluationPeriods"]) == hours
 
 
 def evaluated(expression, values):

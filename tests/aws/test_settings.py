@@ -23,6 +23,7 @@ from datawarehouse.aws.lambda_cron import LambdaCronJobArgs
 from datawarehouse.aws.naming import short_name
 from datawarehouse.aws.partitions import HourlyPartitionRegistrarArgs
 from datawarehouse.aws.warehouse import ServerlessDataWarehouseArgs
+from datawarehouse.definition.alerts import Conditions
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:alarms"
@@ -60,6 +61,7 @@ INPUT_STREAM = {
     "is_disposable": True,
     "kms_key_arn": KEY,
     "bucket_kms_key_arn": KEY,
+    "conditions": Conditions(lag_s=5000),
     "file_flush_interval_seconds": 90,
     **SHARED,
 }
@@ -315,6 +317,10 @@ SETTINGS = {
                 for key in granted(graph, "Key")
             ]),
             ([KEY, KEY], [(["kms:Decrypt"], KEY, "kinesis.eu-west-1.amazonaws.com")] * 2),
+        ),
+        "conditions": (
+            lambda graph: [node.inputs["threshold"] for node in graph.all("MetricAlarm") if "-late" in node.name],
+            [5090, 5090],
         ),
         "bucket_kms_key_arn": (
             lambda graph: [

@@ -413,11 +413,11 @@ def test_a_quota_is_told_once_however_many_tables_need_more(caplog):
     assert caplog.text.count("provisioned shards are needed") == 1
 
 
-def test_alerts_that_say_more_than_the_defaults_are_told_to_have_no_effect(caplog):
+def test_receivers_of_alerts_are_told_to_have_no_effect(caplog):
     plain = deployed(arguments={"warehouse": everything().with_alert()})
     assert "with_alert" not in caplog.text
     told = deployed(arguments={"warehouse": everything().with_alert("https://example.com/secret", rejects=1)})
-    assert caplog.text.count("with_alert is not used on AWS yet. Its alarms go to the topic alarm_topic") == 1
+    assert caplog.text.count("webhooks and commands of with_alert are not used on AWS") == 1
     assert "secret" not in caplog.text
     assert {node.name for node in told.custom} == {node.name for node in plain.custom}
 

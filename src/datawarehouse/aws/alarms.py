@@ -7,7 +7,8 @@ Amazon CloudWatch", "Types of metrics for Lambda functions", "Available CloudWat
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import pulumi
@@ -15,28 +16,40 @@ import pulumi_aws as aws
 
 from datawarehouse.aws.naming import ALARM_MAX, short_name
 from datawarehouse.aws.protection import replaceable
-from datawarehouse.definition.alerts import Alert
+from datawarehouse.definition.alerts import Conditions
 from datawarehouse.definition.warehouse import Warehouse
 
 PERIOD_SECONDS = 300
-FRESHNESS_SECONDS_MIN = 300
-"""Data is never called late before that: delivery needs this time whatever the interval."""
 ITERATOR_AGE_MS_MAX = 3_600_000
 """One of the 24 or more hours that a stream keeps records: there is time to act before one is lost."""
 
 
-def warn_of_alerts(declared: Warehouse) -> None:
-    """Warn that alerts with receivers or conditions of their own are not followed here: the alarms are those below."""
-    if any(alert != Alert() for alert in declared.alerts()):
+def conditions_of(declared: Warehouse) -> Conditions:
+    """The conditions of all alerts of a declaration together: the strictest of each, None if no alert has it.
+
+    Warns of receivers, which are not used here: who subscribes to the topic is told.
+    """
+    alerts = declared.alerts()
+    if any(alert.webhook or alert.command for alert in alerts):
         pulumi.log.warn(
-            f"Warehouse {declared.name!r}: with_alert is not used on AWS yet. Its alarms go to the topic alarm_topic; "
-            "subscribe to that, or give alarm_emails."
+            f"Warehouse {declared.name!r}: webhooks and commands of with_alert are not used on AWS. Its alarms go to "
+            "the topic alarm_topic; subscribe to that, or give alarm_emails."
         )
+
+    def strictest(name: str) -> Any:
+        given = [value for alert in alerts if (value := getattr(alert.conditions, name)) is not None]
+        return min(given, default=None)
+
+    names = ("rejects", "rejects_share", "lag_s", "window_minutes")
+    return replace(Conditions(), **{name: strictest(name) for name in names})
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """An alarm on a metric that is above a threshold in one period. name: the end of its name."""
+    """An alarm on a metric that is above a threshold in one period. name: the end of its name.
+
+    is_below: whether it is on a metric that is below the threshold, or has no data, in all of `periods`.
+    """
 
     name: str
     description: str
@@ -44,6 +57,9 @@ class Alarm:
     metric: str
     statistic: str
     threshold: int
+    is_below: bool = False
+    period_seconds: int = PERIOD_SECONDS
+    periods: int = 1
 
 
 def stream_alarms() -> Iterator[Alarm]:
@@ -66,23 +82,15 @@ def stream_alarms() -> Iterator[Alarm]:
     )
 
 
-def delivery_alarms(flush_interval_seconds: int) -> Iterator[Alarm]:
-    """The alarms of the delivery of a stream into its table."""
-    yield Alarm(
-        "rejected",
-        "Malformed records: see the table's quarantine.",
-        "AWS/Firehose",
-        "FailedConversion.Records",
-        "Sum",
-        0,
-    )
-    yield Alarm(
+def late_alarm(flush_interval_seconds: int, lag_s: int) -> Alarm:
+    """The alarm of a delivery that is late; a record may wait for the flush interval first."""
+    return Alarm(
         "late",
-        "Records are not delivered within twice the flush interval, or 5 minutes: see the delivery stream's log.",
+        "Records are not delivered within twice the flush interval, or lag_s after it: see the delivery stream's log.",
         "AWS/Firehose",
         "DeliveryToS3.DataFreshness",
         "Maximum",
-        max(2 * flush_interval_seconds, FRESHNESS_SECONDS_MIN),
+        flush_interval_seconds + max(flush_interval_seconds, lag_s),
     )
 
 
@@ -97,6 +105,29 @@ DEAD_LETTER_ALARM = Alarm(
 )
 
 
+def idle_alarm(gap_hours: int) -> Alarm | None:
+    """The alarm of a function that has not run for three times its schedule's longest gap; None for a gap of more than
+    two days: an alarm can look back seven (CloudWatch API, PutMetricAlarm, EvaluationPeriods)."""
+    hours = max(gap_hours, 1)
+    if hours > IDLE_GAP_HOURS_MAX:
+        return None
+    return Alarm(
+        "idle",
+        "No hours were registered: is the rule disabled? When the hours that are registered ahead have passed, new "
+        "events are invisible in every engine.",
+        "AWS/Lambda",
+        "Invocations",
+        "Sum",
+        1,
+        is_below=True,
+        period_seconds=3600,
+        periods=3 * hours,
+    )
+
+
+IDLE_GAP_HOURS_MAX = 48
+
+
 STALLED = (
     "stalled",
     "Records arrive and none is delivered: Firehose cannot read the stream or write the bucket. Records that "
@@ -106,50 +137,80 @@ STALLED_PERIODS = 2
 """Records that arrive at the end of one period are delivered in the next."""
 
 
-def add_stalled_alarm(
+def add_delivery_alarms(
     name: str,
     stream: pulumi.Input[str],
     delivery_stream: pulumi.Input[str],
     flush_interval_seconds: int,
+    conditions: Conditions,
     topic_arn: pulumi.Input[str],
     parent: pulumi.Resource,
     region: pulumi.Input[str] | None = None,
-) -> aws.cloudwatch.MetricAlarm:
-    """An alarm for delivery that has stopped. No single metric shows it, because a Firehose that does nothing publishes
-    no metrics."""
-    ending, description = STALLED
-    period = -(-max(2 * flush_interval_seconds, PERIOD_SECONDS) // 60) * 60
+) -> None:
+    """The alarms of the delivery of a stream into its table, of the conditions that are declared.
 
-    def summed(id: str, namespace: str, metric: str, dimension: str, value: pulumi.Input[str]) -> Any:
-        counted = {"namespace": namespace, "metric_name": metric, "dimensions": {dimension: value}}
-        return {"id": id, "metric": {**counted, "period": period, "stat": "Sum"}}
-
+    No single metric shows that delivery has stopped, because a Firehose that does nothing publishes no metrics. Rejects
+    are counted when a buffer is delivered, so over two flush intervals at the least; all causes count together, since
+    CloudWatch knows none.
+    """
+    lasting = max(2 * flush_interval_seconds, PERIOD_SECONDS)
     firehose = ("DeliveryStreamName", delivery_stream)
-    logical = f"{name}-{ending}"
-    return aws.cloudwatch.MetricAlarm(
-        logical,
-        name=short_name(logical, ALARM_MAX),
-        alarm_description=description,
-        metric_queries=[
-            summed("arrived", "AWS/Kinesis", "IncomingRecords", "StreamName", stream),
-            summed("delivered", "AWS/Firehose", "DeliveryToS3.Records", *firehose),
-            summed("rejected", "AWS/Firehose", "FailedConversion.Records", *firehose),
-            {
-                "id": "stalled",
-                "expression": "IF(FILL(arrived, 0) > 0 AND FILL(delivered, 0) + FILL(rejected, 0) == 0, 1, 0)",
-                "label": "Records arrive and none is delivered",
-                "return_data": True,
-            },
-        ],
-        comparison_operator="GreaterThanThreshold",
-        threshold=0,
-        evaluation_periods=STALLED_PERIODS,
-        treat_missing_data="notBreaching",
-        alarm_actions=[topic_arn],
-        ok_actions=[topic_arn],
-        region=region,
-        opts=replaceable(parent),
-    )
+
+    def add(ending: str, description: str, label: str, expression: str, period: int, periods: int) -> None:
+        counted = {
+            "arrived": ("AWS/Kinesis", "IncomingRecords", "StreamName", stream),
+            "delivered": ("AWS/Firehose", "DeliveryToS3.Records", *firehose),
+            "rejected": ("AWS/Firehose", "FailedConversion.Records", *firehose),
+        }
+        logical = f"{name}-{ending}"
+        aws.cloudwatch.MetricAlarm(
+            logical,
+            name=short_name(logical, ALARM_MAX),
+            alarm_description=description,
+            metric_queries=[
+                *(_summed(id, *counted[id], period) for id in counted if id in expression),
+                {"id": "result", "expression": expression, "label": label, "return_data": True},
+            ],
+            comparison_operator="GreaterThanThreshold",
+            threshold=0,
+            evaluation_periods=periods,
+            treat_missing_data="notBreaching",
+            alarm_actions=[topic_arn],
+            ok_actions=[topic_arn],
+            region=region,
+            opts=replaceable(parent),
+        )
+
+    if conditions.lag_s is not None:
+        late = late_alarm(flush_interval_seconds, conditions.lag_s)
+        add_alarm(name, late, {"DeliveryStreamName": delivery_stream}, topic_arn, parent, region)
+        stalled = "IF(FILL(arrived, 0) > 0 AND FILL(delivered, 0) + FILL(rejected, 0) == 0, 1, 0)"
+        label = "Records arrive and none is delivered"
+        add(*STALLED, label, stalled, _whole_minutes(lasting), STALLED_PERIODS)
+    if over := _over(conditions):
+        window = _whole_minutes(max(lasting, conditions.window_minutes * 60))
+        label = "More malformed records than with_alert allows"
+        add("rejected", f"{label}: see the table's quarantine.", label, over, window, 1)
+
+
+def _over(conditions: Conditions) -> str:
+    """Whether more records were rejected than one of the conditions allows; "" without such a condition."""
+    over = []
+    if conditions.rejects is not None:
+        over.append(f"FILL(rejected, 0) > {conditions.rejects}")
+    if conditions.rejects_share is not None:
+        share = format(Decimal(str(conditions.rejects_share)), "f")  # metric math knows no exponents
+        over.append(f"FILL(rejected, 0) > {share} * FILL(arrived, 0)")
+    return f"IF({' OR '.join(over)}, 1, 0)" if over else ""
+
+
+def _whole_minutes(seconds: int) -> int:
+    return -(-seconds // 60) * 60
+
+
+def _summed(id: str, namespace: str, metric: str, dimension: str, value: pulumi.Input[str], period: int) -> Any:
+    counted = {"namespace": namespace, "metric_name": metric, "dimensions": {dimension: value}}
+    return {"id": id, "metric": {**counted, "period": period, "stat": "Sum"}}
 
 
 def add_alarm(
@@ -160,8 +221,8 @@ def add_alarm(
     parent: pulumi.Resource,
     region: pulumi.Input[str] | None = None,
 ) -> aws.cloudwatch.MetricAlarm:
-    """An alarm that sends a message to the topic when it begins and when it ends. Missing data is no alarm, because it
-    means that nothing happened."""
+    """An alarm that sends a message to the topic when it begins and when it ends. Missing data means that nothing
+    happened: no alarm, unless it is about what should happen."""
     logical = f"{name}-{alarm.name}"
     return aws.cloudwatch.MetricAlarm(
         logical,
@@ -171,11 +232,11 @@ def add_alarm(
         metric_name=alarm.metric,
         dimensions=dimensions,
         statistic=alarm.statistic,
-        comparison_operator="GreaterThanThreshold",
+        comparison_operator="LessThanThreshold" if alarm.is_below else "GreaterThanThreshold",
         threshold=alarm.threshold,
-        period=PERIOD_SECONDS,
-        evaluation_periods=1,
-        treat_missing_data="notBreaching",
+        period=alarm.period_seconds,
+        evaluation_periods=alarm.periods,
+        treat_missing_data="breaching" if alarm.is_below else "notBreaching",
         alarm_actions=[topic_arn],
         ok_actions=[topic_arn],
         region=region,

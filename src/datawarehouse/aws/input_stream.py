@@ -15,12 +15,13 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from datawarehouse.aws.alarms import add_alarm, add_stalled_alarm, delivery_alarms, stream_alarms
+from datawarehouse.aws.alarms import add_alarm, add_delivery_alarms, stream_alarms
 from datawarehouse.aws.arguments import checked_arguments, checked_choice, checked_name, checked_number
 from datawarehouse.aws.naming import FIREHOSE_MAX, POLICY_MAX, ROLE_MAX, STREAM_MAX, short_name
 from datawarehouse.aws.policies import Place, delivery, document, firehose_trust
 from datawarehouse.aws.protection import protected, replaceable
 from datawarehouse.aws.refusals import in_one_line
+from datawarehouse.definition.alerts import Conditions
 from datawarehouse.definition.tables import checked_columns
 from datawarehouse.definition.warehouse import SHARD_COUNT_MAX
 from datawarehouse.errors import DeclarationError
@@ -48,6 +49,7 @@ class InputStreamArgs(TypedDict):
     what records and the log are encrypted with (default: the keys of the services). bucket_kms_key_arn: what the bucket
     encrypts objects with, if that is a key of one's own. file_flush_interval_seconds: how long
     Firehose buffers, 0 to 900 (default). alarm_topic_arn: the SNS topic that alarms go to (default: no alarms).
+    conditions: when malformed and late records are alarms, as `with_alert` has them (default: its defaults).
     log_retention_days: for the log of delivery errors (default: 30). region: default is the provider's.
     """
 
@@ -63,6 +65,7 @@ class InputStreamArgs(TypedDict):
     bucket_kms_key_arn: NotRequired[pulumi.Input[str]]
     file_flush_interval_seconds: NotRequired[int]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
+    conditions: NotRequired[Conditions]
     log_retention_days: NotRequired[int]
     region: NotRequired[pulumi.Input[str]]
 
@@ -91,13 +94,12 @@ class InputStream(pulumi.ComponentResource):
         if topic := given.get("alarm_topic_arn"):
             for alarm in stream_alarms():
                 add_alarm(name, alarm, {"StreamName": self.input_stream.name}, topic, self, self._region)
-            for alarm in delivery_alarms(given["file_flush_interval_seconds"]):
-                add_alarm(name, alarm, {"DeliveryStreamName": self.delivery_stream.name}, topic, self, self._region)
-            add_stalled_alarm(
+            add_delivery_alarms(
                 name,
                 self.input_stream.name,
                 self.delivery_stream.name,
                 given["file_flush_interval_seconds"],
+                given.get("conditions", Conditions()),
                 topic,
                 self,
                 self._region,

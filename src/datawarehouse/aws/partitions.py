@@ -11,6 +11,7 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
+from datawarehouse.aws.alarms import add_alarm, idle_alarm
 from datawarehouse.aws.arguments import checked_arguments, checked_name, checked_number, shared_arguments
 from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.packaging import library
@@ -97,6 +98,11 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
             },
             pulumi.ResourceOptions(parent=self),
         )
+        idle = idle_alarm(longest_gap_hours(schedule))
+        if idle and (topic := given.get("alarm_topic_arn")):
+            add_alarm(
+                f"{name}-cron", idle, {"FunctionName": self.cron.function.name}, topic, self.cron, given.get("region")
+            )
         aws.lambda_.Invocation(
             f"{name}-now",
             function_name=self.cron.function.name,

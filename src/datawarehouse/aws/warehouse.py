@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec
 import pulumi
 import pulumi_aws as aws
 
-from datawarehouse.aws.alarms import warn_of_alerts
+from datawarehouse.aws.alarms import conditions_of
 from datawarehouse.aws.batch_job import POLICY_CHARACTERS_MAX, BatchInputJob, code_of, job_policy_characters
 from datawarehouse.aws.buckets import PrivateBucket
 from datawarehouse.aws.capacity import need_of, quotas_to_raise
@@ -100,7 +100,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         self._expiry_is_settled = False
         self._quotas_told: set[str] = set()
         declared: Warehouse = given.get("warehouse", Warehouse(name))
-        warn_of_alerts(declared)
+        self._conditions = conditions_of(declared)
         for table in declared.tables():
             self._check(table, declared)
         check_on_demand(name, given["on_demand_streams"], declared if "warehouse" in given else None)
@@ -351,6 +351,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 "is_disposable": given["data_is_disposable"],
                 "file_flush_interval_seconds": flush_seconds(table, given["is_dev"]),
                 "alarm_topic_arn": self.alarm_topic.arn,
+                "conditions": self._conditions,
                 **shards,
                 **bucket_key,
                 **self._shared,  # type: ignore[typeddict-item]
