@@ -9,7 +9,7 @@ from typing import Any
 from datawarehouse.definition.alerts import GIB, Alert, checked_alert
 from datawarehouse.definition.job import checked_job
 from datawarehouse.definition.schedule import parse_schedule
-from datawarehouse.definition.sql_job import checked_sql_job
+from datawarehouse.definition.sql_job import SqlJob, checked_sql_job
 from datawarehouse.definition.tables import (
     EVENT_BYTES_MAX,
     JOB_MEMORY_MB,
@@ -168,22 +168,14 @@ class Warehouse:
         if run_when_complete:
             self._check_completable(name, read, schedule_expression)
         fields = checked_table(name, columns, partition_keys, data_format)
-        keys = fields["partition_keys"]
-        if len(keys) > 1 or any(str(key.type) != "string" for key in keys):
-            given = ", ".join(f"{key.name} {key.type}" for key in keys)
-            raise DeclarationError(
-                f"Table {name!r}: the partition keys are {given}; a batch input table has none, or one of type string, "
-                "which holds the hour that its job writes for."
-            )
+        _check_hour_key(name, fields["partition_keys"])
         if schedule_expression is None:
             raise DeclarationError(f"Table {name!r} has no schedule_expression; give one, for example 'rate(1 hour)'.")
         parse_schedule(schedule_expression)
-        if (job is None) == (sql is None):
-            raise DeclarationError(f"Table {name!r} is filled by one of two: give job=... or sql=...")
         return self.add(
             BatchInputTable(
                 **fields,
-                job=checked_job(name, job) if sql is None else checked_sql_job(name, sql),
+                job=_checked_work(name, job, sql),
                 schedule_expression=schedule_expression,
                 policy_arns_to_attach=_checked_arns(name, policy_arns_to_attach),
                 reads=read,
@@ -321,6 +313,22 @@ def _checked_int(table: str, argument: str, value: Any, low: int, high: int) -> 
             f"Table {table!r}: {argument} is {value!r}; valid is a whole number from {low} to {high}."
         )
     return value
+
+
+def _check_hour_key(name: str, keys: Sequence[Column]) -> None:
+    if len(keys) > 1 or any(str(key.type) != "string" for key in keys):
+        given = ", ".join(f"{key.name} {key.type}" for key in keys)
+        raise DeclarationError(
+            f"Table {name!r}: the partition keys are {given}; a batch input table has none, or one of type string, "
+            "which holds the hour that its job writes for."
+        )
+
+
+def _checked_work(name: str, job: Any, sql: Any) -> Callable[..., Any] | SqlJob:
+    """The function or the statement that fills a batch input table."""
+    if (job is None) == (sql is None):
+        raise DeclarationError(f"Table {name!r} is filled by one of two: give job=... or sql=...")
+    return checked_job(name, job) if sql is None else checked_sql_job(name, sql)
 
 
 def _checked_retention(table: str, days: Any) -> int | None:
