@@ -54,6 +54,7 @@ class FastPath:
     def __init__(self, columns: Sequence[Column]) -> None:
         self._shape = _Shape([(column.name, column.type) for column in columns])
         self._decoder = self._shape.decoder()
+        self._skips = False
 
     def convert(
         self, records: Sequence[bytes], joined: bytes
@@ -82,7 +83,7 @@ class FastPath:
             for row, place in enumerate(places):
                 if KeyCount.of(records[place]).count != self._shape.seen(rows[row]):
                     others.setdefault(place, None)
-        unknown = dict(self._shape.unknown()) if self._shape.skips else {}
+        unknown = dict(self._shape.unknown()) if self._skips else {}
         batch = pa.RecordBatch.from_arrays([column.array for column in built], self._shape.names)
         if len(places) + len(others) > len(records):  # some were decoded and still have to be handed back
             batch = batch.filter(pa.array([place not in others for place in places]))
@@ -106,6 +107,7 @@ class FastPath:
                 message = str(error)
                 if "unknown field" in message and self._shape.learn(records[place]):
                     self._decoder = self._shape.decoder()
+                    self._skips = self._shape.skips
                     return self._decode(records)  # all records again, so that all rows have the same width
                 member = _MEMBER.search(message)
                 others[place] = member[1].lower() if member else None
