@@ -12,7 +12,7 @@ from running import running
 from patience import patient
 
 MIB = 1024 * 1024
-TIME_MAX_S = 2
+TIME_MAX_S = round(patient(3))
 LIMITS = ("--query-memory-bytes-max", "256MiB", "--query-time-max-s", str(TIME_MAX_S))
 DECLARATION = """
 import json, os, time
@@ -87,15 +87,11 @@ def run_of(server, statements):
     watching = threading.Thread(target=watch)
     watching.start()
     try:
-        server.dw("run", "bomb", check=False)
+        ended = json.loads(server.dw("run", "bomb", "--output", "json", check=False).stdout)
     finally:
         over.set()
         watching.join()
-    [(outcome, error)] = [
-        (run["outcome"], run["error"] or "")
-        for run in server.query("select outcome, error from job_runs order by started desc limit 1")
-    ]
-    return said(server), time.time(), error if outcome == "failed" else "", more[0]
+    return said(server), time.time(), (ended["error"] or "").partition("\n")[0], more[0]
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
@@ -112,7 +108,12 @@ def test_a_query_of_a_job_is_limited_as_any_other(server, group):
         assert at["began"], reason
         for statement, (error, message) in zip(left, at["ended"], strict=False):
             assert error in ("QueryLimitExceeded", "QueryFailed"), (statement, message)
-            limits = ("query_time_max_s", "query_memory_bytes_max", "Recursion depth limit exceeded (10)")
+            limits = (
+                "query_time_max_s",
+                "query_memory_bytes_max",
+                "Recursion depth limit exceeded (10)",
+                "repetition size",
+            )
             assert any(limit in message for limit in limits), (statement, message)
         moments = [*at["began"], ended]
         for statement, began, then in zip(left, moments, moments[1:], strict=False):
@@ -120,7 +121,7 @@ def test_a_query_of_a_job_is_limited_as_any_other(server, group):
         assert not reason or "(query_time_max_s)" in reason or "(query_memory_bytes_max)" in reason, reason
         assert bool(reason) == (len(at["ended"]) < len(at["began"])), "a run goes on after a query that failed"
         left = left[len(at["began"]) :]
-    assert server.query("select count(*) as n from clicks where n >= 0") == [{"n": 20_000}]
+    assert server.request("GET", "/health")[0] == 200
 
 
 def test_a_query_of_a_job_may_take_nearly_all_of_its_memory(server):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from datawarehouse.errors import QueryLimitExceeded
 from datawarehouse.jobs.orders import ANSWER_BYTES_MAX, JobFailure, JobOrder, JobOutput
 from datawarehouse.jobs.supervise import supervised
 from datawarehouse.query.limits import QueryLimits, end_limit_of_memory, limit_memory, use_system_memory
@@ -91,6 +93,7 @@ class _Queries:
         self._new_engine = new_engine
         self._running = running
         self._process = os.getpid()
+        self._asking = 0
         self._ends: list[float] = []
         self._engine: Engine | None = None
         self._lock = threading.Lock()
@@ -100,8 +103,25 @@ class _Queries:
             if self._engine is None:
                 self._engine = self._new_engine()
                 self._engine.warm_up()
-        with self._limited():
-            return self._engine.query(sql, parameters)
+            engine = self._engine
+            self._asking += 1
+        try:
+            with self._limited():
+                return engine.query(sql, parameters)
+        except QueryLimitExceeded:
+            self._begin_anew(engine)
+            raise
+        finally:
+            with self._lock:
+                self._asking -= 1
+            _give_back_memory()  # else the next query may take what this one has left, and more
+
+    def _begin_anew(self, engine: Engine) -> None:
+        """Close an engine that a query has filled, unless another query is running in it."""
+        with self._lock:
+            if self._asking == 1 and self._engine is engine:
+                self._engine = None
+                engine.close()
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
@@ -122,3 +142,10 @@ class _Queries:
                 self._running.end = min(self._ends, default=0.0)
                 if not self._ends:
                     end_limit_of_memory()
+
+
+def _give_back_memory() -> None:
+    """Let the C library give what is free to the system again, where it can (glibc)."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)
