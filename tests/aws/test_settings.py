@@ -47,6 +47,7 @@ WAREHOUSE = {
     "reader_account_ids": ["210987654321"],
     "reader_external_id": "agreed",
     "alarm_emails": ["ops@example.com", "data@example.com"],
+    "production_bytes_scanned_max": 40_000_000,
     "adhoc_bytes_scanned_max": 20_000_000,
     "batch_bytes_scanned_max": 30_000_000,
     "results_retention_days": 3,
@@ -277,9 +278,10 @@ SETTINGS = {
                            for node in graph.all("TopicSubscription")],
             [("email", "ops@example.com"), ("email", "data@example.com")],
         ),
+        "production_bytes_scanned_max": (lambda graph: limits(graph)["production"], 40_000_000),
         "adhoc_bytes_scanned_max": (
-            lambda graph: {name: most for name, most in limits(graph).items() if name != "batch"},
-            {"production": None, "adhoc": 20_000_000, "readers": 20_000_000},
+            lambda graph: {name: most for name, most in limits(graph).items() if name in ("adhoc", "readers")},
+            {"adhoc": 20_000_000, "readers": 20_000_000},
         ),
         "batch_bytes_scanned_max": (lambda graph: limits(graph)["batch"], 30_000_000),
         "results_retention_days": (

@@ -71,6 +71,16 @@ def test_the_same_statement_gives_the_same_rows_on_both_hosts(stack, run_stateme
     assert answer(run, "other", sql) == expected
 
 
+def test_pointers_that_are_lost_are_found_again(stack, run_statement, run):
+    stack.table("totals", TOTALS, "parquet")
+    stack.table("other", {"n": "int"}, key=None)
+    for total in (1, 2):
+        run_statement("totals", TOTALS, f"select 'a' as id, {total} as total, :time as at")
+    stack.glue.delete_partition(DatabaseName=stack.name, TableName="totals", PartitionValues=[HOUR])
+    assert run_sql.handler({"point_again_from": "2026/11/01/00"}, Lambda()) == {HOUR: 0}
+    assert answer(run, "other", "select total from totals") == [(2,)]
+
+
 def test_millions_of_rows_pass_and_none_through_the_function(stack, run_statement, run, calls):
     stack.table("many", {"n": "bigint"}, "parquet")
     stack.table("other", {"n": "int"}, key=None)

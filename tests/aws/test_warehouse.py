@@ -342,7 +342,7 @@ def test_workgroups_have_limits_of_their_own(graph):
     settings = {node.name: node.inputs["configuration"] for node in graph.all("Workgroup")}
     assert settings["analytics_dw-workgroups-adhoc"]["bytesScannedCutoffPerQuery"] == 100_000_000_000
     assert settings["analytics_dw-workgroups-adhoc"]["enforceWorkgroupConfiguration"] is True
-    assert "bytesScannedCutoffPerQuery" not in settings["analytics_dw-workgroups-production"]
+    assert settings["analytics_dw-workgroups-production"]["bytesScannedCutoffPerQuery"] == 1_000_000_000_000
     assert settings["analytics_dw-workgroups-batch"]["bytesScannedCutoffPerQuery"] == 1_000_000_000_000
     assert settings["analytics_dw-workgroups-batch"]["enforceWorkgroupConfiguration"] is False
 

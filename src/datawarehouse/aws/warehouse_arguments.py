@@ -42,6 +42,7 @@ class ServerlessDataWarehouseArgs(TypedDict):
 
     reader_account_ids: AWS accounts that may assume `reader_role`, if they give `reader_external_id` (default:
     `database_name`). alarm_emails: the addresses that get the alarms (default: none; subscribe to `alarm_topic`).
+    production_bytes_scanned_max: a query of a service is ended at this many bytes (default: 1,000,000,000,000).
     adhoc_bytes_scanned_max: a query of people or readers is ended at this many bytes (default: 100,000,000,000).
     batch_bytes_scanned_max: the same for a query of a job (default: 1,000,000,000,000). results_retention_days: how
     long results of queries stay (default: 7). log_retention_days: how long all logs stay (default: 30).
@@ -61,6 +62,7 @@ class ServerlessDataWarehouseArgs(TypedDict):
     reader_account_ids: NotRequired[Sequence[str]]
     reader_external_id: NotRequired[str]
     alarm_emails: NotRequired[Sequence[str]]
+    production_bytes_scanned_max: NotRequired[int]
     adhoc_bytes_scanned_max: NotRequired[int]
     batch_bytes_scanned_max: NotRequired[int]
     results_retention_days: NotRequired[int]

@@ -17,7 +17,10 @@ BATCH_BYTES_SCANNED_MAX = 1_000_000_000_000
 """1 TB: five dollars a query; a job that reads one hour reads far less."""
 BYTES_SCANNED_MIN, BYTES_SCANNED_MAX = 10 * 1024 * 1024, 10**15
 """The minimum that the provider accepts; the Athena API accepts 10,000,000 (WorkGroupConfiguration)."""
+PRODUCTION_BYTES_SCANNED_MAX = 1_000_000_000_000
+"""1 TB, as for jobs: a dashboard that forgets the condition on the hour should not read years."""
 BYTES_SCANNED_DEFAULTS = {
+    "production_bytes_scanned_max": PRODUCTION_BYTES_SCANNED_MAX,
     "adhoc_bytes_scanned_max": ADHOC_BYTES_SCANNED_MAX,
     "batch_bytes_scanned_max": BATCH_BYTES_SCANNED_MAX,
 }
@@ -27,15 +30,17 @@ LIMIT_SOURCE = "pulumi_aws, WorkgroupConfigurationArgs"
 class WorkgroupsArgs(TypedDict):
     """The arguments of Workgroups.
 
-    warehouse: the beginning of the names. results_bucket: its name. adhoc_bytes_scanned_max: an ad-hoc query is ended
-    at this many bytes, 10,485,760 or more (default: 100,000,000,000). batch_bytes_scanned_max: the same for queries of
-    jobs (default: 1,000,000,000,000). has_readers: whether there is a workgroup for other accounts, with the limit of
+    warehouse: the beginning of the names. results_bucket: its name. production_bytes_scanned_max: a query of a
+    service is ended at this many bytes, 10,485,760 or more (default: 1,000,000,000,000). adhoc_bytes_scanned_max: the
+    same for an ad-hoc query (default: 100,000,000,000). batch_bytes_scanned_max: the same for queries of jobs
+    (default: 1,000,000,000,000). has_readers: whether there is a workgroup for other accounts, with the limit of
     ad-hoc queries. kms_key_arn: what results are encrypted with (default: the key of S3). region: default is the
     provider's.
     """
 
     warehouse: str
     results_bucket: pulumi.Input[str]
+    production_bytes_scanned_max: NotRequired[int]
     adhoc_bytes_scanned_max: NotRequired[int]
     batch_bytes_scanned_max: NotRequired[int]
     has_readers: NotRequired[bool]
@@ -45,11 +50,11 @@ class WorkgroupsArgs(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class _Audience:
-    """is_enforced: whether clients cannot choose other settings. bytes_scanned_max: None for no limit."""
+    """is_enforced: whether clients cannot choose other settings."""
 
     description: str
     is_enforced: bool
-    bytes_scanned_max: int | None
+    bytes_scanned_max: int
 
 
 class Workgroups(pulumi.ComponentResource):
@@ -74,7 +79,9 @@ class Workgroups(pulumi.ComponentResource):
         for_people, for_jobs = limits["adhoc_bytes_scanned_max"], limits["batch_bytes_scanned_max"]
         super().__init__("datawarehouse:index:Workgroups", name, {}, opts)
         audiences = {
-            PRODUCTION: _Audience("Queries of services and dashboards", True, None),
+            PRODUCTION: _Audience(
+                "Queries of services and dashboards, each with a limit", True, limits["production_bytes_scanned_max"]
+            ),
             ADHOC: _Audience("Queries of people, each with a limit", True, for_people),
             BATCH: _Audience("Queries of the jobs of batch input tables, each with a limit", False, for_jobs),
         }
@@ -92,11 +99,7 @@ class Workgroups(pulumi.ComponentResource):
                 configuration={
                     "enforce_workgroup_configuration": settings.is_enforced,
                     "publish_cloudwatch_metrics_enabled": True,
-                    **(
-                        {"bytes_scanned_cutoff_per_query": settings.bytes_scanned_max}
-                        if settings.bytes_scanned_max
-                        else {}
-                    ),
+                    "bytes_scanned_cutoff_per_query": settings.bytes_scanned_max,
                     "engine_version": {"selected_engine_version": "Athena engine version 3"},
                     "result_configuration": {
                         "output_location": pulumi.Output.concat("s3://", given["results_bucket"], f"/{audience}/"),

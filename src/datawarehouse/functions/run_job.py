@@ -44,7 +44,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
     glue = client("glue")
     table = read_table(glue, os.environ["DW_DATABASE"], os.environ["DW_TABLE"])
     if since := event.get("point_again_from"):
-        return _point_again(glue, table, since)
+        return point_hours_again(glue, table, since)
     time_ms, results = scheduled_ms(event), os.environ["DW_RESULTS"]
     athena = Athena(
         client("athena"),
@@ -64,7 +64,8 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
     return written
 
 
-def _point_again(glue: Any, table: DescribedTable, since: str) -> dict[str, int]:
+def point_hours_again(glue: Any, table: DescribedTable, since: str) -> dict[str, int]:
+    """Point the hours from `since` on to their newest complete runs; a 0 for each that pointed elsewhere."""
     start_of(since)
     if not table.partition_key:
         raise BadRequest(f"Table {table.name!r} has no partition key, so it has no hours that could be pointed again.")

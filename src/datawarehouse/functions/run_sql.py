@@ -19,15 +19,20 @@ from datawarehouse.functions.clients import client
 from datawarehouse.functions.instant import scheduled_ms
 from datawarehouse.functions.logs import log
 from datawarehouse.functions.publish import Publisher
-from datawarehouse.functions.run_job import LambdaContext
+from datawarehouse.functions.run_job import LambdaContext, point_hours_again
 from datawarehouse.functions.tables import expire_old, read_table
 
 
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, str]:
-    """Which partition was written. Raises what Athena answers."""
-    time_ms, results = scheduled_ms(event), os.environ["DW_RESULTS"]
+def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, str | int]:
+    """Which partition was written. Raises what Athena answers.
+
+    With the event {"point_again_from": "2026/11/01/00"} the statement does not run: see `run_job.handler`.
+    """
     glue = client("glue")
     table = read_table(glue, os.environ["DW_DATABASE"], os.environ["DW_TABLE"])
+    if since := event.get("point_again_from"):
+        return point_hours_again(glue, table, since)
+    time_ms, results = scheduled_ms(event), os.environ["DW_RESULTS"]
     athena = Athena(
         client("athena"),
         table.database,
