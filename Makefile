@@ -36,11 +36,16 @@ $(VENV)/lambda/.ready: requirements/lambda.txt $(READY)
 	@echo "The archives of Lambda functions are tested with $$($(VENV)/lambda/bin/python --version); on AWS they run with 3.13"
 	@touch $@
 
-test: $(READY) $(VENV)/emulator/.ready $(VENV)/lambda/.ready  ## all tests; with those of PySpark where there is Java (a download of 450 MB, once)
+test: $(READY) $(VENV)/emulator/.ready $(VENV)/lambda/.ready  ## all tests; with those of PySpark where there is Java (a download of 450 MB, once), and of the AWS SDK for JavaScript where there is npm
 	@if java -version >/dev/null 2>&1 && ! [ $(VENV)/.spark -nt requirements/spark.txt ]; then \
 		echo "Java is here: installing PySpark for its tests"; \
 		{ $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/spark.txt && \
 		touch $(VENV)/.spark; } || echo "PySpark could not be installed; its tests are skipped"; \
+	fi
+	@if npm --version >/dev/null 2>&1 && ! [ $(VENV)/node/.ready -nt requirements/node/package-lock.json ]; then \
+		mkdir -p $(VENV)/node && cp requirements/node/package*.json $(VENV)/node && \
+		npm ci --prefix $(VENV)/node --silent --no-audit --no-fund && touch $(VENV)/node/.ready || \
+		{ rm -rf $(VENV)/node; echo "The AWS SDK for JavaScript could not be installed; its test is skipped"; }; \
 	fi
 	$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
 

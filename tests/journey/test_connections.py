@@ -210,15 +210,6 @@ def test_hosts_and_methods(server, lines, status):
             assert found.endswith(b"\r\n\r\n"), "no body"
 
 
-def test_http_2_is_told_what_to_do(server):
-    with connected(server) as connection:
-        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-        assert answer(connection)[:2] == (400, "UnsupportedProtocol")
-    log = (server.folder / "errors.log").read_text()
-    assert "requestHandler: new NodeHttpHandler()" in log
-    assert "Invalid HTTP" not in log
-
-
 def until_the_end_of_a_body(connection):
     found = b""
     while not found.endswith(b"}\n"):

@@ -24,6 +24,8 @@ HEAVY = {
     "duckdb": {"query"},
     "sqlglot": {"sql"},
     "sqlite3": {"catalog"},
+    "h2": {"runtime"},
+    "hyperframe": {"runtime"},
     "uvicorn": {"runtime"},
     "uvloop": {"runtime"},
     "pulumi": {"aws"},

@@ -1,4 +1,5 @@
-"""The connections of `dw up`: uvicorn's HTTP/1.1, inside limits that uvicorn does not have.
+"""The connections of `dw up`: uvicorn's HTTP/1.1, inside limits that uvicorn does not have. One that begins with the
+preface of HTTP/2 goes on with that (`http2`).
 
 1. Beyond `connections_max` a new connection gets 503 at once and is closed. Those that were first go on. One that is
    being closed is not counted.
@@ -20,38 +21,33 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, cast
 
 import httptools
-import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from datawarehouse.runtime.connection_limits import HEAD_BYTES_MAX, HEADERS_MAX, TOO_LARGE_A_HEAD, Shared
+from datawarehouse.runtime.http2 import Http2Connection
+from datawarehouse.runtime.http2_link import PREFACE
+from datawarehouse.runtime.http2_streams import Application
+from datawarehouse.server.http import Response, error_response
 
 log = logging.getLogger("datawarehouse.server")
 
-HEAD_BYTES_MAX = 64 * 1024
-HEADERS_MAX = 200
-_LINGER_S, _LINGERING_MAX = 0.5, 128
-_HTTP_2 = b"PRI * HTTP/2.0\r\n"
+_REFUSED_WAIT_S = 0.2
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 _QUERY_PATH = b"/v1/query"
-_HTTP_2_ADVICE = (
-    "The client speaks HTTP/2 from the first byte; this server speaks HTTP/1.1. With the AWS SDK for JavaScript v3, "
-    "give the client `requestHandler: new NodeHttpHandler()` (docs/reference/http.md)."
-)
 
 
 class Connection(HttpToolsProtocol):
     """Made by uvicorn for each connection; `limited` makes the class for some limits."""
 
-    connections_max = 0
-    request_time_max_s = 0.0
-    on_refused: Callable[[str, str], None]
-    """Called with the code and the message of an error that ends a connection."""
-    lingering: ClassVar[set[Connection]] = set()
-    """Those that have got their last answer, and are closed in a moment."""
+    shared = Shared(0, 0)
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._first: bytes | None = b""  # what has come of a preface; None: this is HTTP/1.1
+        self._is_refused = False
         self._head_bytes = 0
         self._in_head = True
         self._has_completed = False
@@ -64,28 +60,37 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self.connections_max:
-            self._end(
-                503,
-                "Unreachable",
-                f"{self.connections_max} connections are open (connections_max); close some, or try again.",
-                b"retry-after: 1\r\n",
-            )
+        if self.shared.room(self.server_state) < 0:
+            self.connections.discard(self)
+            self._is_refused = self.shared.lingering.admit(self, transport)
+            if self._is_refused:  # what it speaks is known in a moment
+                self._timer = self.loop.call_later(_REFUSED_WAIT_S, self._end, self.shared.refusal())
+            else:
+                self._end(self.shared.refusal())
             return
         self._begin_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_timer()
         self.resume_writing()
-        self.lingering.discard(self)
+        self.shared.lingering.is_lost(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._is_over:
             return
-        if not self._head_bytes and data.startswith(_HTTP_2):
-            self._end(400, "UnsupportedProtocol", _HTTP_2_ADVICE)
-            return
+        if self._first is not None:
+            data = self._first + data
+            if data.startswith(PREFACE):
+                self._go_on_with_http_2(data[len(PREFACE) :])
+                return
+            if PREFACE.startswith(data):
+                self._first = data
+                return
+            self._first = None
+            if self._is_refused:
+                self._end(self.shared.refusal())
+                return
         while self._in_head and data and not self._is_over:
             room = HEAD_BYTES_MAX + 1 - self._head_bytes
             part, data = (data, b"") if len(data) <= room else (data[:room], data[room:])
@@ -100,6 +105,25 @@ class Connection(HttpToolsProtocol):
             self._feed(data)
         self._wait_for_a_request()
 
+    def _go_on_with_http_2(self, data: bytes) -> None:
+        self._is_over = True
+        self._end_timer()
+        self.connections.discard(self)
+        app = cast(Application, self.app)
+        other = Http2Connection(
+            app,
+            self.loop,
+            self.server_state,
+            self.shared,
+            self.transport,
+            keep_alive_s=self.timeout_keep_alive,
+            is_refused=self._is_refused,
+        )
+        if self._is_refused:
+            self.shared.lingering.replace(self, other)
+        self.transport.set_protocol(other)
+        other.data_received(data)
+
     def _feed(self, data: bytes) -> None:
         self._again = data
         self._unset_keepalive_if_required()
@@ -110,7 +134,8 @@ class Connection(HttpToolsProtocol):
             except httptools.HttpParserError as error:
                 if not self._is_over:  # what comes after a request that was refused is none
                     why = error.__context__ or error
-                    self._end(400, "InvalidHttp", f"What was sent is not a request of HTTP/1.1 ({why}).")
+                    message = f"What was sent is not a request of HTTP/1.1 ({why})."
+                    self._end(error_response(400, "InvalidHttp", message))
             except httptools.HttpParserUpgrade as ended:
                 self._parse_without_upgrade(ended.args[0])
 
@@ -149,6 +174,9 @@ class Connection(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Whether the connection stays open for what is to be written."""
+        if self._is_refused and not self._is_over:
+            self._end(self.shared.refusal())
+            return True
         cycle = self.cycle
         if self._is_over or cycle is None or cycle.response_complete or cycle.more_body:
             return False
@@ -166,7 +194,7 @@ class Connection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unread_timer = self.loop.call_later(self.request_time_max_s, self.transport.abort)
+        self._unread_timer = self.loop.call_later(self.shared.request_time_max_s, self.transport.abort)
 
     def resume_writing(self) -> None:
         if self._unread_timer is not None:
@@ -192,14 +220,10 @@ class Connection(HttpToolsProtocol):
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
 
     def _too_long_a_head(self) -> None:
-        self._end(
-            431,
-            "HeadersTooLarge",
-            f"The headers of a request may have {HEAD_BYTES_MAX} bytes and {HEADERS_MAX} lines, and these have more.",
-        )
+        self._end(error_response(431, "HeadersTooLarge", TOO_LARGE_A_HEAD))
 
     def _begin_timer(self) -> None:
-        self._timer = self.loop.call_later(self.request_time_max_s, self._took_too_long)
+        self._timer = self.loop.call_later(self.shared.request_time_max_s, self._took_too_long)
 
     def _end_timer(self) -> None:
         if self._timer is not None:
@@ -212,24 +236,22 @@ class Connection(HttpToolsProtocol):
         if self.pipeline or (cycle is not None and not cycle.response_complete and not cycle.more_body):
             self._begin_timer()  # an earlier request is being answered, and nothing more may be read meanwhile
             return
-        self._end(
-            408,
-            "RequestTimeout",
-            f"The request was not complete after {self.request_time_max_s:g} s (request_time_max_s).",
-        )
+        self._end(self.shared.timeout())
 
-    def _end(self, status: int, code: str, message: str, headers: bytes = b"") -> None:
+    def _end(self, answer: Response) -> None:
         """Answer once more and close; what comes later is not looked at."""
         self._is_over = True
         self._end_timer()
-        self.on_refused(code, message)
-        body = msgspec.json.encode({"error": {"code": code, "message": message}}) + b"\n"
-        head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n" % (
-            status,
-            _PHRASES[status],
-            len(body),
-        )
-        words = head + headers + b"connection: close\r\n\r\n" + body
+        self.shared.say(answer)
+        assert isinstance(answer.body, bytes)
+        lines = [
+            b"HTTP/1.1 %d %b" % (answer.status, _PHRASES[answer.status]),
+            b"content-type: " + answer.content_type.encode(),
+            b"content-length: %d" % len(answer.body),
+            *(name + b": " + value for name, value in answer.headers),
+            b"connection: close",
+        ]
+        words = b"\r\n".join([*lines, b"", answer.body])
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and cycle.more_body and not cycle.response_complete:  # of the request that is refused
             if self.pipeline:
@@ -245,13 +267,7 @@ class Connection(HttpToolsProtocol):
     def _close_with(self, words: bytes) -> None:
         self.transport.write(words)
         self.connections.discard(self)
-        if len(self.lingering) >= _LINGERING_MAX or not self.transport.can_write_eof():
-            self.transport.close()
-            return
-        self.lingering.add(self)
-        # Closing at once would reset the connection of a client that is still sending, which then loses the answer.
-        self.transport.write_eof()
-        self.loop.call_later(_LINGER_S, self.transport.close)
+        self.shared.lingering.close(self, self.transport)
 
 
 def _without_upgrade(parser: httptools.HttpRequestParser, url: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
@@ -278,10 +294,5 @@ def limited(
     connections_max: int, request_time_max_s: float, on_refused: Callable[[str, str], None] = lambda code, message: None
 ) -> type[Connection]:
     """The class of the connections of one server."""
-    members = {
-        "connections_max": connections_max,
-        "request_time_max_s": request_time_max_s,
-        "on_refused": staticmethod(on_refused),
-        "lingering": set(),
-    }
-    return type("LimitedConnection", (Connection,), members)
+    shared = Shared(connections_max, request_time_max_s, on_refused)
+    return type("LimitedConnection", (Connection,), {"shared": shared})

@@ -1,0 +1,98 @@
+"""The written side of an HTTP/2 connection: the `h2` library, and the transport that its bytes go to."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
+from hyperframe.frame import GoAwayFrame
+
+from datawarehouse.runtime.connection_limits import HEAD_BYTES_MAX
+from datawarehouse.runtime.http2_frames import BLOCK_BYTES_MAX, Frames
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+STREAMS_MAX = 100
+STREAM_WINDOW, CONNECTION_WINDOW = 256 * 1024, 1024 * 1024
+_WINDOW_AT_FIRST = 65_535  # of a connection (RFC 9113, 6.9.2)
+
+
+class _Library(H2Connection):
+    MAX_CLOSED_STREAMS = 1_000  # remembered to tell late frames from wrong ones
+
+
+def _library() -> H2Connection:
+    library = _Library(H2Configuration(client_side=False, validate_outbound_headers=False))
+    library.local_settings = Settings(
+        client=False,
+        initial_values={
+            SettingCodes.MAX_CONCURRENT_STREAMS: STREAMS_MAX,
+            SettingCodes.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
+            SettingCodes.MAX_HEADER_LIST_SIZE: HEAD_BYTES_MAX,
+        },
+    )
+    library.decoder.max_header_list_size = BLOCK_BYTES_MAX  # up to this, too many headers get an answer
+    library.initiate_connection()
+    library.increment_flow_control_window(CONNECTION_WINDOW - _WINDOW_AT_FIRST)
+    library.receive_data(PREFACE)
+    return library
+
+
+class Link:
+    """What one connection writes, and how it waits until the client takes it."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self.transport, self.loop = transport, loop
+        self.library = _library()
+        self.frames = Frames(loop.time)
+        self.is_over = False
+        self.turn = asyncio.Lock()
+        """Held while a part of an answer is written, so that all streams come in turn."""
+        self.writable = asyncio.Event()
+        """Cleared while the client does not take what is written."""
+        self.writable.set()
+        self._will_flush = False
+        self.forget_headers()
+
+    def flush(self) -> None:
+        """Write what the library has."""
+        self._will_flush = False
+        written = self.library.data_to_send()
+        if written and not self.is_over and not self.transport.is_closing():
+            self.transport.write(written)
+
+    def flush_soon(self) -> None:
+        """Write what the library has by the end of this turn of the loop, in one piece."""
+        if not self._will_flush:
+            self._will_flush = True
+            self.loop.call_soon(self.flush)
+
+    def forget_headers(self) -> None:
+        """Keep no table of headers that were sent, however large a one the client allows: it would be searched for each
+        answer, and grow."""
+        self.library.encoder.header_table_size = 0
+
+    def has_read(self, stream: int, size: int) -> None:
+        """Let the client send that many bytes more."""
+        if size and not self.is_over:
+            self.library.acknowledge_received_data(size, stream)
+            self.flush_soon()
+
+    def reset(self, stream: int, code: ErrorCodes) -> None:
+        with suppress(ProtocolError):  # the client was first
+            self.library.reset_stream(stream, code)
+        self.flush_soon()
+
+    def go_away(self, code: ErrorCodes | int, message: str) -> None:
+        """Tell the client that later requests are not answered.
+
+        After the library's own GOAWAY no stream could go on.
+        """
+        self.flush()
+        frame = GoAwayFrame(0, self.library.highest_inbound_stream_id, int(code), message.encode())
+        if not self.transport.is_closing():
+            self.transport.write(frame.serialize())
