@@ -225,6 +225,14 @@ def test_headers_that_unpack_to_very_much_end_the_connection(server):
         assert client.end()[0] == ErrorCodes.ENHANCE_YOUR_CALM
 
 
+def test_headers_that_are_changes_of_the_table_end_the_connection(server):
+    """They are a byte each and no headers, so that no bound of headers counts them."""
+    with connected(server) as client:
+        block = b"\x20" * 10_000 + client.library.encoder.encode(client.headers("GET", "/health"))
+        client.raw(HeadersFrame(1, block, flags=["END_HEADERS", "END_STREAM"]).serialize())
+        assert client.end()[0] == ErrorCodes.PROTOCOL_ERROR
+
+
 @pytest.mark.parametrize(
     ("frame", "code", "says"),
     [

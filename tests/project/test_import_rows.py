@@ -25,6 +25,7 @@ HEAVY = {
     "sqlglot": {"sql"},
     "sqlite3": {"catalog"},
     "h2": {"runtime"},
+    "hpack": {"runtime"},
     "hyperframe": {"runtime"},
     "uvicorn": {"runtime"},
     "uvloop": {"runtime"},

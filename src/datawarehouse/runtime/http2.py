@@ -44,6 +44,7 @@ from datawarehouse.server.http import Response
 log = logging.getLogger("datawarehouse.server")
 
 _QUERY_PATH = b"/v1/query"
+_STOP_WAIT_S = 1.0
 
 
 class Http2Connection(asyncio.Protocol):
@@ -63,7 +64,7 @@ class Http2Connection(asyncio.Protocol):
         self._app, self._loop, self._state, self._shared = app, loop, state, shared
         self._keep_alive_s, self._is_refused = keep_alive_s, is_refused
         self._streams: dict[int, Stream] = {}
-        self._is_leaving = False
+        self._is_leaving = self._is_stopping = self._has_client_closed = False
         self._idle_timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
         self._link = Link(transport, loop)
@@ -107,7 +108,9 @@ class Http2Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """As with HTTP/1.1, a put that has come gets its answer; a query ends. Whether the connection stays open."""
-        self._is_leaving = True
+        self._is_leaving = self._has_client_closed = True
+        if self._link.is_over:
+            return False
         for stream in self._streams.values():
             if not stream.is_complete or stream.scope["raw_path"] == _QUERY_PATH:
                 stream.give_up()
@@ -124,11 +127,15 @@ class Http2Connection(asyncio.Protocol):
         self._end_unread_timer()
 
     def shutdown(self) -> None:
-        """Called by uvicorn when the server stops."""
-        if not self._is_leaving:
-            self._is_leaving = True
-            self._link.go_away(ErrorCodes.NO_ERROR, "The server stops.")
-        self._close_if_done()
+        """Called by uvicorn when the server stops, which waits until `connections` is empty, for a moment."""
+        if self._link.is_over:
+            self._link.transport.close()
+            return
+        self._link.go_away(ErrorCodes.NO_ERROR, "The server stops.")
+        if self._streams:
+            self._is_leaving = self._is_stopping = True
+        else:
+            self._close()
 
     def _handle(self, event: Event) -> None:
         match event:
@@ -185,7 +192,9 @@ class Http2Connection(asyncio.Protocol):
         self._shared.requests_beside -= bool(self._streams)
         self._state.total_requests += 1
         self._link.flush_soon()
-        if self._is_leaving or self._is_refused:
+        if self._is_refused and not self._streams:
+            self._close()
+        elif self._is_leaving:
             self._close_if_done()
         elif not self._streams and not self._link.is_over:
             self._idle_after(self._keep_alive_s)
@@ -225,9 +234,21 @@ class Http2Connection(asyncio.Protocol):
         self._give_up_all()
 
     def _close_if_done(self) -> None:
-        if not self._streams and not self._link.is_over:
-            self._link.flush()
-            self._close()
+        """Close a connection on which all is answered, once the client has closed its side.
+
+        Until then it reads, and gives window for what it reads: a closed connection would answer that with a reset, at
+        which the client loses what it has not read yet.
+        """
+        if self._streams or self._link.is_over:
+            return
+        self._link.flush()
+        self._link.is_over = True
+        if self._has_client_closed:
+            self._link.transport.close()
+            return
+        self._link.transport.write_eof()
+        wait_s = _STOP_WAIT_S if self._is_stopping else self._shared.request_time_max_s
+        self._idle_timer = self._loop.call_later(wait_s, self._link.transport.close)
 
     def _close(self) -> None:
         self._link.is_over = True

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
+from hpack import Decoder, Encoder, HeaderTuple, HPACKDecodingError
+from hpack.hpack import decode_integer
 from hyperframe.frame import GoAwayFrame
 
 from datawarehouse.runtime.connection_limits import HEAD_BYTES_MAX
@@ -18,6 +22,7 @@ from datawarehouse.runtime.http2_frames import BLOCK_BYTES_MAX, Frames
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 STREAMS_MAX = 100
 STREAM_WINDOW, CONNECTION_WINDOW = 256 * 1024, 1024 * 1024
+_SIZE_CHANGES_MAX, _INTEGER_BYTES_MAX = 4, 8
 _WINDOW_AT_FIRST = 65_535  # of a connection (RFC 9113, 6.9.2)
 
 
@@ -25,8 +30,29 @@ class _Library(H2Connection):
     MAX_CLOSED_STREAMS = 1_000  # remembered to tell late frames from wrong ones
 
 
+class _PlainEncoder(Encoder):
+    """Headers of answers as they are: packing them takes longer than all else, and saves some forty bytes."""
+
+    def encode(self, headers: Any, huffman: bool = False) -> bytes:
+        return super().encode(headers, huffman=False)
+
+
+class _BoundedDecoder(Decoder):
+    """Without a bound a block may be nothing but changes of the table's size, which are not counted as headers."""
+
+    def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:
+        at = changes = 0
+        while at < len(data) and data[at] & 0xE0 == 0x20:  # RFC 7541, 6.3
+            at += decode_integer(data[at : at + _INTEGER_BYTES_MAX], 5)[1]
+            changes += 1
+            if changes > _SIZE_CHANGES_MAX:
+                raise HPACKDecodingError("The size of the header table is changed too often.")
+        return super().decode(data, raw)
+
+
 def _library() -> H2Connection:
     library = _Library(H2Configuration(client_side=False, validate_outbound_headers=False))
+    library.encoder, library.decoder = _PlainEncoder(), _BoundedDecoder()
     library.local_settings = Settings(
         client=False,
         initial_values={

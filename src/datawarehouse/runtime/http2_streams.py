@@ -51,7 +51,7 @@ class Stream:
                 await answer.send(self._send)
         except Exception as error:
             if not self.is_given_up:
-                log.error("%(method)s %(path)s could not be answered to its end", self.scope, exc_info=error)
+                log.error("%(method)s %(raw_path)s could not be answered to its end", self.scope, exc_info=error)
         finally:
             self._end()
 
