@@ -288,29 +288,62 @@ def test_settings_that_nobody_knows_are_ignored_and_many_of_them_end_the_connect
         assert client.end()[0] == ErrorCodes.ENHANCE_YOUR_CALM
 
 
-def test_a_body_waits_with_the_client_until_it_is_read(server):
-    """`dw flush` reads no body, and takes a moment: what is sent meanwhile is at most the windows."""
+def test_what_is_announced_for_bodies(server):
     with connected(server) as client:
-        client.until(lambda: client.settings)
-        streams = [client.begin(path="/nowhere") for _ in range(2)]
-        assert client.library.local_flow_control_window(streams[0]) == STREAM_WINDOW
         client.until(lambda: client.library.outbound_flow_control_window == CONNECTION_WINDOW)
-        for stream in streams:
-            assert client.answer(stream).status == 404
-        stream = client.begin()
-        client.raw(b"".join(DataFrame(stream, b"x" * 16_384).serialize() for _ in range(17 * 100)))
-        client.until(lambda: client.answers[stream].status or client.is_closed or client.gone)
+        assert client.library.local_flow_control_window(client.begin()) == STREAM_WINDOW
+
+
+def flush(client, server):
+    """Begin a request whose body is not read, and which takes a moment: there are events to convert."""
+    assert client.answer(client.post(EVENT * 1000)).status == 200
+    token = json.loads((server.folder / "data" / "_lock").read_text())["token"]
+    return client.begin("POST", "/v1/admin/flush", more=[("authorization", f"Bearer {token}")])
+
+
+def test_a_client_gets_window_for_what_was_read(server):
+    with connected(server) as client:
+        client.until(lambda: client.library.outbound_flow_control_window == CONNECTION_WINDOW)
+        stream = flush(client, server)
+        client.body(stream, b"x" * 200_000, end=False)
+        left = client.library.local_flow_control_window(stream)
+        client.until(lambda: client.answers[stream].status)
+        assert client.library.local_flow_control_window(stream) == left == STREAM_WINDOW - 200_000
+        read = client.begin()
+        client.body(read, b"x" * 200_000, end=False)
+        client.until(lambda: client.library.local_flow_control_window(read) > left)
 
 
 def test_a_client_that_sends_more_than_its_window_is_ended(server):
     with connected(server) as client:
-        client.until(lambda: client.settings)
-        query = client.post(b'{"sql": "select 1 as one"}', "/v1/query")
-        client.answer(query)
-        stream = client.begin(path="/v1/admin/flush")
+        client.until(lambda: client.library.outbound_flow_control_window == CONNECTION_WINDOW)
+        stream = flush(client, server)
         with suppress(OSError):
-            client.raw(b"".join(DataFrame(stream, b"x" * 16_384).serialize() for _ in range(70)))
-        assert client.end()[0] in (ErrorCodes.FLOW_CONTROL_ERROR, None) or client.answers[stream].status
+            client.raw(DataFrame(stream, b"x" * 16_000).serialize() * 20)
+        assert client.end()[0] == ErrorCodes.FLOW_CONTROL_ERROR
+
+
+def test_answers_to_a_client_that_does_not_read_do_not_heap_up(server):
+    """Each piece of a body that comes too late is answered with a reset: nothing is read while nobody takes those."""
+    before = memory(server)
+    with connected(server) as client:
+        late = client.begin(path="/nowhere")
+        assert client.answer(late).status == 404
+        client.socket.settimeout(1)
+        with pytest.raises(OSError):  # its own buffers are full, or the connection was closed meanwhile
+            for _ in range(2_000):
+                client.raw(DataFrame(late, b"x").serialize() * 10_000)
+        assert memory(server) - before < 20_000_000
+    assert server.request("GET", "/health")[0] == 200
+
+
+def test_headers_of_answers_are_not_kept_however_many_the_client_allows(server):
+    with connected(server) as client:
+        client.library.decoder.max_allowed_table_size = 2**30
+        client.library.update_settings({SettingCodes.HEADER_TABLE_SIZE: 2**30})
+        for _ in range(3):
+            assert client.answer(client.get("/health")).status == 200
+        assert client.library.decoder.header_table_size == 0
 
 
 @pytest.mark.parametrize("sent", [b"", EVENT[:-3]], ids=["no body", "half of the body"])

@@ -161,7 +161,6 @@ class Http2Connection(asyncio.Protocol):
                 for code in event.changed_settings:
                     if not isinstance(code, SettingCodes):
                         self._link.library.remote_settings.pop(code, None)  # it would keep each of 65,536
-                self._link.forget_headers()
                 self._wake_all()
 
     def _begin(self, event: RequestReceived) -> None:

@@ -31,7 +31,23 @@ class _Library(H2Connection):
 
 
 class _PlainEncoder(Encoder):
-    """Headers of answers as they are: packing them takes longer than all else, and saves some forty bytes."""
+    """Headers of answers as they are: packing them takes longer than all else, and saves some forty bytes.
+
+    It keeps no table of those that were sent, whatever the client allows: a table would be searched for each answer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.header_table.maxsize = 0
+        self.table_size_changes.append(0)
+
+    @property
+    def header_table_size(self) -> int:
+        return 0
+
+    @header_table_size.setter
+    def header_table_size(self, value: int) -> None:
+        """Called by the library with what the client allows."""
 
     def encode(self, headers: Any, huffman: bool = False) -> bytes:
         return super().encode(headers, huffman=False)
@@ -82,7 +98,6 @@ class Link:
         """Cleared while the client does not take what is written."""
         self.writable.set()
         self._will_flush = False
-        self.forget_headers()
 
     def flush(self) -> None:
         """Write what the library has."""
@@ -96,11 +111,6 @@ class Link:
         if not self._will_flush:
             self._will_flush = True
             self.loop.call_soon(self.flush)
-
-    def forget_headers(self) -> None:
-        """Keep no table of headers that were sent, however large a one the client allows: it would be searched for each
-        answer, and grow."""
-        self.library.encoder.header_table_size = 0
 
     def has_read(self, stream: int, size: int) -> None:
         """Let the client send that many bytes more."""
