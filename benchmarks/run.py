@@ -20,5 +20,6 @@ for name in (
     "status",
     "simulated_time",
     "integrity",
+    "http2",
 ):
     subprocess.run([sys.executable, str(Path(__file__).with_name(f"{name}.py"))], check=True)

@@ -10,6 +10,7 @@ import h2.config
 import h2.connection
 import h2.events
 from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
 
 from patience import patient
 
@@ -144,10 +145,21 @@ class Client:
         self.until(lambda: self.is_closed)
         return self.gone
 
+    def widen(self):
+        """Give more window than any answer needs."""
+        self.library.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 2**30})
+        self.library.increment_flow_control_window(2**30)
+        self.send()
+
 
 @contextmanager
-def connected(server, **options):
+def connected(server, buffer=0, **options):
+    """A client. buffer: about how many bytes it takes before it reads; 0 for what is usual."""
     address = urlsplit(server.url)
-    with socket.create_connection((address.hostname, address.port), patient(30)) as connection:
+    with socket.socket() as connection:
+        if buffer:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        connection.settimeout(patient(30))
+        connection.connect((address.hostname, address.port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield Client(connection, **options)

@@ -76,6 +76,7 @@ def test_head_has_no_body(server):
     with connected(server) as client:
         answer = client.answer(client.begin("HEAD", "/health", end=True))
         assert (answer.status, answer.headers["content-length"], answer.body) == (200, "16", b"")
+        assert (answer.is_ended, answer.reset) == (True, None)
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent_and_the_rest_is_not_wanted(server):
@@ -239,6 +240,7 @@ def test_a_client_that_says_goodbye_gets_what_it_asked_for(server):
 def test_a_client_that_says_goodbye_and_reads_late_gets_all(server):
     """It gives window while it reads; a connection that is closed already would answer that with a reset."""
     with connected(server) as client:
+        client.widen()
         asked = [client.get("/metrics") for _ in range(90)]
         client.raw(GoAwayFrame(0).serialize())
         time.sleep(1)

@@ -4,7 +4,6 @@ import json
 import threading
 import time
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import pytest
 from h2.errors import ErrorCodes
@@ -80,7 +79,7 @@ def test_a_request_counts_until_it_is_ended_here_not_until_it_is_reset(tmp_path)
             client.answers[last] = None
             client.raw(frames)
             resets = until_reset(client, last)
-        assert resets in (ErrorCodes.REFUSED_STREAM, None)
+        assert resets == ErrorCodes.REFUSED_STREAM
         assert server.query("select 1 as one") == [{"one": 1}]
 
 
@@ -158,22 +157,6 @@ def test_requests_that_are_reset_at_once_end_the_connection(server):
         assert client.end()[0] == ErrorCodes.ENHANCE_YOUR_CALM
     assert stored(server) == before
     assert server.request("GET", "/health")[0] == 200
-
-
-def test_a_client_that_sends_pings_and_reads_nothing_takes_no_memory_and_is_closed(server):
-    """Its own buffers hold some megabytes of answers; what is beyond is not answered, so that nothing heaps up."""
-    before = memory(server)
-    with connected(server) as client:
-        with suppress(OSError):
-            for _ in range(200):
-                client.raw(PingFrame(0, b"12345678").serialize() * 10_000)
-        assert memory(server) - before < 20_000_000
-    assert server.request("GET", "/health")[0] == 200
-
-
-def memory(server):
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
 
 @pytest.mark.parametrize(
@@ -323,18 +306,19 @@ def test_a_client_that_sends_more_than_its_window_is_ended(server):
         assert client.end()[0] == ErrorCodes.FLOW_CONTROL_ERROR
 
 
-def test_answers_to_a_client_that_does_not_read_do_not_heap_up(server):
-    """Each piece of a body that comes too late is answered with a reset: nothing is read while nobody takes those."""
-    before = memory(server)
-    with connected(server) as client:
+def test_nothing_is_read_from_a_client_that_does_not_read(tmp_path):
+    """Else the answers to what it sends, here a reset for each piece of a body that comes too late, would heap up."""
+    with running(tmp_path, "--request-time-max-s", "60") as server, connected(server, buffer=4096) as client:
         late = client.begin(path="/nowhere")
         assert client.answer(late).status == 404
+        client.widen()
+        client.post(ROWS, "/v1/query")
         client.socket.settimeout(1)
-        with pytest.raises(OSError):  # its own buffers are full, or the connection was closed meanwhile
-            for _ in range(2_000):
-                client.raw(DataFrame(late, b"x").serialize() * 10_000)
-        assert memory(server) - before < 20_000_000
-    assert server.request("GET", "/health")[0] == 200
+        with pytest.raises(TimeoutError):
+            for _ in range(2_000):  # 128 MB, far beyond the buffers between the two
+                client.raw(DataFrame(late, b"x" * 16_000).serialize() * 4)
+                time.sleep(0.005)
+        assert server.request("GET", "/health")[0] == 200
 
 
 def test_headers_of_answers_are_not_kept_however_many_the_client_allows(server):
@@ -435,11 +419,9 @@ def test_a_client_that_gives_a_window_of_single_bytes_is_not_waited_for(server):
 
 
 def test_a_client_that_does_not_read_is_closed(server):
-    with connected(server) as client:
-        client.library.increment_flow_control_window(2**30)
-        client.library.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 2**30})
-        client.send()
-        client.post(ROWS.replace(b"900", b"9000"), "/v1/query")
+    with connected(server, buffer=4096) as client:
+        client.widen()
+        client.post(ROWS, "/v1/query")
         assert server.query("select 1 as one") == [{"one": 1}]
 
 

@@ -68,10 +68,6 @@ class Http2Connection(asyncio.Protocol):
         self._idle_timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
         self._link = Link(transport, loop)
-        self._addresses = {
-            "client": transport.get_extra_info("peername")[:2],
-            "server": transport.get_extra_info("sockname")[:2],
-        }
         self._link.flush()
         if not is_refused:
             state.connections.add(self)  # type: ignore[arg-type]
@@ -173,7 +169,7 @@ class Http2Connection(asyncio.Protocol):
         if self._is_refused or (self._streams and self._shared.room(self._state) <= 0):
             refusal = self._shared.refusal()
         self._shared.requests_beside += bool(self._streams)
-        stream = Stream(self._link, number, {**scope, **self._addresses}, self._shared, self._state.default_headers)
+        stream = Stream(self._link, number, scope, self._shared, self._state.default_headers)
         self._streams[number] = stream
         task = self._loop.create_task(self._answer(stream, refusal))
         self._state.tasks.add(task)
