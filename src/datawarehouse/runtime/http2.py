@@ -19,7 +19,6 @@ limits, each stream a request to the same application as one of HTTP/1.1.
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from h2.errors import ErrorCodes
 from h2.events import (
@@ -40,8 +39,6 @@ from datawarehouse.runtime.http2_frames import ConnectionRefused
 from datawarehouse.runtime.http2_link import STREAMS_MAX, Link
 from datawarehouse.runtime.http2_streams import Application, Stream, scope_of
 from datawarehouse.server.http import Response
-
-log = logging.getLogger("datawarehouse.server")
 
 _QUERY_PATH = b"/v1/query"
 _STOP_WAIT_S = 1.0
@@ -222,7 +219,8 @@ class Http2Connection(asyncio.Protocol):
 
     def _end(self, code: ErrorCodes | int, message: str) -> None:
         """End the connection for what the client sent."""
-        log.warning("an HTTP/2 connection was ended: %s", message)
+        reason = "Http2Limit" if code == ErrorCodes.ENHANCE_YOUR_CALM else "InvalidHttp"
+        self._shared.on_refused(reason, f"a connection of HTTP/2 was ended: {message}")
         self._link.library.clear_outbound_data_buffer()  # the library's GOAWAY, which does not say why
         self._link.go_away(code, message)
         self._close()

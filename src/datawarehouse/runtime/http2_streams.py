@@ -16,7 +16,7 @@ from h2.exceptions import ProtocolError
 from datawarehouse.runtime.connection_limits import HEAD_BYTES_MAX, HEADERS_MAX, TOO_LARGE_A_HEAD, Shared
 from datawarehouse.runtime.http2_frames import FRAME_BYTES_MAX
 from datawarehouse.runtime.http2_link import Link
-from datawarehouse.server.http import Response, error_response
+from datawarehouse.server.http import AnswerCutOff, Response, error_response
 
 log = logging.getLogger("datawarehouse.server")
 
@@ -48,7 +48,10 @@ class Stream:
                 await app(self.scope, self.receive, self.send)
             answer = refusal or self._timeout
             if answer is not None and not self._is_started:
+                self._shared.say(answer)
                 await answer.send(self._send)
+        except AnswerCutOff:
+            pass  # which resets the stream
         except Exception as error:
             if not self.is_given_up:
                 log.error("%(method)s %(raw_path)s could not be answered to its end", self.scope, exc_info=error)
