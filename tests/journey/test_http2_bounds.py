@@ -1,8 +1,8 @@
 """HTTP/2 as no well-behaved client speaks it: each connection ends by itself, with the reason, and others go on."""
 
 import json
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -426,13 +426,17 @@ def test_a_client_that_does_not_read_is_closed(server):
 
 
 def test_a_stop_lets_answers_finish_and_refuses_later_requests(tmp_path):
-    with running(tmp_path) as server, connected(server) as client, connected(server) as idle:
+    with (
+        running(tmp_path) as server,
+        connected(server) as client,
+        connected(server) as idle,
+        ThreadPoolExecutor(1) as threads,
+    ):
         assert idle.answer(idle.get("/health")).status == 200
         put = client.begin()
         client.body(put, EVENT, end=False)
         assert client.answer(client.get("/health")).status == 200
-        stopping = threading.Thread(target=server.stop)
-        stopping.start()
+        stopping = threads.submit(server.stop)
         client.until(lambda: client.gone)
         assert client.gone == (ErrorCodes.NO_ERROR, "The server stops.")
         frame = HeadersFrame(
@@ -447,8 +451,8 @@ def test_a_stop_lets_answers_finish_and_refuses_later_requests(tmp_path):
         assert b'{"accepted":2}' in found
         assert RstStreamFrame(put + 4, ErrorCodes.REFUSED_STREAM).serialize() in found
         assert idle.end()[0] == ErrorCodes.NO_ERROR
-        stopping.join()
-        assert server.process.returncode == 0
+        client.socket.close()
+        assert stopping.result() == 0
 
 
 def test_a_stop_does_not_wait_for_a_client_that_does_not_finish(tmp_path):

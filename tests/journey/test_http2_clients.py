@@ -1,10 +1,10 @@
 """Unmodified clients that speak HTTP/2 from the first byte; what they sent is there once."""
 
+import asyncio
 import json
 import os
 import shutil
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -74,21 +74,27 @@ def test_curl_with_prior_knowledge(warehouse, tmp_path):
 
 
 def test_httpx(warehouse):
-    """Many requests at once, each a generator, so that each event is a frame of its own; and a large result."""
-    with httpx.Client(http1=False, http2=True, base_url=warehouse.url, timeout=patient(60)) as client:
+    """Many requests at once, each a generator, so that each event is a frame of its own; and a large result.
 
-        def put(request):
-            lines = (b'{"id":"httpx-%d-%d"}\n' % (request, number) for number in range(500))
-            return client.post("/v1/tables/clicks/events", content=lines)
+    Of one thread: two that share such a client can lose a frame, because h2 is not made for that.
+    """
 
-        with ThreadPoolExecutor(8) as threads:
-            answers = list(threads.map(put, range(REQUESTS)))
-        assert {(answer.http_version, answer.text) for answer in answers} == {("HTTP/2", '{"accepted":500}\n')}
-        warehouse.flush()
-        sql = "select count(*) as n, count(distinct id) as ids from clicks where id like 'httpx-%'"
-        assert client.post("/v1/query", json={"sql": sql}).json() == {"n": REQUESTS * 500, "ids": REQUESTS * 500}
-        whole = b""
-        with client.stream("POST", "/v1/query", json=ROWS) as answer:
-            for piece in answer.iter_bytes():
-                whole += piece
-        assert whole == warehouse.request("POST", "/v1/query", json.dumps(ROWS))[2]
+    async def ask():
+        async with httpx.AsyncClient(http1=False, http2=True, base_url=warehouse.url, timeout=patient(60)) as client:
+
+            async def put(request):
+                async def lines():
+                    for number in range(500):
+                        yield b'{"id":"httpx-%d-%d"}\n' % (request, number)
+
+                return await client.post("/v1/tables/clicks/events", content=lines())
+
+            answers = await asyncio.gather(*map(put, range(REQUESTS)))
+            assert {(answer.http_version, answer.text) for answer in answers} == {("HTTP/2", '{"accepted":500}\n')}
+            warehouse.flush()
+            sql = "select count(*) as n, count(distinct id) as ids from clicks where id like 'httpx-%'"
+            counts = await client.post("/v1/query", json={"sql": sql})
+            assert counts.json() == {"n": REQUESTS * 500, "ids": REQUESTS * 500}
+            return (await client.post("/v1/query", json=ROWS)).content
+
+    assert asyncio.run(ask()) == warehouse.request("POST", "/v1/query", json.dumps(ROWS))[2]
