@@ -11,7 +11,7 @@ import pytest
 from leftovers import MARK, lives
 
 TESTS = Path(__file__).parents[1]
-SUPPORT = ("conftest.py", "leftovers.py", "patience.py", "seeds.py")
+SUPPORT = ("conftest.py", "leftovers.py", "patience.py", "seeds.py", "journey/forked_up.py")
 SETTINGS = "[pytest]\npythonpath = .\ntimeout = 100\naddopts = --import-mode=importlib\n"
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="this system has no /proc")
 
@@ -19,7 +19,7 @@ LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="this sy
 def run(folder, code, **environment):
     """A run of pytest over a file of its own, with what holds for all tests here."""
     for name in SUPPORT:
-        shutil.copy(TESTS / name, folder / name)
+        shutil.copy(TESTS / name, folder)
     (folder / "pytest.ini").write_text(SETTINGS)
     (folder / "test_it.py").write_text(code)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"]
