@@ -201,8 +201,9 @@ def test_a_result_is_sent_as_fast_as_the_client_takes_it_while_others_are_answer
         client.library.increment_flow_control_window(60_000)  # of the connection, so that others have some
         assert client.answer(client.post(EVENT)).status == 200
         assert len(client.answers[query].body) == 65_535
-        client.library.increment_flow_control_window(2**30)
         client.library.increment_flow_control_window(2**30, query)
+        assert client.answer(client.begin("HEAD", "/health", end=True)).status == 200
+        client.library.increment_flow_control_window(2**30)
         client.send()
         answer = client.answer(query)
     assert answer.body == server.request("POST", "/v1/query", ROWS)[2]

@@ -408,14 +408,18 @@ def test_a_client_that_gives_a_window_of_single_bytes_is_not_waited_for(server):
         query = client.post(ROWS, "/v1/query")
         answer = client.answers[query]
         client.until(lambda: len(answer.body) == 65_535)
-        client.library.increment_flow_control_window(2**30)
+        client.library.increment_flow_control_window(2**30)  # of the connection
+        client.send()
         client.socket.settimeout(0.05)
         end = time.monotonic() + patient(10)
         while answer.reset is None and time.monotonic() < end:
-            client.raw(WindowUpdateFrame(query, 1).serialize())
+            client.library.increment_flow_control_window(1, query)
+            client.send()
+            time.sleep(0.02)  # faster ones would be a flood
             with suppress(TimeoutError):
                 client.read()
         assert answer.reset == ErrorCodes.CANCEL
+        assert len(answer.body) > 65_535
 
 
 def test_a_client_that_does_not_read_is_closed(server):
