@@ -66,8 +66,8 @@ class Comparison:
         if refused:
             way_out = f" To do it all the same, give allow_data_loss={could_be_allowed!r}." if could_be_allowed else ""
             raise RefusedChange(
-                f"{self.component}: the declaration does not fit the tables of the database {database!r}. Nothing was "
-                f"changed. {' '.join(refused)}{way_out}"
+                f"{self.component}: the declaration does not fit tables of the database {database!r}, which stay as "
+                f"they are. {' '.join(refused)}{way_out}"
             )
 
     def _deployed(self, table: str, database: str) -> DeployedTable | None:
