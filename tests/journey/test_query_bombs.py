@@ -99,6 +99,17 @@ def test_a_query_that_needs_nearly_all_of_its_memory_is_answered(server):
     assert ask(server, NEITHER) == (200, b'{"_col0":100000}\n')
 
 
+@pytest.mark.skipif(not LINUX, reason="the memory of a process is limited on Linux only")
+def test_a_result_that_is_too_large_to_be_written_is_named_as_the_limit(server):
+    """The numbers fit; their text, and what is needed to make it, does not."""
+    found = set()
+    for million in (2, 4, 5, 6, 7, 8, 10, 13):
+        status, body = ask(server, f"select sequence(1, {million}000000) as s")
+        found.add(status)
+        assert status == 200 or (status == 422 and b"query_memory_bytes_max" in body), (million, body[:200])
+    assert found == {200, 422}
+
+
 def command(server, sql, **more):
     return subprocess.Popen([DW, "query", sql, *LIMITS], cwd=server.folder, text=True, stdout=-1, stderr=-1, **more)
 

@@ -81,7 +81,15 @@ class Engine:
 
     @contextmanager
     def answer(self, sql: str, parameters: Sequence[Any] = (), started: Started = nobody) -> Iterator[QueryAnswer]:
-        """The result in batches, to be read inside the context."""
+        """The result in batches, to be read inside the context, whose memory counts as the query's."""
+        try:
+            with self._answer(sql, parameters, started) as answer:
+                yield answer
+        except MemoryError as error:
+            raise self._failure(error) from None
+
+    @contextmanager
+    def _answer(self, sql: str, parameters: Sequence[Any], started: Started) -> Iterator[QueryAnswer]:
         deadline = time.monotonic() + self._limits.time_max_s
         tables = readables(self._catalog)
         schemas = {name: table.schema for name, table in tables.items()}
