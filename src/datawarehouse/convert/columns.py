@@ -190,6 +190,7 @@ def _maps(kind: Map, key: ColumnType, item: Builder) -> Builder:
         seen = 0
         keys: list[Any] = []
         items: list[Any] = []
+        left_out: list[Any] = []  # of bad rows: only for what is counted in them
         ends = np.empty(len(values), np.int32)
         for row, value in enumerate(values):
             if value.__class__ is dict:
@@ -197,17 +198,19 @@ def _maps(kind: Map, key: ColumnType, item: Builder) -> Builder:
                 row_keys = _keys(value, key_rule)
                 if row_keys is None:
                     bad.append(row)
+                    left_out += value.values()
                 else:
                     keys += row_keys
                     items += value.values()
             ends[row] = len(keys)
-        child = item(items)
+        child = item(items + left_out)
+        bad += _rows_of([place for place in child.bad if place < len(items)], ends)
         is_null = np.fromiter((value.__class__ is not dict for value in values), np.bool_, len(values))
         offsets = pa.array(np.concatenate(([0], ends)), pa.int32())
         if is_null.any():
             offsets = pa.array(offsets.to_numpy(), pa.int32(), mask=np.append(is_null, False))
-        array = pa.MapArray.from_arrays(offsets, pa.array(keys, arrow.key_type), child.array)
-        return Built(array, bad=[*bad, *_rows_of(child.bad, ends)], seen=seen + child.seen)
+        array = pa.MapArray.from_arrays(offsets, pa.array(keys, arrow.key_type), child.array.slice(0, len(items)))
+        return Built(array, bad=bad, seen=seen + child.seen)
 
     return maps
 

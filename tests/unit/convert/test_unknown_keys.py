@@ -41,3 +41,14 @@ def test_a_key_that_has_become_a_field_is_known():
     fields = [(column.name, column.type) for column in COLUMNS]
     counts = {"D": 1, "to.ZIP": 1, "to.zipp": 1, "m[][].x": 1, "m[].x": 1, "to": 1, "x": 1, "": 1}
     assert still_unknown(fields, counts) == {"to.zipp": 1, "m[].x": 1, "x": 1, "": 1}
+
+
+def test_a_map_that_has_a_key_twice_takes_nothing_from_the_counts(caplog):
+    converter = RowConverter([Column("m", parse_type("map<string,struct<x:int>>"))])
+    twice = b'{"m":{"A":{"x":1,"zz":1},"a":{"x":2,"zz":2}}}'
+    for good in (0, 2):
+        found = converter.convert([b'{"m":{"b":{"x":1,"zz":1}}}'] * good + [twice])
+        assert [place for place, _ in found.rejects] == [good]
+        assert found.row_count == good
+        assert +found.unknown_keys == ({"m[].zz": good} if good else {})
+    assert not caplog.records, "the fast path did not fail"
