@@ -87,7 +87,7 @@ class _Batch:
         self.waiting_records = 0
         self.rows: list[pa.RecordBatch] = []
         self.rejects: list[tuple[int, int, int, Reason, bytes]] = []
-        self.unknown_keys: dict[str, int] = {}
+        self.unknown_keys = dict.fromkeys(order.known_keys, 0)  # so that new names do not take their places
 
     def run(self) -> BatchResult:
         position = self.order.spans[0].start
@@ -107,7 +107,8 @@ class _Batch:
             if self.waiting_records >= GROUP_RECORDS:
                 self.convert_waiting()
         self.close_hour()
-        return BatchResult(self.files, self.hours, position, self.next_record, arrival, self.unknown_keys)
+        unknown_keys = {key: count for key, count in self.unknown_keys.items() if count}
+        return BatchResult(self.files, self.hours, position, self.next_record, arrival, unknown_keys)
 
     def turn_to(self, arrival_ms: int) -> None:
         """Close the open hour if a record that arrived at this time is not in it."""

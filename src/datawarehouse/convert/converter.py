@@ -132,6 +132,7 @@ class Converter:
             name=secrets.token_hex(4),
             poison=table.poison,
             progress=str(self._progress(table)) if careful else "",
+            known_keys=tuple(self._catalog.unknown_keys(table.name)),
         )
 
     def _died(self, table: ConvertedTable, order: BatchOrder) -> None:

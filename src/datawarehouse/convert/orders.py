@@ -15,7 +15,8 @@ class BatchOrder(msgspec.Struct, frozen=True, tag=True):
     columns: (name, Glue type). spans: where the records are; first_record: the number of the first one;
     arrival_ms: when the record before it arrived. name: the end of the files' names, unique for each attempt. progress:
     if the batch is converted record by record, the file that gets the number of the present record; poison: the numbers
-    of records to reject because the process died on them.
+    of records to reject because the process died on them. known_keys: the keys that no column has and that are counted
+    by name already.
     """
 
     table: str
@@ -30,6 +31,7 @@ class BatchOrder(msgspec.Struct, frozen=True, tag=True):
     name: str
     progress: str = ""
     poison: tuple[int, ...] = ()
+    known_keys: tuple[str, ...] = ()
 
 
 class HourCount(msgspec.Struct):

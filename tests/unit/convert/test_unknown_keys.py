@@ -1,9 +1,11 @@
 """Which keys count as such that no column has."""
 
+from datawarehouse import Warehouse
 from datawarehouse.convert.rows import RowConverter
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
 from datawarehouse.definition.unknown_keys import CHARACTERS_MAX, KEYS_MAX, OTHER, add_keys, still_unknown
+from datawarehouse.testing import simulate
 
 KINDS = {"d": "decimal(5,2)", "to": "struct<zip:string>", "m": "map<string,array<struct<x:int>>>"}
 COLUMNS = [Column(name, parse_type(kind)) for name, kind in KINDS.items()]
@@ -52,3 +54,14 @@ def test_a_map_that_has_a_key_twice_takes_nothing_from_the_counts(caplog):
         assert found.row_count == good
         assert +found.unknown_keys == ({"m[].zz": good} if good else {})
     assert not caplog.records, "the fast path did not fail"
+
+
+def test_new_names_do_not_take_the_places_of_those_that_are_counted(tmp_path):
+    with simulate(Warehouse("dw").with_streaming_input_table("clicks", {"id": "string"}), tmp_path) as warehouse:
+        warehouse.put("clicks", {"cutomer_id": 1})
+        warehouse.flush()
+        warehouse.put("clicks", [*[{f"k{number}": 1} for number in range(150)] * 5, {"cutomer_id": 2}])
+        warehouse.flush()
+        [table] = warehouse.status()["tables"]
+        assert table["unknown_keys"]["cutomer_id"] == 2
+        assert sum(table["unknown_keys"].values()) == 752
