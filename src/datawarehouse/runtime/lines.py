@@ -114,8 +114,8 @@ def _elements(first: bytes, source: IO[bytes]) -> Iterator[bytes]:
             return
         try:
             _, end = scan(text, at)
-            follows = text[_after_space(text, end) :][:1]
-            if text[at] in "-0123456789" and follows not in (",", "]") and not ended:
+            next_at = _after_space(text, end)
+            if text[at] in "-0123456789" and text[next_at : next_at + 1] not in (",", "]") and not ended:
                 raise ValueError("the number may go on in the next piece")
         except (ValueError, RecursionError) as error:
             if ended or isinstance(error, RecursionError) or len(text) - at > _ELEMENT_BYTES_MAX:

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import random
+import time
 
 import pytest
 
@@ -129,3 +130,11 @@ def test_a_gzip_file_that_is_cut_gives_what_is_before_the_place():
         for batch in batches(Lines(gzip.GzipFile(fileobj=io.BytesIO(packed[:-50_000])))):
             found.append(batch)
     assert b"".join(found) == b'{"a":1}\n' * 100_000
+
+
+def test_small_elements_before_a_large_one_take_little_time():
+    elements = ["x" * 2**22, *[1] * 20_000, "x" * 2**22]
+    began = time.process_time()
+    found = lines_of(json.dumps(elements).replace('["', '[{},"', 1).encode())
+    assert len(found) == len(elements) + 1
+    assert time.process_time() - began < 1
