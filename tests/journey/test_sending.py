@@ -8,10 +8,15 @@ import re
 import shutil
 import signal
 import subprocess
+from itertools import chain
 
 import pytest
 from running import DW, command, running, started, until
 
+from datawarehouse.runtime.client import client_of
+from datawarehouse.runtime.lines import Lines, batches
+from datawarehouse.runtime.sending import Sender
+from datawarehouse.runtime.sent_files import sent_file
 from patience import patient
 
 
@@ -211,6 +216,29 @@ def test_a_file_of_any_name_and_a_record_that_cannot_be_written(warehouse, proje
     assert refused.returncode == 4
     assert "It cannot be noted how far the file is sent" in refused.stderr
     assert sent(warehouse, log)["accepted"] == 1, "nothing of it was sent before"
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_ctrl_c_at_the_answer_of_a_request_neither_loses_nor_doubles_it(warehouse, project, is_noted):
+    log, folder, prefix = project / "answered.ndjson", warehouse.folder / "data", f"c{is_noted:d}-"
+    log.write_text(lines(prefix + "1", prefix + "2"))
+    with sent_file(folder, "clicks", log, "") as record, log.open("rb") as file:
+        note = record.end
+
+        def interrupted(part):
+            if is_noted:
+                note(part)
+            record.end = note
+            raise KeyboardInterrupt
+
+        record.end = interrupted
+        sender, rest = Sender(lambda: client_of(folder), "clicks", patient(30)), iter(Lines(file))
+        with pytest.raises(KeyboardInterrupt):
+            sender.send(chain(record.rest(rest), batches(rest)), record.name, record)
+        assert (sender.sent.accepted, sender.sent.unknown) == (2, 0)
+    again = sent(warehouse, log)
+    assert (again["accepted"], again["again"]) == (0, 2)
+    assert stored(warehouse, f"{prefix}%") == {prefix + "1": 1, prefix + "2": 1}
 
 
 def test_it_says_what_became_of_the_events(warehouse, project):

@@ -112,9 +112,9 @@ class Sender:
                 elif not isinstance(error, Unreachable | InternalFailure):  # it was not taken this time
                     self.sent.unknown = before
                 raise
-            if record:
-                record.end(part)
             self._count(answer, part.count(b"\n"), is_repeated=failures > 0)
+            if record:  # last: after a Ctrl-C in between, the part is under way, and would be repeated
+                record.end(part)
 
         try:
             self.ask(attempt)
@@ -129,6 +129,7 @@ class Sender:
             raise
 
     def _count(self, answer: dict[str, Any], events: int, *, is_repeated: bool) -> None:
+        self.sent.unknown = 0  # first: after a Ctrl-C, this request is not repeated and counted again
         if answer.get("again") and not is_repeated:  # else this run sent it, and its answer was lost
             self.sent.again += answer["accepted"]
         else:
@@ -136,7 +137,6 @@ class Sender:
         if refused := answer.get("refused"):  # the first hundred of them
             self.sent.refused += events - answer["accepted"]
             self.sent.first_refusal = self.sent.first_refusal or refused[0]["message"]
-        self.sent.unknown = 0
 
     def _connected(self) -> Client:
         self._client = self._client or self._connect()
