@@ -89,8 +89,7 @@ def test_a_file_whose_head_has_changed_is_named_and_nothing_of_it_is_sent(wareho
     assert sum(stored(warehouse, "%").values()) == before
     as_new = sent(warehouse, log, "--new")
     assert as_new["accepted"] == now.count("\n")
-    if as_new["accepted"]:
-        assert sent(warehouse, log)["again"] == now.count("\n"), "from now on this is the file that is known"
+    assert sent(warehouse, log)["again"] == now.count("\n"), "from now on this is the file that is known"
 
 
 def test_new_counts_a_file_again_and_is_itself_continued(warehouse, project):

@@ -49,12 +49,12 @@ class Record(msgspec.Struct):
 class SentFile:
     """The record of one file, while this process sends it."""
 
-    def __init__(self, folder: Path, record: Record) -> None:
-        """folder: of the record."""
+    def __init__(self, folder: Path, record: Record, *, is_written: bool) -> None:
+        """folder: of the record. is_written: whether it is there, or need not be."""
         self._folder = folder
         self._record = record
         self._digest = self._digest_under_way = blake2b(digest_size=16)
-        self._is_written = True
+        self._is_written = is_written
 
     @property
     def sent(self) -> Place:
@@ -164,7 +164,8 @@ def sent_file(data_folder: Path, table: str, path: Path, new_run: str) -> Iterat
             ) from None
         shown = os.fsencode(known_as).decode("utf-8", "backslashreplace")
         start = Record(table, shown, new_run, Place(0, 0, blake2b(digest_size=16).hexdigest()))
-        sent = SentFile(folder, start if new_run else _read(folder / _NAME) or start)
+        record = start if new_run else _read(folder / _NAME) or start
+        sent = SentFile(folder, record, is_written=not new_run)  # what was known ends, also if nothing is sent
         try:
             yield sent
         finally:
