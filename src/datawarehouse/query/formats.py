@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datawarehouse.query.result import csv_row, distinct
-from datawarehouse.query.texts import csv_lines, json_lines
+from datawarehouse.query.texts import csv_lines, inside, json_lines
 
-_PART_BYTES_MAX = 4 * 1024 * 1024  # of Arrow: what is written of it takes a few times as much
+_PART_BYTES_MAX = 4 * 1024 * 1024  # of Arrow and of names: what is written of it takes a few times as much
+_AROUND_BYTES = 9  # "":false,
 
 
 def write_parquet(table: pa.Table, out: IO[bytes]) -> None:
@@ -57,11 +58,31 @@ def _parts(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rest = [batch] if batch.num_rows else []
         while rest:
             part = rest.pop()
-            if part.nbytes > _PART_BYTES_MAX and part.num_rows > 1:
+            if part.num_rows > 1 and part.nbytes + _bytes_of_names(part) > _PART_BYTES_MAX:
                 half = part.num_rows // 2
                 rest += [part.slice(half), part.slice(0, half)]
             else:
                 yield part
+
+
+def _bytes_of_names(part: pa.RecordBatch) -> int:
+    """What JSON has around the values of rows: for many small values that is nearly all of it."""
+    return sum(
+        part.num_rows * (len(name) + _AROUND_BYTES) + _bytes_inside(column)
+        for name, column in zip(part.schema.names, part.columns, strict=True)
+    )
+
+
+def _bytes_inside(column: pa.Array) -> int:
+    kind = column.type
+    if pa.types.is_struct(kind):
+        names = sum(len(field.name) + _AROUND_BYTES for field in kind)
+        return len(column) * names + sum(_bytes_inside(column.field(at)) for at in range(kind.num_fields))
+    if pa.types.is_map(kind):
+        return _bytes_inside(inside(column, column.items))
+    if pa.types.is_list(kind):
+        return _bytes_inside(inside(column, column.values))
+    return 0
 
 
 def _arrow(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:

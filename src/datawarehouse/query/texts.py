@@ -90,11 +90,11 @@ def _known(column: pa.Array) -> tuple[pa.Array, bool] | None:
     if pa.types.is_struct(kind):
         return _rows(column), False
     if pa.types.is_map(kind):
-        keys, items = _inside(column, column.keys), _inside(column, column.items)
+        keys, items = inside(column, column.keys), inside(column, column.items)
         names = _quoted(_escaped(cells(keys)))
         return _lists(column, joined([*names, ":", *_json_parts(items)], len(items), "null"), "{", "}"), False
     if pa.types.is_list(kind):
-        items = _inside(column, column.values)
+        items = inside(column, column.values)
         return _lists(column, joined(_json_parts(items), len(items), "null"), "[", "]"), False
     return None
 
@@ -180,7 +180,7 @@ def _rows(column: pa.Array) -> pa.Array:
     return _where_valid(column, joined([*parts, "}"] if parts else ["{}"], len(column), "null"))
 
 
-def _inside(column: pa.Array, values: pa.Array) -> pa.Array:
+def inside(column: pa.Array, values: pa.Array) -> pa.Array:
     """Those of the values of lists or maps that are in this slice of them."""
     first = column.offsets[0].as_py()
     return values.slice(first, column.offsets[-1].as_py() - first)

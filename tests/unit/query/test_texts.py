@@ -69,6 +69,30 @@ def test_large_rows_are_written_a_few_at_a_time():
     assert b"".join(pieces) == (b'{"c":"' + b"x" * 1_000_000 + b'"}\n') * 40
 
 
+NAME = "is_a_name_that_takes_more_than_its_value"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {f"{NAME}_{number}": pa.array([True] * 10_000) for number in range(30)},
+        {"row": pa.StructArray.from_arrays([pa.array([True] * 10_000)] * 30, [f"{NAME}{n}" for n in range(30)])},
+        {
+            "rows": pa.ListArray.from_arrays(
+                pa.array(range(0, 300_001, 300), pa.int32()),
+                pa.StructArray.from_arrays([pa.array([True] * 300_000)], [NAME]),
+            )
+        },
+    ],
+    ids=["columns", "a row", "lists of rows"],
+)
+def test_many_small_values_are_written_a_few_at_a_time(columns):
+    batch = pa.RecordBatch.from_pydict(columns)
+    pieces = list(encoded(batch.schema, [batch], "ndjson"))
+    assert max(map(len, pieces)) < 5_000_000
+    assert sum(piece.count(NAME.encode()) for piece in pieces) == 300_000
+
+
 def test_a_piece_is_written_before_the_next_batch_is_read():
     batch, read = pa.RecordBatch.from_arrays([pa.array([1])], ["c"]), []
 
