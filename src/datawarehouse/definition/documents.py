@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from json.encoder import encode_basestring
 from typing import Any, NoReturn
 
@@ -61,7 +62,8 @@ def documents(record: bytes) -> list[Object]:
 
 def twice(names: list[str]) -> Reject:
     """The reject of an object in which one of these lower-cased names occurs twice."""
-    repeated = next(name for name in names if names.count(name) > 1)
+    counts = Counter(names)
+    repeated = next(name for name in names if counts[name] > 1)
     return Reject(MALFORMED_DATA, "each key once, in whatever case", f"the key {repeated!r} twice")
 
 

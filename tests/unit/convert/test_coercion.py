@@ -5,6 +5,7 @@ out the same.
 """
 
 import json
+import time
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -653,3 +654,12 @@ def test_a_value_that_is_too_deep_is_rejected_and_harms_nobody(opening):
     depth = 100_000
     reason = rejected("int", '{"x":' + opening * depth + "1" + closing * depth + ',"c":1}')
     assert reason == Reason(PARSE_ERROR, "values nested at most about 1,000 levels", "a deeper value")
+
+
+def test_a_key_that_is_twice_among_very_many_is_found_at_once():
+    names = [f"k{number}" for number in range(40_000)] + ["last", "LAST"]
+    record = ("{" + ",".join(f'"{name}":0' for name in names) + "}").encode()
+    began = time.process_time()
+    [(_, reason)] = RowConverter([Column("id", parse_type("string"))]).convert([record]).rejects
+    assert reason.received == "the key 'last' twice"
+    assert time.process_time() - began < 3
