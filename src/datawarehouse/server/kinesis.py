@@ -67,7 +67,9 @@ class _PlainPutRecords(msgspec.Struct):
 
     Records: Annotated[list[_Record], msgspec.Meta(min_length=1, max_length=RECORDS_MAX)]
     StreamName: Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_.-]{1,128}$")] | None = None
-    StreamARN: Annotated[str, msgspec.Meta(pattern=r"^arn:aws.*:kinesis:.*:\d{12}:stream/\S+$")] | None = None
+    StreamARN: (
+        Annotated[str, msgspec.Meta(max_length=2048, pattern=r"^arn:aws.*:kinesis:.*:\d{12}:stream/\S+$")] | None
+    ) = None
     DryRun: bool | None = None
 
 

@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 
 _VIOLATIONS_MAX = 10
+_ENTRIES_SHOWN_MAX = 1000
+_MATCHED_MAX = 2048  # the pattern of an ARN takes time by the cube of the length; what is longer is too long anyway
 
 
 class KinesisError(Exception):
@@ -281,7 +283,7 @@ def _constraints(shape: Shape) -> Iterator[tuple[Callable[[Any], bool], str]]:
     if shape.pattern:
         pattern = re.compile(shape.pattern)
         yield (
-            lambda value: pattern.fullmatch(value) is not None,
+            lambda value: (high is not None and len(value) > _MATCHED_MAX) or pattern.fullmatch(value) is not None,
             f"Member must satisfy regular expression pattern: {shape.pattern}",
         )
     if shape.values:
@@ -302,5 +304,6 @@ def _shown(shape: Shape, value: Any) -> str:
     if shape.kind == "Blob":
         return f"java.nio.HeapByteBuffer[pos=0 lim={len(value)} cap={len(value)}]"
     if shape.kind == "List":
-        return "[" + ", ".join([shape.entry_name] * len(value)) + "]"
+        more = ", ..." if len(value) > _ENTRIES_SHOWN_MAX else ""
+        return "[" + ", ".join([shape.entry_name] * min(len(value), _ENTRIES_SHOWN_MAX)) + more + "]"
     return str(value)
