@@ -89,22 +89,29 @@ def test_mistakes_of_clients_are_counted_by_their_code_and_said_once(tmp_path):
             assert server.events("clicks", EVENT + b'{"id":"' + b"x" * 2000 + b'"}')[0] == 200
             with pytest.raises(ClientError, match="ResourceNotFoundException"):
                 server.kinesis().put_record(StreamName="nothing", Data=b"x", PartitionKey="a")
+            with pytest.raises(ClientError, match=r"2000 bytes with its partition key"):
+                records = [{"Data": b"{}", "PartitionKey": "a"}, {"Data": b"x" * 1999, "PartitionKey": "a"}]
+                server.kinesis().put_records(StreamName="views", Records=records)
             assert server.request("GET", "/", headers={"Host": "evil.example"})[0] == 421
             assert raw(server, b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400")
             assert server.request("POST", "/v1/query", json.dumps({"sql": "select 'secret' +"}))[0] == 400
-        codes = ("UnknownName", "BadRequest", "ResourceNotFoundException", "MisdirectedRequest", "InvalidHttp")
+        codes = (
+            "UnknownName", "BadRequest", "ResourceNotFoundException", "MisdirectedRequest", "InvalidHttp",
+            "InvalidArgumentException",
+        )  # fmt: skip
         for code in codes:
             assert refused(server, "requests", reason=code) == 30
         assert refused(server, "requests", reason="SqlSyntaxError") == 30
         assert refused(server, "records", table="clicks", reason="record_bytes_max") == 30
+        assert refused(server, "records", table="views", reason="record_bytes_max") == 60, "nothing of it is written"
         said = warnings(server)
-        assert sorted(re.findall(r"refused \((\w+)\)", "\n".join(said))) == sorted([*codes, "record_bytes_max"])
+        assert sorted(re.findall(r"refused \((\w+)\)", "\n".join(said))) == sorted([*codes, *["record_bytes_max"] * 2])
         lines = log_lines(server)
-        assert len(lines) < 12, "nothing else"
+        assert len(lines) < 14, "nothing else"
         assert not any(line.startswith("2026-01-01") for line in lines), "no line is of a client's making"
         assert "secret" not in "\n".join(lines), "a query's error is told to who asked, and to nobody else"
         server.stop()
-        assert all(line.startswith("29 ") for line in warnings(server)[len(said) :])
+        assert all(line.startswith(("29 ", "58 records of table 'views'")) for line in warnings(server)[len(said) :])
         assert len(warnings(server)) == 2 * len(said)
 
 

@@ -131,7 +131,7 @@ class Kinesis:
     async def _put_records(self, put: _PutRecords) -> bytes:
         stream = self._stream(put.name, put.arn)
         data, keys = put.data, put.keys
-        self._check_sizes(data, keys)
+        self._check_sizes(stream, data, keys)
         _check_wanted(put.is_dry_run)
         shards = shards_for(keys, put.hash_keys, stream.shard_count)
         taken = self._within_rate(stream, data, keys, shards)
@@ -159,7 +159,7 @@ class Kinesis:
         hash_key = arguments.get("ExplicitHashKey")
         _check_hash_keys([hash_key])
         self._check_ordering(stream, arguments.get("SequenceNumberForOrdering"))
-        self._check_sizes([data], [key])
+        self._check_sizes(stream, [data], [key])
         _check_wanted(arguments.get("DryRun", False))
         shards = shards_for([key], [hash_key], stream.shard_count)
         shard = shards[0] if shards else 0
@@ -212,7 +212,7 @@ class Kinesis:
             self.intake.refusals.records(stream.name, "shard_rate_limited", refused, RATE)
         return taken
 
-    def _check_sizes(self, data: Sequence[bytes], keys: Sequence[str]) -> None:
+    def _check_sizes(self, stream: Stream, data: Sequence[bytes], keys: Sequence[str]) -> None:
         key_bytes_max = 4 * _KEY_CHARACTERS_MAX
         limit = self.intake.limits.record_bytes_max
         largest = max(map(len, data)) + key_bytes_max
@@ -222,11 +222,12 @@ class Kinesis:
         if max(sizes) > limit:
             place = next(place for place, size in enumerate(sizes) if size > limit)
             where = f"Record {place + 1} of {len(sizes)}" if len(sizes) > 1 else "The record"
-            raise KinesisError(
-                "InvalidArgumentException",
+            message = (
                 f"{where} has {sizes[place]} bytes with its partition key; the stream takes records of up to {limit} "
-                "bytes (record_bytes_max). Nothing was written.",
+                "bytes (record_bytes_max). Nothing was written."
             )
+            self.intake.refusals.records(stream.name, "record_bytes_max", len(sizes), message)
+            raise KinesisError("InvalidArgumentException", message)
         if sum(sizes) > REQUEST_BYTES_MAX:
             raise KinesisError(
                 "InvalidArgumentException",
