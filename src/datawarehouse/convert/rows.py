@@ -189,7 +189,7 @@ def _aggregate(record: bytes) -> str:
         user_records(record, len(record))
     except NotAnAggregate as error:
         return f"a damaged aggregate of the Kinesis Producer Library (KPL): {error}"
-    return "an aggregate of the Kinesis Producer Library (KPL) inside another one"
+    return "an aggregate of the Kinesis Producer Library (KPL) that came inside another one, or not by Kinesis"
 
 
 def _unforeseen(error: Exception) -> Reason:
