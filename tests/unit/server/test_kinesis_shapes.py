@@ -2,6 +2,7 @@
 
 import json
 import time
+import tracemalloc
 
 import pytest
 
@@ -30,3 +31,19 @@ def test_the_error_of_a_list_of_very_many_records_is_short():
     with pytest.raises(KinesisError) as caught:
         checked("PutRecords", {"Records": [{}] * 1_000_000})
     assert len(caught.value.message) < 100_000
+
+
+def test_a_body_of_very_many_values_is_not_read():
+    tracemalloc.start()
+    try:
+        with pytest.raises(KinesisError, match="up to 500 records"):
+            _put_records_request(b'{"Records":[' + b"{}," * 1_000_000 + b"{}]}")
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_as_many_commas_as_a_request_can_have_are_read():
+    records = [{"Data": "e30=", "PartitionKey": "," * 256, "ExplicitHashKey": "0", "Unknown": 1}] * 500
+    put = _put_records_request(json.dumps({"StreamName": "clicks", "DryRun": False, "Records": records}).encode())
+    assert len(put.keys) == 500
