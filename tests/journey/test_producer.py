@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from lossy import lossy
-from running import running, start
+from running import running, start, until
 
 from datawarehouse.errors import BadRequest, BodyTooLarge, Closed, DataWarehouseError, Throttled
 from datawarehouse.producer import AsyncProducer, Producer, Undelivered
@@ -343,6 +343,19 @@ def test_the_partition_key_chooses_the_shard(server):
         sent = {key: producer.put({"id": key}, key) for key in map(str, range(40))}
     shards = {delivery.result().shard_id for delivery in sent.values()}
     assert len(shards) == 3
+
+
+def test_a_stream_that_cannot_be_reached_gives_up_nothing(tmp_path):
+    first = start(tmp_path)
+    first.stop()
+    port = first.url.rpartition(":")[2]
+    with Producer("clicks", kinesis=client(first.url)) as producer:
+        producer.put(event("unreached", 0))
+        until(lambda: producer.counts().retries or producer.counts().failed, "it was tried")
+        assert producer.counts().failed == 0
+        again = start(tmp_path, "--port", port, declaration=None)
+    assert stored(again, "unreached") == once(1)
+    again.stop()
 
 
 def test_what_a_full_shard_refuses_is_sent_again(tmp_path):

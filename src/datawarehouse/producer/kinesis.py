@@ -131,10 +131,17 @@ class KinesisConnection:
 
 
 def _unsent(error: Exception) -> DataWarehouseError:
-    from botocore.exceptions import HTTPClientError
+    from botocore import exceptions as known
 
-    again = isinstance(error, HTTPClientError)  # no connection, a broken one, or no answer in time
-    return Unreachable(f"The stream does not answer: {error}") if again else DataWarehouseError(str(error))
+    passing = (
+        known.ConnectionError,  # no connection, or not in time
+        known.HTTPClientError,  # a broken one, or no answer in time
+        known.CredentialRetrievalError,  # the service that gives credentials does not answer
+        known.MetadataRetrievalError,
+    )
+    if isinstance(error, passing):
+        return Unreachable(f"The stream does not answer: {error}")
+    return DataWarehouseError(str(error))
 
 
 def _refusal(code: str, message: str, *, is_fault: bool = False) -> DataWarehouseError:
