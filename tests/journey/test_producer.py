@@ -181,6 +181,59 @@ def test_a_callback_that_fails_does_not_swallow_events(free_port):
     assert "full" in told.value.errors[0].__notes__[0]
 
 
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda producer: sys.exit(1), "SystemExit: 1"),
+        (lambda producer: producer.flush(), "cannot flush"),
+        (lambda producer: producer.close(), "cannot flush"),
+        (lambda producer: producer.put("x" * 1_000), "wait to be sent"),
+    ],
+    ids=["exit", "flush", "close", "put"],
+)
+def test_a_callback_cannot_stop_the_producer(free_port, call, told):
+    is_full = threading.Event()
+
+    def calls(events, error):
+        is_full.wait(patient(10))
+        call(producer)
+
+    url = f"http://127.0.0.1:{free_port}"
+    producer = Producer("clicks", url=url, retry_s=0, connections=1, buffer_bytes_max=2_000, on_failure=calls)
+    delivery = producer.put("y" * 1_000)
+    with pytest.raises(Throttled):
+        producer.put("y" * 1_000, timeout_s=0)
+    is_full.set()
+    try:
+        until(delivery.done, "the thread goes on")
+    finally:
+        with pytest.raises(Undelivered) as lost:
+            producer.close(patient(10))
+    assert lost.value.events == [b"y" * 1_000]
+    assert told in lost.value.errors[0].__notes__[0]
+
+
+def test_a_callback_that_puts_does_not_swallow_what_others_lost(free_port):
+    told = []
+
+    def puts(events, error):
+        told.append(events)
+        if len(told) == 1:
+            raise RuntimeError("full")
+        if len(told) == 2:
+            producer.put("third")
+
+    url = f"http://127.0.0.1:{free_port}"
+    producer = Producer("clicks", url=url, retry_s=0, linger_s=3600, connections=1, on_failure=puts)
+    producer.put("x" * 600_000)
+    producer.put("y" * 600_000)  # in a batch of its own
+    with pytest.raises(Undelivered) as lost:
+        producer.flush()
+    assert lost.value.events == [b"x" * 600_000]
+    producer.close()
+    assert told[2] == [b"third"]
+
+
 def test_memory_is_bounded_and_put_waits(free_port):
     producer = Producer("clicks", url=f"http://127.0.0.1:{free_port}", retry_s=0.2, buffer_bytes_max=10_000)
     with pytest.raises(Throttled, match="buffer_bytes_max"):

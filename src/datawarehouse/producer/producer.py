@@ -96,7 +96,7 @@ class Producer:
         format of the Kinesis Producer Library. linger_s: how long an event may wait for others. buffer_bytes_max:
         memory for events that are not delivered yet; beyond it `put` waits. connections: requests at the same time.
         retry_s: how long a batch is tried again before its events are given up. on_failure: is called with events that
-        are given up and the error, in a thread of the producer.
+        are given up and the error, in a thread of the producer; there `put` does not wait, and `flush` is refused.
         """
         if (url is None) == (kinesis is None):
             raise BadRequest(
@@ -176,7 +176,7 @@ class Producer:
         Raises Undelivered for those that were given up (unless `on_failure` was told), and when `timeout_s` is over,
         after which the rest is still being sent.
         """
-        self._check_process()
+        self._check_can_wait()
         with self._lock:
             newest = self._close_batch()
             in_time = self._settled.wait_for(lambda: self._is_settled(newest), timeout_s)
@@ -184,7 +184,7 @@ class Producer:
 
     def close(self, timeout_s: float | None = None) -> None:
         """Flush, then end the threads. Raises as `flush` does; the producer takes no event any more."""
-        self._check_process()
+        self._check_can_wait()
         with self._lock:
             self._is_closing = True
             self._settled.notify_all()  # who waits for room is told
@@ -250,13 +250,24 @@ class Producer:
         if os.getpid() != self._process:
             raise Closed("The producer belongs to the process that made it; make another one after a fork.")
 
+    def _check_can_wait(self) -> None:
+        self._check_process()
+        if self._is_own_thread():
+            raise BadRequest("`on_failure` cannot flush or close its producer, which waits for it; do so elsewhere.")
+
+    def _is_own_thread(self) -> bool:
+        return threading.current_thread() in self._threads
+
     def _wait_for_room(self, size: int, timeout_s: float | None) -> None:
+        is_own = self._is_own_thread()  # in `on_failure`: it would wait for itself, and what it is told goes nowhere
+
         def has_news() -> bool:
-            return bool(self._is_closing or self._given_up or self._bytes + size <= self._buffer_bytes_max)
+            is_told = self._given_up and not is_own
+            return bool(self._is_closing or is_told or self._bytes + size <= self._buffer_bytes_max)
 
         if not has_news():
             self._close_batch()
-            in_time = self._settled.wait_for(has_news, timeout_s)
+            in_time = self._settled.wait_for(has_news, 0 if is_own else timeout_s)
             if not in_time:
                 raise Throttled(
                     f"{self._bytes} bytes of events wait to be sent (buffer_bytes_max = {self._buffer_bytes_max}); the "
@@ -265,7 +276,8 @@ class Producer:
                 )
         if self._is_closing:
             raise Closed("The producer is closed; the event was not taken.")
-        self._raise_given_up(0)
+        if not is_own:
+            self._raise_given_up(0)
 
     def _raise_given_up(self, still_waiting: int) -> None:
         given_up, self._given_up = self._given_up, []
@@ -355,7 +367,7 @@ class Producer:
         for events, error in by_error.values():
             try:
                 self._on_failure(events, error)
-            except Exception as wrong:
+            except BaseException as wrong:  # also sys.exit: those who wait need this thread
                 error.add_note(f"on_failure could not be told: {type(wrong).__name__}: {wrong}")
                 untold += [(event, error) for event in events]
         return untold
