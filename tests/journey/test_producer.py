@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 
 import boto3
 import pytest
@@ -72,6 +73,15 @@ def test_events_wait_for_others_until_they_are_flushed(server):
             delivery.result(0.05)
         producer.flush()
         assert delivery.done()
+
+
+def test_events_can_wait_without_end(server):
+    producer = Producer("clicks", url=server.url, linger_s=float("inf"), connections=1)
+    delivery = producer.put(event("endless", 0))
+    with pytest.raises(TimeoutError):
+        delivery.result(0.1)
+    producer.close(patient(10))
+    assert stored(server, "endless") == once(1)
 
 
 def test_lost_answers_double_nothing(server):
@@ -155,6 +165,16 @@ def test_a_table_that_is_not_there_gives_up_at_once(server):
     with pytest.raises(Undelivered, match="nowhere"), Producer("nowhere", url=server.url) as producer:
         producer.put(event("nowhere", 0))
     assert time.monotonic() - began < patient(5)
+
+
+def test_an_error_keeps_nothing_of_those_who_asked_for_it(free_port):
+    told = []
+    with Producer("clicks", url=f"http://127.0.0.1:{free_port}", retry_s=0, on_failure=lambda *_: told.append(1)) as it:
+        deliveries = [it.put(event("asked", number)) for number in range(100)]
+    for delivery in deliveries:
+        with pytest.raises(DataWarehouseError) as error:
+            delivery.result()
+    assert len(traceback.extract_tb(error.value.__traceback__)) < 5
 
 
 def test_what_is_given_up_goes_to_the_callback(free_port):
@@ -270,6 +290,10 @@ def test_what_cannot_be_sent_is_refused_by_put(server, free_port):
         {"url": "localhost:80"},
         {"url": server.url, "aggregate": True},
         {"url": server.url, "connections": 0},
+        {"url": server.url, "linger_s": float("nan")},
+        {"url": f"{server.url}/prefix"},
+        {"url": "http://127.0.0.1:port"},
+        {"url": "http://[::1"},
     ):
         with pytest.raises(BadRequest):
             Producer("clicks", **wrong)

@@ -103,7 +103,7 @@ class Delivery:
             raise TimeoutError(f"The event was not delivered within {timeout_s} s. It is still being sent.")
         outcome = self._batch.outcomes[self._place]
         if isinstance(outcome, DataWarehouseError):
-            raise outcome
+            raise outcome.with_traceback(None)  # many events have the same; it would keep the frames of all who ask
         return outcome
 
     def __await__(self) -> Generator[Any, None, Receipt]:

@@ -22,8 +22,7 @@ class HttpDestination:
     event_bytes_max = 10 * 1024 * 1024  # the most that `record_bytes_max` can be; the warehouse says what it is
 
     def __init__(self, table: str, url: str) -> None:
-        address = urlsplit(url)
-        if address.scheme != "http" or not address.hostname:
+        if not _is_address(url):
             raise BadRequest(f"The url is {url!r}; valid is the address that `dw up` shows, http://127.0.0.1:8080.")
         self._path = f"/v1/tables/{quote(table, safe='')}/events"
         self._holder = Holder(0, url)
@@ -45,6 +44,15 @@ class HttpDestination:
 
     def connection(self) -> HttpConnection:
         return HttpConnection(Client(self._holder), self._path, self._name)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        address = urlsplit(url)
+        is_whole = address.path in ("", "/") and not address.query and address.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False
+    return address.scheme == "http" and bool(address.hostname) and is_whole
 
 
 class HttpConnection:

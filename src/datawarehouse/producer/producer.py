@@ -104,7 +104,7 @@ class Producer:
             )
         if url is not None and (aggregate or stream is not None):
             raise BadRequest("aggregate and stream are for Kinesis (kinesis=...), not for url=...")
-        if linger_s < 0 or connections < 1 or buffer_bytes_max < 1 or retry_s < 0:
+        if not (linger_s >= 0 and connections >= 1 and buffer_bytes_max >= 1 and retry_s >= 0):  # NaN is none of these
             raise BadRequest(
                 f"linger_s is {linger_s}, connections {connections}, buffer_bytes_max {buffer_bytes_max}, retry_s "
                 f"{retry_s}; valid are linger_s and retry_s from 0, connections and buffer_bytes_max from 1."
@@ -310,7 +310,7 @@ class Producer:
                     return batch
                 if self._is_closing and not self._open:
                     return None
-                self._changed.wait(due_s)
+                self._changed.wait(None if due_s is None else min(due_s, threading.TIMEOUT_MAX))
 
     def _run(self) -> None:
         connection: _Connection = self._to.connection()
