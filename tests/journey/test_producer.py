@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 
 import boto3
 import pytest
@@ -320,6 +321,18 @@ def test_a_program_that_ends_says_what_it_could_not_send(free_port):
     assert done.stderr.count("\n") == 1
 
 
+def test_closing_takes_as_long_as_a_batch_is_tried_however_many_wait(free_port):
+    retry_s = patient(1)
+    producer = Producer("clicks", url=f"http://127.0.0.1:{free_port}", retry_s=retry_s, connections=1)
+    for number in range(20):
+        producer.put(str(number % 10) * 600_000)  # each in a batch of its own
+    began = time.monotonic()
+    with pytest.raises(Undelivered) as lost:
+        producer.close()
+    assert time.monotonic() - began < 8 * retry_s
+    assert len(lost.value.events) == 20
+
+
 def test_a_producer_belongs_to_its_process(server):
     with Producer("clicks", url=server.url, linger_s=3600) as producer:
         producer.put(event("fork", 0))
@@ -372,6 +385,29 @@ def test_a_program_of_asyncio(server):
 
     asyncio.run(program())
     assert stored(server, "async") == once(2_001)
+
+
+def test_closing_does_not_wait_in_the_loop_for_those_who_still_put(free_port):
+    async def program():
+        producer = AsyncProducer("clicks", url=f"http://127.0.0.1:{free_port}", retry_s=0.2, buffer_bytes_max=2_000)
+
+        async def puts():
+            with pytest.raises(Closed):
+                while True:
+                    with suppress(Undelivered):
+                        await producer.put({"id": "x" * 500})
+
+        putting = [asyncio.create_task(puts()) for _ in range(8)]
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(producer.close())
+        await asyncio.sleep(0)
+        with pytest.raises(Closed):
+            await producer.put({"id": "late"})
+        with suppress(Undelivered):
+            await closing
+        await asyncio.wait_for(asyncio.gather(*putting), patient(10))
+
+    asyncio.run(program())
 
 
 def test_a_program_of_asyncio_hears_of_failures(free_port):

@@ -35,6 +35,7 @@ class AsyncProducer:
 
     async def close(self) -> None:
         """As `Producer.close`."""
+        self._producer.take_no_more()  # else the call below waits for what others put meanwhile
         await self._when(self._producer.call_when_settled)
         self._producer.close()
 

@@ -130,6 +130,7 @@ class Producer:
         self._calls_on_change: list[Callable[[], object]] = []
         self._put = self._delivered = self._failed = self._retries = self._bytes = 0
         self._is_closing = False
+        self._last_answer = 0.0  # when something was taken or refused last, or the producer began to close
         self._threads = [
             threading.Thread(target=self._run, name=f"producer-{table}-{number}", daemon=True)
             for number in range(connections)
@@ -183,11 +184,12 @@ class Producer:
             self._raise_given_up(0 if in_time else self._waiting())
 
     def close(self, timeout_s: float | None = None) -> None:
-        """Flush, then end the threads. Raises as `flush` does; the producer takes no event any more."""
+        """Flush, then end the threads. Raises as `flush` does; the producer takes no event any more.
+
+        When nothing could be sent for `retry_s`, each batch that is left is tried once.
+        """
         self._check_can_wait()
-        with self._lock:
-            self._is_closing = True
-            self._settled.notify_all()  # who waits for room is told
+        self.take_no_more()
         try:
             self.flush(timeout_s)
         finally:
@@ -236,6 +238,14 @@ class Producer:
         for batch in left:
             batch.call_at_end(one_less)
         one_less()
+
+    def take_no_more(self) -> None:
+        """Begin to close: `put` raises Closed, also where it waits for room."""
+        with self._lock:
+            if not self._is_closing:
+                self._last_answer = time.monotonic()
+            self._is_closing = True
+            self._settled.notify_all()
 
     def raise_given_up(self) -> None:
         with self._lock:
@@ -325,17 +335,26 @@ class Producer:
         connection.close()
 
     def _send(self, connection: _Connection, batch: Batch) -> None:
-        patience = Patience(self._retry_s)
+        patience = Patience(self._patience_s())
         while batch.left:
             left = batch.left
             try:
                 connection.send(batch)
             except DataWarehouseError as error:
                 if batch.left < left:  # a part was taken: the stream is not gone
-                    patience = Patience(self._retry_s)
+                    self._last_answer = time.monotonic()
+                    patience = Patience(self._patience_s())
                 patience.wait(error)
                 with self._lock:
                     self._retries += 1
+        self._last_answer = time.monotonic()
+
+    def _patience_s(self) -> float:
+        """How long a batch is tried. At the end of a program, batches do not wait one after the other for a stream that
+        is gone."""
+        if not self._is_closing:
+            return self._retry_s
+        return max(0.0, min(self._retry_s, self._last_answer + self._retry_s - time.monotonic()))
 
     def _end(self, batch: Batch) -> None:
         failures = [
