@@ -11,6 +11,8 @@ import threading
 import time
 import traceback
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
@@ -159,6 +161,43 @@ def test_a_request_that_is_larger_than_the_warehouse_takes_is_cut(tmp_path):
             for number in range(1_000):
                 producer.put(event("cut", number))
         assert stored(server, "cut") == once(1_000)
+
+
+class Front(BaseHTTPRequestHandler):
+    """A proxy that takes bodies of 5,000 bytes, and says so in HTML, as nginx does."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        status, answer = 413, b"<html>413 Request Entity Too Large</html>"
+        if len(body) <= 5_000:
+            headers = {name: value for name, value in self.headers.items() if name != "Host"}
+            with urlopen(Request(f"{self.server.to}{self.path}", body, headers)) as answered:
+                status, answer = answered.status, answered.read()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def front(server):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Front) as front:
+        front.to = server.url
+        serving = threading.Thread(target=front.serve_forever)
+        serving.start()
+        yield f"http://127.0.0.1:{front.server_port}"
+        front.shutdown()
+        serving.join()
+
+
+def test_a_request_that_is_larger_than_a_proxy_takes_is_cut(server, front):
+    with Producer("clicks", url=front, linger_s=3600) as producer:
+        for number in range(1_000):
+            producer.put(event("proxy", number))
+    assert stored(server, "proxy") == once(1_000)
 
 
 def test_a_table_that_is_not_there_gives_up_at_once(server):

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from datawarehouse.errors import DataWarehouseError, Unreachable, rebuilt
+from datawarehouse.errors import BodyTooLarge, DataWarehouseError, Unreachable, rebuilt
 from datawarehouse.folder import Holder, holder_of
 
 _PAUSE_FIRST_S, _PAUSE_MAX_S = 0.2, 5.0
-_NOT_NOW = (429, 502, 503, 504)
+_OF_STATUS = {413: BodyTooLarge, 429: Unreachable, 502: Unreachable, 503: Unreachable, 504: Unreachable}
+"""What the answers of proxies mean."""
 
 
 class Client:
@@ -34,12 +35,12 @@ class Client:
         with self._reached():
             response = self._sent(method, path, body, headers or {})
             answer = response.read()
-        if response.status >= 400 and response.status != 413:
+        if response.status >= 400 and not (response.status == 413 and _counts(answer)):
             raise _error(answer, response)
-        decoded = msgspec.json.decode(answer)
-        if response.status == 413 and "error" in decoded:
-            raise _error(answer, response)
-        return decoded
+        try:
+            return msgspec.json.decode(answer)
+        except msgspec.DecodeError:
+            raise _error(answer, response) from None
 
     def lines(self, method: str, path: str, body: bytes) -> Iterator[Any]:
         """The lines of JSON of an answer, as they come. Raises the error that the owner answered, or Unreachable."""
@@ -73,6 +74,14 @@ class Client:
             self._connection = None
 
 
+def _counts(answer: bytes) -> bool:
+    """Whether an answer says how many events were taken: all were too large for a record, which is said of each."""
+    try:
+        return "accepted" in msgspec.json.decode(answer)
+    except (msgspec.DecodeError, TypeError):
+        return False
+
+
 def _error(answer: bytes, response: http.client.HTTPResponse) -> DataWarehouseError:
     """The error in an answer. An answer without our error document comes from the HTTP server itself, or from a
     proxy."""
@@ -80,7 +89,7 @@ def _error(answer: bytes, response: http.client.HTTPResponse) -> DataWarehouseEr
         told = msgspec.json.decode(answer)["error"]
         error = rebuilt(told["code"], told["message"])
     except (msgspec.DecodeError, KeyError, TypeError):
-        kind = Unreachable if response.status in _NOT_NOW else DataWarehouseError
+        kind = _OF_STATUS.get(response.status, DataWarehouseError)
         error = kind(f"The answer was {response.status} {response.reason}: {answer[:200]!r}")
     wait = response.headers.get("Retry-After", "")
     if wait.isdecimal():  # it may also be a date (RFC 9110, 10.2.3), which our server does not send
