@@ -129,6 +129,15 @@ def test_what_a_run_started_ends_with_it_wherever_it_hides(behave, home, end, ou
 
 
 @only_linux
+def test_a_process_may_have_any_name(behave, home):
+    name = "ctypes.CDLL(None).prctl(15, b'\\xc3\\rVmSwap:', 0, 0, 0)"
+    named = f"import ctypes; hidden(lambda: ({name}, time.sleep(600)))\n"
+    looked = "time.sleep(1); result = [{'n': 1}]"  # its memory is looked at meanwhile
+    assert behave(named + looked) == ("succeeded", "", [(1,)])
+    assert left(home) == []
+
+
+@only_linux
 def test_what_a_run_started_ends_when_its_time_is_over(behave, home):
     outcome, error, _ = behave("hidden(); os.kill(os.getppid(), signal.SIGSTOP); time.sleep(600)")
     assert (outcome, error) == (

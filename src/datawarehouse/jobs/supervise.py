@@ -138,6 +138,17 @@ class _Supervisor:
         self._reason = ""
 
     def until_ended(self) -> Ended:
+        try:
+            self._watch()
+        finally:
+            self._end_all()
+        os.set_blocking(self._answers, False)
+        with contextlib.suppress(BlockingIOError):  # a process that could not be killed has the pipe
+            while not self._reason and self._read():
+                continue
+        return Ended(bytes(self._answer), -1 if self._status is None else self._status, self._reason)
+
+    def _watch(self) -> None:
         waiting = select.poll()
         for pipe in (self._owner, self._answers, self._woken):
             waiting.register(pipe, select.POLLIN)
@@ -150,12 +161,6 @@ class _Supervisor:
             if began >= look_at:
                 self._look()
                 look_at = began + max(LOOK_EVERY_S, _LOOKING_SHARE * (time.monotonic() - began))
-        self._end_all()
-        os.set_blocking(self._answers, False)
-        with contextlib.suppress(BlockingIOError):  # a process that could not be killed has the pipe
-            while not self._reason and self._read():
-                continue
-        return Ended(bytes(self._answer), -1 if self._status is None else self._status, self._reason)
 
     def _take(self, pipe: int, waiting: select.poll) -> None:
         if pipe == self._answers:
@@ -266,14 +271,14 @@ def private_bytes(enough: int) -> int:
     kernel is asked for their shares (smaps_rollup) only if that is more than `enough`.
     """
     pids = descendants()
-    most = sum(_kibibytes(pid, "status", ("RssAnon:", "RssShmem:", "VmSwap:")) for pid in pids) * 1024
+    most = sum(_kibibytes(pid, "status", (b"RssAnon:", b"RssShmem:", b"VmSwap:")) for pid in pids) * 1024
     if most <= enough or len(pids) == 1:
         return most
-    return sum(_kibibytes(pid, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")) for pid in pids) * 1024
+    return sum(_kibibytes(pid, "smaps_rollup", (b"Pss_Anon:", b"Pss_Shmem:", b"SwapPss:")) for pid in pids) * 1024
 
 
-def _kibibytes(pid: int, file: str, names: tuple[str, ...]) -> int:
+def _kibibytes(pid: int, file: str, names: tuple[bytes, ...]) -> int:
     with contextlib.suppress(OSError):
-        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/{file}").read_bytes().split(b"\n")  # the name in it can hold all but this
         return sum(int(line.split()[1]) for line in lines if line.startswith(names))
     return 0
