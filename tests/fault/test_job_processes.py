@@ -137,6 +137,19 @@ def test_a_process_may_have_any_name(behave, home):
     assert left(home) == []
 
 
+def test_what_a_run_started_can_be_told_to_end(behave):
+    """What a process ignores, those that it starts ignore as well."""
+    how = """
+def told(number):
+    started = subprocess.Popen(["sleep", "600"])
+    started.send_signal(number)
+    return -started.wait(10)
+
+result = [{"n": told(number)} for number in (signal.SIGINT, signal.SIGTERM)]
+"""
+    assert behave(how) == ("succeeded", "", [(signal.SIGINT,), (signal.SIGTERM,)])
+
+
 @only_linux
 def test_what_a_run_started_ends_when_its_time_is_over(behave, home):
     outcome, error, _ = behave("hidden(); os.kill(os.getppid(), signal.SIGSTOP); time.sleep(600)")

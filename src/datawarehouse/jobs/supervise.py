@@ -73,7 +73,8 @@ def supervised(
     if not child:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what it starts would ignore what it ignores
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         for pipe in (woken, wake, reading, lives, owner[1]):
             os.close(pipe)
         nothing = os.open(os.devnull, os.O_RDONLY)
