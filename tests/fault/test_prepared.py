@@ -248,6 +248,19 @@ def test_a_query_has_the_memory_of_its_limit_and_no_more(tmp_path, prepared, for
         worker.stop()
 
 
+def test_it_keeps_no_descriptor_above_a_limit_that_was_lowered():
+    code = (
+        "import os, resource, sys; from datawarehouse.runtime.prepared import PreparedProcess\n"
+        "from datawarehouse.runtime.workers import _command\n"
+        "os.dup2(0, 500); resource.setrlimit(resource.RLIMIT_NOFILE, (100, 1000))\n"
+        "p = PreparedProcess(_command('prepared')); c = p.child('convert'); print(c.pid, flush=True); sys.stdin.read()"
+    )
+    with started([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
+        pid = int(owner.stdout.readline())
+        assert "500" in descriptors(owner.pid)
+        assert "500" not in descriptors(parent(pid)) and "500" not in descriptors(pid)
+
+
 def test_it_ends_by_itself_when_the_owner_is_gone(prepared):
     child = prepared.child("convert")
     process = parent(child.pid)

@@ -315,7 +315,10 @@ def _ignore_signals() -> None:
 
 def _close_all() -> None:
     """Close all descriptors but the standard ones. Objects that had them stay in the frames below, which never end."""
-    os.closerange(_STANDARD, os.sysconf("SC_OPEN_MAX"))
+    for path in list(Path("/proc/self/fd").iterdir()):  # the highest possible one may be a thousand million
+        if int(path.name) >= _STANDARD:
+            with contextlib.suppress(OSError):  # that of the listing itself
+                os.close(int(path.name))
 
 
 def _show_as(title: str) -> None:
