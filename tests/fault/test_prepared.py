@@ -261,6 +261,26 @@ def test_it_keeps_no_descriptor_above_a_limit_that_was_lowered():
         assert "500" not in descriptors(parent(pid)) and "500" not in descriptors(pid)
 
 
+def test_an_owner_that_was_started_with_sigchld_ignored(tmp_path):
+    """A signal that is ignored stays so in a program that replaces another one (execve(2))."""
+    (tmp_path / "warehouse.py").write_text(DECLARATION)
+    code = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        f"os.execv({str(DW)!r}, ['dw', 'up', '--port', '0', '--output', 'json'])"
+    )
+    with (
+        (tmp_path / "errors.log").open("wb") as errors,
+        started([sys.executable, "-c", code], cwd=tmp_path, stdout=-1, stderr=errors) as process,
+    ):
+        warehouse = Running(process, tmp_path, json.loads(process.stdout.readline())["url"])
+        busy(warehouse)
+        os.kill(of(warehouse, "query"), signal.SIGKILL)
+        busy(warehouse)
+        assert parent(of(warehouse, "query")) == of(warehouse, "prepared")
+        assert warehouse.stop() == 0
+    assert "Traceback" not in (tmp_path / "errors.log").read_text()
+
+
 def test_it_ends_by_itself_when_the_owner_is_gone(prepared):
     child = prepared.child("convert")
     process = parent(child.pid)

@@ -80,6 +80,7 @@ def prepared_children() -> Iterator[StartChild]:
     if not prepared.is_possible():
         yield spawned
         return
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if it is ignored, as it can be inherited, nobody hears of ends
     process = PreparedProcess(_command("prepared"), _serve_prepared)
     try:
         yield lambda kind: process.child(kind) or spawned(kind)
