@@ -19,7 +19,8 @@ STATEMENT = "statement.sql"
 """The file that has the statement among the code of a Lambda function."""
 
 VALUES = ("partition", "open_partition", "time")
-_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|:([A-Za-z_][A-Za-z0-9_]*)""", re.DOTALL)
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|:([A-Za-z_][A-Za-z0-9_]*)|;""", re.DOTALL)
+_NOTHING = re.compile(r"(?>[\s;]|--[^\n]*|/\*.*?\*/)*+", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +52,12 @@ def checked_sql_job(table: str, sql: Any) -> SqlJob:
         if found[1] and found[1] not in VALUES:
             valid = ", ".join(f":{name}" for name in VALUES)
             raise DeclarationError(f"Table {table!r}: sql has {found[0]!r}, which no run has; there are {valid}.")
-    return SqlJob(sql.strip().removesuffix(";"))
+    return SqlJob(_without_end(sql).strip())
+
+
+def _without_end(sql: str) -> str:
+    """A statement without the semicolon at its end, also if only comments follow it: it becomes a part of another."""
+    for found in _TOKEN.finditer(sql):
+        if found[0] == ";" and _NOTHING.fullmatch(sql, found.start()):
+            return sql[: found.start()]
+    return sql

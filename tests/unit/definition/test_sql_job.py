@@ -27,6 +27,23 @@ def test_values_take_the_places_of_their_names(sql, expected):
     assert bound(sql, TIME_MS) == expected
 
 
+def declared_sql(sql):
+    schedule = "rate(1 hour)"
+    [table] = Warehouse("w").with_batch_input_table("t", {"n": "int"}, schedule_expression=schedule, sql=sql).tables()
+    return table.job.sql
+
+
+@pytest.mark.parametrize("end", [";", " ; ", ";;", "; -- done", ";\n/* all;\n*/ ;\n"])
+@pytest.mark.parametrize("sql", ["select 1 as n", "select ';' as n", "select 1 as n -- ; x\n", "select ';--' as n"])
+def test_a_statement_ends_before_its_semicolon(sql, end):
+    assert declared_sql(sql + end) == sql.strip()
+
+
+def test_a_second_statement_is_left_to_be_refused():
+    sql = f"select 1 as n; {'-' * 200}\n select 2 as n"
+    assert declared_sql(sql + ";") == sql
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

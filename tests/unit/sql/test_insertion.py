@@ -62,6 +62,7 @@ def test_statements_that_fit(sql, columns, reads):
         ("select 'x' as id, 1 as total) union (select 'y', 2", None, (), "cannot run"),
         ("select ? as id, 1 as total", None, (), "cannot run"),
         ("drop table clicks", None, (), "cannot run"),
+        ("select 'x' as id, 1 as total; drop table clicks", None, (), "cannot run"),
         ("show tables", None, (), "is not a SELECT"),
         ("explain select 'x' as id, 1 as total", None, (), "is not a SELECT"),
         ("select n as d from clicks", {"d": "smallint"}, (), "'d' as integer, and the column is smallint"),
