@@ -9,6 +9,7 @@ from running import command, running
 
 from datawarehouse import Warehouse, open_warehouse
 from datawarehouse.clock import GuardedClock
+from datawarehouse.intake.refusals import Refusals
 from datawarehouse.jobs.execute import execute_here
 from datawarehouse.runtime.client import client_of
 from datawarehouse.runtime.embedded import LocalExecutor, OpenWarehouse
@@ -110,7 +111,7 @@ def test_a_clock_that_does_not_count_is_said(machine, caplog):
     machine.put("while it is ahead")
     status = machine.warehouse.status()
     assert status["clock"] == {"now": "2026-01-05T09:00:00.000Z", "ahead_s": 7200.0, "is_guarding": True}
-    assert b"\ndw_clock_ahead_seconds 7200.0\n" in exposition(status, 0)
+    assert b"\ndw_clock_ahead_seconds 7200.0\n" in exposition(status, Refusals(()))
     assert "2:00:00 ahead of the time that has passed" in caplog.text
     assert machine.warehouse.accept_clock() == {"moved_s": 7200.0, "set_back": []}
     machine.put("after it was confirmed")

@@ -15,6 +15,7 @@ from test_upgrade import declared as of_format_1
 from datawarehouse import Warehouse
 from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.errors import FileDamaged, WorkerDied
+from datawarehouse.intake.refusals import Refusals
 from datawarehouse.runtime.workers import Worker
 from datawarehouse.server.metrics import exposition
 from datawarehouse.testing import simulate
@@ -148,7 +149,7 @@ def test_rot_is_marked_and_logged_once_and_the_rest_goes_on(warehouse, caplog, t
     assert [file["path"] for file in status["damaged_files"]] == [rotten.path]
     metrics = {
         (sample.name, sample.labels.get("table")): sample.value
-        for family in text_string_to_metric_families(exposition(status, 0).decode())
+        for family in text_string_to_metric_families(exposition(status, Refusals(())).decode())
         for sample in family.samples
     }
     assert metrics["dw_damaged_files", "clicks"] == 1
@@ -190,7 +191,7 @@ def test_an_audit_that_is_off_reads_nothing(tmp_path):
         day(warehouse, 40)
         assert warehouse.audited.orders == []
         assert warehouse.status()["audit"]["shares"] == 0
-        assert b"dw_audit_age_seconds" not in exposition(warehouse.status(), 0)
+        assert b"dw_audit_age_seconds" not in exposition(warehouse.status(), Refusals(()))
 
 
 def test_the_child_process_that_compacts_reads_the_files(filled, tmp_path):

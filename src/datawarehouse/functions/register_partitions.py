@@ -74,6 +74,7 @@ def _register(
     while True:
         try:
             table = read_table(glue, database, name)
+            start_ms(since or partition_of(0))  # raises before anything is asked of Glue
             known = registered(glue, table)
             missing = missing_hours(table, known, since, oldest, filling[-1])
             register(glue, table, missing)

@@ -9,7 +9,7 @@ import pytest
 from datawarehouse.errors import DataWarehouseError
 from datawarehouse.functions.athena import Athena
 from datawarehouse.functions.clients import ClientError
-from datawarehouse.functions.publish import HourRows, Publisher
+from datawarehouse.functions.publish import COMPLETE, HourRows, Publisher
 from datawarehouse.functions.tables import read_table
 
 EARLIER, HOUR, NEXT = "2026/11/23/05", "2026/11/23/06", "2026/11/23/07"
@@ -76,10 +76,10 @@ class Aws:
         self.partitions[value] = entry["PartitionInput"]["StorageDescriptor"]["Location"]
         return {}
 
-    def put_object(self, Bucket, Key, Body, ContentType):
+    def put_object(self, Bucket, Key, Body, ContentType=None):
         url = f"s3://{Bucket}/{Key}"
         self.called("put_object", url)
-        self.add(url, 0, Body.read())
+        self.add(url, 0, Body if isinstance(Body, bytes) else Body.read())
 
     def copy_object(self, Bucket, Key, CopySource):
         url = f"s3://{Bucket}/{Key}"
@@ -118,6 +118,11 @@ class Aws:
         return {"QueryExecution": {"Status": {"State": "SUCCEEDED"}}}
 
 
+def run_of(aws):
+    """The objects of the run to which the hour points."""
+    return {f"{aws.partitions[HOUR]}{name}" for name in ("rows.json", COMPLETE)}
+
+
 def test_all_files_of_an_unload_replace_those_of_the_run_before_in_the_folder_of_the_hour():
     aws = Aws(key=None, form="parquet")
     for numbers in ("12", "34"):
@@ -150,7 +155,9 @@ def test_an_hour_is_pointed_to_its_new_folder_before_a_file_of_an_older_one_is_d
     aws.failing = None
     aws.calls.clear()
     aws.publish(HOUR)
-    assert [call.split()[0] for call in aws.calls] == ["put_object", "batch_update_partition", "delete_objects"]
+    operations = [call.split()[0] for call in aws.calls]
+    assert operations == ["put_object", "put_object", "batch_update_partition", "delete_objects"]
+    assert aws.calls[1].endswith(COMPLETE)
     assert aws.objects[f"{aws.partitions[HOUR]}rows.json"][1] == b"{}\n"
     assert set(old) & set(aws.objects) == set(old[1:])  # queries may still read the one it pointed to
 
@@ -167,7 +174,7 @@ def test_a_run_goes_when_another_one_followed_it_more_than_an_hour_ago():
         aws.add(url, minutes_ago)
     aws.publish(HOUR)
     left = {f"{HOME}12/a", f"s3://data/t/{EARLIER}/12/a", f"s3://data/t/{EARLIER}/13/a"}
-    assert set(aws.objects) == {*left, f"{aws.partitions[HOUR]}rows.json"}
+    assert set(aws.objects) == {*left, *run_of(aws)}
 
 
 def test_a_run_of_thousands_of_files_goes_whole():
@@ -176,7 +183,7 @@ def test_a_run_of_thousands_of_files_goes_whole():
         aws.add(f"{HOME}11/{number}", minutes_ago=300)
     aws.add(f"{HOME}12/a", minutes_ago=300)
     aws.publish(HOUR)
-    assert set(aws.objects) == {f"{HOME}12/a", f"{aws.partitions[HOUR]}rows.json"}
+    assert set(aws.objects) == {f"{HOME}12/a", *run_of(aws)}
 
 
 def test_a_file_that_cannot_be_deleted_is_an_error():
