@@ -134,7 +134,15 @@ def deploy(
 
         loop.run_until_complete(pulumi_stack.run_pulumi_func(run))
     finally:
+        _end_tasks(loop)  # of a program that raised
         loop.close()
         asyncio.set_event_loop(None)
         settings.set_root_resource(None)
     return recorder.graph
+
+
+def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
