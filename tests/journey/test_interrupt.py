@@ -1,6 +1,6 @@
 """Ctrl-C ends a query in a user's own process, and the warehouse goes on."""
 
-import _thread
+import signal
 import threading
 import time
 
@@ -8,7 +8,13 @@ import pytest
 
 from datawarehouse import Warehouse, open_warehouse
 from datawarehouse.errors import QueryFailed, QueryLimitExceeded
+from datawarehouse.query.interruptible import interruptible
 from patience import patient
+
+
+def press_ctrl_c():
+    """A real signal, which wakes the main thread where it waits for a lock; `interrupt_main` does not."""
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +40,29 @@ def test_ctrl_c_ends_a_query(opened, sql):
 
     def press():
         began.append(time.monotonic())
-        _thread.interrupt_main()
+        press_ctrl_c()
 
     threading.Timer(0.3, press).start()
     with pytest.raises(KeyboardInterrupt):
         opened.query(sql)
     assert time.monotonic() - began[0] < patient(1)
     assert list(opened.query("select count(*) from clicks where n >= 0")) == [(20_000,)]
+
+
+def test_an_engine_that_has_not_begun_yet_hears_it_as_well():
+    """As DuckDB, which forgets an interrupt that comes between the preparation of a query and its begin."""
+    heard, ended = threading.Semaphore(0), threading.Event()
+
+    def work(started):
+        started(heard.release)
+        press_ctrl_c()
+        heard.acquire()
+        heard.acquire()
+        ended.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        interruptible(work)
+    assert ended.wait(patient(5))
 
 
 def test_errors_and_other_threads_are_as_before(opened):

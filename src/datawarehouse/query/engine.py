@@ -45,6 +45,12 @@ class QueryAnswer:
     rows: int = 0
 
 
+def _interrupt(cursor: duckdb.DuckDBPyConnection) -> None:
+    """End the query of a cursor, if it has not ended by itself."""
+    with suppress(duckdb.ConnectionException):  # the cursor is closed
+        cursor.interrupt()
+
+
 class Engine:
     """Answers statements over the files that a catalog lists. Can be used from several threads."""
 
@@ -101,7 +107,7 @@ class Engine:
         sources = self._sources(planned, tables, deadline)
         cursor = self._cursor(sources)
         with self._time_limit(cursor, deadline):
-            started(cursor.interrupt)
+            started(lambda: _interrupt(cursor))
             try:
                 bound = {**planned.parameters, **sources.parameters}
                 relation = cursor.sql(planned.render(sources.selects, sources.summarized), params=bound)
@@ -191,7 +197,7 @@ class Engine:
 
         def expire() -> None:
             expired.set()
-            cursor.interrupt()
+            _interrupt(cursor)
 
         timer = threading.Timer(max(0, deadline - time.monotonic()), expire)
         timer.daemon = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -12,6 +13,7 @@ Started = Callable[[Stop], object]
 """Is told, once work has begun that takes long, how to stop it."""
 
 _GRACE_S = 0.5  # normally the engine ends in a few milliseconds; a function in the middle of its work does not hear
+_AGAIN_S = 0.02  # DuckDB forgets an interrupt that comes before its query begins
 
 
 def nobody(stop: Stop) -> None:
@@ -28,12 +30,14 @@ def interruptible(work: Callable[[Started], T]) -> T:
     if threading.current_thread() is not threading.main_thread():
         return work(nobody)
     running = _Running(work)
-    threading.Thread(target=running.run, name="query", daemon=True).start()
     try:
+        threading.Thread(target=running.run, name="query", daemon=True).start()
         running.over.wait()
     except BaseException:
+        end = time.monotonic() + _GRACE_S
         running.stop()
-        running.over.wait(_GRACE_S)
+        while time.monotonic() < end and not running.over.wait(_AGAIN_S):
+            running.stop()
         raise
     return running.result()
 
