@@ -150,6 +150,21 @@ result = [{"n": told(number)} for number in (signal.SIGINT, signal.SIGTERM)]
     assert behave(how) == ("succeeded", "", [(signal.SIGINT,), (signal.SIGTERM,)])
 
 
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [
+        (r"raise OSError('caf\udce9')", r"OSError: caf\udce9"),  # as Python reads a file's name that is not UTF-8
+        (
+            "class Silent(Exception):\n    def __str__(self): raise KeyError('x')\nraise Silent",
+            "Silent: (its text cannot be made: KeyError)",
+        ),
+    ],
+    ids=["not UTF-8", "no text"],
+)
+def test_an_error_that_cannot_be_written_is_told_all_the_same(behave, how, error):
+    assert behave(how) == ("failed", error, [])
+
+
 @only_linux
 def test_what_a_run_started_ends_when_its_time_is_over(behave, home):
     outcome, error, _ = behave("hidden(); os.kill(os.getppid(), signal.SIGSTOP); time.sleep(600)")

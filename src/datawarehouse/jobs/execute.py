@@ -70,7 +70,7 @@ def execute_here(
 
 
 def _failure(order: JobOrder, error: BaseException) -> JobFailure:
-    reason = f"{type(error).__name__}: {error}"
+    reason = f"{type(error).__name__}: {_text(error)}"
     if isinstance(error, MemoryError):
         reason = f"MemoryError: the run needed more memory than {order.memory_bytes_max} bytes (job_memory_bytes_max)"
     elif isinstance(error, OSError) and error.errno == errno.EFBIG:
@@ -78,6 +78,13 @@ def _failure(order: JobOrder, error: BaseException) -> JobFailure:
     elif isinstance(error, DataWarehouseError):
         reason = str(error)
     return JobFailure(shortened(reason), shortened("".join(traceback.format_exception(error))))
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as wrong:  # the user's class may be wrong itself
+        return f"(its text cannot be made: {type(wrong).__name__})"
 
 
 def _limit(order: JobOrder) -> None:

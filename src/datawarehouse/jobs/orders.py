@@ -60,7 +60,8 @@ class JobFailure(msgspec.Struct, frozen=True, tag=True):
 
 
 def shortened(text: str) -> str:
-    """A text of a failure, shortened to its beginning and its end if it is too long."""
+    """A text of a failure, shortened to its beginning and its end if it is too long, and without what UTF-8 lacks."""
+    text = text.encode(errors="backslashreplace").decode()
     if len(text) <= _ERROR_CHARACTERS_MAX:
         return text
     half = _ERROR_CHARACTERS_MAX // 2
