@@ -3,12 +3,18 @@
 import signal
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
 from datawarehouse import Warehouse, open_warehouse
+from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.errors import QueryFailed, QueryLimitExceeded
+from datawarehouse.folder import catalog_path
+from datawarehouse.query.engine import Engine
 from datawarehouse.query.interruptible import interruptible
+from datawarehouse.query.limits import QueryLimits
+from datawarehouse.runtime.reader import read_json
 from patience import patient
 
 
@@ -73,6 +79,17 @@ def test_errors_and_other_threads_are_as_before(opened):
     asking.start()
     asking.join()
     assert found == [[(19_999,)]]
+
+
+def test_a_time_limit_that_is_over_before_the_query_begins_ends_it_all_the_same(opened):
+    with closing(Catalog(catalog_path(opened.folder), writable=False)) as catalog:
+        limits = QueryLimits(time_max_s=0, memory_bytes_max=1 << 30, threads=1, result_rows_max=10)
+        with closing(Engine("shop", catalog, opened.folder, limits, read_json)) as engine:
+            engine.warm_up()
+            began = time.monotonic()
+            with pytest.raises(QueryLimitExceeded, match="query_time_max_s"):
+                engine.query("select count(*) from clicks a, clicks b, clicks c where a.n * b.n * c.n = -1")
+            assert time.monotonic() - began < patient(2)
 
 
 def test_the_time_limit_is_named_as_before(tmp_path):

@@ -22,7 +22,7 @@ import pyarrow as pa
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.definition.tables import Table
 from datawarehouse.errors import QueryFailed, QueryLimitExceeded
-from datawarehouse.query.interruptible import Started, nobody
+from datawarehouse.query.interruptible import INTERRUPT_AGAIN_S, Started, nobody
 from datawarehouse.query.limits import QueryLimits
 from datawarehouse.query.plans import Plans
 from datawarehouse.query.result import Result, Statistics
@@ -43,12 +43,6 @@ class QueryAnswer:
     files: int
     bytes: int
     rows: int = 0
-
-
-def _interrupt(cursor: duckdb.DuckDBPyConnection) -> None:
-    """End the query of a cursor, if it has not ended by itself."""
-    with suppress(duckdb.ConnectionException):  # the cursor is closed
-        cursor.interrupt()
 
 
 class Engine:
@@ -106,8 +100,8 @@ class Engine:
             return
         sources = self._sources(planned, tables, deadline)
         cursor = self._cursor(sources)
-        with self._time_limit(cursor, deadline):
-            started(lambda: _interrupt(cursor))
+        with self._time_limit(cursor, deadline) as interrupt:
+            started(interrupt)
             try:
                 bound = {**planned.parameters, **sources.parameters}
                 relation = cursor.sql(planned.render(sources.selects, sources.summarized), params=bound)
@@ -192,25 +186,35 @@ class Engine:
         return connection
 
     @contextmanager
-    def _time_limit(self, cursor: duckdb.DuckDBPyConnection, deadline: float) -> Iterator[None]:
-        expired = threading.Event()
+    def _time_limit(self, cursor: duckdb.DuckDBPyConnection, deadline: float) -> Iterator[Callable[[], None]]:
+        """Gives what ends the query of a cursor, from any thread; it does nothing if the query has ended."""
+        expired, ended, closing = threading.Event(), threading.Event(), threading.Lock()
+
+        def interrupt() -> None:
+            with closing:
+                if not ended.is_set():
+                    cursor.interrupt()
 
         def expire() -> None:
             expired.set()
-            _interrupt(cursor)
+            interrupt()
+            while not ended.wait(INTERRUPT_AGAIN_S):
+                interrupt()
 
         timer = threading.Timer(max(0, deadline - time.monotonic()), expire)
         timer.daemon = True
         timer.start()
         try:
-            yield
+            yield interrupt
         except QueryFailed:
             if expired.is_set():
                 raise self._too_long() from None
             raise
         finally:
             timer.cancel()
-            cursor.close()
+            with closing:
+                ended.set()
+                cursor.close()
 
     def _too_long(self) -> QueryLimitExceeded:
         return QueryLimitExceeded(

@@ -13,7 +13,7 @@ Started = Callable[[Stop], object]
 """Is told, once work has begun that takes long, how to stop it."""
 
 _GRACE_S = 0.5  # normally the engine ends in a few milliseconds; a function in the middle of its work does not hear
-_AGAIN_S = 0.02  # DuckDB forgets an interrupt that comes before its query begins
+INTERRUPT_AGAIN_S = 0.02  # DuckDB forgets an interrupt that comes before its query begins
 
 
 def nobody(stop: Stop) -> None:
@@ -36,7 +36,7 @@ def interruptible(work: Callable[[Started], T]) -> T:
     except BaseException:
         end = time.monotonic() + _GRACE_S
         running.stop()
-        while time.monotonic() < end and not running.over.wait(_AGAIN_S):
+        while time.monotonic() < end and not running.over.wait(INTERRUPT_AGAIN_S):
             running.stop()
         raise
     return running.result()
