@@ -312,8 +312,8 @@ def workgroup_rule(node: Node, world: World) -> Errors:
     cutoff = settings.get("bytesScannedCutoffPerQuery")
     if cutoff is not None and not number_in(cutoff, 10_485_760, 10**15):
         yield f"bytesScannedCutoffPerQuery is {cutoff!r}, not 10,485,760 or more"
-    if cutoff is None and "production" not in node.name:
-        yield "queries of people, readers or jobs have no limit"
+    if cutoff is None:
+        yield "queries have no limit"
     output = get(settings, "resultConfiguration.outputLocation")
     if not isinstance(output, str) or not re.fullmatch(r"s3://[a-z0-9.-]+/([\w.-]+/)+", output):
         yield f"outputLocation is {output!r}, not s3://bucket/folder/"
