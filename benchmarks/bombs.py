@@ -350,7 +350,8 @@ def main() -> None:
         for way in WAYS:
             bombs(server, way)
         interrupted(server)
-        beside(server)
+        if PAIRS:
+            beside(server)
 
 
 if __name__ == "__main__":

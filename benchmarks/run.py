@@ -1,4 +1,4 @@
-"""`make bench`: every question in its own process, one after the other. Takes about three quarters of an hour."""
+"""`make bench`: every question in its own process, one after the other. Takes about an hour."""
 
 import subprocess
 import sys

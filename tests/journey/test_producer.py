@@ -521,6 +521,16 @@ def test_what_a_full_shard_refuses_is_sent_again(tmp_path):
         assert stored(server, "rate") == once(3_000)
 
 
+def test_packed_events_share_records_and_are_stored_apart(server):
+    with Producer("clicks", kinesis=client(server.url), aggregate=True) as producer:
+        sent = [producer.put(event("packed", number) | {"at": None}) for number in range(5_000)]
+        large = producer.put({"id": "packed-large", "n": -1, "text": "ü" * 100_000})
+    assert stored(server, "packed") == {-1: 1, **once(5_000)}
+    records = {delivery.result().sequence_number for delivery in sent}
+    assert 1 < len(records) < 20
+    assert large.result().sequence_number not in records
+
+
 def test_an_answer_that_is_lost_may_double_but_loses_nothing(server):
     with (
         lossy(server.url, lambda number: number % 3 == 0) as network,
