@@ -26,11 +26,15 @@ def say(*what):
     with (HOME / "said").open("a") as file:
         file.write(json.dumps(what) + "\\n")
 
+def taken():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) * 1024
+
 def bomb(job):
     job.query("select count(*) from clicks where n >= 0")
     say("pid", os.getpid())
     for sql in json.loads((HOME / "todo").read_text()):
-        say("began", time.time())
+        say("began", [time.time(), taken()])
         try:
             say("answered", [list(row) for row in job.query(sql)])
         except DataWarehouseError as error:
@@ -68,19 +72,18 @@ def said(server):
 
 
 def run_of(server, statements):
-    """What a run said that asks these, when it ended, why it failed, and how much more memory than before the first of
-    them its process ever had."""
+    """What a run said that asks these, when it ended, why it failed, and how much more memory its process ever had than
+    before the statement that it was at."""
     (server.folder / "todo").write_text(json.dumps(statements))
     (server.folder / "said").unlink(missing_ok=True)
     more, over = [0], threading.Event()
 
     def watch():
-        idle = 0
         while not over.wait(0.005):
             try:
                 [pid] = [value for what, value in said(server) if what == "pid"]
-                idle = idle or memory(pid, "VmRSS")
-                more[0] = max(more[0], memory(pid, "VmHWM") - idle)
+                [*_, (_, before)] = [value for what, value in said(server) if what == "began"]
+                more[0] = max(more[0], memory(pid, "VmRSS") - before)
             except (OSError, ValueError):
                 continue
 
@@ -104,7 +107,7 @@ def test_a_query_of_a_job_is_limited_as_any_other(server, group):
         assert more < (256 + 256) * MIB
         at = {"began": [], "ended": []}
         for what, value in lines[1:]:
-            at["began" if what == "began" else "ended"].append(value if what == "began" else (what, value))
+            at["began" if what == "began" else "ended"].append(value[0] if what == "began" else (what, value))
         assert at["began"], reason
         for statement, (error, message) in zip(left, at["ended"], strict=False):
             assert error in ("QueryLimitExceeded", "QueryFailed"), (statement, message)
