@@ -250,9 +250,11 @@ def bombs(server: Server, way: str) -> None:
     idle, _, answer = watched(server, way, "select count(*) from clicks where n >= 0")
     assert answer == "answered", answer
     rows, over, late, unnamed = [], [], [], []
+    most, longest = (0, ""), (0.0, "")
     for name, sql in BOMBS.items():
         peak, took, ended = watched(server, way, sql)
         rows.append((f"{name}: {(peak - idle) // MIB} MiB, {took:.1f} s", ended[:110]))
+        most, longest = max(most, ((peak - idle) // MIB, name)), max(longest, (round(took, 1), name))
         over += [name] if peak - idle > PEAK_MAX else []
         late += [name] if took > ENDED_MAX_S else []
         unnamed += [name] if not named(ended) else []
@@ -262,6 +264,8 @@ def bombs(server: Server, way: str) -> None:
         f"Bombs, {way} (an idle process has {idle // MIB} MiB)",
         [
             *rows,
+            ("  the most memory, MiB", f"{most[0]} ({most[1]})"),
+            ("  the longest, s", f"{longest[0]} ({longest[1]})"),
             (f"  over 512 MiB, of {len(BOMBS)}", ", ".join(over) or "none"),
             ("  ended after more than 6 s", ", ".join(late) or "none"),
             ("  ended without a reason", ", ".join(unnamed) or "none"),

@@ -46,13 +46,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
     if since := event.get("point_again_from"):
         return point_hours_again(glue, table, since)
     time_ms, results = scheduled_ms(event), os.environ["DW_RESULTS"]
-    athena = Athena(
-        client("athena"),
-        table.database,
-        os.environ["DW_WORKGROUP"],
-        f"{results}/batch/{table.name}/",
-        context.get_remaining_time_in_millis,
-    )
+    athena = athena_for(table, results, context)
     with ExitStack() as files:
         job = LambdaJobContext(table, time_ms, athena, files)
         log("the job starts", table=table.name, job=os.environ["DW_JOB"], partition=job.partition)
@@ -72,6 +66,17 @@ def point_hours_again(glue: Any, table: DescribedTable, since: str) -> dict[str,
     pointed = point_again(glue, client("s3"), table, since)
     log("hours are pointed to their newest complete runs", table=table.name, since=since, runs=pointed)
     return dict.fromkeys(pointed, 0)
+
+
+def athena_for(table: DescribedTable, results: str, context: LambdaContext) -> Athena:
+    """Runs the statements of a table's job, until shortly before the function's time ends."""
+    return Athena(
+        client("athena"),
+        table.database,
+        os.environ["DW_WORKGROUP"],
+        f"{results}/batch/{table.name}/",
+        context.get_remaining_time_in_millis,
+    )
 
 
 class LambdaJobContext:

@@ -14,12 +14,11 @@ from typing import Any
 
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.sql_job import STATEMENT, bound
-from datawarehouse.functions.athena import Athena
 from datawarehouse.functions.clients import client
 from datawarehouse.functions.instant import scheduled_ms
 from datawarehouse.functions.logs import log
 from datawarehouse.functions.publish import Publisher
-from datawarehouse.functions.run_job import LambdaContext, point_hours_again
+from datawarehouse.functions.run_job import LambdaContext, athena_for, point_hours_again
 from datawarehouse.functions.tables import expire_old, read_table
 
 
@@ -33,13 +32,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, st
     if since := event.get("point_again_from"):
         return point_hours_again(glue, table, since)
     time_ms, results = scheduled_ms(event), os.environ["DW_RESULTS"]
-    athena = Athena(
-        client("athena"),
-        table.database,
-        os.environ["DW_WORKGROUP"],
-        f"{results}/batch/{table.name}/",
-        context.get_remaining_time_in_millis,
-    )
+    athena = athena_for(table, results, context)
     partition = partition_of(time_ms - HOUR_MS)
     log("the statement starts", table=table.name, partition=partition)
     statement = Path(os.environ["LAMBDA_TASK_ROOT"], STATEMENT).read_text(encoding="utf-8")
