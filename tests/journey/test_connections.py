@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import signal
 import socket
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -111,6 +113,32 @@ def test_an_idle_connection_is_kept_for_its_time(server):
         began = time.monotonic()
         assert connection.recv(1000) == b""
         assert time.monotonic() - began > 2.5, "longer than a request may take"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of a process as Linux shows it")
+def test_an_idle_connection_does_not_hold_the_request_that_was_answered(tmp_path):
+    body = json.dumps({"id": "idle", "more": "x" * 60_000}).encode()
+
+    def ask(connection):
+        server.process.send_signal(signal.SIGSTOP)  # so that it reads all at once
+        connection.sendall(post(body))
+        server.process.send_signal(signal.SIGCONT)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+    with running(tmp_path) as server, ExitStack() as stack:
+        for _ in range(20):  # what the process takes once
+            with connected(server) as connection:
+                ask(connection)
+        before = memory(server.process.pid)
+        for _ in range(200):
+            ask(stack.enter_context(connected(server)))
+        assert memory(server.process.pid) - before < 6_000_000, "200 bodies have 12 MB"
+
+
+def memory(pid):
+    """Bytes of memory that a process has in use."""
+    [resident] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:")]
+    return int(resident.split()[1]) * 1024
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,7 @@ class Connection(HttpToolsProtocol):
                     self._end(error_response(400, "InvalidHttp", message))
             except httptools.HttpParserUpgrade as ended:
                 self._parse_without_upgrade(ended.args[0])
+        self._fed = b""  # an idle connection must not hold what came last: that may be a quarter of a megabyte
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
