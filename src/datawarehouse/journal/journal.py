@@ -149,8 +149,9 @@ class Journal:
                 for ticket in group:
                     ticket.error = error
         for ticket in group:
-            if ticket.done:
-                ticket.done()
+            done, ticket.done = ticket.done, None  # it may refer to the ticket, which then only a collector would free
+            if done:
+                done()
 
     def _append_group(self, group: list[Ticket]) -> None:
         if self._closed:

@@ -112,8 +112,7 @@ class App:
         if refusal:
             return refusal
         if _is_kinesis(request):
-            body = await request.body(self.request_bytes_max)
-            return await self.kinesis.handle(request, body)
+            return await self.kinesis.handle(request, await request.body(self.request_bytes_max))
         match request.method, request.path:
             case "GET" | "HEAD", "/health":
                 return json_response(200, {"status": "ok"})

@@ -105,15 +105,20 @@ class Kinesis:
         try:
             operation = _operation(request, body)
             _check_signed(request, body)
-            answer = await self._call(operation, body)
+            answering = self._call(operation, body)
+            del body  # what waits to be durable is in memory once: as it is written
+            answer = await answering
         except KinesisError as error:
             return _error_response(error)
         return _response(200, answer)
 
     async def _call(self, operation: str, body: bytes) -> bytes:
         if operation == "PutRecords":
-            return await self._put_records(_put_records_request(body))
+            putting = self._put_records(_put_records_request(body))
+            del body
+            return await putting
         arguments = type_checked(operation, _parsed(body))
+        del body
         checked(operation, arguments)
         match operation:
             case "PutRecord":
@@ -131,7 +136,7 @@ class Kinesis:
 
     async def _put_records(self, put: _PutRecords) -> bytes:
         stream = self._stream(put.name, put.arn)
-        data, keys = put.data, put.keys
+        data, keys, count = put.data, put.keys, len(put.data)
         self._check_sizes(stream, data, keys)
         _check_wanted(put.is_dry_run)
         shards = shards_for(keys, put.hash_keys, stream.shard_count)
@@ -142,17 +147,18 @@ class Kinesis:
             chosen = list(compress(data, taken))
             chosen_shards = None if shards is None else array("H", compress(shards, taken))
         if not chosen:
-            return _put_records_answer(stream, [False] * len(data), shards, None)
+            return _put_records_answer(stream, [False] * count, shards, None)
         try:
             entry, places = await self._entry(chosen, chosen_shards)
+            del put, data, keys, chosen
             appended, _ = await self.commit.append(stream, entry)
         except Throttled:
-            return _put_records_answer(stream, [False] * len(data), shards, None)
+            return _put_records_answer(stream, [False] * count, shards, None)
         except BodyTooLarge as error:
             raise KinesisError("InvalidArgumentException", str(error)) from None
         if taken is None and shards is None and places is None:
             return _all_in_one_shard(stream, appended)
-        return _put_records_answer(stream, taken or [True] * len(data), shards, appended, places)
+        return _put_records_answer(stream, taken or [True] * count, shards, appended, places)
 
     async def _put_record(self, arguments: dict[str, Any]) -> bytes:
         stream = self._stream(arguments.get("StreamName"), arguments.get("StreamARN"))
