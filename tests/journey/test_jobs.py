@@ -208,6 +208,27 @@ def test_a_run_that_asks_nothing_loads_no_engine(behave, opened):
     assert behave(f"job.query('select 1'); assert {LOADED} == ['duckdb', 'sqlglot']; result = []").error is None
 
 
+def test_a_run_loads_pandas_when_the_job_imports_it_and_arrow_then_knows_it(behave, opened):
+    """pyarrow would load it, where it is installed, with the first array that it makes."""
+    run = behave(
+        """
+        import importlib.util
+        job.write([{"n": 1, "day": "2026-11-23", "at": "2026-11-23 08:00:00", "price": "1.5"}])
+        job.query("select ?", [1]).arrow()
+        assert importlib.util.find_spec("pandas")
+        assert "pandas" not in sys.modules
+        import pandas.api.types
+        import pyarrow
+        assert pyarrow.array(pandas.Series([1.5, float("nan")])).null_count == 1
+        assert pyarrow.table(pandas.DataFrame({"n": [2]})).num_rows == 1
+        job.write([{"n": n} for n in pandas.Series([2]).tolist()])
+        result = []
+        """
+    )
+    assert run.error is None
+    assert rows(opened) == [(1, "2026/11/23/07"), (2, "2026/11/23/07")]
+
+
 def test_an_engine_that_cannot_be_loaded_is_the_error_of_the_run(behave):
     run = behave("sys.modules['duckdb'] = None; job.query('select 1'); result = []")
     assert (run.outcome, run.error.splitlines()[0].partition(":")[0]) == ("failed", "ModuleNotFoundError")

@@ -28,6 +28,7 @@ from datawarehouse.definition.job import run_function
 from datawarehouse.definition.tables import Column, from_wire
 from datawarehouse.errors import DataWarehouseError
 from datawarehouse.jobs.context import EmbeddedJobContext, RunQuery
+from datawarehouse.jobs.late_pandas import load_pandas_late
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput, shortened
 from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import ROWS, DataFile, Footer
@@ -41,6 +42,7 @@ def execute(order: JobOrder, query: RunQuery) -> JobOutput | JobFailure:
     """Do a run in a process that exists only for it. Errors of the job are returned, not raised."""
     _limit(order)
     _stand_back()
+    load_pandas_late()
     return execute_here(order, query, lambda: _function(order))
 
 
