@@ -206,6 +206,17 @@ def test_the_disk_the_lag_and_a_plain_declaration(tmp_path):
         assert on == [("lag", "clicks")]
 
 
+def test_a_cause_that_holds_for_two_declarations_is_shown_once(tmp_path):
+    declared = shop().with_alert(rejects=0).with_alert(command=["true"], rejects_share=0.5, window_minutes=10)
+    folder = tmp_path / "data"
+    with open_warehouse(declared, folder) as opened:
+        assert len(put(opened, "clicks", [NOT_A_NUMBER, NOT_JSON, NOT_A_NUMBER])) == 3  # both causes, one of them twice
+        causes_on = [each["cause"] for each in opened.status()["alerts"]]
+        assert len(causes_on) == 2 and sum("column n" in cause for cause in causes_on) == 1
+    shown = command(tmp_path, "status").stdout  # without an owner, as the last one stored them
+    assert shown.count("\nalert rejects since ") == 2
+
+
 def test_a_damaged_file_is_told_and_over_when_it_is_no_longer_live(simulated):
     simulated.put("clicks", {"n": 1})
     simulated.flush()

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from datawarehouse.alerts.messages import Message, described
-from datawarehouse.alerts.watch import Stored
+from datawarehouse.alerts.watch import Stored, of_each_cause
 from datawarehouse.durable import LOCAL_DISK, replace
 
 log = logging.getLogger("datawarehouse.alerts")
@@ -120,7 +120,7 @@ class Store:
 
 def stored_alerts(path: Path) -> list[dict[str, Any]]:
     """The alerts that were on when an owner last stored them, as `dw status` shows them."""
-    return [described(on) for stored in _read(path).watches.values() for on in stored.on]
+    return [described(on) for on in of_each_cause(on for stored in _read(path).watches.values() for on in stored.on)]
 
 
 def _read(path: Path) -> _File:

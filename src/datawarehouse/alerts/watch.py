@@ -3,7 +3,7 @@ has not held for a whole window. So a condition that comes and goes is one alert
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
@@ -124,6 +124,14 @@ class Watch:
             began_ms=now_ms,
             held_ms=now_ms,
         )
+
+
+def of_each_cause(on: Iterable[On]) -> list[On]:
+    """Of these alerts one for each cause, that which began first: a cause can hold for several declared conditions."""
+    found: dict[Key, On] = {}
+    for each in sorted(on, key=lambda each: each.began_ms):
+        found.setdefault(each.key, each)
+    return list(found.values())
 
 
 def _count(counts: Mapping[str, Counted], key: Key, on: Mapping[Key, On]) -> int:

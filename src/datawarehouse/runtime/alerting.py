@@ -24,7 +24,7 @@ from datawarehouse.alerts.counts import Inflow
 from datawarehouse.alerts.delivery import Delivery, Receiver, stop
 from datawarehouse.alerts.messages import Message, described, message_of, sentence
 from datawarehouse.alerts.store import Store
-from datawarehouse.alerts.watch import BEGAN, RESOLVED, Notice, Stored, Watch
+from datawarehouse.alerts.watch import BEGAN, RESOLVED, Notice, Stored, Watch, of_each_cause
 from datawarehouse.alerts.webhook import Webhook
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import Clock, GuardedClock
@@ -156,9 +156,9 @@ class Alerting:
         return min((at for at in instants if at is not None), default=None)
 
     def status(self) -> dict[str, Any]:
-        """The alerts that are on, and what became of messages since the warehouse was opened."""
+        """The alerts that are on, each cause once, and what became of messages since the warehouse was opened."""
         with self._lock:
-            on = [each for told in self._told.values() for each in told.watch.on]
+            on = of_each_cause(each for told in self._told.values() for each in told.watch.on)
         return {
             "alerts": [described(each) for each in on],
             "alert_deliveries": [
