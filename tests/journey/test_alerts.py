@@ -217,6 +217,22 @@ def test_a_cause_that_holds_for_two_declarations_is_shown_once(tmp_path):
     assert shown.count("\nalert rejects since ") == 2
 
 
+def test_records_that_are_refused_are_told_unless_they_could_never_be_taken(simulated):
+    simulated.put("clicks", [{"n": 1}] * 198)
+    simulated.flush()
+    simulated.intake.refusals.records("clicks", "record_bytes_max", 100, "too large")
+    simulated.intake.refusals.records("clicks", "shard_rate_limited", 2, "1,000 records a second")
+    assert simulated.alerts == []  # 1 %
+    simulated.intake.refusals.records("clicks", "shard_rate_limited", 1, "1,000 records a second")
+    [told] = [each["data"] for each in simulated.alerts]
+    assert (told["alert"], told["table"], told["value"], told["unit"]) == ("refused", "clicks", 3 / 201, "share")
+    assert told["cause"].endswith("were refused in 5 min (shard_rate_limited: 3).")
+    simulated.advance("9m")
+    assert len(simulated.alerts) == 1
+    simulated.advance("2m")
+    assert [each["type"] for each in simulated.alerts] == ["alert.began", "alert.resolved"]
+
+
 def test_a_damaged_file_is_told_and_over_when_it_is_no_longer_live(simulated):
     simulated.put("clicks", {"n": 1})
     simulated.flush()

@@ -19,6 +19,7 @@ from datawarehouse.definition.alerts import (
     DISK_FREE,
     FAILED_RUNS,
     LAG,
+    REFUSED,
     REJECTS,
     Conditions,
 )
@@ -87,6 +88,7 @@ def conditions(facts: Facts, declared: Conditions, on: Set[Key] = frozenset()) -
     for table, counted in sorted(facts.counted.items()):
         found += _rejects(table, counted, declared, on)
         found += _damaged_records(table, counted, declared)
+        found += _refused(table, counted, declared)
     found += _failed_runs(facts, declared)
     found += _lag(facts, declared)
     return [*found, *_of_the_machine(facts, declared)]
@@ -136,6 +138,24 @@ def _damaged_records(table: str, counted: Counted, declared: Conditions) -> Iter
     if declared.damage and count:
         text = f"{count:,} acknowledged records of {table} could not be read from the journal: its bytes are damaged."
         yield Cause(Key(DAMAGE, table, "journal"), text, f"dw quarantine ls {table}", count, 0, "records")
+
+
+def _refused(table: str, counted: Counted, declared: Conditions) -> Iterator[Cause]:
+    refused = sum(counted.refused.values())
+    sent = counted.received + refused
+    share = refused / sent if sent else 0.0
+    if declared.refused_share is None or share <= declared.refused_share:
+        return
+    limits = ", ".join(f"{limit}: {count:,}" for limit, count in sorted(counted.refused.items()))
+    yield Cause(
+        Key(REFUSED, table, ""),
+        f"{refused:,} of {sent:,} records that were sent to {table} ({share:.2%}) were refused in "
+        f"{declared.window_minutes} min ({limits}).",
+        "raise the limit that is named, or send more slowly; what was refused is only with its producer",
+        share,
+        declared.refused_share,
+        "share",
+    )
 
 
 def _failed_runs(facts: Facts, declared: Conditions) -> Iterator[Cause]:

@@ -1,10 +1,12 @@
-"""What conversion counted: records received, and rejects by cause. Its size depends on causes, never on records."""
+"""What was counted: records received, rejects by cause, and records that were refused. Its size depends on causes, never
+on records."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -12,17 +14,23 @@ CAUSES_MAX = 100
 """For each table: more causes than this at a time are counted as one, OTHER."""
 OTHER = ""
 
+NOTHING: Mapping[str, int] = MappingProxyType({})
+
 _STEPS = 30
 
 
 class Counted(msgspec.Struct):
-    """Of one table: records received, and how many were rejected for each cause (`counted_causes`)."""
+    """Of one table: records received, how many of them were rejected for each cause (`counted_causes`), and how many
+    others were refused because of each limit."""
 
     received: int = 0
     rejects: dict[str, int] = {}
+    refused: dict[str, int] = {}
 
-    def add(self, received: int, rejects: Mapping[str, int]) -> None:
+    def add(self, received: int, rejects: Mapping[str, int], refused: Mapping[str, int] = NOTHING) -> None:
         self.received += received
+        for limit, count in refused.items():
+            self.refused[limit] = self.refused.get(limit, 0) + count
         for cause, count in rejects.items():
             known = cause in self.rejects or len(self.rejects) < CAUSES_MAX
             place = cause if known else OTHER
@@ -36,9 +44,9 @@ class Inflow:
         self._lock = threading.Lock()
         self._tables: dict[str, Counted] = {}
 
-    def add(self, table: str, received: int, rejects: Mapping[str, int]) -> None:
+    def add(self, table: str, received: int, rejects: Mapping[str, int], refused: Mapping[str, int] = NOTHING) -> None:
         with self._lock:
-            self._tables.setdefault(table, Counted()).add(received, rejects)
+            self._tables.setdefault(table, Counted()).add(received, rejects, refused)
 
     def take(self) -> dict[str, Counted]:
         """The counts by table; the next ones begin at zero."""
@@ -78,14 +86,14 @@ class Window:
             self._steps.append(Step(now_ms))
         last = self._steps[-1].tables
         for table, counted in counts.items():
-            last.setdefault(table, Counted()).add(counted.received, counted.rejects)
+            last.setdefault(table, Counted()).add(counted.received, counted.rejects, counted.refused)
 
     def sums(self) -> dict[str, Counted]:
         """The counts of the window by table."""
         found: dict[str, Counted] = {}
         for step in self._steps:
             for table, counted in step.tables.items():
-                found.setdefault(table, Counted()).add(counted.received, counted.rejects)
+                found.setdefault(table, Counted()).add(counted.received, counted.rejects, counted.refused)
         return found
 
     def next_ms(self) -> int | None:

@@ -11,8 +11,9 @@ from datawarehouse.errors import DeclarationError
 
 GIB = 1024**3
 
-REJECTS, FAILED_RUNS, LAG, DISK_FREE, DAMAGE, BACKUP_AGE, CLOCK_AHEAD = (
+REJECTS, REFUSED, FAILED_RUNS, LAG, DISK_FREE, DAMAGE, BACKUP_AGE, CLOCK_AHEAD = (
     "rejects",
+    "refused",
     "failed_runs",
     "lag",
     "disk_free",
@@ -21,7 +22,7 @@ REJECTS, FAILED_RUNS, LAG, DISK_FREE, DAMAGE, BACKUP_AGE, CLOCK_AHEAD = (
     "clock_ahead",
 )
 """The names of the alerts."""
-OF_A_STREAM, OF_A_JOB = (REJECTS, LAG, DAMAGE), (FAILED_RUNS,)
+OF_A_STREAM, OF_A_JOB = (REJECTS, REFUSED, LAG, DAMAGE), (FAILED_RUNS,)
 OF_THE_WAREHOUSE = (DISK_FREE, DAMAGE, BACKUP_AGE, CLOCK_AHEAD)
 """Which alerts concern a streaming input table, a batch input table, or the warehouse as a whole."""
 
@@ -31,8 +32,10 @@ class Conditions:
     """When something is wrong; None leaves a condition out. The unit is in the name, or it is a number of things.
 
     rejects: more records of one cause were rejected in the window. rejects_share: more of a table's records, from 0
-    to 1, were rejected for one cause in the window. failed_runs: so many runs of a job, or more, failed for one hour,
-    and none has succeeded since. lag_s: the oldest record that is not converted is older. disk_free_bytes: less is
+    to 1, were rejected for one cause in the window. refused_share: more of the records that were sent to a table, from
+    0 to 1, were refused in the window because of a limit. failed_runs: so many runs of a job, or more, failed for one
+    hour, and none has succeeded since. missed_runs: so many runs of a function that registers hours did not happen; on
+    AWS only. lag_s: the oldest record that is not converted is older. disk_free_bytes: less is
     free. damage: stored bytes are not what was written. backup_age_hours: the latest back-up is older.
     clock_ahead_s: the wall clock is further ahead. window_minutes: rejects are counted over this time, and an alert is
     over when its condition has not held for as long.
@@ -40,7 +43,9 @@ class Conditions:
 
     rejects: int | None = 10_000
     rejects_share: float | None = 0.01
+    refused_share: float | None = 0.01
     failed_runs: int | None = 3
+    missed_runs: int | None = 3
     lag_s: int | None = 300
     disk_free_bytes: int | None = GIB
     damage: bool = True
@@ -67,6 +72,7 @@ class Alert:
 _RANGES = {
     "rejects": (0, 10**15),
     "failed_runs": (1, 1000),
+    "missed_runs": (1, 1000),
     "lag_s": (1, 31_536_000),
     "disk_free_bytes": (1, 2**63 - 1),
     "backup_age_hours": (1, 87_600),
@@ -89,12 +95,13 @@ def checked_alert(webhook: Any, command: Any, conditions: dict[str, Any]) -> Ale
             raise DeclarationError(
                 f"with_alert: {name} is {value!r}; valid is a whole number from {low} to {high}{_or_none(name)}."
             )
-    share = conditions.get("rejects_share")
-    if share is not None and (not isinstance(share, int | float) or isinstance(share, bool) or not 0 <= share <= 1):
-        raise DeclarationError(
-            f"with_alert: rejects_share is {share!r}; valid is a number from 0 to 1, e.g. 0.01 for one record in a "
-            f"hundred{_or_none('rejects_share')}."
-        )
+    for name in ("rejects_share", "refused_share"):
+        share = conditions.get(name)
+        if share is not None and (not isinstance(share, int | float) or isinstance(share, bool) or not 0 <= share <= 1):
+            raise DeclarationError(
+                f"with_alert: {name} is {share!r}; valid is a number from 0 to 1, e.g. 0.01 for one record in a "
+                f"hundred{_or_none(name)}."
+            )
     damage = conditions.get("damage", True)
     if not isinstance(damage, bool):
         raise DeclarationError(f"with_alert: damage is {damage!r}; valid are True and False.")

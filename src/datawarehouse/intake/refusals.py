@@ -16,6 +16,8 @@ from dataclasses import dataclass
 log = logging.getLogger("datawarehouse")
 
 LIMITS = ("journal_bytes_max", "queue_bytes_max", "disk_free_bytes_min", "record_bytes_max", "shard_rate_limited")
+OF_THE_RECORD = frozenset({"record_bytes_max"})
+"""Those that a record itself breaks, so that it can never be taken."""
 _SAID_BY_FREE_DISK = "disk_free_bytes_min"
 _SAID_EVERY_S = 60.0
 _WORDS_MAX = 300

@@ -35,6 +35,7 @@ from datawarehouse.definition.tables import BatchInputTable
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.folder import alerts_path
 from datawarehouse.intake.intake import Intake
+from datawarehouse.intake.refusals import OF_THE_RECORD
 from datawarehouse.runtime.backups import backup_status
 from datawarehouse.runtime.closing import Closing
 
@@ -80,6 +81,7 @@ class Alerting:
         self._secrets = secrets
         self._store = Store(alerts_path(folder))
         self._inflow = Inflow()
+        self._refused: dict[tuple[str, str], int] = {}
         self._told = self._watches()
         self._deliveries: list[Delivery] = []
         self._known = Facts()
@@ -130,6 +132,7 @@ class Alerting:
         """Find out what is wrong now, and tell what changed; returns the documents of what changed."""
         with self._lock:
             facts = self._facts()
+            self._count_refused()
             inflow, now = self._inflow.take(), self._clock.now_ms()
             started = {delivery.key for delivery in self._deliveries}
             notices: list[Notice] = []
@@ -143,7 +146,7 @@ class Alerting:
                 watches[name] = told.watch.stored(list(told.receivers))
                 notices += found
                 documents += [json.loads(message.body) for message in made]
-            if notices or any(counted.rejects for counted in inflow.values()):
+            if notices or any(counted.rejects or counted.refused for counted in inflow.values()):
                 self._store.put(watches, messages)
         for notice in notices:
             log.log(logging.WARNING if notice.kind == BEGAN else logging.INFO, "%s", sentence(notice))
@@ -193,6 +196,14 @@ class Alerting:
     def _count(self, table: str, hours: list[HourCount]) -> None:
         for hour in hours:
             self._inflow.add(table, hour.received, hour.causes)
+
+    def _count_refused(self) -> None:
+        refused = self._intake.refusals.of_records
+        for (table, limit), count in refused.items():
+            more = count - self._refused.get((table, limit), 0)
+            if more and limit not in OF_THE_RECORD:
+                self._inflow.add(table, 0, {}, {limit: more})
+        self._refused = refused
 
     # -- facts
 

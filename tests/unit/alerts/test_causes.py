@@ -12,11 +12,13 @@ from datawarehouse.definition.alerts import Conditions
 from datawarehouse.definition.rejects import DAMAGED, MALFORMED_DATA, Reason, counted_causes
 
 MINUTE_MS = 60_000
-NONE = Conditions(None, None, None, None, None, False, None, None)
+NONE = Conditions(None, None, None, None, None, None, None, False, None, None)
 AT = 1_767_606_300_000  # 2026-01-05T09:45:00Z
 
 EVERYTHING = Facts(
-    counted={"clicks": Counted(100, {f"{MALFORMED_DATA} n": 2, DAMAGED: 1})},
+    counted={
+        "clicks": Counted(100, {f"{MALFORMED_DATA} n": 2, DAMAGED: 1}, {"queue_bytes_max": 20, "journal_bytes_max": 5})
+    },
     failing=[FailingJob("sums", 3, AT, 2, "Traceback:\nValueError: no\n")],
     lag_s={"clicks": 301.0},
     disk_free_bytes=2**30 - 1,
@@ -25,7 +27,7 @@ EVERYTHING = Facts(
     clock_ahead_ms=60_001,
 )
 HEALTHY = Facts(
-    counted={"clicks": Counted(100, {f"{MALFORMED_DATA} n": 1})},
+    counted={"clicks": Counted(99, {}, {"queue_bytes_max": 1}), "views": Counted(100, {f"{MALFORMED_DATA} n": 1})},
     failing=[FailingJob("sums", 2, AT, 1, "")],
     lag_s={"clicks": 300.0},
     disk_free_bytes=2**30,
@@ -39,6 +41,7 @@ def test_each_condition_has_a_cause_in_words_and_a_next_step_that_exists():
     assert [(*cause.key[:2], cause.value, cause.threshold, cause.unit) for cause in found] == [
         ("rejects", "clicks", 0.02, 0.01, "share"),
         ("damage", "clicks", 1, 0, "records"),
+        ("refused", "clicks", 0.2, 0.01, "share"),
         ("failed_runs", "sums", 3, 3, "runs"),
         ("lag", "clicks", 301.0, 300, "s"),
         ("disk_free", "", 2**30 - 1, 2**30, "bytes"),
@@ -50,6 +53,10 @@ def test_each_condition_has_a_cause_in_words_and_a_next_step_that_exists():
         words = cause.next_step.replace(",", "").split()
         assert all(after in VERBS for word, after in pairwise(words) if word == "dw")
     assert found[2].text == (
+        "25 of 125 records that were sent to clicks (20.00%) were refused in 5 min (journal_bytes_max: 5, "
+        "queue_bytes_max: 20)."
+    )
+    assert found[3].text == (
         "Job sums failed 3 times for the hour 2026/01/05/08. 1 other hours are not written either. "
         "It said: ValueError: no"
     )

@@ -47,6 +47,8 @@ def test_a_declaration_is_data():
         ({"rejects_share": 2}, r"rejects_share is 2; valid is a number from 0 to 1"),
         ({"rejects_share": float("nan")}, r"rejects_share is nan; valid is a number from 0 to 1"),
         ({"rejects_share": "1 %"}, r"rejects_share is '1 %'"),
+        ({"refused_share": -0.1}, r"refused_share is -0.1; valid is a number from 0 to 1"),
+        ({"missed_runs": 0}, "missed_runs is 0; valid is a whole number from 1 to 1000, or None"),
         ({"failed_runs": 0}, "failed_runs is 0; valid is a whole number from 1 to 1000"),
         ({"lag_s": True}, "lag_s is True"),
         ({"disk_free_bytes": "1GiB"}, "disk_free_bytes is '1GiB'"),
