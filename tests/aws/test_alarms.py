@@ -19,7 +19,6 @@ STALLED = {"clicks": 1800, "views": 360, "visits": 300}
 WATCHED = {
     "Stream": (
         "-stream", "AWS/Kinesis", "StreamName", {
-            "throttled": ("WriteProvisionedThroughputExceeded", "Sum", 0),
             "behind": ("GetRecords.IteratorAgeMilliseconds", "Maximum", 3_600_000),
         },
     ),
@@ -28,7 +27,7 @@ WATCHED = {
             "late": ("DeliveryToS3.DataFreshness", "Maximum", LATE),
         },
     ),
-    "Function": ("-function", "AWS/Lambda", "FunctionName", {"errors": ("Errors", "Sum", 0)}),
+    "Function": ("-function", "AWS/Lambda", "FunctionName", {"errors": ("Errors", "Sum", 2)}),
     "Queue": (
         "-dead-letters", "AWS/SQS", "QueueName", {
             "dead-letters": ("ApproximateNumberOfMessagesVisible", "Maximum", 0),
@@ -70,13 +69,28 @@ def test_everything_that_can_fail_is_watched(graph):
                     "dimensions": {dimension: node.outputs["name"]},
                     "statistic": statistic,
                     "threshold": threshold[watched.split("-")[1]] if threshold is LATE else threshold,
-                    "period": 300,
+                    "period": 3600 if alarm == "errors" else 300,
                     "evaluationPeriods": 1,
                 }
     found = {node.name: dict(node.inputs) for node in graph.all("MetricAlarm") if "metricQueries" not in node.inputs}
     assert all(inputs.pop("alarmDescription") for inputs in found.values())
     idle = {name: found.pop(name) for name in list(found) if name.endswith("-idle")}
-    assert len(found) == 3 * (2 + 1 + 2) + 2 and found == expected
+    unread = {name: found.pop(name) for name in list(found) if name.endswith("-unread")}
+    assert len(found) == 3 * (1 + 1 + 2) + 2 and found == expected
+    assert len(unread) == 3
+    assert unread["watched-clicks-input-unread"] == {
+        **told(graph),
+        "namespace": "AWS/Kinesis",
+        "metricName": "GetRecords.Success",
+        "dimensions": {"StreamName": graph.one("Stream", "watched-clicks-input-stream").outputs["name"]},
+        "statistic": "Sum",
+        # Firehose reads each second, also when there is nothing: no data is no reader.
+        "comparisonOperator": "LessThanThreshold",
+        "treatMissingData": "breaching",
+        "threshold": 1,
+        "period": 300,
+        "evaluationPeriods": 3,
+    }
     assert len(idle) == 3
     assert idle["watched-clicks-partitions-cron-idle"] == {
         **told(graph),
@@ -124,8 +138,12 @@ def alarms_of(*alerts, **arguments):
 
 
 def is_rejected_alarm(alarm, arrived, rejected):
+    return is_alarm_of(alarm, arrived=arrived, rejected=rejected)
+
+
+def is_alarm_of(alarm, **sums):
     *metrics, result = alarm["metricQueries"]
-    values = {query["id"]: {"arrived": arrived, "rejected": rejected}[query["id"]] for query in metrics}
+    values = {query["id"]: sums[query["id"]] for query in metrics}
     return evaluated(result["expression"], values) > alarm["threshold"]
 
 
@@ -155,26 +173,73 @@ def test_the_time_over_which_malformed_records_are_counted():
     assert period({}, file_flush_interval_seconds=10) == 300
 
 
-def test_conditions_that_are_left_out_have_no_alarm():
-    assert {"throttled", "behind"} == alarms_of({"rejects": None, "rejects_share": None, "lag_s": None}).keys() - {
-        "errors", "dead-letters", "letters", "idle"
-    }  # fmt: skip
-    only_late = alarms_of({"rejects": None, "rejects_share": None}).keys()
-    assert {"late", "stalled"} < only_late and "rejected" not in only_late
+@pytest.mark.parametrize(
+    ("alert", "arrived", "refused", "is_alarm"),
+    [
+        ({}, 35_000 * 300, 100_000, False), ({}, 990, 10, False), ({}, 989, 11, True), ({}, None, 1, True),
+        ({}, None, None, False), ({}, 100, None, False), ({"refused_share": 1}, None, 100, False),
+        ({"refused_share": 0}, 10**9, 1, True), ({"refused_share": 0}, 10**9, None, False),
+    ],
+)  # fmt: skip
+def test_refused_records_are_an_alarm_from_the_share_on_that_with_alert_says(alert, arrived, refused, is_alarm):
+    alarm = alarms_of(alert)["throttled"]
+    assert is_alarm_of(alarm, arrived=arrived, refused=refused) is is_alarm
+    assert {query["metric"]["period"] for query in alarm["metricQueries"][:-1]} == {300}
+
+
+@pytest.mark.parametrize(
+    ("runs", "schedule", "failed", "hours", "letters"),
+    [
+        (1, "rate(1 hour)", 1, 1, 1), (3, "rate(1 hour)", 3, 1, 1), (4, "rate(1 hour)", 4, 2, 2),
+        (30, "rate(1 hour)", 30, 10, 10), (1000, "rate(1 hour)", 72, 24, 334), (3, "rate(1 day)", 3, 1, 1),
+        (6, "rate(1 day)", 3, 24, 2), (6, "rate(12 hours)", 6, 13, 2), (9, "rate(12 hours)", 6, 24, 3),
+    ],
+)  # fmt: skip
+def test_failed_runs_are_an_alarm_from_so_many_on_within_the_hours_that_they_take(
+    runs, schedule, failed, hours, letters
+):
+    found = alarms_of({"failed_runs": runs}, partition_schedule_expression=schedule)
+    errors, dead = found["errors"], found["letters"]
+    assert (errors["threshold"] + 1, errors["period"], errors["evaluationPeriods"]) == (failed, hours * 3600, 1)
+    assert dead["threshold"] + 1 == letters
+
+
+OF_CONDITIONS = {
+    ("rejects", "rejects_share"): {"rejected"},
+    ("refused_share",): {"throttled"},
+    ("lag_s",): {"late", "stalled", "behind", "unread"},
+    ("failed_runs",): {"errors", "letters"},
+    ("missed_runs",): {"idle"},
+}
+"""Each alarm, by the conditions without which it is not there."""
+
+
+@pytest.mark.parametrize("left_out", OF_CONDITIONS)
+def test_conditions_that_are_left_out_have_no_alarm(left_out):
+    everything = set().union(*OF_CONDITIONS.values())
+    assert alarms_of(dict.fromkeys(left_out)).keys() == everything - OF_CONDITIONS[left_out]
 
 
 def test_a_longer_lag_is_late_later_and_of_several_alerts_the_strictest_counts():
-    assert alarms_of({"lag_s": 3600})["late"]["threshold"] == 900 + 3600
+    later = alarms_of({"lag_s": 7200})
+    assert later["late"]["threshold"] == 900 + 7200
+    assert (later["behind"]["threshold"], later["unread"]["evaluationPeriods"]) == ((900 + 7200) * 1000, 24)
+    assert alarms_of({"lag_s": 31_536_000})["unread"]["evaluationPeriods"] == 288
     both = alarms_of(
         {"lag_s": 7200, "rejects": 5}, {"webhook": "https://example.com/x", "lag_s": 1800, "rejects": None}
     )
     assert both["late"]["threshold"] == 900 + 1800 and is_rejected_alarm(both["rejected"], 10**6, 6)
 
 
-@pytest.mark.parametrize(("schedule", "hours"), [("rate(1 day)", 72), ("rate(2 hours)", 6), ("rate(5 minutes)", 3),
-                                                 ("cron(0 9 ? * MON-FRI *)", None)])  # fmt: skip
-def test_a_registrar_that_does_not_run_is_an_alarm(schedule, hours):
-    alarm = alarms_of(partition_schedule_expression=schedule).get("idle")
+@pytest.mark.parametrize(
+    ("missed", "schedule", "hours"),
+    [
+        (3, "rate(1 day)", 72), (3, "rate(2 hours)", 6), (3, "rate(5 minutes)", 3), (1, "rate(2 hours)", 2),
+        (3, "cron(0 9 ? * MON-FRI *)", 168), (1000, "rate(1 hour)", 168), (3, "rate(7 days)", None),
+    ],
+)  # fmt: skip
+def test_a_registrar_that_does_not_run_is_an_alarm(missed, schedule, hours):
+    alarm = alarms_of({"missed_runs": missed}, partition_schedule_expression=schedule).get("idle")
     assert (alarm and alarm["evaluationPeriods"]) == hours
 
 

@@ -1,5 +1,5 @@
-"""What was counted: records received, rejects by cause, and records that were refused. Its size depends on causes, never
-on records."""
+"""What was counted: records received, rejects by cause, records refused. Its size depends on causes, never on
+records."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def conditions_of(declared: Warehouse) -> Conditions:
         given = [value for alert in alerts if (value := getattr(alert.conditions, name)) is not None]
         return min(given, default=None)
 
-    names = ("rejects", "rejects_share", "lag_s", "window_minutes")
+    names = ("rejects", "rejects_share", "refused_share", "failed_runs", "missed_runs", "lag_s", "window_minutes")
     return replace(Conditions(), **{name: strictest(name) for name in names})
 
 
@@ -62,24 +62,37 @@ class Alarm:
     periods: int = 1
 
 
-def stream_alarms() -> Iterator[Alarm]:
-    """The alarms of an input stream."""
-    yield Alarm(
-        "throttled",
-        "Records of producers are refused: the stream has too few shards, or one partition key gets too many records.",
-        "AWS/Kinesis",
-        "WriteProvisionedThroughputExceeded",
-        "Sum",
-        0,
-    )
+def stream_alarms(flush_interval_seconds: int, lag_s: int) -> Iterator[Alarm]:
+    """The alarms of an input stream that nobody reads in time.
+
+    Firehose reads each shard about once a second, whether or not there are records ("Sending data from a Kinesis
+    stream"); so the count of its calls is a metric that exists without data. Another reader of the stream hides that
+    Firehose reads nothing.
+    """
     yield Alarm(
         "behind",
-        "Records have waited for an hour to be read; records that wait longer than the stream's retention are lost.",
+        "Records have waited for an hour, or for lag_s, to be read. Those that wait longer than the stream's retention "
+        "are lost.",
         "AWS/Kinesis",
         "GetRecords.IteratorAgeMilliseconds",
         "Maximum",
-        ITERATOR_AGE_MS_MAX,
+        max(ITERATOR_AGE_MS_MAX, 1000 * _late_s(flush_interval_seconds, lag_s)),
     )
+    yield Alarm(
+        "unread",
+        "Nobody reads the stream: is the delivery stream there, and may its role read? Records that wait longer than "
+        "the stream's retention are lost.",
+        "AWS/Kinesis",
+        "GetRecords.Success",
+        "Sum",
+        1,
+        is_below=True,
+        periods=min(max(UNREAD_PERIODS, -(-lag_s // PERIOD_SECONDS)), PERIODS_MAX),
+    )
+
+
+def _late_s(flush_interval_seconds: int, lag_s: int) -> int:
+    return flush_interval_seconds + max(flush_interval_seconds, lag_s)
 
 
 def late_alarm(flush_interval_seconds: int, lag_s: int) -> Alarm:
@@ -90,26 +103,45 @@ def late_alarm(flush_interval_seconds: int, lag_s: int) -> Alarm:
         "AWS/Firehose",
         "DeliveryToS3.DataFreshness",
         "Maximum",
-        flush_interval_seconds + max(flush_interval_seconds, lag_s),
+        _late_s(flush_interval_seconds, lag_s),
     )
 
 
-FUNCTION_ALARM = Alarm("errors", "A run failed: see its log.", "AWS/Lambda", "Errors", "Sum", 0)
-DEAD_LETTER_ALARM = Alarm(
-    "dead-letters",
-    "A run failed, and so did its retries: the event that it was called with is in the queue.",
-    "AWS/SQS",
-    "ApproximateNumberOfMessagesVisible",
-    "Maximum",
-    0,
-)
+def function_alarms(failed_runs: int, attempts: int, gap_hours: int) -> tuple[Alarm, Alarm]:
+    """The alarms of a function whose runs fail, and of the queue of those that failed for good.
+
+    An event is tried so many times (`attempts`) within an hour, and the next event comes after gap_hours at the most;
+    Lambda's metrics do not tell for which hour a run was. A period has at most a day (CloudWatch API, PutMetricAlarm),
+    so that more failures than a day can have are not waited for.
+    """
+    events, gap = -(-failed_runs // attempts), max(gap_hours, 1)
+    hours = min((events - 1) * gap + 1, 24)
+    most = attempts * ((hours - 1) // gap + 1)
+    failed = Alarm(
+        "errors",
+        "As many runs failed as with_alert allows: see the function's log.",
+        "AWS/Lambda",
+        "Errors",
+        "Sum",
+        min(failed_runs, most) - 1,
+        period_seconds=3600 * hours,
+    )
+    lost = Alarm(
+        "dead-letters",
+        "A run failed, and so did its retries: the event that it was called with is in the queue.",
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        "Maximum",
+        events - 1,
+    )
+    return failed, lost
 
 
-def idle_alarm(gap_hours: int) -> Alarm | None:
-    """The alarm of a function that has not run for three times its schedule's longest gap; None for a gap of more than
-    two days: an alarm can look back seven (CloudWatch API, PutMetricAlarm, EvaluationPeriods)."""
-    hours = max(gap_hours, 1)
-    if hours > IDLE_GAP_HOURS_MAX:
+def idle_alarm(gap_hours: int, missed_runs: int) -> Alarm | None:
+    """The alarm of a function that has not run for so many times its schedule's longest gap, at the least as many hours
+    and at the most a week, which is how far an alarm looks back (CloudWatch API, PutMetricAlarm, EvaluationPeriods);
+    None for a gap of a week."""
+    if gap_hours >= IDLE_HOURS_MAX:
         return None
     return Alarm(
         "idle",
@@ -121,12 +153,14 @@ def idle_alarm(gap_hours: int) -> Alarm | None:
         1,
         is_below=True,
         period_seconds=3600,
-        periods=3 * hours,
+        periods=min(missed_runs * max(gap_hours, 1), IDLE_HOURS_MAX),
     )
 
 
-IDLE_GAP_HOURS_MAX = 48
-
+IDLE_HOURS_MAX = 7 * 24
+UNREAD_PERIODS = 3
+PERIODS_MAX = 86_400 // PERIOD_SECONDS
+"""A day: how far an alarm with periods below an hour looks back (CloudWatch API, PutMetricAlarm)."""
 
 STALLED = (
     "stalled",
@@ -147,11 +181,11 @@ def add_delivery_alarms(
     parent: pulumi.Resource,
     region: pulumi.Input[str] | None = None,
 ) -> None:
-    """The alarms of the delivery of a stream into its table, of the conditions that are declared.
+    """The alarms of a stream and of its delivery into its table, of the conditions that are declared.
 
     No single metric shows that delivery has stopped, because a Firehose that does nothing publishes no metrics. Rejects
     are counted when a buffer is delivered, so over two flush intervals at the least; all causes count together, since
-    CloudWatch knows none.
+    CloudWatch knows none. Records that Kinesis refuses are not among those that arrive.
     """
     lasting = max(2 * flush_interval_seconds, PERIOD_SECONDS)
     firehose = ("DeliveryStreamName", delivery_stream)
@@ -161,6 +195,7 @@ def add_delivery_alarms(
             "arrived": ("AWS/Kinesis", "IncomingRecords", "StreamName", stream),
             "delivered": ("AWS/Firehose", "DeliveryToS3.Records", *firehose),
             "rejected": ("AWS/Firehose", "FailedConversion.Records", *firehose),
+            "refused": ("AWS/Kinesis", "WriteProvisionedThroughputExceeded", "StreamName", stream),
         }
         logical = f"{name}-{ending}"
         aws.cloudwatch.MetricAlarm(
@@ -181,14 +216,24 @@ def add_delivery_alarms(
             opts=replaceable(parent),
         )
 
+    window_seconds = conditions.window_minutes * 60
+    if conditions.refused_share is not None:
+        over = (
+            f"IF(FILL(refused, 0) > {_decimal(conditions.refused_share)} * (FILL(arrived, 0) + FILL(refused, 0)), 1, 0)"
+        )
+        label = "More records of producers are refused than with_alert allows"
+        next_step = "the stream has too few shards, or one partition key gets too many records."
+        add("throttled", f"{label}: {next_step}", label, over, max(window_seconds, PERIOD_SECONDS), 1)
     if conditions.lag_s is not None:
+        for alarm in stream_alarms(flush_interval_seconds, conditions.lag_s):
+            add_alarm(name, alarm, {"StreamName": stream}, topic_arn, parent, region)
         late = late_alarm(flush_interval_seconds, conditions.lag_s)
         add_alarm(name, late, {"DeliveryStreamName": delivery_stream}, topic_arn, parent, region)
         stalled = "IF(FILL(arrived, 0) > 0 AND FILL(delivered, 0) + FILL(rejected, 0) == 0, 1, 0)"
         label = "Records arrive and none is delivered"
         add(*STALLED, label, stalled, _whole_minutes(lasting), STALLED_PERIODS)
     if over := _over(conditions):
-        window = _whole_minutes(max(lasting, conditions.window_minutes * 60))
+        window = _whole_minutes(max(lasting, window_seconds))
         label = "More malformed records than with_alert allows"
         add("rejected", f"{label}: see the table's quarantine.", label, over, window, 1)
 
@@ -199,9 +244,13 @@ def _over(conditions: Conditions) -> str:
     if conditions.rejects is not None:
         over.append(f"FILL(rejected, 0) > {conditions.rejects}")
     if conditions.rejects_share is not None:
-        share = format(Decimal(str(conditions.rejects_share)), "f")  # metric math knows no exponents
-        over.append(f"FILL(rejected, 0) > {share} * FILL(arrived, 0)")
+        over.append(f"FILL(rejected, 0) > {_decimal(conditions.rejects_share)} * FILL(arrived, 0)")
     return f"IF({' OR '.join(over)}, 1, 0)" if over else ""
+
+
+def _decimal(share: float) -> str:
+    """A share in metric math, which knows no exponents."""
+    return format(Decimal(str(share)), "f")
 
 
 def _whole_minutes(seconds: int) -> int:

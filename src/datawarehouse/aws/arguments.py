@@ -35,7 +35,7 @@ _PATTERNS = {
 "Name databases, tables, and columns"; AWS STS API reference, AssumeRole."""
 
 _TEXT = pulumi.Input[str]
-_SHARED = ("alarm_topic_arn", "kms_key_arn", "log_retention_days", "region")
+_SHARED = ("alarm_topic_arn", "conditions", "kms_key_arn", "log_retention_days", "region")
 
 
 def checked_name(kind: str, name: Any, pattern: re.Pattern[str] = _NAME) -> str:

@@ -12,6 +12,7 @@ from datawarehouse.aws.naming import QUEUE_MAX, WORKGROUP_MAX
 from datawarehouse.aws.packaging import Code, entry, job_code, library
 from datawarehouse.aws.policies import JobRights, Place, batch_job, dead_letters, document, function_logs
 from datawarehouse.aws.refusals import in_one_line
+from datawarehouse.definition.alerts import Conditions
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.definition.sql_job import STATEMENT, SqlJob
 from datawarehouse.definition.tables import BatchInputTable, Table
@@ -25,7 +26,7 @@ class BatchInputJobArgs(TypedDict):
     table: the declared table. schedule_expression: when it runs (default: as the table says). database_arn,
     database_name: the Glue database that has the table. reads: the declared tables that the job may query (default:
     all of the database). data_bucket, results_bucket, workgroup: names. kms_key_arn: what both buckets and the log are
-    encrypted with. alarm_topic_arn, log_retention_days, region: as of a LambdaCronJob.
+    encrypted with. alarm_topic_arn, conditions, log_retention_days, region: as of a LambdaCronJob.
     """
 
     table: BatchInputTable
@@ -37,6 +38,7 @@ class BatchInputJobArgs(TypedDict):
     schedule_expression: NotRequired[str]
     reads: NotRequired[Sequence[Table]]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
+    conditions: NotRequired[Conditions]
     kms_key_arn: NotRequired[pulumi.Input[str]]
     log_retention_days: NotRequired[int]
     region: NotRequired[pulumi.Input[str]]

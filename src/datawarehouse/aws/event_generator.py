@@ -11,6 +11,7 @@ from datawarehouse.aws.packaging import library
 from datawarehouse.aws.policies import producer
 from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.aws.schedules import EACH_MINUTE
+from datawarehouse.definition.alerts import Conditions
 from datawarehouse.definition.tables import StreamingInputTable, to_wire
 from datawarehouse.errors import DeclarationError
 
@@ -24,7 +25,8 @@ class EventGeneratorArgs(TypedDict):
 
     table: the declared streaming input table. stream_name, stream_arn: its input stream. events_per_minute: 1 to 10000
     (default: 60). malformed: the share of malformed events, from 0 (default) to 1. kms_key_arn: what
-    the stream and the log are encrypted with. alarm_topic_arn, log_retention_days, region: as of a LambdaCronJob.
+    the stream and the log are encrypted with. alarm_topic_arn, conditions, log_retention_days, region: as of a
+    LambdaCronJob.
     """
 
     table: StreamingInputTable
@@ -33,6 +35,7 @@ class EventGeneratorArgs(TypedDict):
     events_per_minute: NotRequired[int]
     malformed: NotRequired[float]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
+    conditions: NotRequired[Conditions]
     kms_key_arn: NotRequired[pulumi.Input[str]]
     log_retention_days: NotRequired[int]
     region: NotRequired[pulumi.Input[str]]

@@ -15,7 +15,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from datawarehouse.aws.alarms import add_alarm, add_delivery_alarms, stream_alarms
+from datawarehouse.aws.alarms import add_delivery_alarms
 from datawarehouse.aws.arguments import checked_arguments, checked_choice, checked_name, checked_number
 from datawarehouse.aws.naming import FIREHOSE_MAX, POLICY_MAX, ROLE_MAX, STREAM_MAX, short_name
 from datawarehouse.aws.policies import Place, delivery, document, firehose_trust
@@ -49,7 +49,7 @@ class InputStreamArgs(TypedDict):
     what records and the log are encrypted with (default: the keys of the services). bucket_kms_key_arn: what the bucket
     encrypts objects with, if that is a key of one's own. file_flush_interval_seconds: how long
     Firehose buffers, 0 to 900 (default). alarm_topic_arn: the SNS topic that alarms go to (default: no alarms).
-    conditions: when malformed and late records are alarms, as `with_alert` has them (default: its defaults).
+    conditions: when malformed, refused and late records are alarms, as `with_alert` has them (default: its defaults).
     log_retention_days: for the log of delivery errors (default: 30). region: default is the provider's.
     """
 
@@ -92,8 +92,6 @@ class InputStream(pulumi.ComponentResource):
         logs = self._logs(given)
         self.delivery_stream = self._delivery(given, logs)
         if topic := given.get("alarm_topic_arn"):
-            for alarm in stream_alarms():
-                add_alarm(name, alarm, {"StreamName": self.input_stream.name}, topic, self, self._region)
             add_delivery_alarms(
                 name,
                 self.input_stream.name,

@@ -13,7 +13,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from datawarehouse.aws.alarms import DEAD_LETTER_ALARM, FUNCTION_ALARM, add_alarm
+from datawarehouse.aws.alarms import add_alarm, function_alarms
 from datawarehouse.aws.arguments import checked_arguments, checked_name, checked_number, shown
 from datawarehouse.aws.naming import (
     FUNCTION_MAX,
@@ -35,6 +35,8 @@ from datawarehouse.aws.policies import (
 )
 from datawarehouse.aws.protection import replaceable
 from datawarehouse.aws.refusals import in_one_line
+from datawarehouse.aws.schedules import longest_gap_hours
+from datawarehouse.definition.alerts import Conditions
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.definition.warehouse import POLICY_ARN
 from datawarehouse.errors import DeclarationError
@@ -68,8 +70,9 @@ class LambdaCronJobArgs(TypedDict):
     in them. environment: variables, at most 4 KB in all. policy_statements: what the function may do, as IAM
     statements. policy_arns_to_attach: managed policies. timeout_seconds: 1 to 900 (default). memory_mb: 128 to 10240
     (default: 3008). retries: 0 to 2 (default). alarm_topic_arn: the SNS topic that alarms go to (default: no alarms).
-    kms_key_arn: what the log is encrypted with (default: the key of CloudWatch Logs). log_retention_days: default 30.
-    region: default is the provider's.
+    conditions: from how many failed runs on they are told, as `with_alert` has it (default: its defaults). kms_key_arn:
+    what the log is encrypted with (default: the key of CloudWatch Logs). log_retention_days: default 30. region:
+    default is the provider's.
     """
 
     schedule_expression: str
@@ -83,6 +86,7 @@ class LambdaCronJobArgs(TypedDict):
     memory_mb: NotRequired[int]
     retries: NotRequired[int]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
+    conditions: NotRequired[Conditions]
     kms_key_arn: NotRequired[pulumi.Input[str]]
     log_retention_days: NotRequired[int]
     region: NotRequired[pulumi.Input[str]]
@@ -123,12 +127,19 @@ class LambdaCronJob(pulumi.ComponentResource):
         self.function = self._function(given)
         self._schedule(given["schedule_expression"])
         if topic := given.get("alarm_topic_arn"):
-            add_alarm(name, FUNCTION_ALARM, {"FunctionName": self.function.name}, topic, self, self._region)
-            queue = {"QueueName": self.dead_letter_queue.name}
-            add_alarm(name, DEAD_LETTER_ALARM, queue, topic, self, self._region)
+            self._alarms(given, topic)
         self.register_outputs(
             {"function_name": self.function.name, "dead_letter_queue_url": self.dead_letter_queue.url}
         )
+
+    def _alarms(self, given: Mapping[str, Any], topic: pulumi.Input[str]) -> None:
+        failed_runs = given["conditions"].failed_runs
+        if failed_runs is None:
+            return
+        gap = longest_gap_hours(given["schedule_expression"])
+        failed, lost = function_alarms(failed_runs, given["retries"] + 1, gap)
+        add_alarm(self._name, failed, {"FunctionName": self.function.name}, topic, self, self._region)
+        add_alarm(self._name, lost, {"QueueName": self.dead_letter_queue.name}, topic, self, self._region)
 
     def _function(self, given: Mapping[str, Any]) -> aws.lambda_.Function:
         name = self._name
@@ -254,7 +265,7 @@ def _checked(component: str, args: LambdaCronJobArgs) -> dict[str, Any]:
         for argument, (default, low, high, source) in limits.items()
     }
     packaged = {"packaged": handler_code(component, given["job"])} if "job" in given else {}
-    defaults: dict[str, Any] = {"policy_statements": [], "policy_arns_to_attach": []}
+    defaults: dict[str, Any] = {"policy_statements": [], "policy_arns_to_attach": [], "conditions": Conditions()}
     return {**defaults, **given, **checked, **packaged}
 
 

@@ -19,6 +19,7 @@ from datawarehouse.aws.policies import Place, registrar
 from datawarehouse.aws.protection import replaceable
 from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.aws.schedules import longest_gap_hours
+from datawarehouse.definition.alerts import Conditions
 from datawarehouse.definition.partition import start_of
 from datawarehouse.definition.tables import RETENTION_DAYS_MAX
 from datawarehouse.errors import BadRequest, DeclarationError
@@ -37,7 +38,8 @@ class HourlyPartitionRegistrarArgs(TypedDict):
     (default: "rate(1 hour)"). hours_ahead: 1 to 336 (default: 12, or more if the next run comes later).
     columns_digest: a text that differs whenever columns change, so that registered hours get the new columns at once.
     retention_days: after how many days hours are taken out of the catalog, 1 to 36500 (default: they stay).
-    alarm_topic_arn, kms_key_arn, log_retention_days, region: as of a LambdaCronJob.
+    conditions: from how many failed and missed runs on they are told, as `with_alert` has them. alarm_topic_arn,
+    kms_key_arn, log_retention_days, region: as of a LambdaCronJob.
     """
 
     database_arn: pulumi.Input[str]
@@ -48,6 +50,7 @@ class HourlyPartitionRegistrarArgs(TypedDict):
     columns_digest: NotRequired[str]
     retention_days: NotRequired[int]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
+    conditions: NotRequired[Conditions]
     kms_key_arn: NotRequired[pulumi.Input[str]]
     log_retention_days: NotRequired[int]
     region: NotRequired[pulumi.Input[str]]
@@ -98,7 +101,8 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
             },
             pulumi.ResourceOptions(parent=self),
         )
-        idle = idle_alarm(longest_gap_hours(schedule))
+        missed = given.get("conditions", Conditions()).missed_runs
+        idle = None if missed is None else idle_alarm(longest_gap_hours(schedule), missed)
         if idle and (topic := given.get("alarm_topic_arn")):
             add_alarm(
                 f"{name}-cron", idle, {"FunctionName": self.cron.function.name}, topic, self.cron, given.get("region")

@@ -112,7 +112,12 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         self._loose = pulumi.ResourceOptions(parent=self, protect=is_asked)
         self._place = {"region": given["region"]} if "region" in given else {}
         self._key: Any = {"kms_key_arn": given["kms_key_arn"]} if "kms_key_arn" in given else {}
-        self._shared = {**self._place, **self._key, "log_retention_days": given["log_retention_days"]}
+        self._shared = {
+            **self._place,
+            **self._key,
+            "conditions": self._conditions,
+            "log_retention_days": given["log_retention_days"],
+        }
         self._comparison = Comparison(
             component=f"ServerlessDataWarehouse {name!r}",
             parent=self,
@@ -351,7 +356,6 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 "is_disposable": given["data_is_disposable"],
                 "file_flush_interval_seconds": flush_seconds(table, given["is_dev"]),
                 "alarm_topic_arn": self.alarm_topic.arn,
-                "conditions": self._conditions,
                 **shards,
                 **bucket_key,
                 **self._shared,  # type: ignore[typeddict-item]

@@ -35,6 +35,7 @@ _METRICS: dict[str, tuple[str, str, dict[str, tuple[tuple[str, ...], tuple[str, 
         "Stream",
         {
             "GetRecords.IteratorAgeMilliseconds": (("Maximum",), _UP),
+            "GetRecords.Success": (("Sum",), _DOWN),
             "IncomingRecords": (("Sum",), _UP),
             "PutRecords.ThrottledRecords": (("Sum",), _UP),
             "ReadProvisionedThroughputExceeded": (("Sum",), _UP),
@@ -82,7 +83,10 @@ def alarm_rule(node: Node, world: World) -> Errors:
     threshold = inputs.get("threshold")
     if not isinstance(threshold, (int, float)) or isinstance(threshold, bool) or not 0 <= threshold < 10**12:
         yield f"threshold is {threshold!r}"
-    if not number_in(inputs.get("evaluationPeriods"), 1, 100):
+    # PutMetricAlarm, EvaluationPeriods: a day in all, or seven with periods of an hour or more.
+    seconds = inputs.get("period") or 60
+    longest = 86_400 if not isinstance(seconds, int) or seconds < 3600 else 604_800
+    if not number_in(inputs.get("evaluationPeriods"), 1, longest // (seconds if isinstance(seconds, int) else 60)):
         yield f"evaluationPeriods is {inputs.get('evaluationPeriods')!r}"
     points = inputs.get("datapointsToAlarm")
     if points is not None and not number_in(points, 1, inputs.get("evaluationPeriods") or 0):
