@@ -11,6 +11,7 @@ from datawarehouse.aws import EventGenerator, ServerlessDataWarehouse
 dev = pulumi.Config().get_bool("dev") or False
 deployed = ServerlessDataWarehouse("analytics_dw", {"warehouse": warehouse, "is_dev": dev})
 
+pulumi.export("warehouse", deployed.addresses)  # for `dw ... --on aws`
 pulumi.export("impression_input_stream", deployed.get_input_stream("impressions").name)
 pulumi.export("click_input_stream", deployed.get_input_stream("clicks").name)
 pulumi.export("database_name", deployed.database.name)

@@ -189,6 +189,7 @@ def resolve(
     """Every setting's value. Raises BadRequest for an unknown name or a value that is not valid."""
     flags, environment = flags or {}, environment or {}
     stored = _read(file) if file and file.exists() else {}
+    stored.pop("aws", None)  # where the deployed warehouse is: operate/deployment.py
     for source, names in (("option", flags), (FILE_NAME, stored)):
         for name in names:
             if name not in _BY_NAME:

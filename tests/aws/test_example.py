@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "acme_ads"
 GOLDEN = Path(__file__).parent / "golden"
 OUTPUTS = {
+    "warehouse",
     "impression_input_stream",
     "click_input_stream",
     "database_name",
@@ -48,7 +49,7 @@ def up(dev):
     return run(dev)
 
 
-def test_up_gives_the_six_outputs(up):
+def test_up_gives_its_outputs(up):
     assert up.outputs.keys() == OUTPUTS
     assert up.outputs["database_name"] == "analytics_dw_dev"
     assert (up.outputs["impression_table_name"], up.outputs["click_table_name"]) == ("impressions", "clicks")

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import graph as graphs
 import house
 import pulumi_aws as aws
 import pytest
@@ -13,6 +14,8 @@ from recorder import deploy
 from datawarehouse import Warehouse
 from datawarehouse.aws import EventGenerator, InputStream, LambdaCronJob, ServerlessDataWarehouse
 from datawarehouse.aws.warehouse import ServerlessDataWarehouseArgs
+from datawarehouse.definition.schedule import parse_schedule
+from datawarehouse.operate.deployment import DeployedTable, find_deployment
 
 
 def deployed(name="analytics_dw", arguments=None, **options):
@@ -60,6 +63,41 @@ def test_what_a_program_reaches_of_the_warehouse():
         "stream": graph.one("Stream", "analytics_dw-clicks-input-stream").outputs["name"],
         "production": "analytics_dw-dev-production",
     }
+
+
+def test_the_addresses_are_those_of_all_parts_also_of_tables_that_come_later(tmp_path):
+    def program(**arguments):
+        warehouse = ServerlessDataWarehouse("analytics_dw", {"warehouse": everything(), **arguments})
+        warehouse.with_table("late", columns={"a": "string"})
+        return {"warehouse": warehouse.addresses}
+
+    def read(graph):
+        (tmp_path / "outputs.json").write_text(json.dumps(graph.exports))
+        return find_deployment(str(tmp_path / "outputs.json"), tmp_path / "dw.toml")
+
+    graph = deploy(program)
+    found = read(graph)
+    buckets = {node.name: node.outputs["bucket"] for node in graph.all("Bucket")}
+    assert (found.data_bucket, found.results_bucket) == (
+        buckets["analytics-dw-data"],
+        buckets["analytics-dw-query-results"],
+    )
+    assert (found.warehouse, found.database, found.region) == ("analytics_dw", "analytics_dw_dev", graphs.REGION)
+    assert found.workgroups["adhoc"] == "analytics_dw-dev-adhoc"
+    clicks = "analytics_dw-clicks-"
+    assert found.tables["clicks"] == DeployedTable(
+        "clicks",
+        "streaming input table",
+        stream=graph.one("Stream", f"{clicks}input-stream").outputs["name"],
+        delivery=graph.one("FirehoseDeliveryStream", f"{clicks}input-delivery").outputs["name"],
+        registrar=graph.one("Function", f"{clicks}partitions-cron-function").outputs["name"],
+    )
+    aggregates = found.tables["aggregates"]
+    assert aggregates.function == graph.one("Function", "analytics_dw-aggregates-job-cron-function").outputs["name"]
+    assert parse_schedule(aggregates.schedule)
+    assert list(found.tables) == [*everything().list_tables(), "late"]
+    projected = deploy(lambda: program(partition_projection_start="2026/11/01/00"))
+    assert read(projected).tables["clicks"].registrar is None
 
 
 def test_unknown_tables_and_streams_are_named_with_those_there_are():

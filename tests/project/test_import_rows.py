@@ -15,12 +15,12 @@ ROWS = [
     {"tidy", "backup"},
     {"intake", "convert", "query", "generator"},
     {"server", "jobs", "quarantine", "export", "alerts", "functions"},
-    {"runtime", "aws"},
+    {"runtime", "aws", "operate"},
     {"cli", "testing", "producer"},
 ]
 ROW_OF = {part: row for row, parts in enumerate(ROWS) for part in parts}
 HEAVY = {
-    "pyarrow": {"parquet", "convert", "query", "jobs", "runtime"},  # runtime: for an annotation alone
+    "pyarrow": {"parquet", "convert", "query", "jobs", "runtime", "operate"},  # runtime: for an annotation alone
     "duckdb": {"query"},
     "sqlglot": {"sql"},
     "sqlite3": {"catalog"},
@@ -31,8 +31,8 @@ HEAVY = {
     "uvloop": {"runtime"},
     "pulumi": {"aws"},
     "pulumi_aws": {"aws"},
-    "boto3": {"functions"},
-    "botocore": {"functions", "producer"},
+    "boto3": {"functions", "operate"},
+    "botocore": {"functions", "producer", "operate"},
 }
 
 

@@ -16,6 +16,7 @@ from typing import Any, Concatenate, ParamSpec
 import pulumi
 import pulumi_aws as aws
 
+from datawarehouse.aws.addresses import addresses_of
 from datawarehouse.aws.alarms import conditions_of
 from datawarehouse.aws.batch_job import POLICY_CHARACTERS_MAX, BatchInputJob, code_of, job_policy_characters
 from datawarehouse.aws.buckets import PrivateBucket
@@ -97,6 +98,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         self._declared = Warehouse(name)
         self._tables: dict[str, aws.glue.CatalogTable] = {}
         self._streams: dict[str, aws.kinesis.Stream] = {}
+        self._addresses: dict[str, dict[str, pulumi.Input[str]]] = {}
         self._expiry_is_settled = False
         self._quotas_told: set[str] = set()
         declared: Warehouse = given.get("warehouse", Warehouse(name))
@@ -168,6 +170,17 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
     def get_input_stream(self, name: str) -> aws.kinesis.Stream:
         """The Kinesis stream of a streaming input table. Raises UnknownName, with the existing streams."""
         return self._streams[self._declared.get_input_stream(name).name]
+
+    @property
+    def addresses(self) -> pulumi.Output[Mapping[str, Any]]:
+        """Where everything is, as `dw ... --on aws` needs it: `pulumi.export("warehouse", deployed.addresses)`.
+
+        The names of the warehouse, Region, database and buckets, of the workgroups by audience, and for each table that
+        was declared so far its kind, and its stream, delivery, registrar, function and schedule if it has them.
+        """
+        buckets = {"data": self.data_warehouse_bucket, "results": self.query_results_bucket}
+        tables = self._declared.tables()
+        return addresses_of(self._name, self.database, buckets, self.workgroups, tables, self._addresses)
 
     # -- creating
 
@@ -344,7 +357,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         on_demand = table.name in given["on_demand_streams"]
         bucket_key: Any = {"bucket_kms_key_arn": given["kms_key_arn"]} if self._key else {}
         shards: Any = {} if on_demand else {"shard_count": table.input_stream_shard_count}
-        self._streams[table.name] = InputStream(
+        made = InputStream(
             f"{name}-input",
             {
                 "bucket": self.data_warehouse_bucket.bucket,
@@ -362,10 +375,12 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             },
             # A comparison that comes late must come before the stream is changed.
             pulumi.ResourceOptions(parent=self, depends_on=None if table.name in self._compared else catalog[:1]),
-        ).input_stream
+        )
+        self._streams[table.name] = made.input_stream
+        self._addresses[table.name] = {"stream": made.input_stream.name, "delivery": made.delivery_stream.name}
         if "partition_projection_start" not in given:
             expiring: Any = {} if table.retention_days is None else {"retention_days": table.retention_days}
-            HourlyPartitionRegistrar(
+            registrar = HourlyPartitionRegistrar(
                 f"{name}-partitions",
                 {
                     "database_arn": self.database.arn,
@@ -379,6 +394,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 },
                 self._kept,
             )
+            self._addresses[table.name]["registrar"] = registrar.cron.function.name
 
     def _add_batch(self, table: BatchInputTable, declared: Warehouse) -> None:
         self._tables[table.name] = self._glue_table(table_of(table), declared=table)
@@ -388,7 +404,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         if staging := staging_of(table):
             parameters = self._location(staging).apply(staging_parameters)
             self._glue_table(staging, parameters)
-        BatchInputJob(
+        job = BatchInputJob(
             f"{self._name}-{table.name}-job",
             {
                 "table": table,
@@ -404,6 +420,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             },
             self._loose,
         )
+        self._addresses[table.name] = {"function": job.cron.function.name, "schedule": table.schedule_expression}
 
     def _warn_of_quotas(self) -> None:
         """Warn, once for each, of default quotas of the account and Region that are too low for the declaration."""

@@ -30,6 +30,13 @@ def add_output(parser: argparse.ArgumentParser, *forms: str) -> None:
     parser.add_argument("--output", choices=forms, default="table", help="how to print (default: table)")
 
 
+def add_on(parser: argparse.ArgumentParser) -> None:
+    """What sends a verb to the deployed warehouse."""
+    parser.add_argument("--on", choices=("aws",), help="the deployed warehouse instead of the data folder")
+    what = "with --on aws: a file with the stack's outputs (default: as [aws] in dw.toml says, or those of Pulumi)"
+    parser.add_argument("--outputs", metavar="FILE", help=what)
+
+
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """The settings, from flags, environment, and dw.toml beside the declaration."""
     names = {setting.name for setting in SETTINGS}
