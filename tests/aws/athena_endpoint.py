@@ -89,6 +89,7 @@ class Execution:
     columns: list[dict] = field(default_factory=list)
     rows: list[list[str | None]] = field(default_factory=list)
     header: bool = True
+    scanned: int = 0
     connection: duckdb.DuckDBPyConnection | None = None
     thread: threading.Thread | None = None
 
@@ -147,6 +148,7 @@ class Endpoint:
                 "SubstatementType": execution.kind[1],
                 "ResultConfiguration": {"OutputLocation": f"{location}{execution.id}.csv"},
                 "Status": status,
+                "Statistics": {"DataScannedInBytes": execution.scanned, "TotalExecutionTimeInMillis": 1},
                 "WorkGroup": execution.given.get("WorkGroup", "primary"),
             }
         }
@@ -175,6 +177,9 @@ class Endpoint:
         if start + most < len(rows):
             answer["NextToken"] = str(start + most)
         return answer
+
+    def ListQueryExecutions(self, given: dict) -> dict:
+        return {"QueryExecutionIds": list(self.executions)}
 
     def StopQueryExecution(self, given: dict) -> dict:
         _cancel(self._execution(given))
@@ -223,7 +228,8 @@ class Endpoint:
             selects = {}
             for number, scan in enumerate(planned.scans):
                 schema = schemas[scan.table]
-                connection.register(f"scan_{number}", self._rows(tables[scan.table], schema, scan.predicate))
+                rows = self._rows(execution, tables[scan.table], schema, scan.predicate)
+                connection.register(f"scan_{number}", rows)
                 outputs = ", ".join(
                     f'cast("{column.name}" as {duckdb_type(column.type)}) as "{column.name}"'
                     for column in (*schema.columns, *schema.partition_keys)
@@ -241,7 +247,7 @@ class Endpoint:
         execution.rows = [[as_text(value) for value in row] for row in tuples(found)]
         self._put_csv(execution)
 
-    def _rows(self, table: dict, schema: TableSchema, predicate) -> pa.Table:
+    def _rows(self, execution: Execution, table: dict, schema: TableSchema, predicate) -> pa.Table:
         """The rows of the partitions that a scan needs, with their values."""
         converter = RowConverter(schema.columns)
         parts = []
@@ -250,6 +256,7 @@ class Endpoint:
             if not serde:
                 raise Failed(f"HIVE_INVALID_METADATA: partition {values} of {schema.name} has no SerDe")
             for url, data in self._objects(storage["Location"]):
+                execution.scanned += len(data)
                 rows = _parquet(data, schema) if "parquet" in serde.lower() else _json(url, data, converter)
                 for key, value in zip(schema.partition_keys, values, strict=True):
                     rows = rows.append_column(key.name, pa.array([value] * len(rows), pa.string()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -21,6 +21,10 @@ STOP_BEFORE_END_MS = 10_000
 
 RESULT_ROWS_MAX = 1_000_000
 _PARAMETER_CHARACTERS_MAX = 1024
+Column = Mapping[str, Any]
+"""A member of ColumnInfo."""
+Row = Sequence[Mapping[str, str]]
+"""The data of a row; NULL has no VarCharValue."""
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 2.0
 
@@ -43,36 +47,47 @@ class Athena:
 
         Raises BadRequest, QueryFailed, QueryLimitExceeded, QueryRefused for a result column of a nested type.
         """
-        execution = self.run(sql, parameters)
-        is_headed = execution.get("StatementType") == "DML"  # results of DDL and SHOW have no row of names
         rows: list[tuple[Any, ...]] = []
         readers: list[Callable[[str], Any]] = []
+        for columns, found in self.pages(self.run(sql, parameters)):
+            readers = readers or [_reader(column) for column in columns]
+            rows += [_values(readers, row) for row in found]
+            if len(rows) > RESULT_ROWS_MAX:
+                raise too_many_rows()
+        return rows
+
+    def pages(self, execution: Mapping[str, Any]) -> Iterator[tuple[list[Column], list[Row]]]:
+        """The result of a statement that has ended, 1,000 rows at a time: its columns as Athena describes them, and the
+        rows, each a list of data. There is at least one page."""
+        is_headed = execution.get("StatementType") == "DML"  # results of DDL and SHOW have no row of names
         pages = self.client.get_paginator("get_query_results").paginate(
             QueryExecutionId=execution["QueryExecutionId"], PaginationConfig={"PageSize": 1000}
         )
         for page in pages:
             result = page["ResultSet"]
-            readers = readers or [_reader(column) for column in result["ResultSetMetadata"]["ColumnInfo"]]
             found = result["Rows"]
             if is_headed:
                 found, is_headed = found[1:], False
-            rows += [_values(readers, row["Data"]) for row in found]
-            if len(rows) > RESULT_ROWS_MAX:
-                raise QueryLimitExceeded(
-                    f"The result has more than {RESULT_ROWS_MAX} rows. Aggregate, or add LIMIT.", "result_rows_max"
-                )
-        return rows
+            yield result["ResultSetMetadata"]["ColumnInfo"], [row["Data"] for row in found]
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> Mapping[str, Any]:
         """Run a statement to its end; returns the answer of GetQueryExecution. Raises the same errors as `query`."""
+        return self.ended(self.start(sql, parameters))
+
+    def start(self, sql: str, parameters: Sequence[Any] = ()) -> str:
+        """Start a statement; returns its id."""
         given = {"ExecutionParameters": [as_sql(value) for value in parameters]} if parameters else {}
-        id = self.client.start_query_execution(
+        started = self.client.start_query_execution(
             QueryString=sql,
             QueryExecutionContext={"Database": self.database},
             WorkGroup=self.workgroup,
             ResultConfiguration={"OutputLocation": self.results},
             **given,
-        )["QueryExecutionId"]
+        )
+        return str(started["QueryExecutionId"])
+
+    def ended(self, id: str) -> Mapping[str, Any]:
+        """Wait until a statement has ended; returns the answer of GetQueryExecution."""
         wait_s = _FIRST_WAIT_S
         while True:
             execution: Mapping[str, Any] = self.client.get_query_execution(QueryExecutionId=id)["QueryExecution"]
@@ -92,6 +107,12 @@ class Athena:
                 )
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+
+def too_many_rows() -> QueryLimitExceeded:
+    return QueryLimitExceeded(
+        f"The result has more than {RESULT_ROWS_MAX} rows. Aggregate, or add LIMIT.", "result_rows_max"
+    )
 
 
 def as_sql(value: Any) -> str:
@@ -143,9 +164,9 @@ def _double(value: float) -> str:
     return f"{digits}E{int(exponent or 0)}"
 
 
-def _reader(column: Mapping[str, Any]) -> Callable[[str], Any]:
+def _reader(column: Column) -> Callable[[str], Any]:
     kind = column["Type"]
-    if kind not in _READERS:
+    if kind not in READERS:
         advice = (
             f"json_format(CAST({column['Name']} AS JSON))"
             if kind in ("array", "map", "row")
@@ -154,10 +175,10 @@ def _reader(column: Mapping[str, Any]) -> Callable[[str], Any]:
         raise QueryRefused(
             f"The result column {column['Name']!r} is of type {kind}, which has no exact text; write {advice}."
         )
-    return _READERS[kind]
+    return READERS[kind]
 
 
-def _values(readers: Sequence[Callable[[str], Any]], data: Sequence[Mapping[str, str]]) -> tuple[Any, ...]:
+def _values(readers: Sequence[Callable[[str], Any]], data: Row) -> tuple[Any, ...]:
     return tuple(
         read(datum["VarCharValue"]) if "VarCharValue" in datum else None
         for read, datum in zip(readers, data, strict=True)
@@ -175,7 +196,7 @@ def _instant(text: str) -> datetime:
         ) from None
 
 
-_READERS: dict[str, Callable[[str], Any]] = {
+READERS: dict[str, Callable[[str], Any]] = {
     "varchar": str,
     "char": str,
     "string": str,
@@ -196,3 +217,4 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "date": date.fromisoformat,
     "varbinary": bytes.fromhex,
 }
+"""From the text of a value, by its type; a type that is not here has no exact text."""
