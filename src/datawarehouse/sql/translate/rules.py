@@ -12,6 +12,7 @@ from datawarehouse.sql.translate import (
     arithmetic,
     calls,
     casts,
+    constants,
     documents,
     literals,
     nested,
@@ -37,4 +38,4 @@ WITH_SPECIALS = (aggregates, documents, nested, strings, times)
 
 
 def compiler_for(sql: str, tables: Mapping[str, TableSchema], database: str, parameters: Sequence[object]) -> Compiler:
-    return Compiler(sql, tables, database, parameters, RULES, queries.query, literals.constant)
+    return Compiler(sql, tables, database, parameters, RULES, queries.query, constants.constant)
