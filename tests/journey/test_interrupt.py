@@ -84,7 +84,7 @@ def test_errors_and_other_threads_are_as_before(opened):
 def test_a_time_limit_that_is_over_before_the_query_begins_ends_it_all_the_same(opened):
     with closing(Catalog(catalog_path(opened.folder), writable=False)) as catalog:
         limits = QueryLimits(time_max_s=0, memory_bytes_max=1 << 30, threads=1, result_rows_max=10)
-        with closing(Engine("shop", catalog, opened.folder, limits, read_json)) as engine:
+        with closing(Engine("shop", catalog, opened.folder, limits, read_json, opened.clock)) as engine:
             engine.warm_up()
             began = time.monotonic()
             with pytest.raises(QueryLimitExceeded, match="query_time_max_s"):

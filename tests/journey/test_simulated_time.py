@@ -203,3 +203,17 @@ def test_a_folder_is_opened_again_at_a_later_time(tmp_path):
             ("2026/01/05/10", 0),
             ("2026/01/05/11", 0),
         ]
+
+
+def test_a_query_reads_the_clock_of_the_test_once_and_prunes_by_it(warehouse):
+    for id in "abc":
+        warehouse.put("clicks", {"id": id})
+        warehouse.advance("1h")
+    last_hour = "from clicks where inserted_at >= date_format(now() - interval '1' hour, '%Y/%m/%d/%H')"
+    result = warehouse.query(f"select id, cast(now() as date) = current_date as same {last_hour}")
+    assert list(result) == [("c", True)]
+    assert result.statistics.files == 1
+    assert list(warehouse.query("select date_format(now(), '%H:%i')")) == [("10:10",)]
+    warehouse.advance("1h")
+    assert list(warehouse.query(f"select id, cast(now() as date) = current_date as same {last_hour}")) == []
+    assert list(warehouse.query("select date_format(now(), '%H:%i')")) == [("11:10",)]

@@ -133,7 +133,7 @@ def test_reading_footers_ends_with_the_time_of_the_query(opened):
     put(opened, 1, 2)
     opened.advance("3h")
     limits = QueryLimits.of(opened.settings)
-    engine = Engine("dw", opened.catalog, opened.folder, replace(limits, time_max_s=0.0), read_json)
+    engine = Engine("dw", opened.catalog, opened.folder, replace(limits, time_max_s=0.0), read_json, opened.clock)
     with pytest.raises(QueryLimitExceeded, match="query_time_max_s"):
         engine.query(EXTREMES)
 

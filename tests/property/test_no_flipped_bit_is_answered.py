@@ -86,7 +86,7 @@ def strict(lake):
     """The query engine with verify_reads."""
     warehouse, _ = lake
     limits = QueryLimits.of(resolve({"verify_reads": "yes"}))
-    engine = Engine(warehouse.warehouse.name, warehouse.catalog, warehouse.folder, limits, read_json)
+    engine = Engine(warehouse.warehouse.name, warehouse.catalog, warehouse.folder, limits, read_json, warehouse.clock)
     yield engine
     engine.close()
 

@@ -20,6 +20,7 @@ import duckdb
 import pyarrow as pa
 
 from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.clock import Clock
 from datawarehouse.definition.tables import Table
 from datawarehouse.errors import QueryFailed, QueryLimitExceeded
 from datawarehouse.query.interruptible import INTERRUPT_AGAIN_S, Started, nobody
@@ -48,13 +49,16 @@ class QueryAnswer:
 class Engine:
     """Answers statements over the files that a catalog lists. Can be used from several threads."""
 
-    def __init__(self, database: str, catalog: Catalog, lake: Path, limits: QueryLimits, read_json: JsonReader) -> None:
-        """database: the name by which SQL may qualify tables."""
+    def __init__(
+        self, database: str, catalog: Catalog, lake: Path, limits: QueryLimits, read_json: JsonReader, clock: Clock
+    ) -> None:
+        """database: the name by which SQL may qualify tables. clock: says what now() is in a statement."""
         self._plans = Plans(database)
         self._catalog = catalog
         self._lake = lake
         self._limits = limits
         self._read_json = read_json
+        self._clock = clock
         self._verifier = Verifier(lake, every_byte=limits.verify_reads)
         self._folders: frozenset[Path] = frozenset()
         self._connection: duckdb.DuckDBPyConnection | None = None
@@ -93,7 +97,7 @@ class Engine:
         deadline = time.monotonic() + self._limits.time_max_s
         tables = readables(self._catalog)
         schemas = {name: table.schema for name, table in tables.items()}
-        planned = self._plans.of(sql, schemas, parameters)
+        planned = self._plans.of(sql, schemas, parameters, self._clock.now_ms())
         if planned.kind != "select":
             table = _listing(planned, tables, schemas, self._catalog, self._explained)
             yield QueryAnswer(table.schema, iter(table.to_batches()), 0, 0, table.num_rows)

@@ -1,4 +1,5 @@
-"""Plans of statements that come again. Planning is pure, so the same text, parameters and tables give the same plan."""
+"""Plans of statements that come again. Planning is pure, so the same text, parameters and tables give the same plan,
+and the same time if the statement asks for it."""
 
 from __future__ import annotations
 
@@ -21,15 +22,16 @@ class Plans:
         self._database = database
         self._kept = self._keeping({})
 
-    def of(self, sql: str, tables: Mapping[str, TableSchema], parameters: Sequence[object]) -> Plan:
-        """Raises what `sql.plan.plan` raises."""
+    def of(self, sql: str, tables: Mapping[str, TableSchema], parameters: Sequence[object], now_ms: int) -> Plan:
+        """The plan of a statement at a time. Raises what `sql.plan.plan` raises."""
         size = len(sql) + sum(len(value) for value in parameters if isinstance(value, str))
         if size > _CHARACTERS_MAX or any(type(value) not in _EXACT for value in parameters):
-            return plan(sql, tables, self._database, parameters)
+            return plan(sql, tables, self._database, parameters, now_ms)
         kept = self._kept  # one read: another thread may put new tables in its place
         if kept[0] != tables:
             self._kept = kept = self._keeping(tables)
-        return kept[1](sql, tuple((type(value), value) for value in parameters))
+        found = kept[1](sql, tuple((type(value), value) for value in parameters))
+        return plan(sql, tables, self._database, parameters, now_ms) if found.reads_clock else found
 
     def _keeping(self, tables: Mapping[str, TableSchema]) -> tuple[Mapping[str, TableSchema], _Planned]:
         @lru_cache(_PLANS_MAX)

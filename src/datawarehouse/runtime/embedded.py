@@ -61,7 +61,8 @@ class OpenWarehouse(Owner):
         super().__init__(warehouse, folder, settings, clock, means)
         try:
             self._reading = Catalog(catalog_path(self.folder), writable=False)
-            self._engine = Engine(warehouse.name, self._reading, self.folder, QueryLimits.of(settings), read_json)
+            limits = QueryLimits.of(settings)
+            self._engine = Engine(warehouse.name, self._reading, self.folder, limits, read_json, clock)
         except BaseException:
             super().close()
             raise

@@ -40,7 +40,7 @@ class Reader:
         from datawarehouse.query.engine import Engine
 
         name = self.catalog.warehouse_name()
-        return Engine(name, self.catalog, self.folder, self._limits(), read_json)
+        return Engine(name, self.catalog, self.folder, self._limits(), read_json, WallClock())
 
     def _limits(self) -> QueryLimits:
         """Those of the settings, and no longer than the files that an owner retires meanwhile are kept."""

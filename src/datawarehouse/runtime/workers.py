@@ -28,6 +28,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from datawarehouse.clock import WallClock
 from datawarehouse.convert.orders import ConvertAnswer, ConvertOrder
 from datawarehouse.errors import WorkerDied
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
@@ -357,7 +358,9 @@ def _engine(setup: QuerySetup) -> Engine:
     from datawarehouse.runtime.reader import read_json
 
     folder = Path(setup.folder)
-    return Engine(setup.database, Catalog(catalog_path(folder), writable=False), folder, setup.limits, read_json)
+    return Engine(
+        setup.database, Catalog(catalog_path(folder), writable=False), folder, setup.limits, read_json, WallClock()
+    )
 
 
 def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:

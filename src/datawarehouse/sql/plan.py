@@ -69,6 +69,8 @@ class Plan:
     parameters: Mapping[str, object] = field(default_factory=dict)
     sql: str = ""
     """DuckDB SQL with a mark in the place of each scan, for `render`."""
+    reads_clock: bool = False
+    """Whether the time of the statement is in it: at another time it is another plan."""
 
     def render(self, sources: Mapping[str, str], summarized: Collection[str] = ()) -> str:
         """The DuckDB SQL; `sources` has for each scan's id a sub-select in parentheses.
@@ -83,8 +85,17 @@ class Plan:
         return "".join(parts)
 
 
-def plan(sql: str, tables: Mapping[str, TableSchema], database: str, parameters: Sequence[object] = ()) -> Plan:
+def plan(
+    sql: str,
+    tables: Mapping[str, TableSchema],
+    database: str,
+    parameters: Sequence[object] = (),
+    now_ms: int | None = None,
+) -> Plan:
     """Plan one statement over `tables` (by name) of `database`; `parameters` are the values of its `?`.
+
+    now_ms: the time of the statement, in milliseconds since 1970-01-01T00:00:00Z: what now() and the like give, and
+    what pruning knows of them. Without it they give the time of the engine, by which nothing is pruned.
 
     Raises SqlSyntaxError, QueryRefused (not allowed, or not supported here), QueryFailed (no such table or column,
     types that do not fit) and BadRequest (not as many parameters as `?`).
@@ -93,7 +104,7 @@ def plan(sql: str, tables: Mapping[str, TableSchema], database: str, parameters:
     if statement.query is None:
         return _of_metadata(statement, tables, database, parameters)
     numbered(statement.query, len(parameters))
-    compiler = compiler_for(statement.text, tables, database, parameters)
+    compiler = compiler_for(statement.text, tables, database, parameters, now_ms)
     try:
         query = compiler.query(statement.query, None)
         scans = prune(query.shape, compiler.ctes)
@@ -122,6 +133,7 @@ def _of_query(kind: str, compiler: Compiler, query: Query, predicates: Mapping[s
         types=tuple(output.type for output in query.outputs),
         parameters={name: value for name, value in compiler.parameters_used.items() if name in named},
         sql=query.sql,
+        reads_clock=compiler.reads_clock,
     )
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from datawarehouse.errors import QueryFailed
+from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql.plan import plan
 from datawarehouse.sql.predicate import EVERYTHING, NOTHING, AllOf, Among, AnyOf, Compare, Like, all_of, any_of
 
@@ -207,6 +207,43 @@ def test_a_parameter_prunes_as_a_literal_does(tables):
     [scan] = plan(sql, tables, "db", ["2026/11/23/00", "2026/11/23/23", "x"]).scans
     assert needed(scan) == DAY
     assert scan.predicate.bounds("inserted_at") == ("2026/11/23/00", "2026/11/23/23")
+
+
+NOW_MS = 1_795_503_600_000  # 2026-11-24T07:00:00Z
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    {
+        f"{K} >= date_format(now() - interval '1' day, '%Y/%m/%d/%H')": D23B | D24,
+        f"{K} > date_format(current_timestamp - interval '1' day, '%Y/%m/%d/%H')": D24,
+        f"{K} = format_datetime(date_add('hour', -7, now()), 'yyyy/MM/dd/HH')": D24,
+        f"{K} like date_format(date_add('day', -1, current_date), '%Y/%m/%d/%%')": DAY,
+        f"{K} >= replace(cast(current_date as varchar), '-', '/')": D24,
+        f"{K} >= concat(date_format(localtimestamp - interval '2' day, '%Y/%m/%d'), '/23')": ALL,
+        f"{K} < date_format(date_trunc('day', now()), '%Y/%m/%d/%H')": ALL - D24,
+        f"{K} = date_format(timestamp '2026-11-23 07:59:59', '%Y/%m/%d/%H')": D23B,
+        f"{K} = date_format(now(), name)": None,
+        f"{K} = date_format(at, '%Y/%m/%d/%H')": ALL,
+        f"{K} = date_format(now(), '%W')": ALL,
+    }.items(),
+)
+def test_the_time_of_the_statement_prunes_as_a_literal_does(tables, condition, expected):
+    sql = f"select * from events where {condition}"
+    if expected is None:
+        with pytest.raises(QueryRefused, match="must be a literal"):
+            plan(sql, tables, "db", now_ms=NOW_MS)
+        return
+    planned = plan(sql, tables, "db", now_ms=NOW_MS)
+    assert needed(planned.scans[0]) == expected
+    assert planned.reads_clock is ("now()" in condition or "current" in condition or "localtime" in condition)
+    assert "now()" not in planned.sql, "the engine must compute with the same time"
+
+
+def test_without_a_time_the_clock_of_the_engine_counts(tables):
+    planned = plan(f"select * from events where {K} = date_format(now(), '%Y/%m/%d/%H')", tables, "db")
+    assert needed(planned.scans[0]) == ALL
+    assert "now()" in planned.sql
 
 
 def test_several_keys_and_numbers(tables):

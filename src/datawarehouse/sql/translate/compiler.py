@@ -96,6 +96,7 @@ class Compiler:
         rules: Mapping[type[exp.Expr], Rule],
         query: Callable[[Compiler, exp.Expr, Scope | None], Query],
         constant: Callable[[Compiler, exp.Expr], Constant],
+        now_ms: int | None,
     ) -> None:
         self.sql = sql
         self.tables = {name.lower(): table for name, table in tables.items()}
@@ -110,6 +111,8 @@ class Compiler:
         self._rules = rules
         self._query = query
         self._constant = constant
+        self._now_ms = now_ms
+        self.reads_clock = False
         self._names: set[tuple[str, str]] = set()
 
     def expression(self, node: exp.Expr, scope: Scope) -> Typed:
@@ -156,6 +159,12 @@ class Compiler:
             name = quoted_name(output.sql_name)
             columns.append(f"{coerced(Typed(f'{alias}.{name}', output.type), type)} AS {name}")
         return f"SELECT {', '.join(columns)} FROM ({query.sql}) AS {alias}"
+
+    @property
+    def now_ms(self) -> int | None:
+        """The time of the statement. None if it has none: the engine's clock counts, and nothing is pruned by it."""
+        self.reads_clock = True
+        return self._now_ms
 
     def constant(self, node: exp.Expr) -> Constant:
         """The value of a literal, of a parameter, or of a simple expression of these; None for anything else."""

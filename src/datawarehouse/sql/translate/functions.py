@@ -196,7 +196,6 @@ millisecond(M) -> bigint                            (millisecond($1) % 1000)
 millisecond(interval day to second) -> bigint       (epoch_ms($1) % 1000)
 to_milliseconds(interval day to second) -> bigint   epoch_ms($1)
 last_day_of_month(D) -> date                        last_day(CAST($1 AS DATE))
-now() -> timestamp(3) with time zone                date_trunc('milliseconds', now())
 current_timezone() -> varchar                       'UTC'
 to_unixtime(timestamp(3)) -> double                 epoch($1)
 to_unixtime(timestamp(3) with time zone) -> double  epoch($1)

@@ -37,5 +37,7 @@ WITH_SPECIALS = (aggregates, documents, nested, strings, times)
 """Modules that add functions to `calls.SPECIALS` when they are imported."""
 
 
-def compiler_for(sql: str, tables: Mapping[str, TableSchema], database: str, parameters: Sequence[object]) -> Compiler:
-    return Compiler(sql, tables, database, parameters, RULES, queries.query, constants.constant)
+def compiler_for(
+    sql: str, tables: Mapping[str, TableSchema], database: str, parameters: Sequence[object], now_ms: int | None
+) -> Compiler:
+    return Compiler(sql, tables, database, parameters, RULES, queries.query, constants.constant, now_ms)

@@ -5,6 +5,8 @@ A timestamp with a zone is an instant in UTC here. A time shown in another zone 
 
 from __future__ import annotations
 
+import datetime
+
 from sqlglot import exp
 
 from datawarehouse.errors import QueryFailed, QueryRefused
@@ -158,16 +160,29 @@ def extract(compiler: Compiler, node: exp.Extract, scope: Scope) -> Typed:
     return compiler.expression(exp.Anonymous(this=_FIELDS[name], expressions=[node.expression]), scope)
 
 
-def current_timestamp(_: Compiler, __: exp.CurrentTimestamp, ___: Scope) -> Typed:
-    return Typed("date_trunc('milliseconds', now())", types.INSTANT)
+def current_timestamp(compiler: Compiler, _: exp.CurrentTimestamp, __: Scope) -> Typed:
+    return Typed(_now(compiler), types.INSTANT)
 
 
-def local_timestamp(_: Compiler, __: exp.Localtimestamp, ___: Scope) -> Typed:
-    return Typed("CAST(date_trunc('milliseconds', now()) AS TIMESTAMP)", types.TIMESTAMP)
+def local_timestamp(compiler: Compiler, _: exp.Localtimestamp, __: Scope) -> Typed:
+    return Typed(f"CAST({_now(compiler)} AS TIMESTAMP)", types.TIMESTAMP)
 
 
-def current_date(_: Compiler, __: exp.CurrentDate, ___: Scope) -> Typed:
-    return Typed("CAST(now() AS DATE)", types.DATE)
+def current_date(compiler: Compiler, _: exp.CurrentDate, __: Scope) -> Typed:
+    return Typed(f"CAST({_now(compiler)} AS DATE)", types.DATE)
+
+
+@special("now")
+def now(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    arguments(compiler, call, scope, 0)
+    return Typed(_now(compiler), types.INSTANT)
+
+
+def _now(compiler: Compiler) -> str:
+    if compiler.now_ms is None:
+        return "date_trunc('milliseconds', now())"
+    moment = datetime.datetime.fromtimestamp(compiler.now_ms // 1000, datetime.UTC)
+    return f"TIMESTAMPTZ '{moment:%Y-%m-%d %H:%M:%S}.{compiler.now_ms % 1000:03}+00'"
 
 
 def _unit(compiler: Compiler, call: Call) -> str:
