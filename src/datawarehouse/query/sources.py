@@ -60,7 +60,9 @@ class Readable:
     @property
     def schema(self) -> TableSchema:
         suffix = QUARANTINE_SUFFIX if self.kind == REJECTS else ""
-        return TableSchema(self.stored.name + suffix, self.columns, self.stored.partition_keys)
+        keys = self.stored.partition_keys
+        hours = keys[0].name if keys and self.stored.kind != Table.kind else None
+        return TableSchema(self.stored.name + suffix, self.columns, keys, hours)
 
 
 def readables(catalog: Catalog) -> dict[str, Readable]:

@@ -6,7 +6,7 @@ every call stays as the user wrote it, a name and arguments, so that only `funct
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from sqlglot import TokenType, exp, parser, tokens
 from sqlglot.dialects.dialect import Dialect
@@ -109,6 +109,19 @@ def parse(sql: str) -> list[exp.Expr]:
         raise QueryRefused(
             "The statement nests too deeply to be read; flatten it or name its parts with WITH."
         ) from None
+
+
+class Word(NamedTuple):
+    """A word of a text, and the places of its first and last characters."""
+
+    kind: TokenType
+    start: int
+    end: int
+
+
+def words(sql: str) -> list[Word]:
+    """The words of a statement that `parse` takes."""
+    return [Word(token.token_type, token.start, token.end) for token in _DIALECT.tokenize(sql)]
 
 
 def place(node: exp.Expr) -> str:

@@ -15,6 +15,7 @@ from datawarehouse.sql import types
 from datawarehouse.sql.predicate import EVERYTHING, Predicate
 from datawarehouse.sql.prune import prune
 from datawarehouse.sql.schema import TableSchema
+from datawarehouse.sql.shape import Place
 from datawarehouse.sql.statement import Statement, read
 from datawarehouse.sql.translate.compiler import Compiler, Query
 from datawarehouse.sql.translate.literals import numbered
@@ -45,6 +46,7 @@ class Scan:
     table: str
     predicate: Predicate
     hidden_columns: bool
+    place: Place
     extremes: frozenset[str] | None = None
 
 
@@ -124,7 +126,7 @@ def _of_query(kind: str, compiler: Compiler, query: Query, predicates: Mapping[s
     return Plan(
         kind,
         scans=tuple(
-            Scan(use.id, use.table.name, predicates.get(use.id, EVERYTHING), use.hidden, use.extremes)
+            Scan(use.id, use.table.name, predicates.get(use.id, EVERYTHING), use.hidden, use.place, use.extremes)
             for use in compiler.scans
             if use.id in used
         ),

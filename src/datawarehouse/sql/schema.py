@@ -19,6 +19,8 @@ class TableSchema:
     name: str
     columns: tuple[Column, ...]
     partition_keys: tuple[Column, ...]
+    hours: str | None = None
+    """The partition key that holds the hour of arrival, None if there is none."""
 
     def fields(self) -> list[tuple[str, Type]]:
         return [(column.name, types.of_column(column.type)) for column in (*self.columns, *self.partition_keys)]

@@ -11,6 +11,16 @@ from dataclasses import dataclass, field
 from datawarehouse.sql.predicate import EVERYTHING, Predicate
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a statement names a table: the first and the last character of the name, and the alias that follows it."""
+
+    start: int
+    end: int
+    table: str
+    alias: str = ""
+
+
 @dataclass(eq=False)
 class Relation:
     """One item of a FROM: a scan, a query in parentheses, a reference to a CTE, or none of these (UNNEST, VALUES)."""

@@ -20,7 +20,7 @@ from datawarehouse.sql import types
 from datawarehouse.sql.conditions import Constant
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.schema import TableSchema
-from datawarehouse.sql.shape import Column, Cte, Relation, Select, SetOperation
+from datawarehouse.sql.shape import Column, Cte, Place, Relation, Select, SetOperation
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name
 from datawarehouse.sql.types import Type
@@ -49,6 +49,7 @@ class ScanUse:
 
     id: str
     table: TableSchema
+    place: Place
     hidden: bool = False
     extremes: frozenset[str] | None = None
 

@@ -13,7 +13,7 @@ from datawarehouse.sql import types
 from datawarehouse.sql.conditions import ConditionReader
 from datawarehouse.sql.grammar import COMMA, place
 from datawarehouse.sql.schema import HIDDEN_COLUMNS, TableSchema
-from datawarehouse.sql.shape import Condition, Join, Relation
+from datawarehouse.sql.shape import Condition, Join, Place, Relation
 from datawarehouse.sql.translate.compiler import CATALOG_OF_TABLES, Compiler, Output, ScanUse, mismatch
 from datawarehouse.sql.translate.operators import comparable, condition
 from datawarehouse.sql.translate.scope import Field, Scope, row_field
@@ -127,7 +127,9 @@ def _table(compiler: Compiler, node: exp.Table) -> Source:
 def _scan(compiler: Compiler, node: exp.Table, table: TableSchema, alias: str, columns: Sequence[str]) -> Source:
     keys = [key.name for key in table.partition_keys]
     found = table.fields()
-    use = ScanUse(f"scan{len(compiler.scans) + 1}", table)
+    located = [part.meta for part in node.parts]
+    start, end = min(meta["start"] for meta in located), max(meta["end"] for meta in located)
+    use = ScanUse(f"scan{len(compiler.scans) + 1}", table, Place(start, end, table.name, alias))
     relation = Relation(scan=use.id, keys=(*(name if name in keys else None for name, _ in found), None))
     compiler.scans.append(use)
     compiler.scan_of[relation] = use

@@ -1,0 +1,236 @@
+"""Whether a workgroup permits a statement: decided on what the statement makes readable.
+
+1. Each use of a table that has hours needs a range of hours with a lower bound, or a list of hours, computed from the
+   statement. That a condition names the column is not enough: what counts is what pruning can make of it.
+2. The hours of a use are no more than `partitions_max`, however few of them have rows.
+3. The files of what remains have no more bytes than `scan_bytes_max`.
+
+A refusal says what is missing, and has the statement that would pass. Pure: the sizes of partitions are an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from datawarehouse.errors import QueryError
+from datawarehouse.sql import hours
+from datawarehouse.sql.hours import Range
+from datawarehouse.sql.plan import Plan, Scan, TableSchema
+from datawarehouse.sql.rewriting import quoted, with_conditions
+from datawarehouse.sql.shape import Place
+
+ATHENA_DOLLARS_PER_TB = 5
+ATHENA_BYTES_MIN = 10 * 10**6
+"""Amazon Athena pricing: five dollars for each terabyte scanned, and no query is counted with less than 10 MB."""
+
+_PROPOSED_HOURS = 24
+"""How many hours a proposed statement reads, where the statement itself says nothing of hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a workgroup permits.
+
+    require_partition_filter: each use of a table that has hours needs a range of hours. partitions_max: of at most so
+    many hours, which requires a range too. scan_bytes_max: so many bytes of files in all. None: no such limit.
+    """
+
+    workgroup: str
+    require_partition_filter: bool = False
+    partitions_max: int | None = None
+    scan_bytes_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is stored of a table in one partition: the number of its files, and their bytes."""
+
+    partition: str
+    files: int
+    bytes: int
+
+
+Stored = Callable[[Scan], Sequence[Part]]
+"""The partitions that a scan reads of what is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a statement reads at most, all of its tables together: an engine leaves out columns, and parts of files."""
+
+    partitions: int
+    files: int
+    bytes: int
+
+    @property
+    def dollars(self) -> float:
+        """At Athena's price; 0 if there is nothing to read."""
+        return max(self.bytes, ATHENA_BYTES_MIN) * ATHENA_DOLLARS_PER_TB / 10**12 if self.files else 0.0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.partitions:,} partitions, {self.files:,} files, {_size(self.bytes)}, on Athena at most "
+            f"${self.dollars:,.5f}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """refusals: why the statement may not run, empty if it may. rewritten: one like it that may, None if none is
+    known."""
+
+    estimate: Estimate
+    refusals: tuple[str, ...] = ()
+    rewritten: str | None = None
+
+    @property
+    def is_allowed(self) -> bool:
+        return not self.refusals
+
+    def __str__(self) -> str:
+        if self.is_allowed:
+            return f"It reads at most {self.estimate}."
+        rewritten = f" This statement may run:\n{self.rewritten}" if self.rewritten else ""
+        return f"{' '.join(self.refusals)} As it stands, the statement reads {self.estimate}.{rewritten}"
+
+
+def decide(
+    sql: str,
+    planned: Callable[[str], Plan],
+    tables: Mapping[str, TableSchema],
+    rules: Rules,
+    stored: Stored,
+    now_ms: int,
+) -> Decision:
+    """Decide on a statement. planned: makes the plan of a text at the time `now_ms`; raises QueryError."""
+    asked = _asked(planned(sql), tables, stored, now_ms)
+    refusals = _refusals(asked, rules)
+    if not refusals:
+        return Decision(asked.estimate)
+    rewritten = None
+    conditions = _conditions(asked, rules)
+    if conditions:
+        with suppress(QueryError):
+            text = with_conditions(sql, conditions)
+            if not _refusals(_asked(planned(text), tables, stored, now_ms), rules):
+                rewritten = text
+    return Decision(asked.estimate, tuple(refusals), rewritten)
+
+
+# -- what a statement asks for
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A use of a table that has hours, in its column `key`: the hours that it asks for, and what is stored of them."""
+
+    scan: Scan
+    key: str
+    ranges: tuple[Range, ...]
+    parts: Sequence[Part]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """bytes_of_others: those of tables without hours."""
+
+    uses: Sequence[_Use]
+    estimate: Estimate
+    bytes_of_others: int
+
+
+def _asked(plan: Plan, tables: Mapping[str, TableSchema], stored: Stored, now_ms: int) -> _Asked:
+    scans = plan.scans if plan.kind == "select" else ()
+    read = [(scan, tables[scan.table].hours, stored(scan)) for scan in scans]
+    uses = [
+        _Use(scan, key, hours.ranges(scan.predicate, key, now_ms), parts)
+        for scan, key, parts in read
+        if key is not None
+    ]
+    every = [part for _, _, parts in read for part in parts]
+    estimate = Estimate(len(every), sum(part.files for part in every), sum(part.bytes for part in every))
+    return _Asked(uses, estimate, estimate.bytes - sum(part.bytes for use in uses for part in use.parts))
+
+
+def _refusals(asked: _Asked, rules: Rules) -> list[str]:
+    found = [refusal for use in asked.uses if (refusal := _refusal_of_hours(use, rules))]
+    if not found and rules.scan_bytes_max is not None and asked.estimate.bytes > rules.scan_bytes_max:
+        found.append(
+            f"Workgroup {rules.workgroup!r} permits queries that read {_size(rules.scan_bytes_max)} (scan_bytes_max), "
+            f"and the files of this one have {_size(asked.estimate.bytes)}."
+        )
+    return found
+
+
+def _refusal_of_hours(use: _Use, rules: Rules) -> str | None:
+    needs_range = rules.require_partition_filter or rules.partitions_max is not None
+    if needs_range and not hours.is_bounded(use.ranges):
+        return (
+            f"Workgroup {rules.workgroup!r} requires a range of hours for each table, and nothing bounds {use.key} of "
+            f"{use.scan.table} from below: write {use.key} >= 'YYYY/MM/DD/HH'. A condition under OR, on a function of "
+            f"{use.key}, after LIMIT or on the side that an outer join keeps does not bound it."
+        )
+    asked = hours.count(use.ranges)
+    if rules.partitions_max is not None and asked > rules.partitions_max:
+        return (
+            f"Workgroup {rules.workgroup!r} permits {rules.partitions_max:,} hours (partitions_max), and the statement "
+            f"asks for {asked:,} of {use.scan.table}, from {hours.text_of(use.ranges[0][0])} to "
+            f"{hours.text_of(use.ranges[-1][1])}."
+        )
+    return None
+
+
+# -- what would pass
+
+
+def _conditions(asked: _Asked, rules: Rules) -> dict[Place, str]:
+    """Lower bounds with which the statement would pass, by the place of each table; empty if there are none.
+
+    The last hours of what it asks for remain. While their files have too many bytes, there are half as many.
+    """
+    wanted = [_hours_permitted(use, rules) for use in asked.uses]
+    while True:
+        bounds = [_lower_bound(use, most) for use, most in zip(asked.uses, wanted, strict=True)]
+        left = asked.bytes_of_others + sum(
+            part.bytes
+            for use, bound in zip(asked.uses, bounds, strict=True)
+            for part in use.parts
+            if bound is None or part.partition >= bound
+        )
+        if rules.scan_bytes_max is None or left <= rules.scan_bytes_max:
+            return {
+                use.scan.place: f"{quoted(use.key)} >= '{bound}'"
+                for use, bound in zip(asked.uses, bounds, strict=True)
+                if bound
+            }
+        if max(wanted, default=1) <= 1:
+            return {}
+        wanted = [max(1, most // 2) for most in wanted]
+
+
+def _hours_permitted(use: _Use, rules: Rules) -> int:
+    most = rules.partitions_max or _PROPOSED_HOURS
+    if not hours.is_bounded(use.ranges):
+        return min(most, _PROPOSED_HOURS)
+    asked = hours.count(use.ranges)
+    return asked if rules.partitions_max is None else min(asked, most)
+
+
+def _lower_bound(use: _Use, most: int) -> str | None:
+    """The hour from which on a use asks for `most` hours, None if it asks for no more anyway."""
+    for first, last in reversed(use.ranges):
+        if last - first + 1 > most:
+            return hours.text_of(last - most + 1)
+        most -= last - first + 1
+        if most == 0:
+            return hours.text_of(first) if first != use.ranges[0][0] else None
+    return None
+
+
+def _size(bytes: int) -> str:
+    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if bytes >= size:
+            return f"{bytes / size:,.1f} {unit}"
+    return f"{bytes} bytes"
