@@ -21,6 +21,7 @@ succeed.
     ├── QueryError                   500     1     no   a query gave no result
     │   ├── SqlSyntaxError           400     2     no   not a statement of Athena SQL
     │   ├── QueryRefused             400    10     no   understood, and not allowed
+    │   ├── ScanRefused              403    11     no   its workgroup does not permit it to read so much
     │   ├── QueryFailed              422     1     no   the engine could not compute it
     │   ├── QueryLimitExceeded       422     4     no   ended because of one of its limits
     │   └── BadLine                  422     1     no   a line of a user's own JSON file cannot be read
@@ -160,6 +161,12 @@ class QueryRefused(QueryError):
     """The statement was understood and is not allowed, or not supported, here."""
 
     http_status, exit_code = 400, 10
+
+
+class ScanRefused(QueryError):
+    """The workgroup of the query does not permit it to read what it would read."""
+
+    http_status, exit_code = 403, 11
 
 
 class QueryFailed(QueryError):

@@ -219,6 +219,16 @@ class Catalog:
             (table, kind, low or "", "\U0010ffff" if high is None else high),
         )
 
+    def sizes(self, table: str, kind: str, low: str | None, high: str | None) -> list[tuple[str, int, int]]:
+        """(partition, live files, their bytes) of those that have files, from `low` to `high` as in
+        `partitions_between`."""
+        return self.store.rows(
+            "select partition, count(*), sum(bytes) from files indexed by files_live"
+            " where table_name = ? and kind = ? and retired_ms is null and partition between ? and ?"
+            " group by partition",
+            (table, kind, low or "", "\U0010ffff" if high is None else high),
+        )
+
     def live_paths(self, table: str, kind: str, partitions: Sequence[str]) -> list[LiveFile]:
         """The live files of these partitions, in their order: what a query needs of them."""
         found: list[LiveFile] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from datawarehouse.cli.exits import in_a_process
 from datawarehouse.cli.options import add_on, add_output, add_settings, settings_of
 from datawarehouse.cli.output import print_head, quantity, remark, size
 from datawarehouse.cli.progress import progress
+from datawarehouse.definition.workgroups import NO_RULES, WORKGROUPS
+from datawarehouse.errors import BadRequest, ScanRefused
 from datawarehouse.query.limits import end_limit_of_memory, limit_memory, use_system_memory
 from datawarehouse.runtime.reader import Reader
 
@@ -23,25 +26,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sql", help="one statement of Athena SQL; each ? takes the next --param")
     parser.add_argument("--param", action="append", default=[], metavar="V", help="the text for a ?; give one for each")
     add_output(parser, "table", "json", "csv", "ndjson", "parquet")
+    what = "permit what this workgroup permits (default: everything)"
+    parser.add_argument("--workgroup", choices=WORKGROUPS, help=what)
+    what = "say what the statement would read, and whether the workgroup permits it; run nothing"
+    parser.add_argument("--dry-run", action="store_true", help=what)
     add_on(parser)
     add_settings(parser, "data", "query_time_max_s", "query_memory_bytes_max", "query_threads", "query_result_rows_max")
 
 
-def run(arguments: argparse.Namespace) -> None:
-    if arguments.on:
-        _answer_on_aws(arguments, time.perf_counter())
-        return
+def run(arguments: argparse.Namespace) -> int:
+    if other := _elsewhere(arguments, time.perf_counter()):
+        return other()
     _answer(arguments, time.perf_counter(), lambda: None, limited=False)
+    return 0
 
 
 def run_apart(arguments: argparse.Namespace) -> int:
     """As `run`, in a process whose time and memory are limited hard, which Ctrl-C ends at once."""
     started = time.perf_counter()
-    if arguments.on:
-        _answer_on_aws(arguments, started)
-        return 0
+    if other := _elsewhere(arguments, started):
+        return other()
     time_max_s = settings_of(arguments).number("query_time_max_s")
     return in_a_process("query", lambda over: _answer(arguments, started, over, limited=True), time_max_s)
+
+
+def _elsewhere(arguments: argparse.Namespace, started: float) -> Callable[[], int] | None:
+    """What is done in the place of answering from the data folder, if anything."""
+    if arguments.on and (arguments.dry_run or arguments.workgroup):
+        raise BadRequest(
+            "--dry-run and --workgroup are for the data folder; with --on aws a query is in the workgroup of people, "
+            "whose limit of bytes ends it. Leave them out."
+        )
+    if arguments.dry_run:
+        return lambda: _decide(arguments)
+    return (lambda: _answer_on_aws(arguments, started)) if arguments.on else None
+
+
+def _decide(arguments: argparse.Namespace) -> int:
+    """Print what the statement would read, and whether its workgroup permits that."""
+    settings = settings_of(arguments)
+    with Reader(settings.folder, settings) as reader:
+        workgroup = WORKGROUPS[arguments.workgroup] if arguments.workgroup else NO_RULES
+        decision = reader.engine.decide(arguments.sql, arguments.param, workgroup)
+    print(json.dumps(decision.values()) if arguments.output == "json" else decision)
+    return 0 if decision.is_allowed else ScanRefused.exit_code
 
 
 def _answer(arguments: argparse.Namespace, started: float, over: Callable[[], None], *, limited: bool) -> None:
@@ -54,7 +82,10 @@ def _answer(arguments: argparse.Namespace, started: float, over: Callable[[], No
             reader.engine.warm_up()
             limit_memory(settings.number("query_memory_bytes_max"))
         result = reader.engine.query(
-            arguments.sql, arguments.param, lambda rows: say(f"The query runs: {quantity(rows, 'row')}")
+            arguments.sql,
+            arguments.param,
+            lambda rows: say(f"The query runs: {quantity(rows, 'row')}"),
+            workgroup=WORKGROUPS.get(arguments.workgroup),
         )
     over()
     end_limit_of_memory()
@@ -66,7 +97,7 @@ def _answer(arguments: argparse.Namespace, started: float, over: Callable[[], No
     )
 
 
-def _answer_on_aws(arguments: argparse.Namespace, started: float) -> None:
+def _answer_on_aws(arguments: argparse.Namespace, started: float) -> int:
     from datawarehouse.aws.cost import read_prices
     from datawarehouse.cli.on_aws import deployed
     from datawarehouse.operate.statements import answer
@@ -92,6 +123,7 @@ def _answer_on_aws(arguments: argparse.Namespace, started: float) -> None:
             f"{', '.join(found.texts)}: Athena's text of arrays, maps and the like does not say where a value ends; "
             "json_format(CAST(... AS JSON)) does."
         )
+    return 0
 
 
 def _print(result: Result, form: str) -> None:

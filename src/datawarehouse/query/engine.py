@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,16 @@ import pyarrow as pa
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import Clock
 from datawarehouse.definition.tables import Table
-from datawarehouse.errors import QueryFailed, QueryLimitExceeded
+from datawarehouse.definition.workgroups import Workgroup
+from datawarehouse.errors import QueryFailed, QueryLimitExceeded, ScanRefused
 from datawarehouse.query.interruptible import INTERRUPT_AGAIN_S, Started, nobody
 from datawarehouse.query.limits import QueryLimits
 from datawarehouse.query.plans import Plans
 from datawarehouse.query.result import Result, Statistics
 from datawarehouse.query.sources import JsonReader, Readable, Sources, open_sources, readables
+from datawarehouse.query.stored import stored
 from datawarehouse.query.verify import Verifier
+from datawarehouse.sql.guard import Decision, decide
 from datawarehouse.sql.plan import SETUP_STATEMENTS, Plan, TableSchema
 from datawarehouse.sql.wildcards import matches
 
@@ -70,11 +74,13 @@ class Engine:
         parameters: Sequence[Any] = (),
         on_rows: Callable[[int], object] = lambda rows: None,
         started: Started = nobody,
+        workgroup: Workgroup | None = None,
     ) -> Result:
-        """The whole result. Raises SqlSyntaxError, QueryRefused, QueryFailed, QueryLimitExceeded, FileDamaged
-        or BadLine. on_rows: is called with the number of rows so far; started: with what interrupts the query."""
+        """The whole result. Raises SqlSyntaxError, QueryRefused, ScanRefused, QueryFailed, QueryLimitExceeded,
+        FileDamaged or BadLine. on_rows: is called with the number of rows so far; started: with what interrupts the
+        query. workgroup: whose rules hold; none without it."""
         began = time.perf_counter()
-        with self.answer(sql, parameters, started) as answer:
+        with self.answer(sql, parameters, started, workgroup) as answer:
             batches = []
             for batch in answer.batches:
                 batches.append(batch)
@@ -84,9 +90,13 @@ class Engine:
         return Result(table, Statistics(elapsed, table.num_rows, answer.files, answer.bytes))
 
     @contextmanager
-    def answer(self, sql: str, parameters: Sequence[Any] = (), started: Started = nobody) -> Iterator[QueryAnswer]:
+    def answer(
+        self, sql: str, parameters: Sequence[Any] = (), started: Started = nobody, workgroup: Workgroup | None = None
+    ) -> Iterator[QueryAnswer]:
         """The result in batches, to be read inside the context, whose memory counts as the query's."""
         try:
+            if workgroup and not (decision := self.decide(sql, parameters, workgroup)).is_allowed:
+                raise ScanRefused(str(decision))
             with self._answer(sql, parameters, started) as answer:
                 yield answer
         except MemoryError as error:
@@ -117,6 +127,16 @@ class Engine:
             answer = QueryAnswer(schema, iter(()), sources.files, sources.bytes)
             answer.batches = (batch.rename_columns(names) for batch in self._counted(reader, answer, deadline))
             yield answer
+
+    def decide(self, sql: str, parameters: Sequence[Any], workgroup: Workgroup) -> Decision:
+        """What a workgroup says to a statement, and what it would read. Raises SqlSyntaxError, QueryRefused or
+        QueryFailed."""
+        tables, now_ms = readables(self._catalog), self._clock.now_ms()
+        schemas = {name: table.schema for name, table in tables.items()}
+        with self._catalog.moment():
+            sizes = stored(self._catalog, tables, self._lake)
+            planned = partial(self._plans.of, tables=schemas, parameters=parameters, now_ms=now_ms)
+            return decide(sql, planned, schemas, workgroup, sizes, now_ms)
 
     def warm_up(self) -> None:
         """Do now what the first query would otherwise wait for."""

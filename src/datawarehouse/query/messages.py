@@ -18,11 +18,14 @@ CONTENT_TYPES = {
 
 
 class QueryOrder(msgspec.Struct, frozen=True, tag=True):
-    """A query. format: one of CONTENT_TYPES."""
+    """A query. format: one of CONTENT_TYPES. workgroup: one of WORKGROUPS, whose rules hold; "" for none.
+    dry_run: the answer is the workgroup's decision, as JSON."""
 
     sql: str
     parameters: list[Any]
     format: str
+    workgroup: str = ""
+    dry_run: bool = False
 
 
 class Head(msgspec.Struct, frozen=True, tag=True):

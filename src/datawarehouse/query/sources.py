@@ -9,7 +9,7 @@ Lists of files and values are bound as parameters: no file name is ever part of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -301,21 +301,8 @@ def _instant(instant_ms: int | None) -> datetime | None:
 def _users(
     sources: Sources, catalog: Catalog, stored: StoredTable, lake: Path, scan: Scan, read_json: JsonReader
 ) -> list[str]:
-    home = lake / stored.name
-    whole = [Partition((), str(home))]
-    partitions = catalog.registered_partitions(stored.name) if stored.partition_keys else whole
     selects = []
-    for partition in partitions:
-        values = {
-            key.name: _key_value(stored.name, key, text)
-            for key, text in zip(stored.partition_keys, partition.values, strict=True)
-        }
-        if not scan.predicate.matches(values):
-            continue
-        folder = Path(partition.location) if partition.location else home.joinpath(*partition.values)
-        files = _files_in(folder)
-        if not files:
-            continue
+    for values, folder, files in folders_of(catalog, stored, lake, scan):
         sources.folders.add(folder)
         sources.files += len(files)
         sources.bytes += sum(file.stat().st_size for file in files)
@@ -326,6 +313,26 @@ def _users(
         read = _users_json if stored.data_format == "JSON" else _users_parquet
         selects += read(sources, stored, files, keys, scan.hidden_columns, read_json)
     return selects
+
+
+def folders_of(
+    catalog: Catalog, stored: StoredTable, lake: Path, scan: Scan
+) -> Iterator[tuple[dict[str, str | int], Path, list[Path]]]:
+    """The partitions of a user's table that a scan needs and that have files: the values of the keys, the folder, and
+    the files."""
+    home = lake / stored.name
+    whole = [Partition((), str(home))]
+    partitions = catalog.registered_partitions(stored.name) if stored.partition_keys else whole
+    for partition in partitions:
+        values = {
+            key.name: _key_value(stored.name, key, text)
+            for key, text in zip(stored.partition_keys, partition.values, strict=True)
+        }
+        if not scan.predicate.matches(values):
+            continue
+        folder = Path(partition.location) if partition.location else home.joinpath(*partition.values)
+        if files := _files_in(folder):
+            yield values, folder, files
 
 
 def _users_parquet(

@@ -30,6 +30,7 @@ import msgspec
 
 from datawarehouse.clock import WallClock
 from datawarehouse.convert.orders import ConvertAnswer, ConvertOrder
+from datawarehouse.definition.workgroups import NO_RULES, WORKGROUPS
 from datawarehouse.errors import WorkerDied
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.query.limits import QueryLimits, limit_memory, use_system_memory
@@ -377,7 +378,12 @@ def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
     for order in orders:
         assert isinstance(order, QueryOrder)
         try:
-            with engine.answer(order.sql, order.parameters) as answer:
+            workgroup = WORKGROUPS.get(order.workgroup)
+            if order.dry_run:
+                decision = engine.decide(order.sql, order.parameters, workgroup or NO_RULES)
+                yield from (Head(0, 0), Piece(msgspec.json.encode(decision.values()) + b"\n"), End(0))
+                continue
+            with engine.answer(order.sql, order.parameters, workgroup=workgroup) as answer:
                 yield Head(answer.files, answer.bytes)
                 for piece in encoded(answer.schema, answer.batches, order.format):
                     yield Piece(piece)

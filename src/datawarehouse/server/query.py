@@ -1,5 +1,7 @@
 """POST /v1/query: {"sql": ..., "parameters": [...], "format": "ndjson" | "csv" | "json" | "arrow"}.
 
+"workgroup" names the rules that hold for it, and with "dry_run" the answer is what they say, as JSON.
+
 The answer is streamed. An error before the first piece is answered with its own status. An error after it (a limit that
 is reached) closes the connection, so that no client mistakes a part of the answer for the whole.
 """
@@ -13,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from datawarehouse.definition.workgroups import WORKGROUPS
 from datawarehouse.errors import BadRequest
 from datawarehouse.query.messages import CONTENT_TYPES, End, Head, Piece, QueryOrder
 from datawarehouse.server.http import ClientGone, Request, Response
@@ -26,6 +29,8 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
     sql: str
     parameters: list[Any] = []
     format: str = "ndjson"
+    workgroup: str = ""
+    dry_run: bool = False
 
 
 @dataclass(slots=True)
@@ -78,4 +83,8 @@ def _order(body: bytes) -> QueryOrder:
         raise BadRequest(f"The body is not a query: {error}. Send {form}.") from None
     if asked.format not in CONTENT_TYPES:
         raise BadRequest(f"The format is {asked.format!r}; valid are {', '.join(CONTENT_TYPES)}.")
-    return QueryOrder(asked.sql, asked.parameters, asked.format)
+    if asked.workgroup and asked.workgroup not in WORKGROUPS:
+        raise BadRequest(f"The workgroup is {asked.workgroup!r}; valid are {', '.join(WORKGROUPS)}.")
+    return QueryOrder(
+        asked.sql, asked.parameters, "json" if asked.dry_run else asked.format, asked.workgroup, asked.dry_run
+    )

@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
+from datawarehouse.definition.workgroups import Workgroup
 from datawarehouse.errors import QueryError
 from datawarehouse.sql import hours
 from datawarehouse.sql.hours import Range
@@ -27,20 +29,6 @@ ATHENA_BYTES_MIN = 10 * 10**6
 
 _PROPOSED_HOURS = 24
 """How many hours a proposed statement reads, where the statement itself says nothing of hours."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a workgroup permits.
-
-    require_partition_filter: each use of a table that has hours needs a range of hours. partitions_max: of at most so
-    many hours, which requires a range too. scan_bytes_max: so many bytes of files in all. None: no such limit.
-    """
-
-    workgroup: str
-    require_partition_filter: bool = False
-    partitions_max: int | None = None
-    scan_bytes_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +77,21 @@ class Decision:
     def is_allowed(self) -> bool:
         return not self.refusals
 
+    def values(self) -> dict[str, Any]:
+        """What JSON says of it."""
+        estimate = self.estimate
+        return {
+            "allowed": self.is_allowed,
+            "refusals": list(self.refusals),
+            "rewritten": self.rewritten,
+            "estimate": {
+                "partitions": estimate.partitions,
+                "files": estimate.files,
+                "bytes": estimate.bytes,
+                "athena_usd": estimate.dollars,
+            },
+        }
+
     def __str__(self) -> str:
         if self.is_allowed:
             return f"It reads at most {self.estimate}."
@@ -100,21 +103,21 @@ def decide(
     sql: str,
     planned: Callable[[str], Plan],
     tables: Mapping[str, TableSchema],
-    rules: Rules,
+    workgroup: Workgroup,
     stored: Stored,
     now_ms: int,
 ) -> Decision:
     """Decide on a statement. planned: makes the plan of a text at the time `now_ms`; raises QueryError."""
     asked = _asked(planned(sql), tables, stored, now_ms)
-    refusals = _refusals(asked, rules)
+    refusals = _refusals(asked, workgroup)
     if not refusals:
         return Decision(asked.estimate)
     rewritten = None
-    conditions = _conditions(asked, rules)
+    conditions = _conditions(asked, workgroup)
     if conditions:
         with suppress(QueryError):
             text = with_conditions(sql, conditions)
-            if not _refusals(_asked(planned(text), tables, stored, now_ms), rules):
+            if not _refusals(_asked(planned(text), tables, stored, now_ms), workgroup):
                 rewritten = text
     return Decision(asked.estimate, tuple(refusals), rewritten)
 
@@ -154,29 +157,29 @@ def _asked(plan: Plan, tables: Mapping[str, TableSchema], stored: Stored, now_ms
     return _Asked(uses, estimate, estimate.bytes - sum(part.bytes for use in uses for part in use.parts))
 
 
-def _refusals(asked: _Asked, rules: Rules) -> list[str]:
-    found = [refusal for use in asked.uses if (refusal := _refusal_of_hours(use, rules))]
-    if not found and rules.scan_bytes_max is not None and asked.estimate.bytes > rules.scan_bytes_max:
+def _refusals(asked: _Asked, workgroup: Workgroup) -> list[str]:
+    found = [refusal for use in asked.uses if (refusal := _refusal_of_hours(use, workgroup))]
+    if not found and workgroup.scan_bytes_max is not None and asked.estimate.bytes > workgroup.scan_bytes_max:
         found.append(
-            f"Workgroup {rules.workgroup!r} permits queries that read {_size(rules.scan_bytes_max)} (scan_bytes_max), "
-            f"and the files of this one have {_size(asked.estimate.bytes)}."
+            f"Workgroup {workgroup.name!r} permits queries that read {_size(workgroup.scan_bytes_max)} "
+            f"(scan_bytes_max), and the files of this one have {_size(asked.estimate.bytes)}."
         )
     return found
 
 
-def _refusal_of_hours(use: _Use, rules: Rules) -> str | None:
-    needs_range = rules.require_partition_filter or rules.partitions_max is not None
+def _refusal_of_hours(use: _Use, workgroup: Workgroup) -> str | None:
+    needs_range = workgroup.require_partition_filter or workgroup.partitions_max is not None
     if needs_range and not hours.is_bounded(use.ranges):
         return (
-            f"Workgroup {rules.workgroup!r} requires a range of hours for each table, and nothing bounds {use.key} of "
+            f"Workgroup {workgroup.name!r} requires a range of hours for each table, and nothing bounds {use.key} of "
             f"{use.scan.table} from below: write {use.key} >= 'YYYY/MM/DD/HH'. A condition under OR, on a function of "
             f"{use.key}, after LIMIT or on the side that an outer join keeps does not bound it."
         )
     asked = hours.count(use.ranges)
-    if rules.partitions_max is not None and asked > rules.partitions_max:
+    if workgroup.partitions_max is not None and asked > workgroup.partitions_max:
         return (
-            f"Workgroup {rules.workgroup!r} permits {rules.partitions_max:,} hours (partitions_max), and the statement "
-            f"asks for {asked:,} of {use.scan.table}, from {hours.text_of(use.ranges[0][0])} to "
+            f"Workgroup {workgroup.name!r} permits {workgroup.partitions_max:,} hours (partitions_max), and the "
+            f"statement asks for {asked:,} of {use.scan.table}, from {hours.text_of(use.ranges[0][0])} to "
             f"{hours.text_of(use.ranges[-1][1])}."
         )
     return None
@@ -185,12 +188,12 @@ def _refusal_of_hours(use: _Use, rules: Rules) -> str | None:
 # -- what would pass
 
 
-def _conditions(asked: _Asked, rules: Rules) -> dict[Place, str]:
+def _conditions(asked: _Asked, workgroup: Workgroup) -> dict[Place, str]:
     """Lower bounds with which the statement would pass, by the place of each table; empty if there are none.
 
     The last hours of what it asks for remain. While their files have too many bytes, there are half as many.
     """
-    wanted = [_hours_permitted(use, rules) for use in asked.uses]
+    wanted = [_hours_permitted(use, workgroup) for use in asked.uses]
     while True:
         bounds = [_lower_bound(use, most) for use, most in zip(asked.uses, wanted, strict=True)]
         left = asked.bytes_of_others + sum(
@@ -199,7 +202,7 @@ def _conditions(asked: _Asked, rules: Rules) -> dict[Place, str]:
             for part in use.parts
             if bound is None or part.partition >= bound
         )
-        if rules.scan_bytes_max is None or left <= rules.scan_bytes_max:
+        if workgroup.scan_bytes_max is None or left <= workgroup.scan_bytes_max:
             return {
                 use.scan.place: f"{quoted(use.key)} >= '{bound}'"
                 for use, bound in zip(asked.uses, bounds, strict=True)
@@ -210,12 +213,12 @@ def _conditions(asked: _Asked, rules: Rules) -> dict[Place, str]:
         wanted = [max(1, most // 2) for most in wanted]
 
 
-def _hours_permitted(use: _Use, rules: Rules) -> int:
-    most = rules.partitions_max or _PROPOSED_HOURS
+def _hours_permitted(use: _Use, workgroup: Workgroup) -> int:
+    most = workgroup.partitions_max or _PROPOSED_HOURS
     if not hours.is_bounded(use.ranges):
         return min(most, _PROPOSED_HOURS)
     asked = hours.count(use.ranges)
-    return asked if rules.partitions_max is None else min(asked, most)
+    return asked if workgroup.partitions_max is None else min(asked, most)
 
 
 def _lower_bound(use: _Use, most: int) -> str | None:

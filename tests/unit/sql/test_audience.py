@@ -10,8 +10,9 @@ import pytest
 from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
+from datawarehouse.definition.workgroups import WORKGROUPS, Workgroup
 from datawarehouse.sql import hours
-from datawarehouse.sql.guard import ATHENA_BYTES_MIN, ATHENA_DOLLARS_PER_TB, Decision, Estimate, Part, Rules, decide
+from datawarehouse.sql.guard import ATHENA_BYTES_MIN, ATHENA_DOLLARS_PER_TB, Decision, Estimate, Part, decide
 from datawarehouse.sql.plan import TableSchema, plan
 
 NOW_MS = 1_795_503_600_000  # 2026-11-24T07:00:00Z
@@ -29,7 +30,7 @@ TABLES = {
     "Orders": schema("Orders", "hour", "hour"),
     "users": schema("users", "region"),
 }
-ADHOC = Rules("adhoc", require_partition_filter=True, partitions_max=744)
+ADHOC = WORKGROUPS["adhoc"]
 
 
 def stored(scan):
@@ -40,8 +41,8 @@ def stored(scan):
     return [Part(hour, 1, 10**7) for hour in STORED if scan.predicate.matches({key: hour})]
 
 
-def decided(sql, rules=ADHOC):
-    return decide(sql, lambda text: plan(text, TABLES, "shop", now_ms=NOW_MS), TABLES, rules, stored, NOW_MS)
+def decided(sql, workgroup=ADHOC):
+    return decide(sql, lambda text: plan(text, TABLES, "shop", now_ms=NOW_MS), TABLES, workgroup, stored, NOW_MS)
 
 
 # What bounds the hours from below, and has no more than 744 of them.
@@ -240,27 +241,27 @@ def test_the_hours_asked_for_count_and_not_those_that_have_rows():
 
 
 def test_each_rule_is_one_that_a_workgroup_can_leave_out():
-    for rules in (Rules("open"), Rules("open", scan_bytes_max=10**11)):
-        assert decided("select * from clicks", rules).is_allowed
-    only_bounded = Rules("bounded", require_partition_filter=True)
+    for workgroup in (Workgroup("open"), Workgroup("open", scan_bytes_max=10**11)):
+        assert decided("select * from clicks", workgroup).is_allowed
+    only_bounded = Workgroup("bounded", require_partition_filter=True)
     assert decided("select * from clicks where inserted_at >= '2001'", only_bounded).is_allowed
     for condition in ("inserted_at >= ''", "inserted_at <= '2026/11/23/00'"):
         assert not decided(f"select * from clicks where {condition}", only_bounded).is_allowed
 
 
 def test_bytes_are_limited_for_all_tables_together():
-    rules = Rules("small", scan_bytes_max=100 * 10**6)
-    assert decided("select * from clicks where inserted_at > '2026/11/23/21'", rules).is_allowed
-    eleven = decided("select * from clicks where inserted_at >= '2026/11/23/21'", rules)
+    workgroup = Workgroup("small", scan_bytes_max=100 * 10**6)
+    assert decided("select * from clicks where inserted_at > '2026/11/23/21'", workgroup).is_allowed
+    eleven = decided("select * from clicks where inserted_at >= '2026/11/23/21'", workgroup)
     assert eleven.refusals == (
         "Workgroup 'small' permits queries that read 100.0 MB (scan_bytes_max), and the files of this one have 110.0 MB.",
     )
     assert eleven.estimate == Estimate(11, 11, 110_000_000)
-    assert decided(eleven.rewritten, rules).is_allowed
+    assert decided(eleven.rewritten, workgroup).is_allowed
     both = "select * from clicks c join users on c.id = users.id where inserted_at >= '2026/11/23/22'"
-    assert not decided(both, rules).is_allowed
-    assert decided(decided(both, rules).rewritten, rules).is_allowed
-    assert decided("select * from users", Rules("none", scan_bytes_max=10**6)).rewritten is None
+    assert not decided(both, workgroup).is_allowed
+    assert decided(decided(both, workgroup).rewritten, workgroup).is_allowed
+    assert decided("select * from users", Workgroup("none", scan_bytes_max=10**6)).rewritten is None
 
 
 def test_dollars_are_those_of_athena():
