@@ -349,6 +349,21 @@ def types() -> frozenset[str]:
     return frozenset(_ROWS)
 
 
+ACTION_OF = {
+    ("lambda", "Invoke"): "InvokeFunction",
+    ("s3", "PutBucketEncryption"): "PutEncryptionConfiguration",
+    ("s3", "PutBucketLifecycleConfiguration"): "PutLifecycleConfiguration",
+    ("s3", "PutPublicAccessBlock"): "PutBucketPublicAccessBlock",
+}
+"""Operations whose action has another name: Amazon S3 and AWS Lambda API references, "Required permissions"."""
+
+
+def operations(type: str, inputs: dict[str, Any]) -> list[tuple[str, str]]:
+    """The (service, operation)s with which a resource with these inputs is created."""
+    made = [call for call in _ROWS[type] if call.only is None or call.only & inputs.keys()]
+    return [(call.service, call.operation) for call in made]
+
+
 def _normal(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 

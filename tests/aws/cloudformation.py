@@ -400,6 +400,14 @@ def template(graph: Graph) -> dict[str, Any]:
     return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}
 
 
+def handler_permissions(type: str) -> set[str]:
+    """What CloudFormation itself must be allowed to make, read, change and delete a resource of this type."""
+    if type not in _ROWS:
+        return set()
+    handlers = _schema(_ROWS[type].type).get("handlers", {})
+    return {action for handler in handlers.values() for action in handler["permissions"]}
+
+
 def node_row(node: Node) -> _Row:
     """The row of a resource; an empty one for types outside CloudFormation."""
     if node.type in OUTSIDE:

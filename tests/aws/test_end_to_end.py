@@ -15,12 +15,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from apply import Emulator
+from apply import ACTION_OF, Emulator
 from athena_endpoint import emulator_with_athena
 from emulator import REGION
 from engine import Engine
 from lambda_zip import run
 
+from datawarehouse.aws.deployer import deployer_policies
 from patience import patient
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "acme_ads"
@@ -49,10 +50,13 @@ def aws():
 
 
 @pytest.fixture(scope="module")
-def deployed(aws):
-    done = Engine(Emulator(aws.url, region=REGION), project="acme-ads", stack="test").run(
-        EXAMPLE, config={"acme-ads:dev": "false"}
-    )
+def provider(aws):
+    return Emulator(aws.url, region=REGION)
+
+
+@pytest.fixture(scope="module")
+def deployed(provider):
+    done = Engine(provider, project="acme-ads", stack="test").run(EXAMPLE, config={"acme-ads:dev": "false"})
     assert done.code == 0, done.messages
     return done
 
@@ -66,6 +70,13 @@ def again(aws, folder):
 def test_the_declaration_fits_what_it_has_deployed(aws, deployed):
     done = again(aws, EXAMPLE)
     assert done.code == 0 and not done.errors, done.messages
+
+
+def test_whoever_deploys_may_make_each_call_of_the_deployment(provider, deployed):
+    [policy] = deployer_policies(["analytics_dw"])
+    allowed = {action for one in policy["Statement"] for action in one["Action"]}
+    made = {f"{service}:{ACTION_OF.get((service, operation), operation)}" for service, operation in provider.calls}
+    assert len(made) > 25 and made - allowed == set()
 
 
 def test_a_column_of_another_type_does_not_fit(aws, deployed, tmp_path):

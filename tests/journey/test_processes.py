@@ -46,6 +46,7 @@ CALLS = {
     "quarantine": (("ls", "clicks"), ""),
     "export": (("--duckdb",), "duckdb.sql"),
     "cost": (LOAD, "Kinesis Data Streams"),
+    "rights": (("--account", "123456789012"), "kinesis:CreateStream"),
     "partition": (("prices", "2026-11-01"), ""),
 }
 """Verb -> (arguments, a part of what it prints), in an order in which each has something to do."""

@@ -36,6 +36,7 @@ VERBS = {
     "quarantine": "show rejected records, by cause or one by one",
     "export": "let other engines read the live files of tables",
     "cost": "compute what a day costs on AWS, and which setting costs less",
+    "rights": "print the IAM policy that deploying to AWS needs",
     "partition": "register a partition of a table that you fill",
 }
 
