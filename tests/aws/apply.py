@@ -148,6 +148,7 @@ _ROWS: dict[str, tuple[_Call, ...]] = {
         _Call("athena", "CreateWorkGroup", {"forceDestroy": None}, reshape=_tag_list),
         _Call("athena", "UpdateWorkGroup", {"name": "workGroup"}, only=frozenset({"state"}), keep=("name",)),
     ),
+    "aws:cloudwatch/dashboard:Dashboard": (_Call("cloudwatch", "PutDashboard"),),
     "aws:cloudwatch/eventRule:EventRule": (
         _Call("events", "PutRule", {"forceDestroy": None}, reshape=_tag_list, answers={"arn": "RuleArn"}),
     ),

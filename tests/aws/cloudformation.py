@@ -108,6 +108,7 @@ _ROWS = {
     ),
     "aws:cloudwatch/logGroup:LogGroup": _Row("AWS::Logs::LogGroup", {"name": "logGroupName", "skipDestroy": None}),
     "aws:cloudwatch/logStream:LogStream": _Row("AWS::Logs::LogStream", {"name": "logStreamName"}),
+    "aws:cloudwatch/dashboard:Dashboard": _Row("AWS::CloudWatch::Dashboard"),
     "aws:cloudwatch/metricAlarm:MetricAlarm": _Row(
         "AWS::CloudWatch::Alarm",
         {"name": "alarmName", "evaluateLowSampleCountPercentiles": "evaluateLowSampleCountPercentile"},

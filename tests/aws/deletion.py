@@ -39,6 +39,7 @@ REPLACING = {
     "Invocation": {"functionName", "input", "triggers", "region"},
     "LogGroup": {"name", "region"},
     "LogStream": {"name", "logGroupName", "region"},
+    "Dashboard": {"dashboardName", "region"},
     "MetricAlarm": {"name", "region"},
     "Permission": {"statementId", "action", "function", "principal", "sourceArn", "region"},
     "Queue": {"name", "region"},

@@ -29,7 +29,7 @@ RESOURCE_REFERENCE = "5cf8f73096256a8f31e491e813e4eb8e"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 # The input that holds a resource's physical name where it is not `name`.
-_NAME_INPUT = {"aws:s3/bucket:Bucket": "bucket"}
+_NAME_INPUT = {"aws:cloudwatch/dashboard:Dashboard": "dashboardName", "aws:s3/bucket:Bucket": "bucket"}
 
 # Types whose physical name the provider invents from the logical one when the program gives none
 # (pulumi-aws: name + "-" + 7 hex digits). Glue and S3 names are lower-cased.
@@ -85,6 +85,7 @@ _ARN = {
 
 # What the provider uses as the id; its documentation of each resource, section "Import".
 _ID = {
+    "aws:cloudwatch/dashboard:Dashboard": "{dashboardName}",
     "aws:cloudwatch/eventTarget:EventTarget": "{rule}-{targetId}",
     "aws:glue/catalogDatabase:CatalogDatabase": "{account}:{name}",
     "aws:glue/catalogTable:CatalogTable": "{account}:{databaseName}:{name}",
@@ -111,6 +112,9 @@ _ID = {
 
 # Further outputs that programs read, and the names the provider itself invents.
 _OUTPUTS = {
+    "aws:cloudwatch/dashboard:Dashboard": {
+        "dashboardArn": "arn:{partition}:cloudwatch::{account}:dashboard/{dashboardName}"
+    },
     "aws:cloudwatch/eventTarget:EventTarget": {"targetId": "{resource}-{suffix}"},
     "aws:iam/role:Role": {"uniqueId": "AROA{suffix}"},
     "aws:lambda/function:Function": {

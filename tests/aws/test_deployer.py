@@ -101,6 +101,8 @@ def arns_of(graph, node):
     if node.kind in owner:
         kind, key = owner[node.kind]
         return [one.outputs["arn"] for one in graph.all(kind) if one.physical_name == node.inputs[key]]
+    if node.kind == "Dashboard":
+        return [node.outputs["dashboardArn"]]
     catalog = f"arn:aws:glue:{REGION}:{ACCOUNT}:catalog"
     if node.kind == "CatalogDatabase":
         return [catalog, node.outputs["arn"]]

@@ -180,7 +180,7 @@ def add_delivery_alarms(
     topic_arn: pulumi.Input[str],
     parent: pulumi.Resource,
     region: pulumi.Input[str] | None = None,
-) -> None:
+) -> list[aws.cloudwatch.MetricAlarm]:
     """The alarms of a stream and of its delivery into its table, of the conditions that are declared.
 
     No single metric shows that delivery has stopped, because a Firehose that does nothing publishes no metrics. Rejects
@@ -190,6 +190,8 @@ def add_delivery_alarms(
     lasting = max(2 * flush_interval_seconds, PERIOD_SECONDS)
     firehose = ("DeliveryStreamName", delivery_stream)
 
+    made: list[aws.cloudwatch.MetricAlarm] = []
+
     def add(ending: str, description: str, label: str, expression: str, period: int, periods: int) -> None:
         counted = {
             "arrived": ("AWS/Kinesis", "IncomingRecords", "StreamName", stream),
@@ -198,7 +200,7 @@ def add_delivery_alarms(
             "refused": ("AWS/Kinesis", "WriteProvisionedThroughputExceeded", "StreamName", stream),
         }
         logical = f"{name}-{ending}"
-        aws.cloudwatch.MetricAlarm(
+        alarm = aws.cloudwatch.MetricAlarm(
             logical,
             name=short_name(logical, ALARM_MAX),
             alarm_description=description,
@@ -215,6 +217,7 @@ def add_delivery_alarms(
             region=region,
             opts=replaceable(parent),
         )
+        made.append(alarm)
 
     window_seconds = conditions.window_minutes * 60
     if conditions.refused_share is not None:
@@ -226,9 +229,9 @@ def add_delivery_alarms(
         add("throttled", f"{label}: {next_step}", label, over, max(window_seconds, PERIOD_SECONDS), 1)
     if conditions.lag_s is not None:
         for alarm in stream_alarms(flush_interval_seconds, conditions.lag_s):
-            add_alarm(name, alarm, {"StreamName": stream}, topic_arn, parent, region)
+            made.append(add_alarm(name, alarm, {"StreamName": stream}, topic_arn, parent, region))
         late = late_alarm(flush_interval_seconds, conditions.lag_s)
-        add_alarm(name, late, {"DeliveryStreamName": delivery_stream}, topic_arn, parent, region)
+        made.append(add_alarm(name, late, {"DeliveryStreamName": delivery_stream}, topic_arn, parent, region))
         stalled = "IF(FILL(arrived, 0) > 0 AND FILL(delivered, 0) + FILL(rejected, 0) == 0, 1, 0)"
         label = "Records arrive and none is delivered"
         add(*STALLED, label, stalled, _whole_minutes(lasting), STALLED_PERIODS)
@@ -236,6 +239,7 @@ def add_delivery_alarms(
         window = _whole_minutes(max(lasting, window_seconds))
         label = "More malformed records than with_alert allows"
         add("rejected", f"{label}: see the table's quarantine.", label, over, window, 1)
+    return made
 
 
 def _over(conditions: Conditions) -> str:

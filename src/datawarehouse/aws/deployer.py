@@ -129,6 +129,12 @@ RIGHTS = (
         "alarm:{name}-*",
     ),
     _rights(
+        "Dashboard",
+        "cloudwatch",
+        "PutDashboard GetDashboard DeleteDashboards",
+        "arn:{partition}:cloudwatch::{account}:dashboard/{name}-*",
+    ),
+    _rights(
         "Role RolePolicy RolePolicyAttachment",
         "iam",
         "CreateRole GetRole UpdateRole UpdateRoleDescription UpdateAssumeRolePolicy ListRolePolicies "

@@ -73,12 +73,14 @@ class InputStreamArgs(TypedDict):
 class InputStream(pulumi.ComponentResource):
     """A Kinesis stream whose JSON records Firehose converts to Parquet, checked against a Glue table.
 
-    input_stream: the Kinesis stream, which producers put to. delivery_stream: the Firehose. Raises DeclarationError,
+    input_stream: the Kinesis stream, which producers put to. delivery_stream: the Firehose. alarms: those
+    of both. Raises DeclarationError,
     before anything is created, if an argument is unknown or outside the limits of the services.
     """
 
     input_stream: aws.kinesis.Stream
     delivery_stream: aws.kinesis.FirehoseDeliveryStream
+    alarms: list[aws.cloudwatch.MetricAlarm]
 
     @in_one_line
     def __init__(self, name: str, args: InputStreamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -91,8 +93,9 @@ class InputStream(pulumi.ComponentResource):
         self.input_stream = self._stream(given)
         logs = self._logs(given)
         self.delivery_stream = self._delivery(given, logs)
+        self.alarms = []
         if topic := given.get("alarm_topic_arn"):
-            add_delivery_alarms(
+            self.alarms = add_delivery_alarms(
                 name,
                 self.input_stream.name,
                 self.delivery_stream.name,

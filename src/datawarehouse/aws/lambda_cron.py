@@ -95,13 +95,14 @@ class LambdaCronJobArgs(TypedDict):
 class LambdaCronJob(pulumi.ComponentResource):
     """A Lambda function on a schedule: role, log, retries, dead-letter queue.
 
-    function, role, dead_letter_queue: its resources. Raises DeclarationError, before anything is created, if an
+    function, role, dead_letter_queue, alarms: its resources. Raises DeclarationError, before anything is created, if an
     argument is unknown, the schedule is not one, or the function could not be imported on Lambda.
     """
 
     function: aws.lambda_.Function
     role: aws.iam.Role
     dead_letter_queue: aws.sqs.Queue
+    alarms: list[aws.cloudwatch.MetricAlarm]
 
     @in_one_line
     def __init__(self, name: str, args: LambdaCronJobArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -126,20 +127,22 @@ class LambdaCronJob(pulumi.ComponentResource):
         )
         self.function = self._function(given)
         self._schedule(given["schedule_expression"])
-        if topic := given.get("alarm_topic_arn"):
-            self._alarms(given, topic)
+        topic = given.get("alarm_topic_arn")
+        self.alarms = self._alarms(given, topic) if topic else []
         self.register_outputs(
             {"function_name": self.function.name, "dead_letter_queue_url": self.dead_letter_queue.url}
         )
 
-    def _alarms(self, given: Mapping[str, Any], topic: pulumi.Input[str]) -> None:
+    def _alarms(self, given: Mapping[str, Any], topic: pulumi.Input[str]) -> list[aws.cloudwatch.MetricAlarm]:
         failed_runs = given["conditions"].failed_runs
         if failed_runs is None:
-            return
+            return []
         gap = longest_gap_hours(given["schedule_expression"])
         failed, lost = function_alarms(failed_runs, given["retries"] + 1, gap)
-        add_alarm(self._name, failed, {"FunctionName": self.function.name}, topic, self, self._region)
-        add_alarm(self._name, lost, {"QueueName": self.dead_letter_queue.name}, topic, self, self._region)
+        return [
+            add_alarm(self._name, failed, {"FunctionName": self.function.name}, topic, self, self._region),
+            add_alarm(self._name, lost, {"QueueName": self.dead_letter_queue.name}, topic, self, self._region),
+        ]
 
     def _function(self, given: Mapping[str, Any]) -> aws.lambda_.Function:
         name = self._name

@@ -21,6 +21,7 @@ QUEUE_MAX = 80
 STREAM_MAX = 128
 WORKGROUP_MAX = 128
 ALARM_MAX = 255
+DASHBOARD_MAX = 255
 POLICY_MAX = 128
 STATEMENT_MAX = 100
 """The longest names, in characters; API references of the services."""
@@ -47,6 +48,16 @@ def workgroup_name(warehouse: str, audience: str) -> str:
     """The Athena workgroup of an audience: letters, digits, hyphens, underscores and points."""
     whole = f"{warehouse}-{pulumi.get_stack()}-{audience}"
     return whole if len(whole) <= WORKGROUP_MAX else f"{whole[: WORKGROUP_MAX - 13]}-{_digest(whole)}"
+
+
+def dashboard_name(warehouse: str) -> str:
+    """The CloudWatch dashboard: letters, digits, hyphens and underscores.
+
+    Dashboards belong to no Region, and a second one of the same name takes the place of the first; so the name has a
+    digest of project, stack and warehouse.
+    """
+    whole = re.sub(r"[^A-Za-z0-9_-]", "-", f"{warehouse}-{pulumi.get_stack()}")
+    return f"{whole[: DASHBOARD_MAX - 13]}-{_digest(warehouse)}"
 
 
 def hyphenated(name: str) -> str:

@@ -104,9 +104,8 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
         missed = given.get("conditions", Conditions()).missed_runs
         idle = None if missed is None else idle_alarm(longest_gap_hours(schedule), missed)
         if idle and (topic := given.get("alarm_topic_arn")):
-            add_alarm(
-                f"{name}-cron", idle, {"FunctionName": self.cron.function.name}, topic, self.cron, given.get("region")
-            )
+            function = {"FunctionName": self.cron.function.name}
+            self.cron.alarms.append(add_alarm(f"{name}-cron", idle, function, topic, self.cron, given.get("region")))
         aws.lambda_.Invocation(
             f"{name}-now",
             function_name=self.cron.function.name,

@@ -21,6 +21,7 @@ from datawarehouse.aws.alarms import conditions_of
 from datawarehouse.aws.batch_job import POLICY_CHARACTERS_MAX, BatchInputJob, code_of, job_policy_characters
 from datawarehouse.aws.buckets import PrivateBucket
 from datawarehouse.aws.capacity import need_of, quotas_to_raise
+from datawarehouse.aws.dashboard import Dashboard
 from datawarehouse.aws.deployed import Comparison
 from datawarehouse.aws.glue_tables import (
     RUN_KEY,
@@ -314,6 +315,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 **self._place,
                 opts=self._loose,
             )
+        self._dashboard = Dashboard(name, self.alarm_topic.arn, self._place, self._loose)
         if accounts := given["reader_account_ids"]:
             self.reader_role = ReaderRole(
                 f"{name}-reader",
@@ -357,7 +359,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         on_demand = table.name in given["on_demand_streams"]
         bucket_key: Any = {"bucket_kms_key_arn": given["kms_key_arn"]} if self._key else {}
         shards: Any = {} if on_demand else {"shard_count": table.input_stream_shard_count}
-        made = InputStream(
+        stream = InputStream(
             f"{name}-input",
             {
                 "bucket": self.data_warehouse_bucket.bucket,
@@ -376,8 +378,9 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             # A comparison that comes late must come before the stream is changed.
             pulumi.ResourceOptions(parent=self, depends_on=None if table.name in self._compared else catalog[:1]),
         )
-        self._streams[table.name] = made.input_stream
-        self._addresses[table.name] = {"stream": made.input_stream.name, "delivery": made.delivery_stream.name}
+        self._streams[table.name] = stream.input_stream
+        self._addresses[table.name] = {"stream": stream.input_stream.name, "delivery": stream.delivery_stream.name}
+        self._dashboard.add(table.name, stream)
         if "partition_projection_start" not in given:
             expiring: Any = {} if table.retention_days is None else {"retention_days": table.retention_days}
             registrar = HourlyPartitionRegistrar(
@@ -395,6 +398,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 self._kept,
             )
             self._addresses[table.name]["registrar"] = registrar.cron.function.name
+            self._dashboard.add(table.name, registrar.cron)
 
     def _add_batch(self, table: BatchInputTable, declared: Warehouse) -> None:
         self._tables[table.name] = self._glue_table(table_of(table), declared=table)
@@ -421,6 +425,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             self._loose,
         )
         self._addresses[table.name] = {"function": job.cron.function.name, "schedule": table.schedule_expression}
+        self._dashboard.add(table.name, job.cron)
 
     def _warn_of_quotas(self) -> None:
         """Warn, once for each, of default quotas of the account and Region that are too low for the declaration."""

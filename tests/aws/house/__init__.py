@@ -51,7 +51,7 @@ from house.storage import (
     workgroup_rule,
 )
 from house.streams import firehose_rule, stream_rule
-from house.watching import alarm_rule, log_group_rule, queue_rule, subscription_rule
+from house.watching import alarm_rule, dashboard_rule, log_group_rule, queue_rule, subscription_rule
 from house.world import Rule, World, texts
 
 __all__ = [
@@ -97,6 +97,7 @@ RULES: tuple[Rule, ...] = (
     database_rule,
     workgroup_rule,
     alarm_rule,
+    dashboard_rule,
     subscription_rule,
     queue_rule,
     log_group_rule,

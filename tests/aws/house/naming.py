@@ -43,6 +43,7 @@ _NAMES = {
     "Function": r"[a-zA-Z0-9-_]{1,64}",
     "LogGroup": r"[.\-_/#A-Za-z0-9]{1,512}",
     "LogStream": r"[^:*]{1,512}",
+    "Dashboard": r"[A-Za-z0-9_-]{1,255}",
     "MetricAlarm": r".{1,255}",
     "Policy": r"[\w+=,.@-]{1,128}",
     "Queue": r"[A-Za-z0-9_-]{1,80}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -148,6 +149,80 @@ def _query_errors(queries: Any, world: World) -> Errors:
         used = set(re.findall(r"\b[a-z][A-Za-z0-9_]*", str(one.get("expression", ""))))
         if "expression" in one and used != metrics.keys():
             yield f"the expression is over {sorted(used)}, the metrics are {sorted(metrics)}"
+
+
+_GRID = 24
+
+
+def dashboard_rule(node: Node, world: World) -> Errors:
+    """Metrics of resources that exist, alarms that exist; "Dashboard body structure and syntax" (CloudWatch API)."""
+    if node.kind != "Dashboard":
+        return
+    try:
+        widgets = json.loads(node.inputs["dashboardBody"])["widgets"]
+    except (ValueError, KeyError, TypeError):
+        yield "dashboardBody is not the JSON of widgets"
+        return
+    taken: set[tuple[int, int]] = set()
+    for widget in widgets:
+        if set(widget) != {"type", "x", "y", "width", "height", "properties"}:
+            yield f"a widget has {sorted(widget)}"
+            continue
+        yield from _place_errors(widget, taken)
+        properties = widget["properties"]
+        if not isinstance(properties, dict) or not str(properties.get("title") or "")[:1].isalpha():
+            yield f"a widget without a title: {properties!r}"
+        elif widget["type"] == "alarm":
+            yield from _shown_alarm_errors(properties, world)
+        elif widget["type"] == "metric":
+            yield from _graph_errors(properties, world)
+        else:
+            yield f"type is {widget['type']!r}"
+
+
+def _place_errors(widget: dict[str, Any], taken: set[tuple[int, int]]) -> Errors:
+    x, y, width, height = (widget[key] for key in ("x", "y", "width", "height"))
+    if not (number_in(x, 0, 23) and number_in(y, 0, 1000) and number_in(width, 1, 24) and number_in(height, 1, 1000)):
+        yield f"a widget is at {x!r}, {y!r}, {width!r} by {height!r}"
+        return
+    cells = {(x + right, y + down) for right in range(width) for down in range(height)}
+    if x + width > _GRID or cells & taken:
+        yield f"a widget is over the edge, or over another: {x}, {y}"
+    taken |= cells
+
+
+def _shown_alarm_errors(properties: dict[str, Any], world: World) -> Errors:
+    if set(properties) != {"title", "alarms"} or not isinstance(properties["alarms"], list):
+        yield f"an alarm widget has {sorted(properties)}"
+        return
+    if not 1 <= len(properties["alarms"]) <= 100:
+        yield f"{len(properties['alarms'])} alarms in a widget, not 1 to 100"
+    for arn in properties["alarms"]:
+        found = world.at(arn)
+        if found is None or found.kind != "MetricAlarm":
+            yield f"{arn!r} is no alarm of this stack"
+
+
+def _graph_errors(properties: dict[str, Any], world: World) -> Errors:
+    if set(properties) != {"title", "view", "period", "metrics", "region"} or properties["view"] != "timeSeries":
+        yield f"a graph has {properties}"
+        return
+    yield from _period_errors(properties["period"])
+    if properties["region"] not in {arn.split(":")[3] for arn, node in world.by_arn.items() if node.kind == "Topic"}:
+        yield f"region is {properties['region']!r}"
+    metrics = properties["metrics"]
+    if not isinstance(metrics, list) or not 1 <= len(metrics) <= 500:
+        yield f"metrics are {metrics!r}, not 1 to 500"
+        return
+    for metric in metrics:
+        if not isinstance(metric, list) or len(metric) != 5 or not isinstance(metric[4], dict):
+            yield f"a metric is {metric!r}"
+            continue
+        namespace, name, dimension, value, options = metric
+        given = {"namespace": namespace, "metricName": name, "dimensions": {dimension: value}}
+        yield from _metric_errors(given, options.get("stat"), world)
+        if set(options) != {"stat"}:
+            yield f"a metric has {options}"
 
 
 def subscription_rule(node: Node, world: World) -> Errors:
