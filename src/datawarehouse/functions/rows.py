@@ -11,25 +11,26 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from datawarehouse.definition import types
 from datawarehouse.definition.coercion import rule_for
 from datawarehouse.definition.documents import Number, Object, quoted
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.rejects import Reject
 from datawarehouse.definition.tables import Column
-from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Map, Primitive, Struct
 from datawarehouse.errors import BadRequest
+from datawarehouse.functions.json_text import Form, writer
 
-Writer = Callable[[Any], str]
-"""A value from a rule, which is not NULL -> its JSON text."""
-
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
+FOR_OPENX = Form(
+    timestamp=lambda instant_ms: f'"{_timestamp_text(instant_ms)}"',
+    decimal=lambda value: format(value, "f"),
+    with_nulls=False,
+)
+"""How Athena's OpenX JSON SerDe reads values."""
 
 
 class RowWriter:
@@ -37,7 +38,7 @@ class RowWriter:
 
     def __init__(self, table: str, columns: Sequence[Column]) -> None:
         self._table = table
-        self._columns = {column.name: (rule_for(column.type), _writer(column.type)) for column in columns}
+        self._columns = {column.name: (rule_for(column.type), writer(column.type, FOR_OPENX)) for column in columns}
 
     def line(self, number: int, row: Any) -> bytes:
         """The line of a row, with its line feed. number: of the row, from 0. Raises BadRequest, naming the row."""
@@ -131,60 +132,6 @@ def _instant_text(value: datetime) -> str:
     return f"{text}{'-' if offset < timedelta(0) else '+'}{minutes // 60:02d}:{minutes % 60:02d}"
 
 
-def _writer(kind: ColumnType) -> Writer:
-    match kind:
-        case Primitive(name) if name in INTEGER_BITS:
-            return str
-        case Primitive("float" | "double"):
-            return repr
-        case Primitive("boolean"):
-            return lambda value: "true" if value else "false"
-        case Primitive("timestamp"):
-            return lambda value: f'"{_timestamp_text(value)}"'
-        case Primitive("date"):
-            return lambda value: f'"{date.fromordinal(value + _EPOCH_DAY).isoformat()}"'
-        case types.Decimal():
-            return lambda value: format(value, "f")
-        case Array(element):
-            return _array(_writer(element))
-        case Map(key, value):
-            return _map(_writer(key), _writer(value))
-        case Struct(fields):
-            return _struct([(quoted(name), _writer(field)) for name, field in fields])
-        case _:
-            return quoted
-
-
 def _timestamp_text(instant_ms: int) -> str:
     instant = instant_of(instant_ms).replace(tzinfo=None)
     return instant.isoformat(" ", "milliseconds")
-
-
-def _or_null(write: Writer, value: Any) -> str:
-    return "null" if value is None else write(value)
-
-
-def _array(element: Writer) -> Writer:
-    return lambda items: "[" + ",".join(_or_null(element, item) for item in items) + "]"
-
-
-def _map(key: Writer, value: Writer) -> Writer:
-    def write(pairs: Sequence[tuple[Any, Any]]) -> str:
-        members = []
-        for name, item in pairs:
-            text = key(name)
-            as_name = text if text.startswith('"') else quoted(text)
-            members.append(f"{as_name}:{_or_null(value, item)}")
-        return "{" + ",".join(members) + "}"
-
-    return write
-
-
-def _struct(fields: Sequence[tuple[str, Writer]]) -> Writer:
-    def write(values: Sequence[Any]) -> str:
-        members = [
-            f"{name}:{field(value)}" for (name, field), value in zip(fields, values, strict=True) if value is not None
-        ]
-        return "{" + ",".join(members) + "}"
-
-    return write
