@@ -21,5 +21,6 @@ for name in (
     "simulated_time",
     "integrity",
     "http2",
+    "convert_events",
 ):
     subprocess.run([sys.executable, str(Path(__file__).with_name(f"{name}.py"))], check=True)

@@ -2,7 +2,8 @@
 
 1. `amounts`: what AWS counts in a day, for each price: shard-hours, bytes rounded up by the record, requests.
 2. `bill`: amounts times prices, less the free tiers.
-3. `alternatives`: the bills with one setting changed, the cheapest first.
+3. `alternatives`: the bills with one setting changed, the cheapest first. `forms`, beside this, compares the formats of
+   tables.
 
 Money and quantities are exact fractions; they are rounded where they are printed. The formulas, and the costs that are
 not counted, are in docs/reference/cost.md.
@@ -19,7 +20,7 @@ from importlib.resources import files
 from math import ceil
 
 from datawarehouse.definition.schedule import Rate, parse_schedule
-from datawarehouse.definition.tables import shards_needed
+from datawarehouse.definition.tables import HIVE, ICEBERG, shards_needed
 
 SECONDS_PER_DAY = 86_400
 DAYS_PER_MONTH = 30
@@ -33,6 +34,24 @@ REGISTRAR_CALLS = 8
 PACKED_BYTES = 25_000
 """How many bytes of events producers pack into a record: a payload unit of 25 KB, less room for line ends and larger
 events."""
+AGGREGATE_BYTES, AGGREGATE_EVENT_BYTES = 60, 8
+"""What the aggregation format of the Kinesis Producer Library adds to a record, and to each event in it
+(`producer/aggregate.py`; two bytes more for an event of 16 KB or more)."""
+
+COMMIT_PUTS = 3
+"""Manifest, manifest list and table metadata, beside the data file (Iceberg table specification). Each object of
+Firehose is taken for a commit of its own, which is the most that it can be."""
+COMMIT_CALLS = 2
+"""GetTable and UpdateTable."""
+CONVERT_BYTES = 209_715
+"""How many bytes of records Firehose sends to the converting function at once, 0.2 MiB."""
+CONVERT_US = ((120, 15), (500, 51), (1024, 54))
+"""Bytes of an event, and the CPU time of its conversion in microseconds: benchmarks/convert_events.py."""
+CORE_MB, GB_MB = 1769, 1024
+"""The memory with which a function of Lambda has one core (Lambda developer guide, "Configure Lambda function memory"),
+and the megabytes of the GB that is billed."""
+OPTIMIZER_BYTES_PER_DPU_HOUR = 20 * 10**9
+"""Of Parquet. Assumed: nobody has published what the optimizers of Glue take for a table that Firehose writes."""
 
 PROVISIONED = "provisioned"
 ON_DEMAND = "on-demand"
@@ -43,6 +62,12 @@ MODES = {
     ADVANTAGE: ("kinesis_advantage_in", "kinesis_advantage_out"),
 }
 """The modes of a stream, and the prices of each."""
+FOR_HIVE = {"firehose_ingest", "firehose_conversion", "glue_requests"}
+FOR_ICEBERG = {
+    *("firehose_iceberg", "convert_requests", "convert_gb_seconds"),
+    *("optimizer_dpu_hours", "commit_puts", "commit_calls"),
+}
+"""The prices that only tables of one format have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +87,7 @@ class Price:
     free_per_month: int = 0
     tier_per_month: int | None = None
     commitment_per_second: int = 0
+    quantity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +103,9 @@ class Prices:
 class StreamLoad:
     """The input stream of a table, its load on an average day, and its settings.
 
+    table_format: as the table declares it. events_per_record: with a line end between each two; for Iceberg, of which
+    Firehose wants one object in a record, in the aggregation format of the Kinesis Producer Library.
+
     shard_count: None for as many as the load needs. partition_runs_per_day: how often the partition registrar runs.
     retention_days: how long S3 keeps the data; 0 leaves storage out.
     """
@@ -89,6 +118,7 @@ class StreamLoad:
     partition_runs_per_day: Fraction = Fraction(24)
     retention_days: int = 0
     events_per_record: int = 1
+    table_format: str = HIVE
 
     @property
     def records_per_day(self) -> Fraction:
@@ -96,8 +126,15 @@ class StreamLoad:
 
     @property
     def record_bytes(self) -> int:
-        """The bytes of a record's data: its events, with a line end between them."""
+        """The bytes of a record's data: its events, and what is between and around them."""
+        if self.table_format == ICEBERG and self.events_per_record > 1:
+            return AGGREGATE_BYTES + self.events_per_record * aggregated_bytes(self.event_bytes)
         return self.events_per_record * (self.event_bytes + 1) - 1
+
+    @property
+    def bytes_per_day(self) -> Fraction:
+        """The bytes of events alone."""
+        return self.events_per_day * self.event_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +180,21 @@ def read_prices() -> Prices:
     return Prices(region, compiled, {name: Price(**fields) for name, fields in found.items()})
 
 
+def aggregated_bytes(event_bytes: int) -> int:
+    """The bytes that an event takes in an aggregate."""
+    return event_bytes + AGGREGATE_EVENT_BYTES + (2 if event_bytes >= 16_000 else 0)
+
+
+def convert_seconds(event_bytes: int) -> Fraction:
+    """The CPU time that converting an event takes: as measured between two sizes, and beyond the last in proportion to
+    the bytes."""
+    last, last_us = CONVERT_US[-1]
+    if event_bytes > last:
+        return Fraction(last_us * event_bytes, last * 10**6)
+    (low, low_us), (high, high_us) = CONVERT_US[:2] if event_bytes < CONVERT_US[1][0] else CONVERT_US[1:]
+    return (low_us + max(event_bytes - low, 0) * Fraction(high_us - low_us, high - low)) / 10**6
+
+
 def rounded_up(size: int, step: int) -> int:
     """The next multiple of `step` that is not less than `size`."""
     return -(-size // step) * step
@@ -175,17 +227,25 @@ def amounts(streams: Sequence[StreamLoad], assumptions: Assumptions, prices: Pri
     """What AWS counts in a day, by the name of its price, in the order of a bill; each a number or a number of
     bytes."""
 
-    def total(of: Callable[[StreamLoad], Fraction | int]) -> Fraction:
-        return Fraction(sum(of(stream) for stream in streams))
+    hive = [stream for stream in streams if stream.table_format == HIVE]
+    iceberg = [stream for stream in streams if stream.table_format == ICEBERG]
 
-    def rounded_bytes(name: str) -> Fraction:
+    def total(of: Callable[[StreamLoad], Fraction | int], among: Sequence[StreamLoad] = streams) -> Fraction:
+        return Fraction(sum(of(stream) for stream in among))
+
+    def rounded_bytes(name: str, among: Sequence[StreamLoad] = streams) -> Fraction:
         step = prices.of[name].record_rounding_bytes
-        return total(lambda stream: stream.records_per_day * rounded_up(stream.record_bytes, step))
+        return total(lambda stream: stream.records_per_day * rounded_up(stream.record_bytes, step), among)
 
     def shard_count(stream: StreamLoad) -> int:
         return shards(stream, assumptions.headroom)
 
-    registrations = total(lambda stream: stream.partition_runs_per_day)
+    def objects(among: Sequence[StreamLoad]) -> Fraction:
+        return total(lambda stream: objects_per_day(stream, shard_count(stream)), among)
+
+    registrations = total(lambda stream: stream.partition_runs_per_day, hive)
+    seconds = total(lambda stream: stream.events_per_day * convert_seconds(stream.event_bytes), iceberg)
+    iceberg_bytes = total(lambda stream: stream.bytes_per_day, iceberg)
     counted = {
         "kinesis_shard_hours": total(lambda stream: 24 * shard_count(stream)),
         "kinesis_put_units": rounded_bytes("kinesis_put_units") / prices.of["kinesis_put_units"].record_rounding_bytes,
@@ -194,10 +254,16 @@ def amounts(streams: Sequence[StreamLoad], assumptions: Assumptions, prices: Pri
         "kinesis_on_demand_hours": Fraction(24 * len(streams)),
         "kinesis_advantage_in": rounded_bytes("kinesis_advantage_in"),
         "kinesis_advantage_out": rounded_bytes("kinesis_advantage_out"),
-        "firehose_ingest": rounded_bytes("firehose_ingest"),
-        "firehose_conversion": rounded_bytes("firehose_conversion"),
-        "s3_put": total(lambda stream: objects_per_day(stream, shard_count(stream))),
-        "s3_storage": total(lambda stream: stream.events_per_day * stream.event_bytes * stream.retention_days)
+        "firehose_ingest": rounded_bytes("firehose_ingest", hive),
+        "firehose_conversion": rounded_bytes("firehose_conversion", hive),
+        "firehose_iceberg": iceberg_bytes,
+        "convert_requests": iceberg_bytes / CONVERT_BYTES,
+        "convert_gb_seconds": seconds * Fraction(CORE_MB, GB_MB),
+        "optimizer_dpu_hours": iceberg_bytes / assumptions.parquet_ratio / OPTIMIZER_BYTES_PER_DPU_HOUR,
+        "commit_puts": objects(iceberg) * COMMIT_PUTS,
+        "commit_calls": objects(iceberg) * COMMIT_CALLS,
+        "s3_put": objects(streams),
+        "s3_storage": total(lambda stream: stream.bytes_per_day * stream.retention_days)
         / assumptions.parquet_ratio
         / DAYS_PER_MONTH,
         "glue_requests": registrations * REGISTRAR_CALLS,
@@ -206,6 +272,8 @@ def amounts(streams: Sequence[StreamLoad], assumptions: Assumptions, prices: Pri
         "athena_scanned": assumptions.queries_tb_per_day * prices.of["athena_scanned"].unit_size,
     }
     others = {name for mode, names in MODES.items() if mode != assumptions.mode for name in names}
+    others |= FOR_HIVE if not hive and iceberg else set()
+    others |= set() if iceberg else FOR_ICEBERG
     return {name: amount for name, amount in counted.items() if name not in others}
 
 
@@ -247,7 +315,8 @@ def alternatives(streams: Sequence[StreamLoad], assumptions: Assumptions, prices
     counts = sorted({stream.events_per_record for stream in packed})
     if any(after.events_per_record > before.events_per_record for before, after in zip(streams, packed, strict=True)):
         how = f"--events-per-record {counts[0]}" if len(counts) == 1 else f"records of about {PACKED_BYTES} bytes"
-        found.append(changed(f"{how}, packed by producers; not proven on AWS", packed))
+        is_proven = all(stream.table_format == ICEBERG for stream in streams)
+        found.append(changed(f"{how}, packed by producers{'' if is_proven else '; not proven on AWS'}", packed))
     fitted = [_with_shards_at_most_needed(stream, assumptions.headroom) for stream in streams]
     if fitted != list(streams) and assumptions.mode == PROVISIONED:
         fewer = ", ".join(f"{stream.shard_count} for {stream.table}" for stream in fitted if stream not in streams)
@@ -261,7 +330,11 @@ def alternatives(streams: Sequence[StreamLoad], assumptions: Assumptions, prices
 def packed_stream(stream: StreamLoad, unit_bytes: int, headroom: Fraction) -> StreamLoad:
     """The stream with as many events in a record as fit into one payload unit, and with no more shards than it then
     needs."""
-    fitting = min(PACKED_BYTES // stream.event_bytes, (unit_bytes + 1) // (stream.event_bytes + 1))
+    if stream.table_format == ICEBERG:
+        fitting = (unit_bytes - AGGREGATE_BYTES) // aggregated_bytes(stream.event_bytes)
+    else:
+        fitting = (unit_bytes + 1) // (stream.event_bytes + 1)
+    fitting = min(PACKED_BYTES // stream.event_bytes, fitting)
     packed = replace(stream, events_per_record=max(stream.events_per_record, fitting))
     return _with_shards_at_most_needed(packed, headroom)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from fractions import Fraction
@@ -28,6 +28,16 @@ from datawarehouse.aws.cost import (
     runs_per_day,
     shards,
     total_usd,
+)
+from datawarehouse.aws.forms import (
+    FORMS,
+    PARQUET,
+    PARQUET_PACKED,
+    WORTH_USD_PER_DAY,
+    choice,
+    dollars,
+    rests_on,
+    side_by_side,
 )
 from datawarehouse.cli.options import add_output, add_warehouse, warehouse_of
 from datawarehouse.cli.output import print_json, print_table
@@ -95,6 +105,7 @@ def run(arguments: argparse.Namespace) -> None:
         prices,
         bill(streams, assumptions, prices),
         alternatives(streams, assumptions, prices),
+        side_by_side(streams, assumptions, prices),
         quotas_to_raise(need, arguments.region or prices.region),
     ).print(arguments.output)
 
@@ -106,6 +117,7 @@ class _Report:
     prices: Prices
     lines: Sequence[Line]
     alternatives: Sequence[Alternative]
+    forms: Mapping[str, Sequence[Line]]
     quotas: Sequence[Quota]
 
     def print(self, form: str) -> None:
@@ -178,11 +190,29 @@ class _Report:
             print(f"\nThe cheapest: {self.cheapest.setting}, ${_rounded(self.cheapest.usd)} a day, ${less} less")
         else:
             print("\nNo alternative is cheaper.")
+        self.print_forms()
         for quota in self.quotas:
             print(
                 f"Raise before you deploy: {quota.service}, {quota.name}: {quota.needed} needed, "
                 f"{quota.default} by default"
             )
+
+    def print_forms(self) -> None:
+        """The bill in each form of the tables, side by side, and which is recommended."""
+        print()
+        rows = [
+            (f"{price.service}: {price.counted}", *(_cents(of.get(form)) for form in FORMS), rests_on(price))
+            for price, of in dollars(self.forms, self.prices).items()
+        ]
+        totals = [_cents(total_usd(self.forms[form])) for form in FORMS]
+        print_table(("$ a day", *FORMS, "rests on"), [*rows, ("Total", *totals, "")])
+        chosen = choice(self.forms)
+        if chosen.form == PARQUET:
+            reason = f"nothing whose packing is documented saves ${WORTH_USD_PER_DAY} a day"
+        else:
+            reason = f"${_cents(chosen.less_usd)} less than {PARQUET}; never run on an account"
+        print(f"\nIt would choose: {chosen.form}, ${_cents(chosen.usd)} a day: {reason}.")
+        print(f"{PARQUET_PACKED} is several JSON objects in a record; nobody has published a test of that.")
 
     def values(self) -> dict[str, Any]:
         names = ("table", "events_per_day", "event_bytes", "events_per_record", "shards")
@@ -213,8 +243,32 @@ class _Report:
             "usd_per_month": float(_rounded(self.usd * DAYS_PER_MONTH)),
             "alternatives": [_alternative(each) for each in self.alternatives],
             "cheapest": _alternative(cheapest) if cheapest else None,
+            "forms": [
+                {
+                    "form": form,
+                    "usd_per_day": float(_rounded(total_usd(lines))),
+                    "lines": [
+                        {
+                            "service": line.price.service,
+                            "counted": line.price.counted,
+                            "usd_per_day": float(_rounded(line.usd, 6)),
+                            "price_date": line.price.date,
+                            "price_source": line.price.source,
+                            "rests_on": rests_on(line.price),
+                        }
+                        for line in lines
+                        if line.usd
+                    ],
+                }
+                for form, lines in self.forms.items()
+            ],
+            "choice": choice(self.forms).form,
             "quotas_to_raise": [asdict(quota) for quota in self.quotas],
         }
+
+
+def _cents(usd: Fraction | None) -> str:
+    return str(_rounded(usd or Fraction(0)))
 
 
 def _alternative(alternative: Alternative) -> dict[str, Any]:
@@ -249,6 +303,7 @@ def _declared_streams(warehouse: Warehouse, headroom: Fraction) -> list[StreamLo
             flush_interval_seconds=table.file_flush_interval_seconds,
             partition_runs_per_day=runs_per_day(table.partition_schedule_expression),
             retention_days=table.retention_days or 0,
+            table_format=table.table_format,
         )
         for table in tables
     ]

@@ -17,6 +17,9 @@ from datawarehouse.definition.types import Array, ColumnType, Map, Struct, parse
 from datawarehouse.errors import DeclarationError
 
 DATA_FORMATS = ("parquet", "JSON")
+HIVE, ICEBERG = "hive", "iceberg"
+TABLE_FORMATS = (HIVE, ICEBERG)
+"""What knows the files of a streaming input table on AWS: folders of hours, or the metadata of Iceberg."""
 MISSED_RUNS = ("latest", "all", "skip")
 RETENTION_DAYS_MAX = 36_500
 JOB_MEMORY_MB = 512
@@ -85,6 +88,7 @@ class StreamingInputTable(Table):
     dedupe_key: str | None = None
     peak_events_per_second: int | None = None
     event_bytes: int | None = None
+    table_format: str = HIVE
 
     @property
     def partition_key_name(self) -> str:

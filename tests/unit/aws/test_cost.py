@@ -292,7 +292,8 @@ def test_every_price_has_its_unit_its_date_and_its_source(name):
 
 
 def test_every_price_is_used():
-    used = {line.price for mode in MODES for line in bill([stream()], Assumptions(mode=mode), PRICES)}
+    both = [stream(), stream(table_format="iceberg")]
+    used = {line.price for mode in MODES for line in bill(both, Assumptions(mode=mode), PRICES)}
     assert used == set(PRICES.of.values())
     assert PRICES.region == "us-east-1"
 

@@ -55,6 +55,16 @@ def test_the_table_has_a_line_for_each_price_the_total_and_the_cheapest_alternat
         in shown
     )
     assert "Raise" not in shown
+    assert "$ a day Parquet Parquet packed Iceberg Iceberg packed rests on\n" in shown
+    assert (
+        "Data Firehose: delivered to Iceberg from Kinesis, not rounded 0.00 0.00 20.95 20.95 secondary source\n"
+        in shown
+    )
+    assert "Glue Data Catalog: Iceberg tables optimized 0.00 0.00 2.20 2.20 secondary source, quantity assumed" in shown
+    assert "Total 246.94 27.20 48.27 30.24" in shown
+    chosen = "It would choose: Iceberg packed, $30.24 a day: $216.70 less than Parquet; never run on an account.\n"
+    assert chosen in shown
+    assert "It would choose: Parquet, $0.36 a day: nothing" in dw("--events-per-day", "9", "--event-bytes", "9").stdout
 
 
 def test_the_same_for_programs(dw):
@@ -77,6 +87,18 @@ def test_the_same_for_programs(dw):
         "price_confirmed": True,
     }
     assert (found["cheapest"], found["quotas_to_raise"]) == (None, [])
+    totals = {each["form"]: each["usd_per_day"] for each in found["forms"]}
+    assert totals == {"Parquet": 242.62, "Parquet packed": 25.04, "Iceberg": 43.95, "Iceberg packed": 28.08}
+    assert found["choice"] == "Iceberg packed"
+    [iceberg] = [line for line in found["forms"][2]["lines"] if line["counted"].startswith("delivered to Iceberg")]
+    assert iceberg == {
+        "service": "Data Firehose",
+        "counted": "delivered to Iceberg from Kinesis, not rounded",
+        "usd_per_day": 20.954758,
+        "price_date": "2025-08",
+        "price_source": "https://aws.amazon.com/firehose/pricing/",
+        "rests_on": "secondary source",
+    }
 
 
 def test_the_load_of_the_declaration(dw):
