@@ -229,7 +229,11 @@ _ROWS: dict[str, tuple[_Call, ...]] = {
         ),
     ),
     "aws:kinesis/stream:Stream": (
-        _Call("kinesis", "CreateStream", {"name": "streamName", "enforceConsumerDeletion": None}),
+        _Call(
+            "kinesis",
+            "CreateStream",
+            {"name": "streamName", "enforceConsumerDeletion": None, "warmThroughputMibPs": "warmThroughputMiBps"},
+        ),
         _Call(
             "kinesis",
             "IncreaseStreamRetentionPeriod",

@@ -173,6 +173,7 @@ _ROWS = {
             "kmsKeyId": "streamEncryption/keyId",
             "retentionPeriod": "retentionPeriodHours",
             "shardLevelMetrics": "desiredShardLevelMetrics",
+            "warmThroughputMibPs": "warmThroughputMiBps",
             "enforceConsumerDeletion": None,
         },
     ),

@@ -32,6 +32,7 @@ DATABASE = "arn:aws:glue:eu-west-1:123456789012:database/lake"
 TABLE = everything().get_table("clicks")
 STATEMENT = {"Sid": "Lake", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::lake/*"}
 SHARED = {"alarm_topic_arn": TOPIC, "log_retention_days": 90, "region": "eu-north-1"}
+FAILING = {"conditions": Conditions(failed_runs=7, missed_runs=5)}
 
 # No argument has its default.
 WAREHOUSE = {
@@ -43,6 +44,7 @@ WAREHOUSE = {
     "allow_data_loss": ["clicks.gone"],
     "partition_projection_start": "2026/11/01/00",
     "on_demand_streams": ["clicks"],
+    "warm_mib_per_second": {"clicks": 60},
     "stream_retention_hours": 48,
     "reader_account_ids": ["210987654321"],
     "reader_external_id": "agreed",
@@ -77,11 +79,12 @@ CRON = {
     "kms_key_arn": KEY,
     "retries": 0,
     **SHARED,
+    **FAILING,
 }
 ARCHIVE = pulumi.AssetArchive({"lake.py": pulumi.StringAsset("def tidy(event, context): pass")})
 GENERATOR = {
     "table": TABLE, "stream_name": "orders", "stream_arn": STREAM, "events_per_minute": 7, "malformed": 0.25,
-    "kms_key_arn": KEY, **SHARED
+    "kms_key_arn": KEY, **SHARED, **FAILING
 }  # fmt: skip
 REGISTRAR = {
     "database_arn": DATABASE,
@@ -93,6 +96,7 @@ REGISTRAR = {
     "columns_digest": "c01",
     "retention_days": 30,
     **SHARED,
+    **FAILING,
 }
 
 
@@ -118,7 +122,7 @@ def named_database():
 def graph_of_streams():
     def program():
         InputStream("shards", {**INPUT_STREAM, "shard_count": 3})
-        InputStream("demand", {**INPUT_STREAM, "stream_mode": "on-demand"})
+        InputStream("demand", {**INPUT_STREAM, "stream_mode": "on-demand", "warm_mib_per_second": 60})
 
     return deploy(program)
 
@@ -217,6 +221,15 @@ EVERYWHERE = {
     "log_retention_days": (kept_logs, {90}),
     "region": (regions, {"eu-north-1"}),
 }
+
+
+def told_from(graph):
+    """From how many dead letters on, and after how many hours without a run."""
+    alarms = {node.name: node.inputs for node in graph.all("MetricAlarm")}
+    letters = {alarm["threshold"] + 1 for name, alarm in alarms.items() if name.endswith("-dead-letters")}
+    return letters, {alarm["evaluationPeriods"] for name, alarm in alarms.items() if name.endswith("-idle")}
+
+
 SETTINGS = {
     ServerlessDataWarehouseArgs: {
         "warehouse": (
@@ -265,6 +278,10 @@ SETTINGS = {
             lambda graph: by_name(graph, "Stream", "streamModeDetails", "streamMode"),
             {"dw-impressions-input-stream": "PROVISIONED", "dw-clicks-input-stream": "ON_DEMAND"},
         ),
+        "warm_mib_per_second": (
+            lambda graph: by_name(graph, "Stream", "warmThroughputMibPs"),
+            {"dw-impressions-input-stream": None, "dw-clicks-input-stream": 60},
+        ),
         "stream_retention_hours": (lambda graph: each(graph, "Stream", "retentionPeriod"), [48, 48]),
         "reader_account_ids": (
             lambda graph: trusted(graph, "dw-reader-role")["Principal"], {"AWS": ["arn:aws:iam::210987654321:root"]}
@@ -310,6 +327,9 @@ SETTINGS = {
             lambda graph: by_name(graph, "Stream", "streamModeDetails", "streamMode"),
             {"shards-stream": "PROVISIONED", "demand-stream": "ON_DEMAND"},
         ),
+        "warm_mib_per_second": (
+            lambda graph: by_name(graph, "Stream", "warmThroughputMibPs"), {"shards-stream": None, "demand-stream": 60}
+        ),
         "retention_hours": (lambda graph: each(graph, "Stream", "retentionPeriod"), [48, 48]),
         "is_disposable": (lambda graph: [node.protect for node in graph.all("Stream")], [False, False]),
         # Firehose may use the key for the records of this stream alone, and only as Kinesis asks for it.
@@ -335,6 +355,7 @@ SETTINGS = {
         **EVERYWHERE,
     },
     LambdaCronJobArgs: {
+        "conditions": (told_from, ({7}, set())),
         "schedule_expression": (
             lambda graph: each(graph, "EventRule", "scheduleExpression"), ["cron(7 3 * * ? *)"] * 2
         ),
@@ -361,6 +382,7 @@ SETTINGS = {
         **EVERYWHERE,
     },
     EventGeneratorArgs: {
+        "conditions": (told_from, ({3}, set())),
         "table": (
             lambda graph: events(graph)["tables"],
             [{"name": "clicks", "columns": [[column.name, str(column.type)] for column in TABLE.columns]}],
@@ -379,6 +401,7 @@ SETTINGS = {
         **EVERYWHERE,
     },
     HourlyPartitionRegistrarArgs: {
+        "conditions": (told_from, ({3}, {10})),
         "database_arn": (
             lambda graph: granted(graph, "Partitions")[0]["Resource"][1:],
             [DATABASE, *(f"{DATABASE.replace(':database', ':table')}/{name}" for name in REGISTRAR["table_names"])],

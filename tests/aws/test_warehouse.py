@@ -408,7 +408,7 @@ def test_alarms_go_to_one_topic_and_its_subscribers():
     assert {query["metric"]["period"] for query in stalled if "metric" in query} == {1800}
     # What arrives at the end of one period is delivered in the next.
     assert alarms["analytics_dw-clicks-input-stalled"]["evaluationPeriods"] == 2
-    per_stream = {"throttled", "behind", "rejected", "late", "stalled"}
+    per_stream = {"throttled", "behind", "unread", "rejected", "late", "stalled"}
     assert {name.rsplit("-", 1)[1] for name in alarms if name.startswith("analytics_dw-clicks-input-")} == per_stream
     for cron in ("clicks-partitions", "aggregates-job"):
         assert {f"analytics_dw-{cron}-cron-errors", f"analytics_dw-{cron}-cron-dead-letters"} < alarms.keys()

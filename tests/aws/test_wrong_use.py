@@ -105,6 +105,15 @@ def with_job(tmp_path, monkeypatch, name, source):
         ({"partition_projection_start": pulumi.Output.from_input("2026/11/01/00")}, ["an output", "valid is a text"]),
         ({"partition_projection_start": "2026-11-01"}, ["'2026-11-01'", "YYYY/MM/DD/HH"]),
         (
+            {"warm_mib_per_second": {"clicks": 60}},
+            ["warm_mib_per_second has 'clicks', which is not in on_demand_streams"],
+        ),
+        (
+            {"on_demand_streams": ["clicks"], "warm_mib_per_second": {"clicks": 20_000}},
+            ["warm_mib_per_second['clicks'] is 20000", "from 1 to 10240"],
+        ),
+        ({"warm_mib_per_second": 60}, ["warm_mib_per_second is 60", "valid is a dict"]),
+        (
             {"warehouse": everything(), "on_demand_streams": ["facts"]},
             ["on_demand_streams", "'facts' is a table", "'impressions', 'clicks'"],
         ),

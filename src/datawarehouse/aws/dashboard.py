@@ -31,10 +31,11 @@ class Dashboard:
         self._functions: list[LambdaCronJob] = []
         self._topic_arn = topic_arn
         self._is_settled = False
+        body: pulumi.Output[str] = pulumi.Output.from_input(0).apply(lambda _: self._body())
         self.resource = aws.cloudwatch.Dashboard(
             f"{warehouse}-dashboard",
             dashboard_name=dashboard_name(warehouse),
-            dashboard_body=pulumi.Output.from_input(0).apply(lambda _: self._body()),
+            dashboard_body=body,
             **place,
             opts=opts,
         )
@@ -55,7 +56,8 @@ class Dashboard:
 
     def _body(self) -> pulumi.Output[str]:
         self._is_settled = True
-        alarms = [alarm.arn for each in (*self._streams.values(), *self._functions) for alarm in each.alarms]
+        watched: list[InputStream | LambdaCronJob] = [*self._streams.values(), *self._functions]
+        alarms = [alarm.arn for each in watched for alarm in each.alarms]
         region = self._topic_arn.apply(lambda arn: Place.of(arn).region)
         return pulumi.Output.json_dumps(_widgets(region, self._streams, self._functions, alarms))
 

@@ -30,6 +30,7 @@ BUFFER_MIB = 128
 """With conversion 64 to 128; the maximum, since larger files are better ("Convert input data format")."""
 FLUSH_SECONDS_MAX = 900
 RETENTION_HOURS = (24, 8760)
+WARM_MIB_PER_SECOND = (1, 10_240)
 STREAM_MODES = ("provisioned", "on-demand")
 HOUR_FOLDER = "!{timestamp:yyyy/MM/dd/HH}/"
 """Java's DateTimeFormatter; `YYYY` and `DD` would be another year and day ("Understand custom prefixes")."""
@@ -42,7 +43,9 @@ class InputStreamArgs(TypedDict):
     bucket: the name of the bucket that files go to. database_name, table_name: the Glue table that records are
     converted for; it exists before. columns: its columns, `{name: type}` or `[{"name": ..., "type": ...}]`, so that a
     change of them reaches Firehose. shard_count: 1 (default) to 500, not for an on-demand stream. stream_mode:
-    "provisioned" (default) or "on-demand". retention_hours: how long the stream keeps records, 24 (default) to 8760,
+    "provisioned" (default) or "on-demand". warm_mib_per_second: what
+    an on-demand stream takes from its first second on, 1 to 10240, in an account with Kinesis On-demand Advantage
+    (default: what Kinesis starts with). retention_hours: how long the stream keeps records, 24 (default) to 8760,
     which is the longest outage of delivery that loses nothing; beyond 24 a shard costs more than twice as much.
     is_disposable: whether the stream can be deleted with its records; otherwise it and its delivery are protected
     (default). kms_key_arn:
@@ -59,6 +62,7 @@ class InputStreamArgs(TypedDict):
     columns: Mapping[str, str] | Sequence[Mapping[str, str]]
     shard_count: NotRequired[int]
     stream_mode: NotRequired[str]
+    warm_mib_per_second: NotRequired[int]
     retention_hours: NotRequired[int]
     is_disposable: NotRequired[bool]
     kms_key_arn: NotRequired[pulumi.Input[str]]
@@ -121,6 +125,7 @@ class InputStream(pulumi.ComponentResource):
             name=short_name(logical, STREAM_MAX),
             shard_count=given["shard_count"] if provisioned else None,
             stream_mode_details={"stream_mode": "PROVISIONED" if provisioned else "ON_DEMAND"},
+            warm_throughput_mib_ps=given.get("warm_mib_per_second"),
             retention_period=given["retention_hours"],
             encryption_type="KMS",
             kms_key_id=given.get("kms_key_arn", "alias/aws/kinesis"),
@@ -237,6 +242,14 @@ def _checked(component: str, args: InputStreamArgs) -> dict[str, Any]:
     mode = checked_choice(component, "stream_mode", given.get("stream_mode", STREAM_MODES[0]), STREAM_MODES)
     if mode == "on-demand" and "shard_count" in given:
         raise DeclarationError(f"{component}: an on-demand stream has no shard_count; leave it out.")
+    if "warm_mib_per_second" in given:
+        if mode != "on-demand":
+            raise DeclarationError(
+                f"{component}: warm_mib_per_second is {given['warm_mib_per_second']!r}, and the stream is provisioned: "
+                "its shards are its throughput. Leave it out, or choose stream_mode 'on-demand'."
+            )
+        warm = given["warm_mib_per_second"]
+        checked_number(component, "warm_mib_per_second", warm, *WARM_MIB_PER_SECOND, "Kinesis API, CreateStream")
     numbers = {
         "shard_count": (1, 1, SHARD_COUNT_MAX, "Kinesis Data Streams, Quotas and limits"),
         "retention_hours": (RETENTION_HOURS[0], *RETENTION_HOURS, "Kinesis API, IncreaseStreamRetentionPeriod"),

@@ -359,6 +359,8 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         on_demand = table.name in given["on_demand_streams"]
         bucket_key: Any = {"bucket_kms_key_arn": given["kms_key_arn"]} if self._key else {}
         shards: Any = {} if on_demand else {"shard_count": table.input_stream_shard_count}
+        if (warm := given["warm_mib_per_second"].get(table.name)) is not None:
+            shards = {"warm_mib_per_second": warm}
         stream = InputStream(
             f"{name}-input",
             {

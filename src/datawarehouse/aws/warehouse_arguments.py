@@ -1,14 +1,14 @@
 """The arguments of a ServerlessDataWarehouse, and the checks of them that need no table."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
 from datawarehouse.aws.arguments import checked_arguments, checked_number
-from datawarehouse.aws.input_stream import RETENTION_HOURS
+from datawarehouse.aws.input_stream import RETENTION_HOURS, WARM_MIB_PER_SECOND
 from datawarehouse.aws.partitions import checked_first_hour
 from datawarehouse.aws.readers import checked_accounts
 from datawarehouse.aws.workgroups import BYTES_SCANNED_DEFAULTS, BYTES_SCANNED_MAX, BYTES_SCANNED_MIN, LIMIT_SOURCE
@@ -38,7 +38,9 @@ class ServerlessDataWarehouseArgs(TypedDict):
 
     partition_projection_start: the first hour that can have data, YYYY/MM/DD/HH; Athena then projects the hours of
     streaming input tables, and none is registered. on_demand_streams: names of the streaming input tables whose streams
-    are on-demand. stream_retention_hours: how long streams keep records, 24 (default) to 8760.
+    are on-demand. warm_mib_per_second: for some of these, what they take from their first second on, 1 to 10240 MiB/s;
+    the account must have Kinesis On-demand Advantage. stream_retention_hours: how long streams keep records, 24
+    (default) to 8760.
 
     reader_account_ids: AWS accounts that may assume `reader_role`, if they give `reader_external_id` (default:
     `database_name`). alarm_emails: the addresses that get the alarms (default: none; subscribe to `alarm_topic`).
@@ -58,6 +60,7 @@ class ServerlessDataWarehouseArgs(TypedDict):
     allow_data_loss: NotRequired[Sequence[str]]
     partition_projection_start: NotRequired[str]
     on_demand_streams: NotRequired[Sequence[str]]
+    warm_mib_per_second: NotRequired[Mapping[str, int]]
     stream_retention_hours: NotRequired[int]
     reader_account_ids: NotRequired[Sequence[str]]
     reader_external_id: NotRequired[str]
@@ -99,7 +102,7 @@ def checked_warehouse_arguments(name: str, args: ServerlessDataWarehouseArgs) ->
     if "partition_projection_start" in given:
         checked_first_hour(component, given["partition_projection_start"])
     nothing = ("on_demand_streams", "reader_account_ids", "alarm_emails", "allow_data_loss")
-    defaults: dict[str, Any] = {"is_dev": False, **dict.fromkeys(nothing, ())}
+    defaults: dict[str, Any] = {"is_dev": False, "warm_mib_per_second": {}, **dict.fromkeys(nothing, ())}
     found = {**defaults, **given, **numbers}
     found.setdefault("data_is_disposable", found["is_dev"])
     found["reader_account_ids"] = checked_accounts(component, found["reader_account_ids"])
@@ -108,6 +111,14 @@ def checked_warehouse_arguments(name: str, args: ServerlessDataWarehouseArgs) ->
             f"{component}: reader_external_id is {given['reader_external_id']!r}, but there are no reader_account_ids "
             "to give it; add them, or leave it out."
         )
+    for table, warm in found["warm_mib_per_second"].items():
+        if table not in found["on_demand_streams"]:
+            raise DeclarationError(
+                f"{component}: warm_mib_per_second has {table!r}, which is not in on_demand_streams; add it there, or "
+                "take it out here."
+            )
+        argument = f"warm_mib_per_second[{table!r}]"
+        checked_number(component, argument, warm, *WARM_MIB_PER_SECOND, "Kinesis API, CreateStream")
     for subject in found["allow_data_loss"]:
         if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
             raise DeclarationError(

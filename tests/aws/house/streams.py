@@ -131,3 +131,6 @@ def stream_rule(node: Node, world: World) -> Errors:
         yield f"{mode} with shardCount {shards!r}"
     if shards is not None and not number_in(shards, 1, 10_000):
         yield f"shardCount is {shards!r}"
+    warm = node.inputs.get("warmThroughputMibPs")
+    if warm is not None and (mode != "ON_DEMAND" or not number_in(warm, 1, 10_240)):
+        yield f"{mode} with warmThroughputMibPs {warm!r}"
