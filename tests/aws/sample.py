@@ -369,9 +369,9 @@ def alarm(
     metric: str,
     dimensions: dict[str, Any],
     statistic: str = "Sum",
-) -> None:
+) -> aws.cloudwatch.MetricAlarm:
     """One alarm of the topic on a metric above zero."""
-    aws.cloudwatch.MetricAlarm(
+    return aws.cloudwatch.MetricAlarm(
         name,
         alarm_description=f"{metric} is above zero: see the log.",
         namespace=namespace,
@@ -386,6 +386,19 @@ def alarm(
         alarm_actions=[topic.arn],
         opts=owner.options,
     )
+
+
+def dashboard(owner: Component, name: str, shown: aws.cloudwatch.MetricAlarm, function: aws.lambda_.Function) -> None:
+    """One alarm, and a graph beside it."""
+    runs = ["AWS/Lambda", "Invocations", "FunctionName", function.name, {"stat": "Sum"}]
+    graph = {"title": "Runs", "view": "timeSeries", "period": 300, "metrics": [runs], "region": REGION}
+    widgets = [
+        {"type": "alarm", "x": 0, "y": 0, "width": 12, "height": 6,
+         "properties": {"title": "Alarms", "alarms": [shown.arn]}},
+        {"type": "metric", "x": 12, "y": 0, "width": 12, "height": 6, "properties": graph},
+    ]  # fmt: skip
+    body = pulumi.Output.json_dumps({"widgets": widgets})
+    aws.cloudwatch.Dashboard(name, dashboard_name=name, dashboard_body=body, opts=owner.options)
 
 
 def program() -> dict[str, Any]:
@@ -496,7 +509,7 @@ def program() -> dict[str, Any]:
         "WriteProvisionedThroughputExceeded",
         {"StreamName": stream.name},
     )
-    alarm(warehouse, "dw-errors", topic, "AWS/Lambda", "Errors", {"FunctionName": function.name})
+    errors = alarm(warehouse, "dw-errors", topic, "AWS/Lambda", "Errors", {"FunctionName": function.name})
     alarm(
         warehouse,
         "dw-dead-letters",
@@ -506,5 +519,6 @@ def program() -> dict[str, Any]:
         {"QueueName": queue.name},
         "Maximum",
     )
+    dashboard(warehouse, "dw-dashboard", errors, function)
     warehouse.register_outputs({"database": database.name})
     return {"database_name": database.name, "stream": stream.name, "bucket": data.bucket}
