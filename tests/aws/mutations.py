@@ -90,7 +90,7 @@ GONE = _Gone()
 
 
 # Inputs that are JSON to AWS as well, beside policies.
-_EVENTS = {"Invocation": "input", "EventTarget": "input"}
+_EVENTS = {"Dashboard": "dashboardBody", "Invocation": "input", "EventTarget": "input"}
 
 
 def leaves_of(node: Node) -> Iterator[tuple[Path, Any]]:
