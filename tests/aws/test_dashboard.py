@@ -11,6 +11,7 @@ from recorder import deploy
 
 from datawarehouse import Warehouse
 from datawarehouse.aws import ServerlessDataWarehouse
+from datawarehouse.aws.dashboard import FUNCTIONS_MAX, STREAMS_MAX
 
 SHOWN = {
     ("AWS/Kinesis", "StreamName"): ("Stream", {
@@ -83,6 +84,18 @@ def test_many_alarms_are_in_several_widgets_and_a_warehouse_without_any_has_none
     quiet = Warehouse("quiet").with_streaming_input_table("clicks", COLUMNS).with_alert(**left_out)
     assert [one["type"] for one in widgets_of(deployed(quiet))] == ["metric"] * 8
     assert widgets_of(deployed(Warehouse("nothing"))) == []
+
+
+def test_a_dashboard_stays_within_the_limits_of_aws(monkeypatch):
+    assert STREAMS_MAX * 4 + 4 + 10 <= 500 and STREAMS_MAX * 6 + FUNCTIONS_MAX * 4 <= 2500 and FUNCTIONS_MAX <= 500
+    said = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
+    monkeypatch.setattr("datawarehouse.aws.dashboard.STREAMS_MAX", 1)
+    monkeypatch.setattr("datawarehouse.aws.dashboard.FUNCTIONS_MAX", 1)
+    declared = Warehouse("two").with_streaming_input_table("a", COLUMNS).with_streaming_input_table("b", COLUMNS)
+    graphs = [one["properties"]["metrics"] for one in widgets_of(deployed(declared)) if one["type"] == "metric"]
+    assert [len(metrics) for metrics in graphs] == [2, 2, 1, 1, 1, 1, 1, 1]
+    assert "The dashboard has no room for b, some functions; its alarms are all there." in said
 
 
 def test_no_two_stacks_or_warehouses_share_a_dashboard():

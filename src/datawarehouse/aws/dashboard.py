@@ -16,6 +16,9 @@ from datawarehouse.aws.policies import Place
 
 ALARMS_MAX = 100
 """In one widget."""
+STREAMS_MAX, FUNCTIONS_MAX = 100, 400
+"""A stream has four widgets and six metrics, a function four metrics; a dashboard takes 500 widgets and 2,500 metrics,
+a widget 500 (CloudWatch user guide, "CloudWatch service quotas")."""
 _PERIOD_SECONDS = 300
 _COLUMNS, _HEIGHT = 24, 6
 
@@ -58,6 +61,14 @@ class Dashboard:
         self._is_settled = True
         watched: list[InputStream | LambdaCronJob] = [*self._streams.values(), *self._functions]
         alarms = [alarm.arn for each in watched for alarm in each.alarms]
+        left_out = [
+            *list(self._streams)[STREAMS_MAX:],
+            *(["some functions"] if len(self._functions) > FUNCTIONS_MAX else []),
+        ]
+        if left_out:
+            pulumi.log.warn(
+                f"The dashboard has no room for {', '.join(left_out)}; its alarms are all there.", self.resource
+            )
         region = self._topic_arn.apply(lambda arn: Place.of(arn).region)
         return pulumi.Output.json_dumps(_widgets(region, self._streams, self._functions, alarms))
 
@@ -71,8 +82,8 @@ _Widget = tuple[str, Mapping[str, Any]]
 def _widgets(
     region: _Text, streams: Mapping[str, InputStream], functions: Sequence[LambdaCronJob], alarms: Sequence[_Text]
 ) -> dict[str, Any]:
-    stream_rows = [_stream_row(table, stream) for table, stream in streams.items()]
-    rows = [*_alarm_rows(alarms), *stream_rows, *_function_rows(functions)]
+    stream_rows = [_stream_row(table, stream) for table, stream in list(streams.items())[:STREAMS_MAX]]
+    rows = [*_alarm_rows(alarms), *stream_rows, *_function_rows(functions[:FUNCTIONS_MAX])]
     widgets = []
     for number, row in enumerate(rows):
         width = _COLUMNS // len(row)
