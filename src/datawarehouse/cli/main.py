@@ -2,7 +2,7 @@
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, 4 a resource is not available (a folder is in use, a
 limit was reached, a server does not answer or is closing, no space is left), 10 a query was understood and is not
-allowed, 20 damage was found, 21 an audit is incomplete, 130 Ctrl-C.
+allowed, 11 its workgroup does not permit it, 20 damage was found, 21 an audit is incomplete, 130 Ctrl-C.
 """
 
 from __future__ import annotations
