@@ -164,7 +164,7 @@ def test_a_stack_is_renamed_if_its_database_has_a_name_of_its_own(production):
     """That of the present database will do."""
     outcome = updated(production, deployed(stack="live", database_name="analytics_dw_prod"))
     assert (outcome.refused, outcome.not_replaced) == ([], [])
-    assert {node.kind for node in outcome.deleted} == {"Workgroup"}
+    assert {node.kind for node in outcome.deleted} == {"Dashboard", "Workgroup"}
 
 
 @pytest.mark.parametrize(
