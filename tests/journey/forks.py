@@ -15,6 +15,7 @@ from running import started
 
 _SERVER = """
 import importlib, json, os, sys, traceback
+import pandas  # pyarrow imports it with the first array that a process makes
 sys.path[:0] = json.loads(sys.argv[2])
 module = importlib.import_module(sys.argv[1])
 for line in sys.stdin:
