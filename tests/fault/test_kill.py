@@ -24,6 +24,7 @@ from patience import patient
 
 SERIES = 10
 KILLS_IN_A_SERIES = 10
+PAUSE_S = 0.02  # between two requests of a producer, at the most; of six producers some always wait for an answer
 
 
 class Producer(threading.Thread):
@@ -53,6 +54,7 @@ class Producer(threading.Thread):
                 time.sleep(0.01)
             else:
                 self.acknowledged.update(ids)
+                time.sleep(self.random.uniform(0, PAUSE_S))
         self.disconnect()
 
     def disconnect(self):
