@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pulumi
 import pulumi.runtime
+import pulumi.runtime.resource
+from pulumi.runtime.proto import source_pb2
 
 THREADS = 32
 
@@ -44,6 +46,7 @@ def main() -> int:
         )
     )
     pulumi.log.debug = lambda *_, **__: None  # five calls of the engine for each resource, which drops them
+    pulumi.runtime.resource._get_stack_trace = source_pb2.StackTrace  # for each resource; nobody here looks at it
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
