@@ -191,7 +191,8 @@ def test_a_result_that_is_too_large_never_looks_complete(tmp_path):
 
 def test_too_many_queries_wait_and_more_are_refused(tmp_path):
     many = "select count(*) from clicks a, clicks b, clicks c where a.n * b.n * c.n = -1"
-    with running(tmp_path, "--query-processes", "1", "--query-waiting-max", "1", "--query-time-max-s", "3") as busy:
+    limits = ("--query-processes", "1", "--query-threads", "1", "--query-waiting-max", "1", "--query-time-max-s", "3")
+    with running(tmp_path, *limits) as busy:
         busy.events("clicks", b"\n".join(json.dumps({"id": "x", "n": n}).encode() for n in range(3000)))
         busy.flush()
         with ThreadPoolExecutor(8) as pool:
