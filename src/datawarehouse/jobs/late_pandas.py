@@ -35,14 +35,14 @@ class _Finder:
             return None
         if self.is_kept_away:
             raise ModuleNotFoundError("pandas is not loaded yet.", name=name)
-        found = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self)
-        spec = next(filter(None, found), None)
+        others = [finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
+        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
         if spec and spec.loader:
             execute = spec.loader.exec_module
 
             def execute_and_tell(module: ModuleType) -> None:
                 execute(module)
-                with contextlib.suppress(ImportError):  # one that is too old for pyarrow is of use to the job
+                with contextlib.suppress(Exception):  # one that pyarrow cannot use may be of use to the job
                     pa.array([0]).to_pandas()
 
             spec.loader.exec_module = execute_and_tell  # type: ignore[method-assign]
