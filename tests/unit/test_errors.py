@@ -47,7 +47,7 @@ def test_the_reference_has_the_same_table():
     ("section", "raised"),
     [
         ("Events", "BadRequest UnknownName BodyTooLarge Throttled InternalFailure Closed"),
-        ("Queries", "BadRequest SqlSyntaxError QueryRefused BodyTooLarge QueryFailed BadLine QueryLimitExceeded "
+        ("Queries", "BadRequest SqlSyntaxError QueryRefused ScanRefused BodyTooLarge QueryFailed BadLine QueryLimitExceeded "
          "Throttled InternalFailure WorkerDied"),
     ],
 )  # fmt: skip

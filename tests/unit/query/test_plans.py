@@ -17,6 +17,7 @@ def schemas(columns):
 
 
 TABLES = schemas({"n": "int"})
+NOW_MS = 1_795_503_600_000
 SQL = "select ? as value from t where inserted_at = ?"
 VALUES = (
     1, True, 1.0, "1", Decimal("1"), Decimal("1.0"), 0.0, -0.0, 0, False, None, "", b"", date(2026, 1, 1),
@@ -34,29 +35,42 @@ def test_values_that_are_equal_and_differ_have_plans_of_their_own():
     for _ in range(2):
         for value in VALUES:
             for hour in ("2026/03/01/07", "2026/03/01/08"):
-                assert told(plans.of(SQL, TABLES, (value, hour))) == told(plan(SQL, TABLES, "dw", (value, hour)))
+                assert told(plans.of(SQL, TABLES, (value, hour), NOW_MS)) == told(
+                    plan(SQL, TABLES, "dw", (value, hour))
+                )
 
 
 def test_a_statement_that_comes_again_is_planned_once():
     plans = Plans("dw")
-    assert plans.of(SQL, TABLES, (1, "x")) is plans.of(SQL, schemas({"n": "int"}), (1, "x"))
+    assert plans.of(SQL, TABLES, (1, "x"), NOW_MS) is plans.of(SQL, schemas({"n": "int"}), (1, "x"), NOW_MS)
     long = f"select '{'x' * 10_000}' from t"
-    assert plans.of(long, TABLES, ()) is not plans.of(long, TABLES, ()), "what is kept has a limit"
+    assert plans.of(long, TABLES, (), NOW_MS) is not plans.of(long, TABLES, (), NOW_MS), "what is kept has a limit"
 
 
 def test_other_tables_have_other_plans():
     plans = Plans("dw")
-    assert plans.of("select * from t", TABLES, ()).column_names == ("n", "inserted_at")
-    assert plans.of("select * from t", schemas({"n": "int", "m": "int"}), ()).column_names == ("n", "m", "inserted_at")
-    assert plans.of("select * from t", schemas({"n": "bigint"}), ()).column_types == ("bigint", "varchar")
+    assert plans.of("select * from t", TABLES, (), NOW_MS).column_names == ("n", "inserted_at")
+    assert plans.of("select * from t", schemas({"n": "int", "m": "int"}), (), NOW_MS).column_names == (
+        "n",
+        "m",
+        "inserted_at",
+    )
+    assert plans.of("select * from t", schemas({"n": "bigint"}), (), NOW_MS).column_types == ("bigint", "varchar")
     for _ in range(2):
         with pytest.raises(QueryFailed, match="TABLE_NOT_FOUND"):
-            plans.of("select * from t", {}, ())
+            plans.of("select * from t", {}, (), NOW_MS)
 
 
 def test_the_least_recent_plan_goes():
     plans = Plans("dw")
-    first = plans.of("select 0 from t", TABLES, ())
+    first = plans.of("select 0 from t", TABLES, (), NOW_MS)
     for n in range(1, 257):
-        plans.of(f"select {n} from t", TABLES, ())
-    assert plans.of("select 0 from t", TABLES, ()) is not first
+        plans.of(f"select {n} from t", TABLES, (), NOW_MS)
+    assert plans.of("select 0 from t", TABLES, (), NOW_MS) is not first
+
+
+def test_a_plan_that_reads_the_clock_is_made_at_each_time():
+    plans = Plans("dw")
+    sql = "select * from t where inserted_at = date_format(now(), '%Y/%m/%d/%H')"
+    for later in (0, 1, 3_600_000):
+        assert told(plans.of(sql, TABLES, (), NOW_MS + later)) == told(plan(sql, TABLES, "dw", (), NOW_MS + later))
