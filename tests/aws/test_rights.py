@@ -15,7 +15,7 @@ from policies import Implied, Query, athena_implies, audit, lambda_implies, role
 from recorder import deploy
 
 from datawarehouse.aws import EventGenerator, ServerlessDataWarehouse
-from datawarehouse.functions.publish import COMPLETE
+from datawarehouse.functions.objects import COMPLETE
 
 TICK = {"time": "2026-11-23T08:20:00Z"}
 DATABASE = "analytics_dw_dev"

@@ -22,22 +22,18 @@ partitions that ends in the middle of step 2 or 3 leaves rows of two runs, until
 from __future__ import annotations
 
 import itertools
-import secrets
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
 from datawarehouse.definition.partition import HOUR_MS, partition_of, start_ms
-from datawarehouse.errors import DataWarehouseError
 from datawarehouse.functions.athena import Athena
+from datawarehouse.functions.objects import COMPLETE, delete, listed, new_run, newest_runs, split_url
 from datawarehouse.functions.tables import DescribedTable, location_of, point_to, read_table
 
 STAGING_SUFFIX = "_staging"
-COMPLETE = "_complete"
-"""Athena user guide, "Create tables in Athena": objects whose names begin with an underscore are hidden."""
 _STALE = timedelta(hours=1)
-_DELETE_A_CALL_MAX = 1000
 
 
 @dataclass(slots=True)
@@ -103,12 +99,11 @@ class Publisher:
 
     def _new_folder(self, partition: str) -> str:
         """A folder for a run, which does not exist yet. Its name is greater than that of an earlier run."""
-        run = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"
         home = self.table.folder(partition) if self.table.partition_key else f"{self.results}/unload/{self.table.name}/"
-        return f"{home}{run}/"
+        return f"{home}{new_run()}/"
 
     def _unload(self, statement: str, target: str) -> None:
-        self.athena.run(f"UNLOAD ({statement}) TO '{target}' WITH (format = 'PARQUET', compression = 'SNAPPY')")
+        self.athena.run(unload(statement, target))
 
     def _put(self, url: str, rows: HourRows) -> None:
         bucket, key = split_url(url)
@@ -119,62 +114,37 @@ class Publisher:
         """kept: the URLs of folders that queries may read."""
         bucket, home = split_url(self.table.folder(partition))
         keep = {split_url(url)[1] for url in kept if url}
-        self._delete(stale(self._objects(f"s3://{bucket}/{home}"), home, keep, datetime.now(UTC) - _STALE))
+        found = ((each.key, each.modified) for each in listed(self.s3, self.table.folder(partition)))
+        delete(self.s3, bucket, stale(found, home, keep, datetime.now(UTC) - _STALE))
 
     def _replace(self, partition: str, target: str) -> None:
         bucket, folder = split_url(self.table.folder(partition))
         source, _ = split_url(target)
         run = target.rstrip("/").rpartition("/")[2]
-        for number, (key, _) in enumerate(self._objects(target)):
+        for number, each in enumerate(listed(self.s3, target)):
             name = f"{folder}{run}-{number}.parquet"
-            self.s3.copy_object(Bucket=bucket, Key=name, CopySource={"Bucket": source, "Key": key})
-        found = {
-            key: key.removeprefix(folder).rpartition("-")[0] for key, _ in self._objects(f"s3://{bucket}/{folder}")
-        }
+            self.s3.copy_object(Bucket=bucket, Key=name, CopySource={"Bucket": source, "Key": each.key})
+        keys = [each.key for each in listed(self.s3, self.table.folder(partition))]
+        found = {key: key.removeprefix(folder).rpartition("-")[0] for key in keys}
         latest = max([run, *found.values()])
-        self._delete(key for key, each in found.items() if each != latest)
+        delete(self.s3, bucket, (key for key, each in found.items() if each != latest))
 
-    def _objects(self, url: str) -> Iterator[tuple[str, datetime]]:
-        """The keys below a URL, each with the time when it was written."""
-        bucket, prefix = split_url(url)
-        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            for each in page.get("Contents", []):
-                yield each["Key"], each["LastModified"]
 
-    def _delete(self, keys: Iterable[str]) -> None:
-        """Delete objects of the table's bucket."""
-        bucket, _ = split_url(self.table.location)
-        gone = [{"Key": key} for key in keys]
-        for start in range(0, len(gone), _DELETE_A_CALL_MAX):
-            given = {"Objects": gone[start : start + _DELETE_A_CALL_MAX], "Quiet": True}
-            for error in self.s3.delete_objects(Bucket=bucket, Delete=given).get("Errors", []):
-                raise DataWarehouseError(f"s3://{bucket}/{error['Key']} could not be deleted: {error['Message']}.")
+def unload(statement: str, target: str) -> str:
+    """The statement that writes the result of another into an empty folder."""
+    return f"UNLOAD ({statement}) TO '{target}' WITH (format = 'PARQUET', compression = 'SNAPPY')"
 
 
 def point_again(glue: Any, s3: Any, table: DescribedTable, since: str) -> dict[str, str]:
     """Point the partitions of a table to the newest complete run of each hour from `since` on; returns the URLs of the
     runs of those that pointed elsewhere, or nowhere, by partition. An hour without a complete run stays as it is."""
-    bucket, home = split_url(table.location)
-    newest: dict[str, str] = {}
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=home, StartAfter=f"{home}{since}"):
-        for each in page.get("Contents", []):
-            partition, run = run_of(each["Key"].removeprefix(home))
-            if partition >= since and run > newest.get(partition, ""):
-                newest[partition] = run
     found: dict[str, str] = {}
-    for partition, run in newest.items():
+    for partition, run in newest_runs(s3, table.location, since).items():
         target = f"{table.folder(partition)}{run}/"
         if location_of(glue, table, partition) != target:
             point_to(glue, table, partition, target)
             found[partition] = target
     return found
-
-
-def run_of(key: str) -> tuple[str, str]:
-    """(partition, run) of the key of a complete run's mark, below the folder of its table; ("", "") of another key."""
-    partition, _, name = key.rpartition("/")
-    partition, _, run = partition.rpartition("/")
-    return (partition, run) if name == COMPLETE else ("", "")
 
 
 def stale(objects: Iterable[tuple[str, datetime]], home: str, keep: Collection[str], before: datetime) -> list[str]:
@@ -192,9 +162,3 @@ def stale(objects: Iterable[tuple[str, datetime]], home: str, keep: Collection[s
         if run not in keep and min(written for _, written in runs[follower]) < before:
             found += [key for key, _ in runs[run]]
     return found
-
-
-def split_url(url: str) -> tuple[str, str]:
-    """The bucket and the key of an s3:// URL."""
-    bucket, _, key = url.removeprefix("s3://").partition("/")
-    return bucket, key

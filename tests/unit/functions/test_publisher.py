@@ -9,7 +9,8 @@ import pytest
 from datawarehouse.errors import DataWarehouseError
 from datawarehouse.functions.athena import Athena
 from datawarehouse.functions.clients import ClientError
-from datawarehouse.functions.publish import COMPLETE, HourRows, Publisher
+from datawarehouse.functions.objects import COMPLETE
+from datawarehouse.functions.publish import HourRows, Publisher
 from datawarehouse.functions.tables import read_table
 
 EARLIER, HOUR, NEXT = "2026/11/23/05", "2026/11/23/06", "2026/11/23/07"
