@@ -5,6 +5,9 @@ from datawarehouse import Warehouse
 COLUMNS = {"id": "string", "session_id": "string", "event_time": "timestamp"}
 
 
+VIEWS = {"id": "string", "at": "timestamp"}
+
+
 def hourly_counts(job):
     for event_type, hour in (("clicks", "arrived_at"), ("impressions", "inserted_at")):
         [(count,)] = job.query(f"select count(*) from {event_type} where {hour} = ?", [job.partition])
@@ -55,4 +58,11 @@ def everything() -> Warehouse:
             policy_arns_to_attach=["arn:aws:iam::aws:policy/AmazonDynamoDBReadOnlyAccess"],
             retention_days=30,
         )
+    )
+
+
+def compacted() -> Warehouse:
+    """The same, and a table whose hours are compacted, with every argument that has a meaning for that."""
+    return everything().with_streaming_input_table(
+        "views", VIEWS, retention_days=30, sort_by=["at", "id"], dedupe_key="id", compaction="hourly"
     )

@@ -177,6 +177,7 @@ NEEDS: dict[tuple[str, str], Callable[[Parameters], list[Need]]] = {
     ("athena", "GetQueryResults"): _athena("GetQueryResults"),
     ("athena", "StartQueryExecution"): _athena("StartQueryExecution"),
     ("athena", "StopQueryExecution"): _athena("StopQueryExecution"),
+    ("cloudwatch", "PutMetricData"): lambda parameters: [("cloudwatch:PutMetricData", ["*"])],
     ("glue", "BatchCreatePartition"): _glue_table("BatchCreatePartition", "TableName"),
     ("glue", "BatchGetPartition"): _glue_table("BatchGetPartition", "TableName"),
     ("glue", "DeletePartition"): _glue_table("DeletePartition", "TableName"),

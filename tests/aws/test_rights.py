@@ -4,6 +4,11 @@ The functions run in a bare interpreter against the emulator, and their calls ar
 What a service does on behalf of a role is passed in with its source.
 """
 
+import io
+from contextlib import suppress
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from apply import Emulator, apply
 from athena_endpoint import emulator_with_athena
@@ -49,6 +54,7 @@ def graph():
                 sql="select thing from facts",
             )
         warehouse.with_streaming_input_table("views", {"id": "string"}, retention_days=7)
+        warehouse.with_streaming_input_table("taps", {"id": "string"}, compaction="hourly", dedupe_key="id")
         warehouse.with_batch_input_table("slow", {"count": "bigint"}, slow_count, "rate(1 day)", data_format="JSON")
         deployed = ServerlessDataWarehouse("analytics_dw", {"warehouse": warehouse})
         stream = deployed.get_input_stream("clicks")
@@ -136,6 +142,48 @@ def test_the_registrar_of_a_table_whose_hours_expire(graph, aws, audited):
     updating, _ = audited(function, event)
     found = audit_of(graph, function, [*calls, *updating])
     assert (found.missing, found.unused) == ([], [])
+
+
+def test_the_registrar_of_a_table_whose_hours_are_compacted(graph, aws, audited):
+    function, event = "analytics_dw-taps-partitions-cron-function", {"source": "deployment"}
+    calls, _ = audited(function, event)
+    for table in ("taps", "taps_quarantine"):
+        _add_column(aws.client("glue"), table)
+    updating, _ = audited(function, event)
+    found = audit_of(graph, function, [*calls, *updating])
+    assert (found.missing, found.unused) == ([], [])
+
+
+def test_the_compaction_of_an_hour_and_of_what_came_late(graph, aws, audited):
+    data = _bucket(graph, "data")
+    s3, glue = aws.client("s3"), aws.client("glue")
+    storage = glue.get_table(DatabaseName=DATABASE, Name="taps")["Table"]["StorageDescriptor"]
+    hour = {"Values": [HOUR], "StorageDescriptor": {**storage, "Location": f"{storage['Location']}{HOUR}/"}}
+    with suppress(glue.exceptions.AlreadyExistsException):
+        glue.create_partition(DatabaseName=DATABASE, TableName="taps", PartitionInput=hour)
+
+    def deliver(name):
+        out = io.BytesIO()
+        pq.write_table(pa.table({"id": ["a", name]}), out)
+        s3.put_object(Bucket=data, Key=f"taps/{HOUR}/{name}", Body=out.getvalue())
+
+    implied = _queries(
+        graph,
+        ["taps"],
+        [("data", "taps/")],
+        [("results", "batch/taps/"), ("data", f"taps/compacted/{HOUR}/run/")],
+    )
+    function = "analytics_dw-taps-compaction-cron-function"
+    deliver("first")
+    calls, _ = audited(function, {"time": "2026-11-23T08:30:00Z"})
+    deliver("late")
+    late, _ = audited(function, {"time": "2026-11-23T09:30:00Z"})
+    deleting = Implied("s3:DeleteObject", (f"arn:aws:s3:::{data}/taps/{HOUR}/first",), "the grace has passed")
+    found = audit_of(graph, function, [*calls, *late], [*implied, *_may_ask(STOPPED), deleting])
+    assert (found.missing, found.unused) == ([], [])
+    assert [given["CopySource"]["Key"] for _, operation, given in late if operation == "CopyObject"] == [
+        f"taps/{HOUR}/late"
+    ]
 
 
 def _add_column(glue, table):
@@ -303,4 +351,4 @@ def test_a_right_that_is_missing_or_not_needed_is_found(graph, audited):
 
 def test_no_two_functions_share_a_role(graph):
     roles = [node.inputs["role"] for node in graph.all("Function")]
-    assert len(set(roles)) == len(roles) == 11
+    assert len(set(roles)) == len(roles) == 13

@@ -11,7 +11,7 @@ import hints
 import house
 import policies
 import pytest
-from declared import everything
+from declared import compacted, everything
 from engine import Engine
 from mutations import mutate
 from recorder import deploy
@@ -27,6 +27,7 @@ PROGRAMS = {
     "with projected hours": {"partition_projection_start": "2026/11/01/00"},
     "with on-demand streams": {"on_demand_streams": ["clicks", "impressions"], "stream_retention_hours": 168},
     "in a Region of its own": {"region": "eu-west-1"},
+    "with compaction": {"warehouse": compacted()},
     "with a key of its own": {
         "kms_key_arn": "arn:aws:kms:eu-west-1:123456789012:key/1",
         "reader_account_ids": ["210987654321"],
@@ -93,7 +94,8 @@ EXPLAINED = {
     r"datawarehouse\.retention_days: dropped": "a table of an older release has none; test_changes.py finds it",
     r"Invocation .*-now triggers\.(tables|columns): ": "what makes it register once more",
     r"okActions\[0\]: dropped": "to be told that it is over is a courtesy",
-    r"RolePolicy .*-(job|partitions)-cron-policy .*(Action|Resource)\[\d+\]: dropped": "test_rights.py finds it",
+    r"DW_(COMPACTED|DEDUPE_KEY|SORT_BY): dropped": "the default is none; test_compaction.py finds it",
+    r"RolePolicy .*-cron-policy .*(Action|Resource)\[\d+\]: dropped": "test_rights.py finds it",
     r"RolePolicy .*-job-cron-policy .*Statement\[\d+\]: dropped, {'Sid': 'Uploads'": "test_rights.py finds it",
     r"RolePolicy .*-reader-policy .*Statement\[\d+\]: dropped, {'Sid': 'Uploads'": "a right for large results alone",
 }
@@ -101,7 +103,7 @@ EXPLAINED = {
 
 
 def test_most_of_what_can_be_spoiled_is_caught(record_property):
-    report = mutate(deploy(program(PROGRAMS["with readers and subscribers"])))
+    report = mutate(deploy(program(PROGRAMS["with readers and subscribers"] | PROGRAMS["with compaction"])))
     record_property("mutants", report.total)
     record_property("caught", report.rate)
     assert report.total > 1000

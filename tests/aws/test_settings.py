@@ -95,6 +95,8 @@ REGISTRAR = {
     "kms_key_arn": KEY,
     "columns_digest": "c01",
     "retention_days": 30,
+    "compacted_table_name": "orders",
+    "data_bucket": "lake",
     **SHARED,
     **FAILING,
 }
@@ -414,6 +416,8 @@ SETTINGS = {
             lambda graph: (environment(graph, "DW_RETENTION_DAYS"), granted(graph, "Partitions")[0]["Action"][-1]),
             (["30"], "glue:DeletePartition"),
         ),
+        "compacted_table_name": (lambda graph: environment(graph, "DW_COMPACTED"), ["orders"]),
+        "data_bucket": (lambda graph: granted(graph, "Compacted")[0]["Resource"], "arn:aws:s3:::lake"),
         "columns_digest": (lambda graph: each(graph, "Invocation", "triggers", "columns"), ["c01"]),
         **LOG_KEY,
         **EVERYWHERE,

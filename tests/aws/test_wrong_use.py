@@ -156,6 +156,10 @@ def test_arguments_of_the_warehouse(arguments, parts):
         ),
         (lambda: HourlyPartitionRegistrar("r", {**REGISTRAR, "table_names": "clicks"}), ["valid is a list of texts"]),
         (lambda: HourlyPartitionRegistrar("r", {**REGISTRAR, "table_names": []}), ["table_names is empty"]),
+        (
+            lambda: HourlyPartitionRegistrar("r", {**REGISTRAR, "compacted_table_name": "clicks"}),
+            ["give both compacted_table_name and data_bucket, or neither"],
+        ),
         (lambda: HourlyPartitionRegistrar("r", {**REGISTRAR, "database_arn": "lake"}), ["'lake'", "an ARN"]),
         (
             lambda: LambdaCronJob("c", {**CRON, "policy_arns_to_attach": "arn:aws:iam::aws:policy/Any"}),

@@ -14,6 +14,7 @@ __all__ = [
     "BatchInputJob",
     "EphemeralStack",
     "EventGenerator",
+    "HourlyCompaction",
     "HourlyPartitionRegistrar",
     "InputStream",
     "LambdaCronJob",
@@ -27,6 +28,7 @@ _HOME_OF = {
     "BatchInputJob": "batch_job",
     "EphemeralStack": "stack",
     "EventGenerator": "event_generator",
+    "HourlyCompaction": "compaction",
     "HourlyPartitionRegistrar": "partitions",
     "InputStream": "input_stream",
     "LambdaCronJob": "lambda_cron",
@@ -39,6 +41,7 @@ _HOME_OF = {
 if TYPE_CHECKING:
     from datawarehouse.aws.batch_job import BatchInputJob
     from datawarehouse.aws.buckets import PrivateBucket
+    from datawarehouse.aws.compaction import HourlyCompaction
     from datawarehouse.aws.event_generator import EventGenerator
     from datawarehouse.aws.input_stream import InputStream
     from datawarehouse.aws.lambda_cron import LambdaCronJob

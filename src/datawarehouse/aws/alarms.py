@@ -18,6 +18,7 @@ from datawarehouse.aws.naming import ALARM_MAX, short_name
 from datawarehouse.aws.protection import replaceable
 from datawarehouse.definition.alerts import Conditions
 from datawarehouse.definition.warehouse import Warehouse
+from datawarehouse.functions.metric_names import LATE_OBJECTS, NAMESPACE
 
 PERIOD_SECONDS = 300
 ITERATOR_AGE_MS_MAX = 3_600_000
@@ -137,7 +138,26 @@ def function_alarms(failed_runs: int, attempts: int, gap_hours: int) -> tuple[Al
     return failed, lost
 
 
-def idle_alarm(gap_hours: int, missed_runs: int) -> Alarm | None:
+REGISTRAR_IDLE = (
+    "No hours were registered: is the rule disabled? When the hours that are registered ahead have passed, new "
+    "events are invisible in every engine."
+)
+COMPACTION_IDLE = (
+    "No hours were compacted: is the rule disabled? Objects that come late for an hour that was compacted are "
+    "invisible until the next run."
+)
+LATE_OBJECTS_ALARM = Alarm(
+    "late-objects",
+    "Objects were delivered into an hour that was compacted: they were invisible until this run, which adds them. See "
+    "why delivery was late.",
+    NAMESPACE,
+    LATE_OBJECTS,
+    "Sum",
+    0,
+)
+
+
+def idle_alarm(gap_hours: int, missed_runs: int, description: str) -> Alarm | None:
     """The alarm of a function that has not run for so many times its schedule's longest gap, at the least as many hours
     and at the most a week, which is how far an alarm looks back (CloudWatch API, PutMetricAlarm, EvaluationPeriods);
     None for a gap of a week."""
@@ -145,8 +165,7 @@ def idle_alarm(gap_hours: int, missed_runs: int) -> Alarm | None:
         return None
     return Alarm(
         "idle",
-        "No hours were registered: is the rule disabled? When the hours that are registered ahead have passed, new "
-        "events are invisible in every engine.",
+        description,
         "AWS/Lambda",
         "Invocations",
         "Sum",

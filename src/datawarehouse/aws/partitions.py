@@ -11,7 +11,7 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from datawarehouse.aws.alarms import add_alarm, idle_alarm
+from datawarehouse.aws.alarms import REGISTRAR_IDLE, add_alarm, idle_alarm
 from datawarehouse.aws.arguments import checked_arguments, checked_name, checked_number, shared_arguments
 from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.packaging import library
@@ -21,9 +21,10 @@ from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.aws.schedules import longest_gap_hours
 from datawarehouse.definition.alerts import Conditions
 from datawarehouse.definition.partition import start_of
-from datawarehouse.definition.tables import RETENTION_DAYS_MAX
+from datawarehouse.definition.tables import RETENTION_DAYS_MAX, StreamingInputTable
 from datawarehouse.errors import BadRequest, DeclarationError
 
+HOURLY = "rate(1 hour)"
 HOURS_AHEAD = 12
 HOURS_AHEAD_MAX = 336
 MEMORY_MB = 256
@@ -38,8 +39,9 @@ class HourlyPartitionRegistrarArgs(TypedDict):
     (default: "rate(1 hour)"). hours_ahead: 1 to 336 (default: 12, or more if the next run comes later).
     columns_digest: a text that differs whenever columns change, so that registered hours get the new columns at once.
     retention_days: after how many days hours are taken out of the catalog, 1 to 36500 (default: they stay).
-    conditions: from how many failed and missed runs on they are told, as `with_alert` has them. alarm_topic_arn,
-    kms_key_arn, log_retention_days, region: as of a LambdaCronJob.
+    compacted_table_name, data_bucket: the one of the tables whose hours are compacted, and where its files are; give
+    both or neither. conditions: from how many failed and missed runs on they are told, as `with_alert` has them.
+    alarm_topic_arn, kms_key_arn, log_retention_days, region: as of a LambdaCronJob.
     """
 
     database_arn: pulumi.Input[str]
@@ -49,6 +51,8 @@ class HourlyPartitionRegistrarArgs(TypedDict):
     hours_ahead: NotRequired[int]
     columns_digest: NotRequired[str]
     retention_days: NotRequired[int]
+    compacted_table_name: NotRequired[str]
+    data_bucket: NotRequired[pulumi.Input[str]]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
     conditions: NotRequired[Conditions]
     kms_key_arn: NotRequired[pulumi.Input[str]]
@@ -70,13 +74,16 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
     ) -> None:
         component = checked_name("HourlyPartitionRegistrar", name)
         given = checked_arguments(component, args, HourlyPartitionRegistrarArgs)
-        schedule = given.get("schedule_expression", "rate(1 hour)")
+        schedule = given.get("schedule_expression", HOURLY)
         if not given["table_names"]:
             raise DeclarationError(f"{component}: table_names is empty; give the tables whose hours are registered.")
         ahead = checked_hours_ahead(component, schedule, given.get("hours_ahead"))
         days = given.get("retention_days")
         if days is not None:
             checked_number(component, "retention_days", days, 1, RETENTION_DAYS_MAX, "a hundred years")
+        compacted = given.get("compacted_table_name")
+        if (compacted is None) != ("data_bucket" not in given):
+            raise DeclarationError(f"{component}: give both compacted_table_name and data_bucket, or neither.")
         super().__init__("datawarehouse:index:HourlyPartitionRegistrar", name, {}, opts)
         code = library("register_partitions.handler")
         tables = pulumi.Output.all(*given["table_names"])
@@ -91,9 +98,12 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
                     "DW_TABLES": tables.apply(",".join),
                     "DW_HOURS_AHEAD": str(ahead),
                     **({} if days is None else {"DW_RETENTION_DAYS": str(days)}),
+                    **({} if compacted is None else {"DW_COMPACTED": compacted}),
                 },
-                "policy_statements": pulumi.Output.all(given["database_arn"], given["database_name"], tables).apply(
-                    lambda found: registrar(Place.of(found[0]), found[1], found[2], expires=days is not None)
+                "policy_statements": pulumi.Output.all(
+                    given["database_arn"], given["database_name"], tables, given.get("data_bucket")
+                ).apply(
+                    lambda found: registrar(Place.of(found[0]), *found[1:3], expires=days is not None, lists=found[3])
                 ),
                 "timeout_seconds": TIMEOUT_SECONDS,
                 "memory_mb": MEMORY_MB,
@@ -102,7 +112,7 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         missed = given.get("conditions", Conditions()).missed_runs
-        idle = None if missed is None else idle_alarm(longest_gap_hours(schedule), missed)
+        idle = None if missed is None else idle_alarm(longest_gap_hours(schedule), missed, REGISTRAR_IDLE)
         if idle and (topic := given.get("alarm_topic_arn")):
             function = {"FunctionName": self.cron.function.name}
             self.cron.alarms.append(add_alarm(f"{name}-cron", idle, function, topic, self.cron, given.get("region")))
@@ -115,6 +125,22 @@ class HourlyPartitionRegistrar(pulumi.ComponentResource):
             opts=replaceable(self),
         )
         self.register_outputs({"function_name": self.cron.function.name})
+
+
+def check_hours(table: StreamingInputTable, is_projected: bool) -> None:
+    """Check that the hours of a table can be registered, or projected; else DeclarationError."""
+    schedule = table.partition_schedule_expression
+    checked_hours_ahead(f"Table {table.name!r}", schedule)
+    if is_projected and schedule != HOURLY:
+        raise DeclarationError(
+            f"Table {table.name!r}: partition_schedule_expression is {schedule!r}, but with "
+            "partition_projection_start no partition is ever registered. Leave one of the two out."
+        )
+    if is_projected and table.compaction:
+        raise DeclarationError(
+            f"Table {table.name!r}: compaction is {table.compaction!r}, but with partition_projection_start Athena "
+            "computes where an hour is, and cannot be pointed to compacted files. Leave one of the two out."
+        )
 
 
 def checked_hours_ahead(component: str, schedule: str, given: int | None = None) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datawarehouse.errors import DeclarationError
+from datawarehouse.functions.metric_names import NAMESPACE
 
 Statement = dict[str, Any]
 
@@ -172,8 +173,11 @@ def dead_letters(queue_arn: str) -> list[Statement]:
     return [allow("DeadLetters", ["sqs:SendMessage"], queue_arn)]
 
 
-def registrar(place: Place, database: str, tables: Sequence[str], *, expires: bool = False) -> list[Statement]:
-    """What registering partitions needs, and taking out those that have expired."""
+def registrar(
+    place: Place, database: str, tables: Sequence[str], *, expires: bool = False, lists: str | None = None
+) -> list[Statement]:
+    """What registering partitions needs, and taking out those that have expired. lists: the bucket in which it looks
+    for compacted hours."""
     actions = [
         "glue:GetTable",
         "glue:GetPartitions",
@@ -182,7 +186,8 @@ def registrar(place: Place, database: str, tables: Sequence[str], *, expires: bo
         "glue:BatchUpdatePartition",
         *(["glue:DeletePartition"] if expires else []),
     ]
-    return [allow("Partitions", actions, place.glue(database, tables))]
+    statements = [allow("Partitions", actions, place.glue(database, tables))]
+    return statements + ([allow("Compacted", ["s3:ListBucket"], place.bucket(lists))] if lists else [])
 
 
 def producer(stream_arn: str, key_arn: str | None = None) -> list[Statement]:
@@ -285,6 +290,18 @@ def batch_job(rights: JobRights) -> list[Statement]:
         actions += ["glue:DeletePartition"] if rights.expires else []
         statements.append(allow("WritePartitions", actions, place.glue(rights.database, [table])))
     return statements
+
+
+def compaction(rights: JobRights) -> list[Statement]:
+    """What a run of compaction needs: that of a job in SQL that reads and fills the same table, and its metric."""
+    return [*batch_job(rights), metrics()]
+
+
+def metrics() -> Statement:
+    """What publishing metrics needs; they have no ARN (Service Authorization Reference, "Actions for Amazon
+    CloudWatch")."""
+    condition = {"StringEquals": {"cloudwatch:namespace": NAMESPACE}}
+    return allow("Metrics", ["cloudwatch:PutMetricData"], "*", condition)
 
 
 def reader(

@@ -20,6 +20,8 @@ _TICKS_MAX = 1000
 _NEVER_HOURS = 366 * 24
 DELIVERY_MINUTES = 5
 """The time to convert and write a buffer once it is full."""
+SETTLED_MARGIN_MINUTES = 5
+"""So that compaction seldom has to add what came late."""
 JOB_MINUTES = 15
 """The longest that Lambda lets a job run."""
 DEV_FLUSH_SECONDS = 60
@@ -93,7 +95,7 @@ def early_run(table: BatchInputTable, schedule: str, get_table: Callable[[str], 
 def complete_after_minutes(table: Table, get_table: Callable[[str], Table]) -> int:
     """How many minutes after the end of an hour its rows are in a table, for a job that reads it."""
     if isinstance(table, StreamingInputTable):
-        return -(-table.file_flush_interval_seconds // 60) + DELIVERY_MINUTES
+        return delivered_after_minutes(table)
     if not isinstance(table, BatchInputTable):
         return 0
     if table.run_when_complete:
@@ -101,6 +103,16 @@ def complete_after_minutes(table: Table, get_table: Callable[[str], Table]) -> i
         return max(complete_after_minutes(each, get_table) + _running_minutes(each) for each in read)
     schedule = parse_schedule(table.schedule_expression)
     return _UNKNOWN_MINUTE if isinstance(schedule, Rate) else max(schedule.minutes)
+
+
+def delivered_after_minutes(table: StreamingInputTable) -> int:
+    """How many minutes after the end of an hour its last events are delivered."""
+    return -(-table.file_flush_interval_seconds // 60) + DELIVERY_MINUTES
+
+
+def settled_after_minutes(table: StreamingInputTable) -> int:
+    """How many minutes after the end of an hour it can no longer change, unless delivery is late."""
+    return delivered_after_minutes(table) + SETTLED_MARGIN_MINUTES
 
 
 _UNKNOWN_MINUTE = 60

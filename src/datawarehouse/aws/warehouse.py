@@ -21,6 +21,7 @@ from datawarehouse.aws.alarms import conditions_of
 from datawarehouse.aws.batch_job import POLICY_CHARACTERS_MAX, BatchInputJob, code_of, job_policy_characters
 from datawarehouse.aws.buckets import PrivateBucket
 from datawarehouse.aws.capacity import need_of, quotas_to_raise
+from datawarehouse.aws.compaction import HourlyCompaction
 from datawarehouse.aws.dashboard import Dashboard
 from datawarehouse.aws.deployed import Comparison
 from datawarehouse.aws.glue_tables import (
@@ -34,7 +35,7 @@ from datawarehouse.aws.glue_tables import (
 )
 from datawarehouse.aws.input_stream import InputStream, schema_digest
 from datawarehouse.aws.naming import database_name, hyphenated
-from datawarehouse.aws.partitions import HourlyPartitionRegistrar, checked_hours_ahead, projected_hours
+from datawarehouse.aws.partitions import HourlyPartitionRegistrar, check_hours, projected_hours
 from datawarehouse.aws.protection import protected
 from datawarehouse.aws.readers import ReaderRole
 from datawarehouse.aws.refusals import in_one_line
@@ -50,8 +51,6 @@ from datawarehouse.definition.tables import NAME_CHARACTERS_MAX, BatchInputTable
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import DeclarationError
 from datawarehouse.sql.insertion import check_sql_job
-
-HOURLY = "rate(1 hour)"
 
 P = ParamSpec("P")
 
@@ -235,13 +234,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                     f"{taken[name]!r} to Parquet. Choose another name."
                 )
         if isinstance(table, StreamingInputTable):
-            schedule = table.partition_schedule_expression
-            checked_hours_ahead(f"Table {table.name!r}", schedule)
-            if "partition_projection_start" in self._given and schedule != HOURLY:
-                raise DeclarationError(
-                    f"Table {table.name!r}: partition_schedule_expression is {schedule!r}, but with "
-                    "partition_projection_start no partition is ever registered. Leave one of the two out."
-                )
+            check_hours(table, "partition_projection_start" in self._given)
 
     def _check_job(self, table: BatchInputTable, declared: Warehouse) -> None:
         code_of(table)
@@ -384,7 +377,9 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         self._addresses[table.name] = {"stream": stream.input_stream.name, "delivery": stream.delivery_stream.name}
         self._dashboard.add(table.name, stream)
         if "partition_projection_start" not in given:
-            expiring: Any = {} if table.retention_days is None else {"retention_days": table.retention_days}
+            further: Any = {} if table.retention_days is None else {"retention_days": table.retention_days}
+            if table.compaction:
+                further |= {"compacted_table_name": table.name, "data_bucket": self.data_warehouse_bucket.bucket}
             registrar = HourlyPartitionRegistrar(
                 f"{name}-partitions",
                 {
@@ -393,7 +388,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                     "table_names": [each.name for each in catalog],
                     "schedule_expression": dev_schedule(table.partition_schedule_expression, given["is_dev"]),
                     "columns_digest": schema_digest(table.columns),
-                    **expiring,
+                    **further,
                     "alarm_topic_arn": self.alarm_topic.arn,
                     **self._shared,  # type: ignore[typeddict-item]
                 },
@@ -401,6 +396,10 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             )
             self._addresses[table.name]["registrar"] = registrar.cron.function.name
             self._dashboard.add(table.name, registrar.cron)
+        if table.compaction:
+            hours = self._given["stream_retention_hours"]
+            arguments: Any = {"table": table, "stream_retention_hours": hours, **self._queried()}
+            self._dashboard.add(table.name, HourlyCompaction(f"{name}-compaction", arguments, self._kept).cron)
 
     def _add_batch(self, table: BatchInputTable, declared: Warehouse) -> None:
         self._tables[table.name] = self._glue_table(table_of(table), declared=table)
@@ -410,24 +409,27 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         if staging := staging_of(table):
             parameters = self._location(staging).apply(staging_parameters)
             self._glue_table(staging, parameters)
-        job = BatchInputJob(
-            f"{self._name}-{table.name}-job",
-            {
-                "table": table,
-                "schedule_expression": schedule,
-                "database_arn": self.database.arn,
-                "database_name": self.database.name,
-                "data_bucket": self.data_warehouse_bucket.bucket,
-                "results_bucket": self.query_results_bucket.bucket,
-                "workgroup": self.workgroups[BATCH].name,
-                "reads": [declared.get_table(each) for each in table.reads],
-                "alarm_topic_arn": self.alarm_topic.arn,
-                **self._shared,  # type: ignore[typeddict-item]
-            },
-            self._loose,
-        )
+        arguments: Any = {
+            "table": table,
+            "schedule_expression": schedule,
+            "reads": [declared.get_table(each) for each in table.reads],
+            **self._queried(),
+        }
+        job = BatchInputJob(f"{self._name}-{table.name}-job", arguments, self._loose)
         self._addresses[table.name] = {"function": job.cron.function.name, "schedule": table.schedule_expression}
         self._dashboard.add(table.name, job.cron)
+
+    def _queried(self) -> Any:
+        """The arguments of a component whose function queries the warehouse and writes into it."""
+        return {
+            "database_arn": self.database.arn,
+            "database_name": self.database.name,
+            "data_bucket": self.data_warehouse_bucket.bucket,
+            "results_bucket": self.query_results_bucket.bucket,
+            "workgroup": self.workgroups[BATCH].name,
+            "alarm_topic_arn": self.alarm_topic.arn,
+            **self._shared,
+        }
 
     def _warn_of_quotas(self) -> None:
         """Warn, once for each, of default quotas of the account and Region that are too low for the declaration."""

@@ -21,6 +21,7 @@ HIVE, ICEBERG = "hive", "iceberg"
 TABLE_FORMATS = (HIVE, ICEBERG)
 """What knows the files of a streaming input table on AWS: folders of hours, or the metadata of Iceberg."""
 MISSED_RUNS = ("latest", "all", "skip")
+COMPACTIONS = ("hourly",)
 RETENTION_DAYS_MAX = 36_500
 JOB_MEMORY_MB = 512
 """What a job needs that waits for Athena and passes some thousands of rows on."""
@@ -89,6 +90,7 @@ class StreamingInputTable(Table):
     peak_events_per_second: int | None = None
     event_bytes: int | None = None
     table_format: str = HIVE
+    compaction: str | None = None
 
     @property
     def partition_key_name(self) -> str:

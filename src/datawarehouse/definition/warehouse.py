@@ -11,6 +11,7 @@ from datawarehouse.definition.job import checked_job
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.definition.sql_job import SqlJob, checked_sql_job
 from datawarehouse.definition.tables import (
+    COMPACTIONS,
     EVENT_BYTES_MAX,
     JOB_MEMORY_MB,
     JOB_MEMORY_MB_LIMITS,
@@ -82,6 +83,7 @@ class Warehouse:
         dedupe_key: str | None = None,
         peak_events_per_second: int | None = None,
         event_bytes: int | None = None,
+        compaction: str | None = None,
     ) -> Warehouse:
         """Declare a table filled from an input stream of the same name.
 
@@ -97,6 +99,9 @@ class Warehouse:
         peak_events_per_second, event_bytes: the expected peak load, with one event in a record; give both or neither.
         Too few shards for it is an error, and `dw cost` computes the bill on AWS from it. If producers put several
         events into a record, give the number of records and their size.
+
+        compaction: "hourly" lets Athena compact each closed hour on AWS, with `sort_by` and `dedupe_key`; without it
+        AWS does no compaction. The embedded host always compacts closed hours.
         """
         self._check_unused(name)
         _checked_int(name, "input_stream_shard_count", input_stream_shard_count, 1, SHARD_COUNT_MAX)
@@ -109,6 +114,10 @@ class Warehouse:
         if dedupe_key is not None:
             _check_orderable(name, "dedupe_key", dedupe_key, fields["columns"])
         _check_peak(name, input_stream_shard_count, peak_events_per_second, event_bytes)
+        if compaction is not None and compaction not in COMPACTIONS:
+            raise DeclarationError(
+                f"Table {name!r}: compaction is {compaction!r}; valid is {COMPACTIONS[0]!r}. Leave it out for none."
+            )
         return self.add(
             StreamingInputTable(
                 **fields,
@@ -120,6 +129,7 @@ class Warehouse:
                 dedupe_key=dedupe_key,
                 peak_events_per_second=peak_events_per_second,
                 event_bytes=event_bytes,
+                compaction=compaction,
             )
         )
 

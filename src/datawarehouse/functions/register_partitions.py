@@ -9,6 +9,8 @@ still get events, are given the present columns.
 
 Hours that have expired (DW_RETENTION_DAYS) are taken out of the catalog, and not registered again.
 
+Hours that were compacted (DW_COMPACTED has the name of their table) are registered where their compacted rows are.
+
 Older hours come first, and a call that fails does not prevent the others. Hours are registered without reading the
 data, because an hour without data costs nothing.
 """
@@ -25,6 +27,7 @@ from datawarehouse.definition.instants import milliseconds_of
 from datawarehouse.definition.partition import HOUR_MS, partition_of, start_ms
 from datawarehouse.errors import DataWarehouseError
 from datawarehouse.functions.clients import ClientError, client, error_code
+from datawarehouse.functions.compacted import newest_compacted
 from datawarehouse.functions.instant import scheduled_ms
 from datawarehouse.functions.logs import log
 from datawarehouse.functions.tables import (
@@ -77,7 +80,7 @@ def _register(
             start_ms(since or partition_of(0))  # raises before anything is asked of Glue
             known = registered(glue, table)
             missing = missing_hours(table, known, since, oldest, filling[-1])
-            register(glue, table, missing)
+            register(glue, table, missing, _compacted(table, missing))
             altered = refresh(glue, table, filling)
             expired = len(expire(glue, table, known, oldest)) if oldest else 0
             first = min(missing, default=None)
@@ -95,6 +98,14 @@ def _register(
             if error_code(error) not in ROLE_IS_NEW or time.monotonic() > access_by:
                 raise
             time.sleep(_RETRY_S * random.uniform(0.5, 1.0))  # the functions of all tables are deployed together
+
+
+def _compacted(table: DescribedTable, missing: Sequence[str]) -> Mapping[str, str]:
+    """Where the rows of those hours are that were compacted before the catalog lost them: their own folders may be
+    empty since."""
+    if table.name != os.environ.get("DW_COMPACTED") or not missing:
+        return {}
+    return newest_compacted(client("s3"), table, missing[0])
 
 
 def missing_hours(

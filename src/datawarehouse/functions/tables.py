@@ -80,15 +80,17 @@ def registered(glue: Any, table: DescribedTable) -> set[str]:
     return {partition["Values"][0] for page in pages for partition in page["Partitions"]}
 
 
-def register(glue: Any, table: DescribedTable, partitions: Sequence[str]) -> None:
-    """Register partitions at their folders; partitions that exist already stay as they are.
+def register(
+    glue: Any, table: DescribedTable, partitions: Sequence[str], locations: Mapping[str, str] | None = None
+) -> None:
+    """Register partitions at their folders, or where `locations` says; partitions that exist already stay as they are.
 
     If one could not be registered, raises DataWarehouseError after all were tried.
     """
     failed: list[str] = []
     for start in range(0, len(partitions), PARTITIONS_A_CALL_MAX):
         inputs = [
-            table.partition_input(partition, table.folder(partition))
+            table.partition_input(partition, (locations or {}).get(partition) or table.folder(partition))
             for partition in partitions[start : start + PARTITIONS_A_CALL_MAX]
         ]
         try:
@@ -123,7 +125,7 @@ def expire(glue: Any, table: DescribedTable, known: Iterable[str], oldest: str) 
 
     S3 deletes their files by its lifecycle. known: the values of registered partitions; those that are no hours stay.
     """
-    expired = sorted(value for value in known if value < oldest and _is_hour(value))[:EXPIRED_A_RUN_MAX]
+    expired = sorted(value for value in known if value < oldest and is_hour(value))[:EXPIRED_A_RUN_MAX]
     for value in expired:
         try:
             glue.delete_partition(DatabaseName=table.database, TableName=table.name, PartitionValues=[value])
@@ -140,7 +142,8 @@ def expire_old(glue: Any, table: DescribedTable, now_ms: int) -> None:
         expire(glue, table, registered(glue, table), oldest_kept(now_ms, days))
 
 
-def _is_hour(value: str) -> bool:
+def is_hour(value: str) -> bool:
+    """Whether a text is the value of an hourly partition."""
     try:
         start_ms(value)
     except BadRequest:

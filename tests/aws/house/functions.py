@@ -64,11 +64,16 @@ def function_rule(node: Node, world: World) -> Errors:
 
 # Variables of our functions: pattern of the value. Which of them a function needs: `_WANTED`.
 _VARIABLES = {
+    "DW_COMPACTED": r"[a-z0-9_]+",
     "DW_DATABASE": r"[a-z0-9_]+",
+    "DW_DEDUPE_KEY": r"[a-z0-9_]+",
     "DW_HOURS_AHEAD": r"[1-9]\d{0,2}",
+    "DW_LOOK_BACK_HOURS": r"[1-9]\d{1,3}",
     "DW_JOB": r"[\w.]+:\w+",
     "DW_RETENTION_DAYS": r"[1-9]\d{0,4}",
     "DW_RESULTS": r"s3://[a-z0-9.-]+",
+    "DW_SETTLED_MINUTES": r"[1-5]?\d",
+    "DW_SORT_BY": r"[a-z0-9_]+(,[a-z0-9_]+)*",
     "DW_STREAM": r"[\w.-]+",
     "DW_TABLE": r"[a-z0-9_]+",
     "DW_TABLES": r"[a-z0-9_]+(,[a-z0-9_]+)*",
@@ -78,6 +83,9 @@ _WANTED = {
     "datawarehouse.functions.register_partitions.handler": {"DW_DATABASE", "DW_TABLES"},
     "datawarehouse.functions.run_job.handler": {"DW_DATABASE", "DW_TABLE", "DW_JOB", "DW_WORKGROUP", "DW_RESULTS"},
     "datawarehouse.functions.generate_events.handler": {"DW_STREAM"},
+    "datawarehouse.functions.compact.handler": {
+        *("DW_DATABASE", "DW_TABLE", "DW_WORKGROUP", "DW_RESULTS", "DW_SETTLED_MINUTES", "DW_LOOK_BACK_HOURS")
+    },
 }
 
 
@@ -103,6 +111,13 @@ def environment_rule(node: Node, world: World) -> Errors:
                 yield f"variable {key} is {value!r}"
         elif ours:
             yield f"variable {key!r} is read by no function of ours"
+    columns = [name for key in ("DW_SORT_BY", "DW_DEDUPE_KEY") for name in str(variables.get(key) or "").split(",")]
+    if any(columns):
+        table = world.named("CatalogTable", variables.get("DW_TABLE"))
+        known = {one.get("name") for one in get(table.inputs, "storageDescriptor.columns") or []} if table else set()
+        yield from (f"column {name!r} is not in its table" for name in columns if name and name not in known)
+    if variables.get("DW_COMPACTED") not in (None, *str(variables.get("DW_TABLES")).split(",")):
+        yield f"DW_COMPACTED is {variables['DW_COMPACTED']!r}, none of its tables"
     database = variables.get("DW_DATABASE")
     for table in str(variables.get("DW_TABLES", variables.get("DW_TABLE", ""))).split(","):
         found = world.named("CatalogTable", table)

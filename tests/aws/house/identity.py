@@ -16,9 +16,11 @@ STAR_ONLY = {
     "athena:ListDataCatalogs": "lists the catalogs of the account, for drivers",
     "athena:ListEngineVersions": "lists Athena's versions, for drivers",
     "athena:ListWorkGroups": "lists the workgroups of the account, for drivers",
+    "cloudwatch:PutMetricData": "metrics have no ARN; the namespace is a condition",
     "xray:PutTelemetryRecords": "traces have no ARN",
     "xray:PutTraceSegments": "traces have no ARN",
 }
+_OWN_METRICS = {"StringEquals": {"cloudwatch:namespace": "DataWarehouse"}}
 _STATEMENT = {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}
 INLINE_CHARACTERS_MAX = 10_240
 MANAGED_CHARACTERS_MAX = 6_144
@@ -91,6 +93,8 @@ def identity_rule(node: Node, world: World) -> Errors:
             if "*" in action:
                 yield f"action {action} is a wildcard"
         for resource in as_list(one.get("Resource", [])):
+            if "cloudwatch:PutMetricData" in actions and one.get("Condition") != _OWN_METRICS:
+                yield f"may publish metrics of others: {one.get('Condition')!r}"
             if resource == "*" and not all(action in STAR_ONLY for action in actions):
                 yield f"Resource * for {actions}; only {sorted(STAR_ONLY)} take no ARN"
             elif resource != "*" and not str(resource).startswith("arn:"):

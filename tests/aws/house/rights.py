@@ -30,11 +30,15 @@ def function_rights_rule(node: Node, world: World) -> Errors:
         tables = given.get("DW_TABLES", "").split(",")
         calls = ("GetTable", "GetPartitions", "BatchGetPartition", "BatchCreatePartition", "BatchUpdatePartition")
         wanted |= _glue_pairs(given, tables, (*calls, *_EXPIRING) if "DW_RETENTION_DAYS" in given else calls)
+        if table := world.named("CatalogTable", given.get("DW_COMPACTED")):
+            wanted.add(("s3:ListBucket", _files_of(table).partition("/")[0]))
     elif handler == "generate_events.handler":
         stream = world.named("Stream", given.get("DW_STREAM"))
         wanted.add(("kinesis:PutRecords", str(stream.outputs.get("arn")) if stream else "no stream"))
     elif handler == "run_job.handler":
         wanted |= _job_pairs(given, world)
+    elif handler == "compact.handler":
+        wanted |= _compaction_pairs(given, world)
     documents = [text for one in world.pointing("RolePolicy", "role", role) if (text := document_of(one))]
     for action, arn in sorted(wanted):
         if not allowed(documents, action, arn):
@@ -47,6 +51,35 @@ def _glue_pairs(given: dict[str, str], tables: list[str], actions: tuple[str, ..
     resources = [f"{glue}:catalog", f"{glue}:database/{database}"]
     resources += [f"{glue}:table/{database}/{table}" for table in tables]
     return {(f"glue:{action}", resource) for action in actions for resource in resources}
+
+
+def _files_of(table: Node) -> str:
+    """The ARN of any file of a table."""
+    return f"arn:{PARTITION}:s3:::{str(get(table.inputs, 'storageDescriptor.location')).removeprefix('s3://')}x"
+
+
+def _compaction_pairs(given: dict[str, str], world: World) -> set[tuple[str, str]]:
+    """What compaction needs: its statement, the files and partitions of its table, and its metric."""
+    workgroup = f"arn:{PARTITION}:athena:{REGION}:{ACCOUNT}:workgroup/{given.get('DW_WORKGROUP')}"
+    wanted = {
+        *((f"athena:{action}", workgroup) for action in ("StartQueryExecution", "GetQueryExecution")),
+        ("athena:StopQueryExecution", workgroup),
+        ("glue:GetDatabase", f"arn:{PARTITION}:glue:{REGION}:{ACCOUNT}:database/default"),
+        ("cloudwatch:PutMetricData", "*"),
+    }
+    name = given.get("DW_TABLE", "")
+    calls = ("GetTable", "GetPartition", "GetPartitions", "CreatePartition", "BatchUpdatePartition")
+    wanted |= _glue_pairs(given, [], ("GetDatabase",)) | _glue_pairs(given, [name], calls)
+    results = f"arn:{PARTITION}:s3:::{given.get('DW_RESULTS', '').removeprefix('s3://')}"
+    upload = ("GetObject", "PutObject", "AbortMultipartUpload", "ListMultipartUploadParts")
+    wanted |= {(f"s3:{action}", f"{results}/batch/{name}/x") for action in upload}
+    lists = ("GetBucketLocation", "ListBucket", "ListBucketMultipartUploads")
+    wanted |= {(f"s3:{action}", results) for action in lists}
+    if table := world.named("CatalogTable", name):
+        files = _files_of(table)
+        wanted |= {(f"s3:{action}", files) for action in (*upload, "DeleteObject")}
+        wanted |= {(f"s3:{action}", files.partition("/")[0]) for action in lists}
+    return wanted
 
 
 def _job_pairs(given: dict[str, str], world: World) -> set[tuple[str, str]]:
@@ -67,7 +100,7 @@ def _job_pairs(given: dict[str, str], world: World) -> set[tuple[str, str]]:
     location = get(table.inputs, "storageDescriptor.location") if table else None
     if table is None or not isinstance(location, str):
         return wanted
-    files = f"arn:{PARTITION}:s3:::{location.removeprefix('s3://')}x"
+    files = _files_of(table)
     data = files.partition("/")[0]
     wanted |= {(f"s3:{action}", data) for action in ("GetBucketLocation", "ListBucket")}
     wanted |= {("s3:PutObject", files), ("s3:GetObject", files)}

@@ -56,6 +56,7 @@ _METRICS: dict[str, tuple[str, str, dict[str, tuple[tuple[str, ...], tuple[str, 
             "Throttles": (("Sum",), _UP),
         },
     ),
+    "DataWarehouse": ("Table", "CatalogTable", {"LateObjects": (("Sum",), _UP)}),  # our functions publish it
     "AWS/SQS": (
         "QueueName",
         "Queue",
@@ -115,6 +116,11 @@ def _metric_errors(metric: dict[str, Any], statistic: Any, world: World) -> Erro
     if statistic not in statistics:
         yield f"statistic of {metric['metricName']} is {statistic!r}, not one of {statistics}"
     dimensions = metric.get("dimensions")
+    if metric.get("namespace") == "DataWarehouse" and isinstance(dimensions, dict):
+        database = dimensions.get("Database")
+        dimensions = {name: value for name, value in dimensions.items() if name != "Database"}
+        if world.named("CatalogDatabase", database) is None:
+            yield f"Database {database!r} is not in this stack"
     if not isinstance(dimensions, dict) or set(dimensions) != {dimension}:
         yield f"dimensions are {dimensions!r}, not {dimension}"
     elif world.named(kind, dimensions[dimension]) is None:

@@ -269,6 +269,8 @@ NESTED = {"id": "string", "tags": "array<string>", "device": "struct<os:string>"
         ({"sort_by": None}, "sort_by is None; valid is a list of texts. Leave it out for none."),
         ({"dedupe_key": "nothing"}, "dedupe_key names 'nothing'; valid are the columns that are not nested: 'id'"),
         ({"dedupe_key": "more"}, "dedupe_key names 'more'"),
+        ({"compaction": "daily"}, "compaction is 'daily'; valid is 'hourly'. Leave it out for none."),
+        ({"compaction": True}, "compaction is True; valid is 'hourly'"),
         ({"retention_days": 0}, "retention_days is 0; valid is a whole number from 1 to 36500"),
         ({"retention_days": 36_501}, "retention_days is 36501"),
         ({"retention_days": "30"}, "retention_days is '30'"),
@@ -281,9 +283,14 @@ def test_wrong_compaction_and_expiry(warehouse, arguments, says):
 
 
 def test_what_is_declared_of_compaction_expiry_and_runs(warehouse):
-    warehouse.with_streaming_input_table("clicks", NESTED, retention_days=36_500, sort_by="id", dedupe_key="id")
+    warehouse.with_streaming_input_table(
+        "clicks", NESTED, retention_days=36_500, sort_by="id", dedupe_key="id", compaction="hourly"
+    )
     clicks = warehouse.get_table("clicks")
-    assert (clicks.retention_days, clicks.sort_by, clicks.dedupe_key) == (36_500, ("id",), "id")
+    assert (clicks.retention_days, clicks.sort_by, clicks.dedupe_key, clicks.compaction) == (
+        *(36_500, ("id",), "id"),
+        "hourly",
+    )
     warehouse.with_batch_input_table(
         "sums", {"n": "int"}, hourly, "rate(1 hour)", reads="clicks", run_when_complete=True, missed_runs="all"
     )

@@ -1,0 +1,5 @@
+"""The names of the metrics that the functions publish; alarms are on them."""
+
+NAMESPACE = "DataWarehouse"
+LATE_OBJECTS = "LateObjects"
+"""Objects that were delivered into an hour after it was compacted."""
