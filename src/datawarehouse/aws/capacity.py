@@ -41,19 +41,20 @@ class Quota:
 
 def need_of(tables: Iterable[Table], on_demand: Collection[str] = ()) -> Need:
     """What these tables need: a delivery stream for each streaming input table, a Lambda function that registers its
-    partitions, and for each batch input table a function that has one query running. on_demand: the streaming input
-    tables whose streams are on-demand.
+    partitions, and for each batch input table and each table whose hours are compacted a function that has one query
+    running. on_demand: the streaming input tables whose streams are on-demand.
     """
     declared = list(tables)
     streaming = [table for table in declared if isinstance(table, StreamingInputTable)]
-    jobs = sum(isinstance(table, BatchInputTable) for table in declared)
+    querying = sum(isinstance(table, BatchInputTable) for table in declared)
+    querying += sum(table.compaction is not None for table in streaming)
     return Need(
         shards=sum(table.input_stream_shard_count for table in streaming if table.name not in on_demand),
         on_demand_streams=sum(table.name in on_demand for table in streaming),
         delivery_streams=len(streaming),
         tables=len(declared),
-        functions=len(streaming) + jobs,
-        queries=jobs,
+        functions=len(streaming) + querying,
+        queries=querying,
     )
 
 

@@ -23,6 +23,7 @@ from datawarehouse.definition.schedule import Rate, parse_schedule
 from datawarehouse.definition.tables import HIVE, ICEBERG, shards_needed
 
 SECONDS_PER_DAY = 86_400
+HOURS_PER_DAY = 24
 DAYS_PER_MONTH = 30
 BUFFER_BYTES = 128 * 1024 * 1024
 """Firehose with format conversion writes an object at the latest when its buffer has 128 MiB."""
@@ -31,6 +32,8 @@ PARALLEL_BUFFERS = 10
 FLUSH_INTERVAL_SECONDS_MAX = 900
 REGISTRAR_CALLS = 8
 """GetTable, GetPartitions, BatchCreatePartition and BatchGetPartition, for a table and its quarantine."""
+QUERY_BYTES_MIN = 10_000_000
+"""Athena bills each query as if it scanned 10 MB or more."""
 PACKED_BYTES = 25_000
 """How many bytes of events producers pack into a record: a payload unit of 25 KB, less room for line ends and larger
 events."""
@@ -107,7 +110,7 @@ class StreamLoad:
     Firehose wants one object in a record, in the aggregation format of the Kinesis Producer Library.
 
     shard_count: None for as many as the load needs. partition_runs_per_day: how often the partition registrar runs.
-    retention_days: how long S3 keeps the data; 0 leaves storage out.
+    retention_days: how long S3 keeps the data; 0 leaves storage out. is_compacted: whether Athena compacts its hours.
     """
 
     table: str
@@ -119,6 +122,7 @@ class StreamLoad:
     retention_days: int = 0
     events_per_record: int = 1
     table_format: str = HIVE
+    is_compacted: bool = False
 
     @property
     def records_per_day(self) -> Fraction:
@@ -246,6 +250,13 @@ def amounts(streams: Sequence[StreamLoad], assumptions: Assumptions, prices: Pri
     registrations = total(lambda stream: stream.partition_runs_per_day, hive)
     seconds = total(lambda stream: stream.events_per_day * convert_seconds(stream.event_bytes), iceberg)
     iceberg_bytes = total(lambda stream: stream.bytes_per_day, iceberg)
+
+    def compacted_bytes(stream: StreamLoad) -> Fraction:
+        hour = stream.events_per_day * stream.event_bytes / assumptions.parquet_ratio / HOURS_PER_DAY
+        return HOURS_PER_DAY * max(hour, Fraction(QUERY_BYTES_MIN))
+
+    compacted = [stream for stream in hive if stream.is_compacted]
+    function_runs = assumptions.job_runs_per_day + HOURS_PER_DAY * len(compacted)
     counted = {
         "kinesis_shard_hours": total(lambda stream: 24 * shard_count(stream)),
         "kinesis_put_units": rounded_bytes("kinesis_put_units") / prices.of["kinesis_put_units"].record_rounding_bytes,
@@ -267,9 +278,10 @@ def amounts(streams: Sequence[StreamLoad], assumptions: Assumptions, prices: Pri
         / assumptions.parquet_ratio
         / DAYS_PER_MONTH,
         "glue_requests": registrations * REGISTRAR_CALLS,
-        "lambda_requests": registrations + assumptions.job_runs_per_day,
-        "lambda_gb_seconds": assumptions.job_runs_per_day * assumptions.job_seconds * assumptions.job_memory_gb,
-        "athena_scanned": assumptions.queries_tb_per_day * prices.of["athena_scanned"].unit_size,
+        "lambda_requests": registrations + function_runs,
+        "lambda_gb_seconds": function_runs * assumptions.job_seconds * assumptions.job_memory_gb,
+        "athena_scanned": assumptions.queries_tb_per_day * prices.of["athena_scanned"].unit_size
+        + total(compacted_bytes, compacted),
     }
     others = {name for mode, names in MODES.items() if mode != assumptions.mode for name in names}
     others |= FOR_HIVE if not hive and iceberg else set()

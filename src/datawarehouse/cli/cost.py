@@ -304,6 +304,7 @@ def _declared_streams(warehouse: Warehouse, headroom: Fraction) -> list[StreamLo
             partition_runs_per_day=runs_per_day(table.partition_schedule_expression),
             retention_days=table.retention_days or 0,
             table_format=table.table_format,
+            is_compacted=table.compaction is not None,
         )
         for table in tables
     ]

@@ -132,6 +132,17 @@ def test_queries():
     assert lines([], Assumptions(queries_tb_per_day=Fraction("0.1"))) == {"scanned by queries": "0.50"}
 
 
+def test_compaction_reads_the_parquet_of_a_table_once_and_at_least_ten_megabytes_an_hour():
+    # 10^9 events of 500 bytes are 100 GB of Parquet.
+    for events, scanned in ((10**9, "0.100000"), (1000, "0.000240")):
+        plain = {line.price.counted: line for line in bill([stream(events, 500)], Assumptions(), PRICES)}
+        compacted = replace(stream(events, 500), is_compacted=True)
+        found = {line.price.counted: line for line in bill([stream(0), compacted], Assumptions(), PRICES)}
+        assert f"{float(found['scanned by queries'].quantity):.6f}" == scanned
+        assert plain["scanned by queries"].quantity == 0
+        assert found["time of jobs, arm64"].quantity == 24 * 60 / 2
+
+
 def test_an_hourly_job_without_the_free_tier():
     hourly = Assumptions(job_runs_per_day=Fraction(24), free_tier=False)
     assert lines([], hourly) == {"runs of jobs and of the partition registrar": "0.00", "time of jobs, arm64": "0.01"}

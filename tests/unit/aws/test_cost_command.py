@@ -124,6 +124,16 @@ def test_the_load_of_the_declaration(dw):
     assert found["cheapest"] == found["alternatives"][0]
 
 
+def test_the_compaction_of_the_declaration_is_counted(dw):
+    load = ', peak_events_per_second=2000, event_bytes=120, compaction="hourly"'
+    scanned = []
+    for more in (load, load.replace(', compaction="hourly"', "")):
+        (dw.folder / "warehouse.py").write_text(DECLARATION.format(more=more + ", input_stream_shard_count=2"))
+        [line] = [line for line in values(dw("--output", "json"))["lines"] if line["service"] == "Athena"]
+        scanned.append(line["quantity"])
+    assert scanned == [0.002074, 0]  # 10.368e9 bytes of events, a fifth of it
+
+
 def test_tables_without_a_load_are_named(dw):
     (dw.folder / "warehouse.py").write_text(DECLARATION.format(more=""))
     done = dw()
