@@ -62,7 +62,21 @@ def everything() -> Warehouse:
 
 
 def compacted() -> Warehouse:
-    """The same, and a table whose hours are compacted, with every argument that has a meaning for that."""
-    return everything().with_streaming_input_table(
-        "views", VIEWS, retention_days=30, sort_by=["at", "id"], dedupe_key="id", compaction="hourly"
+    """The same, and a table whose hours are compacted, with every argument that has a meaning for that, and a job that
+    runs again for hours that got rows after it ran."""
+    return (
+        everything()
+        .with_streaming_input_table(
+            "views", VIEWS, retention_days=30, sort_by=["at", "id"], dedupe_key="id", compaction="hourly"
+        )
+        .with_batch_input_table(
+            "viewed",
+            {"id": "string", "times": "bigint"},
+            schedule_expression="rate(1 hour)",
+            partition_keys={"inserted_at": "string"},
+            reads=["views"],
+            run_when_complete=True,
+            sql="select id, count(*) as times from views where inserted_at = :partition group by id",
+            rerun_when_late=True,
+        )
     )

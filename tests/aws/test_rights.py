@@ -55,6 +55,15 @@ def graph():
             )
         warehouse.with_streaming_input_table("views", {"id": "string"}, retention_days=7)
         warehouse.with_streaming_input_table("taps", {"id": "string"}, compaction="hourly", dedupe_key="id")
+        warehouse.with_batch_input_table(
+            "tapped",
+            {"id": "string"},
+            schedule_expression="rate(1 hour)",
+            partition_keys={"hour": "string"},
+            reads=["taps"],
+            sql="select id from taps where inserted_at = :partition",
+            rerun_when_late=True,
+        )
         warehouse.with_batch_input_table("slow", {"count": "bigint"}, slow_count, "rate(1 day)", data_format="JSON")
         deployed = ServerlessDataWarehouse("analytics_dw", {"warehouse": warehouse})
         stream = deployed.get_input_stream("clicks")
@@ -176,14 +185,31 @@ def test_the_compaction_of_an_hour_and_of_what_came_late(graph, aws, audited):
     function = "analytics_dw-taps-compaction-cron-function"
     deliver("first")
     calls, _ = audited(function, {"time": "2026-11-23T08:30:00Z"})
+    counted, _ = audited("analytics_dw-tapped-job-cron-function", {"time": "2026-11-23T08:30:00Z"})
     deliver("late")
     late, _ = audited(function, {"time": "2026-11-23T09:30:00Z"})
+    again, _ = audited("analytics_dw-tapped-job-cron-function", {"time": "2026-11-23T09:30:00Z"})
+    _check_the_job_that_ran_again(graph, [*counted, *again])
     deleting = Implied("s3:DeleteObject", (f"arn:aws:s3:::{data}/taps/{HOUR}/first",), "the grace has passed")
     found = audit_of(graph, function, [*calls, *late], [*implied, *_may_ask(STOPPED), deleting])
     assert (found.missing, found.unused) == ([], [])
     assert [given["CopySource"]["Key"] for _, operation, given in late if operation == "CopyObject"] == [
         f"taps/{HOUR}/late"
     ]
+
+
+def _check_the_job_that_ran_again(graph, calls):
+    """It looked for late hours, published one, and has no right that this did not need."""
+    assert ("cloudwatch", "PutMetricData") in [call[:2] for call in calls]
+    implied = _queries(
+        graph,
+        ["taps", "taps_quarantine", "tapped"],
+        [("data", "taps/"), ("data", "errors/taps/format-conversion-failed/"), ("data", "tapped/")],
+        [("results", "batch/tapped/"), ("data", f"tapped/{HOUR}/run/")],
+    )
+    implied += [*_may_ask(STOPPED), _deleting(graph, "tapped")]
+    found = audit_of(graph, "analytics_dw-tapped-job-cron-function", calls, implied)
+    assert (found.missing, found.unused) == ([], [])
 
 
 def _add_column(glue, table):
@@ -351,4 +377,4 @@ def test_a_right_that_is_missing_or_not_needed_is_found(graph, audited):
 
 def test_no_two_functions_share_a_role(graph):
     roles = [node.inputs["role"] for node in graph.all("Function")]
-    assert len(set(roles)) == len(roles) == 13
+    assert len(set(roles)) == len(roles) == 14

@@ -95,6 +95,7 @@ EXPLAINED = {
     r"Invocation .*-now triggers\.(tables|columns): ": "what makes it register once more",
     r"okActions\[0\]: dropped": "to be told that it is over is a courtesy",
     r"DW_(COMPACTED|DEDUPE_KEY|SORT_BY): dropped": "the default is none; test_compaction.py finds it",
+    r"DW_RERUN: dropped": "the default is none; test_late_hours.py finds it",
     r"RolePolicy .*-cron-policy .*(Action|Resource)\[\d+\]: dropped": "test_rights.py finds it",
     r"RolePolicy .*-job-cron-policy .*Statement\[\d+\]: dropped, {'Sid': 'Uploads'": "test_rights.py finds it",
     r"RolePolicy .*-reader-policy .*Statement\[\d+\]: dropped, {'Sid': 'Uploads'": "a right for large results alone",

@@ -13,7 +13,7 @@ from datawarehouse.aws import ServerlessDataWarehouse
 from datawarehouse.definition.sql_job import STATEMENT
 from datawarehouse.definition.tables import checked_columns
 from datawarehouse.errors import DeclarationError, QueryFailed
-from datawarehouse.functions import run_sql
+from datawarehouse.functions import late, run_sql
 from datawarehouse.sql.insertion import insertion
 from datawarehouse.testing import simulate
 
@@ -42,7 +42,8 @@ def events(hour):
     return [{"id": f"u{n % 7}", "n": n * hour} for n in range(hour % 5 * 20)]
 
 
-def test_the_same_statement_gives_the_same_rows_on_both_hosts(stack, run_statement, run, tmp_path):
+def test_the_same_statement_gives_the_same_rows_on_both_hosts(stack, run_statement, run, tmp_path, monkeypatch):
+    """Also in hours that are run twice, and in those of which a half is delivered after the run."""
     hours = int(os.environ.get("DW_TEST_HOURS", "15"))
     stack.table("clicks", CLICKS, "JSON")
     stack.table("totals", TOTALS, "parquet")
@@ -58,15 +59,31 @@ def test_the_same_statement_gives_the_same_rows_on_both_hosts(stack, run_stateme
             warehouse.advance(timedelta(hours=1))
         expected = list(warehouse.query("select id, total, at, inserted_at from totals order by inserted_at, id"))
     assert len(expected) == hours // 5 * 4 * 7
-    for hour in range(hours):
+
+    def deliver(key, lines):
+        if lines:
+            stack.s3.put_object(Bucket=stack.data, Key=key, Body="".join(lines).encode())
+
+    monkeypatch.setenv("DW_WATCHED", "clicks")
+    monkeypatch.setenv("DW_LOOK_BACK_HOURS", "48")
+    monkeypatch.setenv("DW_RERUN", "yes")
+    monkeypatch.setattr(late, "_CLOCKS", timedelta(seconds=1))
+    again = []
+    for hour in range(hours + 1):
         at = START + timedelta(hours=hour)
         folder = f"clicks/{at:%Y/%m/%d/%H}/"
-        lines = "".join(json.dumps(event) + "\n" for event in events(hour))
-        stack.s3.put_object(Bucket=stack.data, Key=f"{folder}events", Body=lines.encode())
+        lines = [json.dumps(event) + "\n" for event in events(hour) if hour < hours]
+        is_late = hour % 7 == 3
+        deliver(f"{folder}events", lines[::2] if is_late else lines)
         given_partitions(stack, [f"{at:%Y/%m/%d/%H}"], f"s3://{stack.data}/{folder}")
         time = f"{at + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
         for _ in range(1 + (hour % 10 == 0)):  # again now and then: the hour is replaced
-            assert run_statement("totals", TOTALS, BY_ID, time) == {"partition": f"{at:%Y/%m/%d/%H}"}
+            done = run_statement("totals", TOTALS, BY_ID, time)
+            again += done.pop("again", [])
+            assert done == {"partition": f"{at:%Y/%m/%d/%H}"}
+        if is_late:
+            deliver(f"{folder}late", lines[1::2])
+    assert {f"{START + timedelta(hours=hour):%Y/%m/%d/%H}" for hour in range(3, hours, 7) if hour % 5} <= set(again)
     sql = "select id, total, at, inserted_at from totals order by inserted_at, id"
     assert answer(run, "other", sql) == expected
 

@@ -18,7 +18,7 @@ from datawarehouse.aws.naming import ALARM_MAX, short_name
 from datawarehouse.aws.protection import replaceable
 from datawarehouse.definition.alerts import Conditions
 from datawarehouse.definition.warehouse import Warehouse
-from datawarehouse.functions.metric_names import LATE_OBJECTS, NAMESPACE
+from datawarehouse.functions.metric_names import LATE_HOURS, LATE_OBJECTS, NAMESPACE
 
 PERIOD_SECONDS = 300
 ITERATOR_AGE_MS_MAX = 3_600_000
@@ -154,6 +154,18 @@ LATE_OBJECTS_ALARM = Alarm(
     LATE_OBJECTS,
     "Sum",
     0,
+)
+
+
+LATE_HOURS_ALARM = Alarm(
+    "late-hours",
+    "Hours got rows after the job had run for them, so that its rows for these hours lack some. With rerun_when_late "
+    "it runs again for them; otherwise run it again, as the guide says.",
+    NAMESPACE,
+    LATE_HOURS,
+    "Sum",
+    0,
+    period_seconds=3600,
 )
 
 

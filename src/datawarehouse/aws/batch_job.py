@@ -5,6 +5,7 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
+from datawarehouse.aws.alarms import LATE_HOURS_ALARM, add_alarm
 from datawarehouse.aws.arguments import checked_arguments, checked_name, shared_arguments
 from datawarehouse.aws.glue_tables import readable_of
 from datawarehouse.aws.lambda_cron import LambdaCronJob
@@ -12,10 +13,11 @@ from datawarehouse.aws.naming import QUEUE_MAX, WORKGROUP_MAX
 from datawarehouse.aws.packaging import Code, entry, job_code, library
 from datawarehouse.aws.policies import JobRights, Place, batch_job, dead_letters, document, function_logs
 from datawarehouse.aws.refusals import in_one_line
+from datawarehouse.aws.schedules import RETRY_HOURS, STREAM_RETENTION_HOURS
 from datawarehouse.definition.alerts import Conditions
-from datawarehouse.definition.schedule import parse_schedule
+from datawarehouse.definition.schedule import is_due_each_hour, parse_schedule
 from datawarehouse.definition.sql_job import STATEMENT, SqlJob
-from datawarehouse.definition.tables import BatchInputTable, Table
+from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable, Table
 from datawarehouse.errors import DeclarationError
 from datawarehouse.sql.insertion import insertion
 
@@ -25,8 +27,10 @@ class BatchInputJobArgs(TypedDict):
 
     table: the declared table. schedule_expression: when it runs (default: as the table says). database_arn,
     database_name: the Glue database that has the table. reads: the declared tables that the job may query (default:
-    all of the database). data_bucket, results_bucket, workgroup: names. kms_key_arn: what both buckets and the log are
-    encrypted with. alarm_topic_arn, conditions, log_retention_days, region: as of a LambdaCronJob.
+    all of the database). data_bucket, results_bucket, workgroup: names. stream_retention_hours: how long the streams of
+    these tables keep records (default: 24). conditions: as of a LambdaCronJob; with `lag_s`, hours that got rows after
+    a run are told. kms_key_arn: what both buckets and the log are encrypted with. alarm_topic_arn, log_retention_days,
+    region: as of a LambdaCronJob.
     """
 
     table: BatchInputTable
@@ -37,6 +41,7 @@ class BatchInputJobArgs(TypedDict):
     workgroup: pulumi.Input[str]
     schedule_expression: NotRequired[str]
     reads: NotRequired[Sequence[Table]]
+    stream_retention_hours: NotRequired[int]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
     conditions: NotRequired[Conditions]
     kms_key_arn: NotRequired[pulumi.Input[str]]
@@ -59,6 +64,8 @@ class BatchInputJob(pulumi.ComponentResource):
         schedule = given.get("schedule_expression", table.schedule_expression)
         parse_schedule(schedule)
         code = code_of(table)
+        watched = watched_of(table, given.get("reads", ()))
+        watching = _watching(table, watched, given.get("stream_retention_hours", STREAM_RETENTION_HOURS))
         super().__init__("datawarehouse:index:BatchInputJob", name, {}, opts)
         self.cron = LambdaCronJob(
             f"{name}-cron",
@@ -73,6 +80,7 @@ class BatchInputJob(pulumi.ComponentResource):
                     "DW_WORKGROUP": given["workgroup"],
                     "DW_RESULTS": pulumi.Output.concat("s3://", given["results_bucket"]),
                     **_retention(table),
+                    **watching,
                 },
                 "policy_statements": _rights(given, table).apply(batch_job),
                 "policy_arns_to_attach": table.policy_arns_to_attach,
@@ -82,6 +90,10 @@ class BatchInputJob(pulumi.ComponentResource):
             },
             pulumi.ResourceOptions(parent=self),
         )
+        is_told = given.get("conditions", Conditions()).lag_s is not None
+        if watched and is_told and (topic := given.get("alarm_topic_arn")):
+            where = {"Database": given["database_name"], "Table": table.name}
+            self.cron.alarms.append(add_alarm(name, LATE_HOURS_ALARM, where, topic, self, given.get("region")))
         self.register_outputs({"function_name": self.cron.function.name})
 
 
@@ -104,6 +116,26 @@ def _retention(table: BatchInputTable) -> dict[str, str]:
     return {} if days is None else {"DW_RETENTION_DAYS": str(days)}
 
 
+def watched_of(table: BatchInputTable, reads: Sequence[Table]) -> list[str]:
+    """The tables that a job reads whose hours may get rows after it ran for them; none if it is not known which hours a
+    run is about."""
+    if not table.partition_keys or not is_due_each_hour(parse_schedule(table.schedule_expression)):
+        return []
+    return [each.name for each in reads if isinstance(each, StreamingInputTable)]
+
+
+def _watching(table: BatchInputTable, watched: Sequence[str], stream_retention_hours: int) -> dict[str, str]:
+    if not watched:
+        return {}
+    return {
+        "DW_WATCHED": ",".join(watched),
+        "DW_LOOK_BACK_HOURS": str(min(stream_retention_hours + RETRY_HOURS, LATE_HOURS_MAX)),
+        **({"DW_RERUN": "yes"} if table.rerun_when_late else {}),
+    }
+
+
+LATE_HOURS_MAX = 7 * 24
+"""Each run lists the objects of the hours that it looks back."""
 POLICY_CHARACTERS_MAX = 10_240
 """IAM user guide, "IAM and AWS STS quotas": the length of all inline policies of a role, without white space."""
 
@@ -126,6 +158,7 @@ def job_policy_characters(warehouse: str, table: BatchInputTable, reads: Sequenc
         table.data_format == "parquet",
         isinstance(table.job, SqlJob),
         table.retention_days is not None,
+        bool(watched_of(table, reads)),
         f"arn:{place.partition}:kms:{place.region}:{place.account}:key/{'k' * 40}",
     )
     arn = f"arn:{place.partition}:service:{place.region}:{place.account}:"
@@ -156,6 +189,7 @@ def _rights(given: Mapping[str, Any], table: BatchInputTable) -> pulumi.Output[J
             is_parquet=table.data_format == "parquet",
             is_sql=isinstance(table.job, SqlJob),
             expires=table.retention_days is not None,
+            publishes=bool(watched_of(table, given.get("reads", ()))),
             key_arn=found["key_arn"],
         )
 

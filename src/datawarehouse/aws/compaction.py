@@ -2,7 +2,7 @@
 
 1. It runs once an hour, when the hour that has ended can no longer change.
 2. It looks at the hours into which records of the stream can still be delivered late: as long as the stream keeps them,
-   and a day in which Firehose retries (Firehose developer guide, "Data delivery failure handling").
+   and a day in which Firehose retries.
 """
 
 from typing import NotRequired, TypedDict
@@ -13,17 +13,15 @@ from datawarehouse.aws.alarms import COMPACTION_IDLE, LATE_OBJECTS_ALARM, add_al
 from datawarehouse.aws.arguments import checked_arguments, checked_name, shared_arguments
 from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.packaging import library
-from datawarehouse.aws.policies import JobRights, Place, compaction
+from datawarehouse.aws.policies import JobRights, Place, batch_job
 from datawarehouse.aws.refusals import in_one_line
-from datawarehouse.aws.schedules import settled_after_minutes
+from datawarehouse.aws.schedules import RETRY_HOURS, STREAM_RETENTION_HOURS, settled_after_minutes
 from datawarehouse.definition.alerts import Conditions
 from datawarehouse.definition.tables import StreamingInputTable
 
 MEMORY_MB = 512
 """It keeps the names of an hour's objects, and lists all of the hours that it looks at."""
 TIMEOUT_SECONDS = 900
-RETRY_HOURS = 24
-STREAM_RETENTION_HOURS = 24
 
 
 class HourlyCompactionArgs(TypedDict):
@@ -89,7 +87,8 @@ class HourlyCompaction(pulumi.ComponentResource):
                 "policy_statements": pulumi.Output.all(
                     **{name: given[name] for name in _KNOWN_LATER}, key_arn=given.get("kms_key_arn")
                 ).apply(
-                    lambda found: compaction(
+                    # A job in SQL that reads the table that it fills.
+                    lambda found: batch_job(
                         JobRights(
                             place=Place.of(found["database_arn"]),
                             database=found["database_name"],
@@ -102,6 +101,7 @@ class HourlyCompaction(pulumi.ComponentResource):
                             is_partitioned=True,
                             is_parquet=True,
                             is_sql=True,
+                            publishes=True,
                             key_arn=found["key_arn"],
                         )
                     )

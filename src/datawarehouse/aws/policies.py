@@ -209,7 +209,7 @@ WRITE_OBJECTS = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUpl
 @dataclass(frozen=True, slots=True)
 class JobRights:
     """What a job may use. reads: the Glue tables that it may query, or None for all tables of the database; folders:
-    their folders."""
+    their folders. publishes: whether it publishes metrics."""
 
     place: Place
     database: str
@@ -223,6 +223,7 @@ class JobRights:
     is_parquet: bool
     is_sql: bool = False
     expires: bool = False
+    publishes: bool = False
     key_arn: str | None = None
 
     @property
@@ -289,15 +290,10 @@ def batch_job(rights: JobRights) -> list[Statement]:
         actions = ["glue:CreatePartition", "glue:BatchUpdatePartition"]
         actions += ["glue:DeletePartition"] if rights.expires else []
         statements.append(allow("WritePartitions", actions, place.glue(rights.database, [table])))
-    return statements
+    return [*statements, _metrics()] if rights.publishes else statements
 
 
-def compaction(rights: JobRights) -> list[Statement]:
-    """What a run of compaction needs: that of a job in SQL that reads and fills the same table, and its metric."""
-    return [*batch_job(rights), metrics()]
-
-
-def metrics() -> Statement:
+def _metrics() -> Statement:
     """What publishing metrics needs; they have no ARN (Service Authorization Reference, "Actions for Amazon
     CloudWatch")."""
     condition = {"StringEquals": {"cloudwatch:namespace": NAMESPACE}}

@@ -22,6 +22,10 @@ DELIVERY_MINUTES = 5
 """The time to convert and write a buffer once it is full."""
 SETTLED_MARGIN_MINUTES = 5
 """So that compaction seldom has to add what came late."""
+STREAM_RETENTION_HOURS = 24
+RETRY_HOURS = 24
+"""How long Firehose tries to write an object ("Handle data delivery failures"); the record it waited for is as old as
+the stream's retention."""
 JOB_MINUTES = 15
 """The longest that Lambda lets a job run."""
 DEV_FLUSH_SECONDS = 60
@@ -83,7 +87,7 @@ def early_run(table: BatchInputTable, schedule: str, get_table: Callable[[str], 
         is_late = parsed.interval + timedelta(minutes=needed) <= timedelta(hours=1)
     else:
         is_late = max(parsed.minutes) >= needed
-    if is_late or not waits:
+    if is_late or not waits or table.rerun_when_late:
         return ""
     return (
         f"Table {table.name!r}: with {schedule} the last run for an hour can come before the hour's last events are "

@@ -397,8 +397,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             self._addresses[table.name]["registrar"] = registrar.cron.function.name
             self._dashboard.add(table.name, registrar.cron)
         if table.compaction:
-            hours = self._given["stream_retention_hours"]
-            arguments: Any = {"table": table, "stream_retention_hours": hours, **self._queried()}
+            arguments: Any = {"table": table, **self._queried()}
             self._dashboard.add(table.name, HourlyCompaction(f"{name}-compaction", arguments, self._kept).cron)
 
     def _add_batch(self, table: BatchInputTable, declared: Warehouse) -> None:
@@ -427,6 +426,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             "data_bucket": self.data_warehouse_bucket.bucket,
             "results_bucket": self.query_results_bucket.bucket,
             "workgroup": self.workgroups[BATCH].name,
+            "stream_retention_hours": self._given["stream_retention_hours"],
             "alarm_topic_arn": self.alarm_topic.arn,
             **self._shared,
         }

@@ -106,6 +106,17 @@ def parse_schedule(expression: str) -> Schedule:
         raise DeclarationError(f"Invalid schedule expression {expression!r}: {error}") from None
 
 
+def is_due_each_hour(schedule: Schedule) -> bool:
+    """Whether a schedule is due in every hour, as long as its years last."""
+    if isinstance(schedule, Rate):
+        return schedule.interval <= _UNITS["hour"]
+    days = sum(len(schedule.days(_YEAR_OF_365, month)) for month in schedule.months)
+    return len(schedule.hours) == 24 and days == 365
+
+
+_YEAR_OF_365 = 2027
+
+
 def _rate(body: str) -> Rate:
     form = re.fullmatch(r"\s*([0-9]+)\s+(minute|hour|day)(s?)\s*", body)
     if not form or int(form[1]) < 1:

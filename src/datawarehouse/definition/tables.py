@@ -121,6 +121,7 @@ class BatchInputTable(Table):
     policy_arns_to_attach: tuple[str, ...]
     reads: tuple[str, ...] = ()
     run_when_complete: bool = False
+    rerun_when_late: bool = False
     missed_runs: str = "latest"
     retention_days: int | None = None
     memory_mb: int = JOB_MEMORY_MB

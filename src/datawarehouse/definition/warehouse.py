@@ -8,7 +8,7 @@ from typing import Any
 
 from datawarehouse.definition.alerts import GIB, Alert, checked_alert
 from datawarehouse.definition.job import checked_job
-from datawarehouse.definition.schedule import parse_schedule
+from datawarehouse.definition.schedule import is_due_each_hour, parse_schedule
 from datawarehouse.definition.sql_job import SqlJob, checked_sql_job
 from datawarehouse.definition.tables import (
     COMPACTIONS,
@@ -150,6 +150,7 @@ class Warehouse:
         timeout_s: int = JOB_TIMEOUT_S,
         *,
         sql: str | None = None,
+        rerun_when_late: bool = False,
     ) -> Warehouse:
         """Declare a table filled on a schedule: by `job`, a module-level function of one argument, or by `sql`.
 
@@ -165,15 +166,16 @@ class Warehouse:
         "all" or none ("skip"); an hour of `run_when_complete` is never left out. retention_days: an hour is deleted
         this many days after its end. memory_mb, timeout_s: what a run gets on AWS, 128 to 10240 MB and 1 to 900
         seconds; for the embedded host these are settings.
+
+        rerun_when_late: on AWS, where events can be delivered late, run again for an hour that got rows in a streaming
+        input table of `reads` after the job had run for it; needs an hourly schedule and a partition key. It changes
+        nothing on the embedded host, where an hour never changes once it is complete.
         """
         self._check_unused(name)
         if not isinstance(run_when_complete, bool):
             raise DeclarationError(
                 f"Table {name!r}: run_when_complete is {run_when_complete!r}; valid are True and False."
             )
-        if missed_runs not in MISSED_RUNS:
-            valid = ", ".join(map(repr, MISSED_RUNS))
-            raise DeclarationError(f"Table {name!r}: missed_runs is {missed_runs!r}; valid are {valid}.")
         read = self._checked_reads(name, reads)
         if run_when_complete:
             self._check_completable(name, read, schedule_expression)
@@ -181,7 +183,7 @@ class Warehouse:
         _check_hour_key(name, fields["partition_keys"])
         if schedule_expression is None:
             raise DeclarationError(f"Table {name!r} has no schedule_expression; give one, for example 'rate(1 hour)'.")
-        parse_schedule(schedule_expression)
+        is_hourly = is_due_each_hour(parse_schedule(schedule_expression))
         return self.add(
             BatchInputTable(
                 **fields,
@@ -190,7 +192,8 @@ class Warehouse:
                 policy_arns_to_attach=_checked_arns(name, policy_arns_to_attach),
                 reads=read,
                 run_when_complete=run_when_complete,
-                missed_runs=missed_runs,
+                rerun_when_late=self._checked_rerun(name, rerun_when_late, read, is_hourly, fields["partition_keys"]),
+                missed_runs=_checked_missed_runs(name, missed_runs),
                 retention_days=_checked_retention(name, retention_days),
                 memory_mb=_checked_int(name, "memory_mb", memory_mb, *JOB_MEMORY_MB_LIMITS),
                 timeout_s=_checked_int(name, "timeout_s", timeout_s, 1, JOB_TIMEOUT_S),
@@ -320,6 +323,25 @@ class Warehouse:
         if problem:
             raise DeclarationError(f"Table {name!r}: run_when_complete {problem}.")
 
+    def _checked_rerun(
+        self, name: str, value: Any, reads: Sequence[str], is_hourly: bool, keys: Sequence[Column]
+    ) -> bool:
+        """rerun_when_late, if it can be seen which hours a job ran for before they got all their rows."""
+        problem = ""
+        if value is False:
+            return False
+        if value is not True:
+            problem = f"is {value!r}; valid are True and False"
+        elif not any(isinstance(self._tables[other], StreamingInputTable) for other in reads):
+            problem = "needs the streaming input tables that the job reads: give reads=[...]"
+        elif not is_hourly:
+            problem = "needs a run for each hour: give a schedule_expression such as 'rate(1 hour)'"
+        elif not keys:
+            problem = "needs hours that can be replaced: give partition_keys={'inserted_at': 'string'}"
+        if problem:
+            raise DeclarationError(f"Table {name!r}: rerun_when_late {problem}.")
+        return True
+
 
 def _checked_int(table: str, argument: str, value: Any, low: int, high: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -336,6 +358,13 @@ def _check_hour_key(name: str, keys: Sequence[Column]) -> None:
             f"Table {name!r}: the partition keys are {given}; a batch input table has none, or one of type string, "
             "which holds the hour that its job writes for."
         )
+
+
+def _checked_missed_runs(name: str, value: Any) -> str:
+    if value not in MISSED_RUNS:
+        valid = ", ".join(map(repr, MISSED_RUNS))
+        raise DeclarationError(f"Table {name!r}: missed_runs is {value!r}; valid are {valid}.")
+    return str(value)
 
 
 def _checked_work(name: str, job: Any, sql: Any) -> Callable[..., Any] | SqlJob:

@@ -37,12 +37,11 @@ from datawarehouse.functions.instant import scheduled_ms
 from datawarehouse.functions.logs import log
 from datawarehouse.functions.metric_names import LATE_OBJECTS
 from datawarehouse.functions.metrics import publish_count
-from datawarehouse.functions.objects import Listed, delete, listed, new_run, split_url
+from datawarehouse.functions.objects import Listed, delete, is_read, listed, listed_hours, new_run, split_url
 from datawarehouse.functions.publish import unload
 from datawarehouse.functions.run_job import LambdaContext, athena_for
 from datawarehouse.functions.tables import (
     DescribedTable,
-    is_hour,
     location_of,
     oldest_kept,
     point_to,
@@ -137,18 +136,8 @@ class Compaction:
 
     def _arrived(self, first: str, last: str) -> Iterator[tuple[str, dict[str, Listed]]]:
         """The hours that have objects in their own folders, with these by their names, in order."""
-        _, home = split_url(self.table.location)
-
-        def hours() -> Iterator[tuple[str, str, Listed]]:
-            for each in listed(self.s3, self.table.location, f"{home}{first}"):
-                place = each.key.removeprefix(home)
-                if place[: len(last)] > last:  # so are the folders of compacted rows, which begin with a letter
-                    return
-                partition, name = place[: len(last)], place[len(last) + 1 :]
-                if is_hour(partition) and _is_read(name, each):
-                    yield partition, name, each
-
-        for partition, group in groupby(hours(), lambda one: one[0]):
+        found = listed_hours(self.s3, self.table.location, first, last)
+        for partition, group in groupby(found, lambda one: one[0]):
             yield partition, {name: each for _, name, each in group}
 
     def _location(self, partition: str) -> str | None:
@@ -226,7 +215,7 @@ class Compaction:
         """The objects that queries read at a location, by their names below it."""
         _, folder = split_url(location)
         found = ((each.key.removeprefix(folder), each) for each in listed(self.s3, location))
-        return {name: each for name, each in found if _is_read(name, each)}
+        return {name: each for name, each in found if is_read(name, each)}
 
     def _compacted(self, partition: str) -> bool:
         """Steps 3 to 7 for an hour; whether it was compacted."""
@@ -266,11 +255,6 @@ class Compaction:
 
 _NUMBER = "_number"
 """No declared column has such a name: it begins with an underscore."""
-
-
-def _is_read(name: str, each: Listed) -> bool:
-    """Whether queries read an object; see `objects.COMPLETE`."""
-    return each.size > 0 and not any(part.startswith(("_", ".")) for part in name.split("/"))
 
 
 def _tags(objects: Mapping[str, Listed]) -> dict[str, tuple[int, str]]:

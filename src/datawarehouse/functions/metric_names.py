@@ -3,3 +3,5 @@
 NAMESPACE = "DataWarehouse"
 LATE_OBJECTS = "LateObjects"
 """Objects that were delivered into an hour after it was compacted."""
+LATE_HOURS = "LateHours"
+"""Hours that got rows after a job had run for them."""

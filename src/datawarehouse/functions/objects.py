@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from datawarehouse.errors import DataWarehouseError
+from datawarehouse.functions.tables import is_hour
 
 COMPLETE = "_complete"
 """Athena user guide, "Create tables in Athena": objects whose names begin with an underscore are hidden."""
@@ -32,6 +33,24 @@ def listed(s3: Any, url: str, after: str = "") -> Iterator[Listed]:
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, **start):
         for each in page.get("Contents", []):
             yield Listed(each["Key"], each.get("Size", 0), each.get("ETag", ""), each["LastModified"])
+
+
+def listed_hours(s3: Any, url: str, first: str, last: str) -> Iterator[tuple[str, str, Listed]]:
+    """(partition, name, object) of the objects that queries read in the folders of hours below a URL, from one hour to
+    another, in the order of their keys. The folders of a day begin with digits, which are less than letters."""
+    _, home = split_url(url)
+    for each in listed(s3, url, f"{home}{first}"):
+        place = each.key.removeprefix(home)
+        partition, name = place[: len(last)], place[len(last) + 1 :]
+        if partition > last:
+            return
+        if is_hour(partition) and is_read(name, each):
+            yield partition, name, each
+
+
+def is_read(name: str, each: Listed) -> bool:
+    """Whether queries read an object; see COMPLETE. name: its key below the location."""
+    return each.size > 0 and not any(part.startswith(("_", ".")) for part in name.split("/"))
 
 
 def delete(s3: Any, bucket: str, keys: Iterable[str]) -> None:

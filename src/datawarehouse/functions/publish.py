@@ -46,13 +46,14 @@ class HourRows:
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """results: an s3:// URL without a slash at its end."""
+    """results: an s3:// URL without a slash at its end. mark: the content of the mark of a run that is complete."""
 
     glue: Any
     s3: Any
     athena: Athena
     table: DescribedTable
     results: str
+    mark: bytes = b""
 
     def publish(self, hours: Mapping[str, HourRows]) -> None:
         """Replace the rows of hours, by partition value."""
@@ -73,7 +74,7 @@ class Publisher:
         """targets: the new folder of each partition."""
         for target in targets.values() if self.table.partition_key else ():
             bucket, key = split_url(f"{target}{COMPLETE}")
-            self.s3.put_object(Bucket=bucket, Key=key, Body=b"")
+            self.s3.put_object(Bucket=bucket, Key=key, Body=self.mark)
         for partition, target in targets.items():
             if self.table.partition_key:
                 before = location_of(self.glue, self.table, partition)

@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from datawarehouse.definition.instants import instant_of
@@ -21,6 +22,7 @@ from datawarehouse.errors import BadRequest
 from datawarehouse.functions.athena import Athena
 from datawarehouse.functions.clients import client
 from datawarehouse.functions.instant import scheduled_ms
+from datawarehouse.functions.late import PastRun, mark_of, watch
 from datawarehouse.functions.logs import log
 from datawarehouse.functions.publish import HourRows, Publisher, point_again
 from datawarehouse.functions.rows import RowWriter
@@ -47,14 +49,23 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
         return point_hours_again(glue, table, since)
     time_ms, results = scheduled_ms(event), os.environ["DW_RESULTS"]
     athena = athena_for(table, results, context)
-    with ExitStack() as files:
-        job = LambdaJobContext(table, time_ms, athena, files)
-        log("the job starts", table=table.name, job=os.environ["DW_JOB"], partition=job.partition)
-        run_function(_function(os.environ["DW_JOB"]), job)
-        Publisher(glue, client("s3"), athena, table, results).publish(job.written)
-        written = {partition: rows.count for partition, rows in job.written.items()}
+
+    def run(time_ms: int) -> dict[str, int]:
+        mark = mark_of(PastRun(time_ms, datetime.now(UTC)))
+        with ExitStack() as files:
+            job = LambdaJobContext(table, time_ms, athena, files)
+            log("the job starts", table=table.name, job=os.environ["DW_JOB"], partition=job.partition)
+            run_function(_function(os.environ["DW_JOB"]), job)
+            Publisher(glue, client("s3"), athena, table, results, mark).publish(job.written)
+            return {partition: rows.count for partition, rows in job.written.items()}
+
+    before_ms = context.get_remaining_time_in_millis()
+    written = run(time_ms)
     expire_old(glue, table, time_ms)
     log("the job's rows are stored", table=table.name, rows=written)
+    took_ms = before_ms - context.get_remaining_time_in_millis()
+    for again in watch(glue, table, time_ms, run, context.get_remaining_time_in_millis, took_ms).values():
+        written = again | written
     return written
 
 

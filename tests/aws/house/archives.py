@@ -72,6 +72,8 @@ def import_rule(node: Node, world: World) -> Errors:
             json.loads(files["events.json"]["text"])["tables"]
         except (KeyError, TypeError, ValueError) as error:
             yield f"events.json: {error!r}"
+    if str(node.inputs.get("handler")).startswith("datawarehouse.functions.run_sql") and "statement.sql" not in files:
+        yield "the archive has no statement.sql"
 
 
 def library_rule(node: Node, world: World) -> Errors:

@@ -70,6 +70,7 @@ _VARIABLES = {
     "DW_HOURS_AHEAD": r"[1-9]\d{0,2}",
     "DW_LOOK_BACK_HOURS": r"[1-9]\d{1,3}",
     "DW_JOB": r"[\w.]+:\w+",
+    "DW_RERUN": r"yes",
     "DW_RETENTION_DAYS": r"[1-9]\d{0,4}",
     "DW_RESULTS": r"s3://[a-z0-9.-]+",
     "DW_SETTLED_MINUTES": r"[1-5]?\d",
@@ -77,11 +78,13 @@ _VARIABLES = {
     "DW_STREAM": r"[\w.-]+",
     "DW_TABLE": r"[a-z0-9_]+",
     "DW_TABLES": r"[a-z0-9_]+(,[a-z0-9_]+)*",
+    "DW_WATCHED": r"[a-z0-9_]+(,[a-z0-9_]+)*",
     "DW_WORKGROUP": r"[\w.-]+",
 }
 _WANTED = {
     "datawarehouse.functions.register_partitions.handler": {"DW_DATABASE", "DW_TABLES"},
     "datawarehouse.functions.run_job.handler": {"DW_DATABASE", "DW_TABLE", "DW_JOB", "DW_WORKGROUP", "DW_RESULTS"},
+    "datawarehouse.functions.run_sql.handler": {"DW_DATABASE", "DW_TABLE", "DW_WORKGROUP", "DW_RESULTS"},
     "datawarehouse.functions.generate_events.handler": {"DW_STREAM"},
     "datawarehouse.functions.compact.handler": {
         *("DW_DATABASE", "DW_TABLE", "DW_WORKGROUP", "DW_RESULTS", "DW_SETTLED_MINUTES", "DW_LOOK_BACK_HOURS")
@@ -111,6 +114,13 @@ def environment_rule(node: Node, world: World) -> Errors:
                 yield f"variable {key} is {value!r}"
         elif ours:
             yield f"variable {key!r} is read by no function of ours"
+    for watched in str(variables.get("DW_WATCHED") or "").split(","):
+        if watched and world.named("CatalogTable", watched) is None:
+            yield f"watched table {watched!r} is not in this stack"
+    if "DW_WATCHED" in variables and "DW_LOOK_BACK_HOURS" not in variables:
+        yield "DW_WATCHED needs DW_LOOK_BACK_HOURS"
+    if "DW_RERUN" in variables and "DW_WATCHED" not in variables:
+        yield "DW_RERUN needs DW_WATCHED"
     columns = [name for key in ("DW_SORT_BY", "DW_DEDUPE_KEY") for name in str(variables.get(key) or "").split(",")]
     if any(columns):
         table = world.named("CatalogTable", variables.get("DW_TABLE"))

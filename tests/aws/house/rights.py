@@ -37,8 +37,14 @@ def function_rights_rule(node: Node, world: World) -> Errors:
         wanted.add(("kinesis:PutRecords", str(stream.outputs.get("arn")) if stream else "no stream"))
     elif handler == "run_job.handler":
         wanted |= _job_pairs(given, world)
-    elif handler == "compact.handler":
-        wanted |= _compaction_pairs(given, world)
+    elif handler in ("compact.handler", "run_sql.handler"):
+        wanted |= _statement_pairs(given, world)
+    if handler == "compact.handler" or "DW_WATCHED" in given:
+        wanted.add(("cloudwatch:PutMetricData", "*"))
+    for name in filter(None, given.get("DW_WATCHED", "").split(",")):
+        wanted |= _glue_pairs(given, [name], ("GetTable", "GetPartition", "GetPartitions"))
+        if table := world.named("CatalogTable", name):
+            wanted.add(("s3:GetObject", _files_of(table)))
     documents = [text for one in world.pointing("RolePolicy", "role", role) if (text := document_of(one))]
     for action, arn in sorted(wanted):
         if not allowed(documents, action, arn):
@@ -58,14 +64,13 @@ def _files_of(table: Node) -> str:
     return f"arn:{PARTITION}:s3:::{str(get(table.inputs, 'storageDescriptor.location')).removeprefix('s3://')}x"
 
 
-def _compaction_pairs(given: dict[str, str], world: World) -> set[tuple[str, str]]:
-    """What compaction needs: its statement, the files and partitions of its table, and its metric."""
+def _statement_pairs(given: dict[str, str], world: World) -> set[tuple[str, str]]:
+    """What a statement needs whose result becomes a partition: it, and the files and partitions of its table."""
     workgroup = f"arn:{PARTITION}:athena:{REGION}:{ACCOUNT}:workgroup/{given.get('DW_WORKGROUP')}"
     wanted = {
         *((f"athena:{action}", workgroup) for action in ("StartQueryExecution", "GetQueryExecution")),
         ("athena:StopQueryExecution", workgroup),
         ("glue:GetDatabase", f"arn:{PARTITION}:glue:{REGION}:{ACCOUNT}:database/default"),
-        ("cloudwatch:PutMetricData", "*"),
     }
     name = given.get("DW_TABLE", "")
     calls = ("GetTable", "GetPartition", "GetPartitions", "CreatePartition", "BatchUpdatePartition")

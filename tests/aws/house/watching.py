@@ -56,7 +56,8 @@ _METRICS: dict[str, tuple[str, str, dict[str, tuple[tuple[str, ...], tuple[str, 
             "Throttles": (("Sum",), _UP),
         },
     ),
-    "DataWarehouse": ("Table", "CatalogTable", {"LateObjects": (("Sum",), _UP)}),  # our functions publish it
+    # What our functions publish.
+    "DataWarehouse": ("Table", "CatalogTable", {"LateHours": (("Sum",), _UP), "LateObjects": (("Sum",), _UP)}),
     "AWS/SQS": (
         "QueueName",
         "Queue",

@@ -227,6 +227,18 @@ def test_a_warehouse_has_a_name_that_glue_takes():
             "its schedule_expression is 'cron",
         ),
         ({"schedule_expression": "hourly"}, "Not a schedule expression: 'hourly'"),
+        ({"rerun_when_late": 1}, "rerun_when_late is 1; valid are True and False"),
+        ({"rerun_when_late": True}, r"needs the streaming input tables that the job reads: give reads=\[...\]"),
+        ({"rerun_when_late": True, "reads": ["facts"]}, "needs the streaming input tables"),
+        (
+            {"rerun_when_late": True, "reads": ["clicks"], "schedule_expression": "rate(1 day)"},
+            "rerun_when_late needs a run for each hour: give a schedule_expression",
+        ),
+        (
+            {"rerun_when_late": True, "reads": ["clicks"], "schedule_expression": "cron(20 8-18 * * ? *)"},
+            "rerun_when_late needs a run for each hour",
+        ),
+        ({"rerun_when_late": True, "reads": ["clicks"]}, "needs hours that can be replaced: give partition_keys="),
         ({"missed_runs": "none"}, "missed_runs is 'none'; valid are 'latest', 'all', 'skip'"),
         ({"missed_runs": None}, "missed_runs is None"),
         ({"memory_mb": 64}, "memory_mb is 64; valid is a whole number from 128 to 10240"),
