@@ -7,7 +7,7 @@ for SELECT alone, NULL as a datum without VarCharValue, parameters that are read
 StartQueryExecution, an UNLOAD whose target must be empty.
 
 A table's rows are all objects under the locations that the partitions name, which is where a statement's WHERE still
-prunes; a partition without a SerDe fails. Not there: DDL, INSERT, CTAS, "$path", workgroup settings.
+prunes; a partition without a SerDe fails. Not there: DDL, INSERT, CTAS, workgroup settings, "$file_size" and the like.
 """
 
 import csv
@@ -233,7 +233,7 @@ class Endpoint:
                 outputs = ", ".join(
                     f'cast("{column.name}" as {duckdb_type(column.type)}) as "{column.name}"'
                     for column in (*schema.columns, *schema.partition_keys)
-                )
+                ) + (', "$path"' if scan.hidden_columns else "")
                 selects[scan.id] = f"(select {outputs} from scan_{number})"
             relation = connection.sql(planned.render(selects), params=dict(planned.parameters))
             found = relation.to_arrow_table().rename_columns(list(planned.column_names))
@@ -249,7 +249,7 @@ class Endpoint:
 
     def _rows(self, execution: Execution, table: dict, schema: TableSchema, predicate) -> pa.Table:
         """The rows of the partitions that a scan needs, with their values."""
-        converter = RowConverter(schema.columns)
+        converter, names = RowConverter(schema.columns), [key.name for key in schema.partition_keys]
         parts = []
         for values, storage in self._partitions(table, schema, predicate):
             serde = storage.get("SerdeInfo", {}).get("SerializationLibrary", "")
@@ -258,10 +258,11 @@ class Endpoint:
             for url, data in self._objects(storage["Location"]):
                 execution.scanned += len(data)
                 rows = _parquet(data, schema) if "parquet" in serde.lower() else _json(url, data, converter)
-                for key, value in zip(schema.partition_keys, values, strict=True):
-                    rows = rows.append_column(key.name, pa.array([value] * len(rows), pa.string()))
+                for name, value in (*zip(names, values, strict=True), ("$path", url)):
+                    rows = rows.append_column(name, pa.array([value] * len(rows), pa.string()))
                 parts.append(rows)
-        return pa.concat_tables([arrow_schema((*schema.columns, *schema.partition_keys)).empty_table(), *parts])
+        every = (*schema.columns, *schema.partition_keys, Column("$path", parse_type("string")))
+        return pa.concat_tables([arrow_schema(every).empty_table(), *parts])
 
     def _partitions(self, table: dict, schema: TableSchema, predicate):
         """(values, StorageDescriptor) of the partitions that may hold matching rows."""

@@ -48,6 +48,7 @@ CALLS = {
     "cost": (LOAD, "Kinesis Data Streams"),
     "rights": (("--account", "123456789012"), "kinesis:CreateStream"),
     "partition": (("prices", "2026-11-01"), ""),
+    "push": (("--help",), "usage: dw push"),  # tests/aws/test_push_kill.py runs it as a process
 }
 """Verb -> (arguments, a part of what it prints), in an order in which each has something to do."""
 

@@ -33,6 +33,7 @@ VERBS = {
     "expire": "delete hours that are older than declared now, or show which",
     "backup": "make a back-up, also while the warehouse runs",
     "restore": "make a data folder from a back-up",
+    "push": "move what the data folder has into the warehouse that is deployed on AWS",
     "quarantine": "show rejected records, by cause or one by one",
     "export": "let other engines read the live files of tables",
     "cost": "compute what a day costs on AWS, and which setting costs less",

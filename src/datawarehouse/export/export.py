@@ -152,20 +152,20 @@ def _users(catalog: Catalog, lake: Path, stored: StoredTable, scheme: str) -> Ex
     else:
         folders = [((), home)]
     partitions = tuple(
-        PartitionFiles(values, f"{scheme}{folder}", tuple((name, 0) for name in _names_below(folder)))
+        PartitionFiles(values, f"{scheme}{folder}", tuple((name, 0) for name in names_below(folder)))
         for values, folder in folders
     )
     columns = stored.columns[stored.schema_version]
     return ExportedTable(stored.name, columns, stored.partition_keys, None, f"{scheme}{home}", partitions)
 
 
-def _names_below(folder: Path, before: str = "") -> Iterator[str]:
+def names_below(folder: Path, before: str = "") -> Iterator[str]:
     """The paths of the files that the warehouse reads: no name on the way begins with '_' or '.'."""
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if path.name.startswith(("_", ".")) or path.name.endswith(ASIDE_SUFFIX):
             continue
         if path.is_dir():
-            yield from _names_below(path, f"{before}{path.name}/")
+            yield from names_below(path, f"{before}{path.name}/")
         else:
             yield f"{before}{path.name}"
 

@@ -7,6 +7,7 @@ every kind of damage; it does not protect from somebody who means to forge a fil
 from __future__ import annotations
 
 import os
+from io import FileIO
 from pathlib import Path
 
 import xxhash
@@ -18,12 +19,17 @@ _PIECE_BYTES = 256 * 1024  # stays in the processor's cache
 
 def digest_of(path: Path) -> str:
     """The digest of a file, as 32 hexadecimal digits. Raises OSError."""
+    with path.open("rb", buffering=0) as file:
+        return digest_of_opened(file)
+
+
+def digest_of_opened(file: FileIO) -> str:
+    """The digest of what is left to read of a file that was opened without a buffer. Raises OSError."""
     # It is read, not mapped: a place of the disk that cannot be read would end a process that has mapped it.
     digest = xxhash.xxh3_128()
-    with path.open("rb", buffering=0) as file:
-        buffer = memoryview(bytearray(min(os.fstat(file.fileno()).st_size + 1, _PIECE_BYTES)))
-        while size := file.readinto(buffer):
-            digest.update(buffer[:size])
+    buffer = memoryview(bytearray(min(os.fstat(file.fileno()).st_size + 1, _PIECE_BYTES)))
+    while size := file.readinto(buffer):
+        digest.update(buffer[:size])
     return digest.hexdigest()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import random
-import secrets
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -26,6 +25,7 @@ from datawarehouse.errors import BackupError, Closed, DataWarehouseError
 from datawarehouse.journal.journal import Journal
 from datawarehouse.runtime.closing import Closing
 from datawarehouse.runtime.faults import Faults
+from datawarehouse.runtime.identity import identity_of
 from datawarehouse.runtime.own_thread import OwnThread
 from datawarehouse.settings import Settings
 from datawarehouse.tidy.orphans import FOREIGN_NOTE
@@ -34,7 +34,6 @@ log = logging.getLogger("datawarehouse")
 
 NOTE = "backup"
 _SCHEDULE_NOTE = "backup schedule"
-_IDENTITY_NOTE = "identity"
 _LOOK_EVERY_S = 1.0
 _RETRY_AFTER_MS = 5 * 60_000
 _RETRY_VARIED = 1.5
@@ -121,10 +120,7 @@ class Backups:
         return made
 
     def _source(self) -> Source:
-        identity = self._catalog.noted(_IDENTITY_NOTE)
-        if identity is None:
-            identity = secrets.token_hex(16)
-            self._catalog.note(_IDENTITY_NOTE, identity)
+        identity = identity_of(self._catalog)
         foreign = self._catalog.noted(FOREIGN_NOTE) or []
         spare = 2 * self._settings.number("disk_free_bytes_min")
         return Source(self._folder, self._catalog, self._journals, self._clock, self._keeping, identity, foreign, spare)

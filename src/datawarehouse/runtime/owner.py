@@ -42,6 +42,7 @@ from datawarehouse.runtime.closing import Closing
 from datawarehouse.runtime.conversion import Conversion
 from datawarehouse.runtime.executor import Executor
 from datawarehouse.runtime.held_hours import say_at_opening
+from datawarehouse.runtime.identity import identity_of
 from datawarehouse.runtime.opening import Means, open_parts
 from datawarehouse.runtime.partitions import PartitionValues, checked_partition
 from datawarehouse.runtime.status import status_of, written
@@ -240,6 +241,16 @@ class Owner:
         self.check_open()
         until = self.completeness.until_ms(self.warehouse.get_table(table).name)
         return None if until is None else instant_of(until)
+
+    def complete(self) -> dict[str, Any]:
+        """identity: what tells this data folder from others. until_ms: as `complete_until`, by table, in milliseconds
+        since 1970."""
+        self.check_open()
+        found = {table.name: self.completeness.until_ms(table.name) for table in self.warehouse.tables()}
+        return {
+            "identity": identity_of(self.catalog),
+            "until_ms": {name: until for name, until in found.items() if until is not None},
+        }
 
     def status(self) -> dict[str, Any]:
         """What `dw status` shows: the tables, with records received, stored, rejected and pending, and the settings."""

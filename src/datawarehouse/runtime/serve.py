@@ -205,6 +205,9 @@ def _admin(opened: Owner, token: str, administrating: Executor, showing: Executo
     async def status() -> dict[str, Any]:
         return await loop.run_in_executor(showing, opened.status)
 
+    async def complete() -> dict[str, Any]:
+        return await loop.run_in_executor(administrating, opened.complete)
+
     async def register_partition(table: str, values: list[str], location: str | None) -> None:
         await loop.run_in_executor(administrating, opened.register_partition, table, values, location)
 
@@ -234,6 +237,7 @@ def _admin(opened: Owner, token: str, administrating: Executor, showing: Executo
         backup,
         opened.not_ready,
         accept_clock,
+        complete,
     )
 
 

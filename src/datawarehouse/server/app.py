@@ -57,6 +57,7 @@ class Admin:
     backup: backups.Make
     not_ready: Callable[[], str]
     accept_clock: Callable[[], Awaitable[dict[str, Any]]]
+    complete: Callable[[], Awaitable[dict[str, Any]]]
 
 
 @dataclass(slots=True)
@@ -146,6 +147,8 @@ class App:
         match request.method, request.path:
             case "GET", "/v1/admin/status":
                 return json_response(200, await self.admin.status())
+            case "GET", "/v1/admin/complete":
+                return json_response(200, await self.admin.complete())
             case "POST", "/v1/admin/flush":
                 await self.admin.flush()
                 return json_response(200, {"flushed": True})

@@ -1,0 +1,247 @@
+"""What `dw push` finds before it begins: the tables on both sides, the hours here, and the objects there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.records import File, StoredTable
+from datawarehouse.definition.partition import partition_of
+from datawarehouse.definition.tables import QUARANTINE_SUFFIX, StreamingInputTable, Table
+from datawarehouse.errors import BadRequest, UnknownName
+from datawarehouse.functions.clients import ClientError, error_code
+from datawarehouse.functions.publish import split_url
+from datawarehouse.functions.tables import DescribedTable, read_table
+from datawarehouse.operate.push_plan import (
+    MARK,
+    Decision,
+    Form,
+    Found,
+    Hour,
+    Mark,
+    Step,
+    decide,
+    faults_of,
+    first_projected,
+    hours_of,
+)
+from datawarehouse.parquet.digest import digest_of
+from datawarehouse.parquet.footer import REJECTS, ROWS
+
+THREADS = 8
+_HOUR_CHARACTERS = len("YYYY/MM/DD/HH")
+_ABSENT = ("404", "NoSuchKey")
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The rows or the rejects of a table on their way to a table of Glue.
+
+    until: the hour from which on hours may still change. first: the first hour of which Athena sees anything, if it
+    computes the hours; None if they are registered.
+    """
+
+    stored: StoredTable
+    kind: str
+    form: Form
+    target: DescribedTable
+    until: str
+    first: str | None
+
+    @property
+    def name(self) -> str:
+        return self.target.name
+
+    def folder(self, partition: str) -> str:
+        return self.target.folder(partition)
+
+
+@dataclass(slots=True)
+class Planned:
+    """What is to be done for a lane. hours: to put, in order. found: what the deployed warehouse has of an hour. done:
+    how many hours an earlier call has put. refused: why an hour is not put. withdrawn: objects of an earlier call that
+    stand beside those of the deployed warehouse itself, by hour."""
+
+    lane: Lane
+    hours: list[Hour] = field(default_factory=list)
+    found: dict[str, Found] = field(default_factory=dict)
+    done: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+    withdrawn: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        return sum(hour.rows for hour in self.hours)
+
+    @property
+    def files(self) -> list[File]:
+        return [file for hour in self.hours for file in hour.files]
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The data folder. identity: tells it from other ones. until_ms: by table, up to when it can no longer change."""
+
+    catalog: Catalog
+    lake: Path
+    identity: str
+    until_ms: Mapping[str, int]
+
+    def hours(self, lane: Lane, partitions: Sequence[str] | None = None) -> list[Hour]:
+        """The complete hours of a lane, or those of `partitions` that there are still, as the catalog has them now."""
+        stored, kind = lane.stored, lane.kind
+        with self.catalog.moment():
+            if partitions is None:
+                files = self.catalog.files_between(stored.name, None, lane.until)
+            else:
+                files = self.catalog.live_files(stored.name, kind, partitions)
+            ledger = self.catalog.accounts.ledger(stored.name, None, lane.until)
+        return hours_of([self._with_digest(file) for file in files if file.kind == kind], kind, ledger)
+
+    def _with_digest(self, file: File) -> File:
+        """Releases before format 3 kept no digests."""
+        if file.digest:
+            return file
+        try:
+            return replace(file, digest=digest_of(self.lake / file.path))
+        except OSError as error:
+            return replace(file, damage=f"it cannot be read ({error.strerror})")
+
+
+def chosen(here: Here, names: Collection[str]) -> list[StoredTable]:
+    """The declared tables of these names, or all. Raises UnknownName."""
+    known = {stored.name: stored for stored in here.catalog.tables()}
+    for name in names:
+        if name not in known:
+            raise UnknownName(f"The data folder has no table {name!r} to push; it has {', '.join(known)}.")
+    return [stored for name, stored in known.items() if not names or name in names]
+
+
+def lanes_of(here: Here, glue: Any, database: str, tables: Sequence[StoredTable], now_ms: int) -> list[Lane]:
+    """The lanes of the tables that the warehouse fills. Raises BadRequest, naming all tables that cannot be pushed."""
+    lanes: list[Lane] = []
+    faults: list[str] = []
+    for stored in tables:
+        described = glue_table(glue, database, stored.name)
+        faults += [f"table {stored.name!r}: {fault}" for fault in faults_of(stored, described)]
+        if stored.kind == Table.kind or described is None:
+            continue
+        until = partition_of(here.until_ms.get(stored.name, 0))
+        kinds = (ROWS, REJECTS) if stored.kind == StreamingInputTable.kind else (ROWS,)
+        for kind in kinds:
+            name = stored.name if kind == ROWS else f"{stored.name}{QUARANTINE_SUFFIX}"
+            if kind == REJECTS and not (described := glue_table(glue, database, name)):
+                faults.append(f"table {name!r}: the deployed warehouse has no such table")
+            elif not any(fault.startswith(f"table {stored.name!r}") for fault in faults):
+                assert described is not None
+                first = first_projected(described, now_ms)
+                target = read_table(glue, database, name)
+                lanes.append(Lane(stored, kind, Form.of(stored, kind), target, until, first))
+    if faults:
+        raise BadRequest("Nothing was pushed, because the two sides differ:\n- " + "\n- ".join(faults))
+    return lanes
+
+
+def glue_table(glue: Any, database: str, name: str) -> Mapping[str, Any] | None:
+    """A table as Glue describes it; None if there is none."""
+    try:
+        found: Mapping[str, Any] = glue.get_table(DatabaseName=database, Name=name)["Table"]
+    except ClientError as error:
+        if error_code(error) != "EntityNotFoundException":
+            raise
+        return None
+    return found
+
+
+def planned(here: Here, glue: Any, s3: Any, lane: Lane) -> Planned:
+    """Decide what to do with each complete hour of a lane."""
+    plan = Planned(lane)
+    hours = here.hours(lane)
+    if not hours:
+        return plan
+    plan.found = found_in(glue, s3, lane, [hour.partition for hour in hours])
+    for hour in hours:
+        decision = decided(here, lane, hour, plan.found[hour.partition])
+        if decision.step is Step.PUT:
+            plan.hours.append(hour)
+        elif decision.step is Step.DONE:
+            plan.done += 1
+        else:
+            plan.refused[hour.partition] = decision.why
+            if decision.is_withdrawn:
+                plan.withdrawn[hour.partition] = decision.gone
+    return plan
+
+
+def decided(here: Here, lane: Lane, hour: Hour, found: Found) -> Decision:
+    """As `decide`, and refused if Athena would not see the hour."""
+    if lane.first is not None and hour.partition < lane.first:
+        return Decision(Step.REFUSED, f"Athena sees no hour before {lane.first} there (partition_projection_start)")
+    return decide(lane.form, hour, found, here.identity, lane.folder(hour.partition))
+
+
+def found_in(glue: Any, s3: Any, lane: Lane, partitions: Sequence[str]) -> dict[str, Found]:
+    """What the deployed warehouse has of these hours, which are in order."""
+    names: dict[str, set[str]] = {partition: set() for partition in partitions}
+    marked: list[str] = []
+    for partition, name in _listed(s3, lane, partitions[0], partitions[-1]):
+        if partition not in names:
+            continue
+        if name == MARK:
+            marked.append(partition)
+        elif not any(part.startswith(("_", ".")) for part in name.split("/")):
+            names[partition].add(name)
+    with ThreadPoolExecutor(THREADS) as pool:
+        marks = dict(zip(marked, pool.map(lambda partition: read_mark(s3, lane, partition), marked), strict=True))
+    locations = _locations(glue, lane)
+    nothing: tuple[Mark | None, str] = (None, "")
+    return {
+        partition: Found(frozenset(each), *marks.get(partition, nothing), locations.get(partition))
+        for partition, each in names.items()
+    }
+
+
+def _listed(s3: Any, lane: Lane, first: str, last: str) -> Iterator[tuple[str, str]]:
+    """(hour, name below its folder) of the objects of a lane, from one hour to another."""
+    bucket, home = split_url(lane.target.location)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=home, StartAfter=f"{home}{first}")
+    for page in pages:
+        for each in page.get("Contents", []):
+            below = each["Key"].removeprefix(home)
+            partition, name = below[:_HOUR_CHARACTERS], below[_HOUR_CHARACTERS + 1 :]
+            if partition > last:
+                return
+            yield partition, name
+
+
+def _locations(glue: Any, lane: Lane) -> dict[str, str]:
+    """Where the registered hours of a lane are."""
+    if lane.first is not None or lane.target.partition_key is None:
+        return {}
+    pages = glue.get_paginator("get_partitions").paginate(
+        DatabaseName=lane.target.database, TableName=lane.target.name, ExcludeColumnSchema=True
+    )
+    return {each["Values"][0]: each["StorageDescriptor"]["Location"] for page in pages for each in page["Partitions"]}
+
+
+def read_mark(s3: Any, lane: Lane, partition: str) -> tuple[Mark | None, str]:
+    """The mark of an hour and its ETag; (None, "") if it has none. Raises BadRequest if it is not one."""
+    bucket, folder = split_url(lane.folder(partition))
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=f"{folder}{MARK}")
+        return msgspec.json.decode(answer["Body"].read(), type=Mark), answer["ETag"]
+    except ClientError as error:
+        if error_code(error) not in _ABSENT:
+            raise
+        return None, ""
+    except msgspec.DecodeError as error:
+        raise BadRequest(
+            f"s3://{bucket}/{folder}{MARK} is not what `dw push` of this release writes: {error}. Install the newest "
+            "release, or delete it together with the objects of the hour that were pushed."
+        ) from None
