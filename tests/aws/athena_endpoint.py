@@ -15,6 +15,7 @@ import io
 import json
 import re
 import threading
+import time
 import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ import sqlglot
 from emulator import Emulator, emulator
 
 from datawarehouse.convert.rows import RowConverter
+from datawarehouse.definition.partition import HOUR_MS, partition_of, start_ms
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
 from datawarehouse.errors import DataWarehouseError, QueryRefused, SqlSyntaxError
@@ -271,7 +273,13 @@ class Endpoint:
             yield (), storage
         elif parameters.get("projection.enabled") == "true":
             [key] = schema.partition_keys
-            assert parameters[f"projection.{key.name}.type"] == "injected"
+            template = parameters["storage.location.template"]
+            if parameters[f"projection.{key.name}.type"] == "date":
+                first = start_ms(parameters[f"projection.{key.name}.range"].partition(",")[0])
+                for value in map(partition_of, range(first, time.time_ns() // 10**6 + HOUR_MS, HOUR_MS)):
+                    if predicate.matches({key.name: value}):
+                        yield (value,), {**storage, "Location": template.replace(f"${{{key.name}}}", value)}
+                return
             low, high = predicate.bounds(key.name)
             if low is None or low != high:
                 raise Failed(
@@ -280,7 +288,7 @@ class Endpoint:
                 )
             yield (
                 (low,),
-                {**storage, "Location": parameters["storage.location.template"].replace(f"${{{key.name}}}", low)},
+                {**storage, "Location": template.replace(f"${{{key.name}}}", low)},
             )
         else:
             pages = (

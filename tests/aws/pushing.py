@@ -104,16 +104,15 @@ class Sides:
         return simulate(self.warehouse, self.data, start=start, settings=settings)
 
     def fill(self, hours, **settings):
-        """Fill hours with events, of which each third is malformed; returns the hours."""
+        """Fill hours with events; in each third some are malformed."""
         with self.simulated(hours, **settings) as opened:
-            filled = []
+            self.hours = []
             for hour in range(hours):
-                filled.append(f"{opened.now:%Y/%m/%d/%H}")
+                self.hours.append(f"{opened.now:%Y/%m/%d/%H}")
                 for half in range(2):
                     good = [{"id": f"{hour}-{half}-{n}", "n": n} for n in range(hour % 3 + 1)]
                     opened.put("clicks", [*good, *[MALFORMED] * (hour % 3 == 0)])
                     opened.advance("30m")
-        return filled
 
     def dw(self, *arguments):
         return command(self.folder, *arguments)

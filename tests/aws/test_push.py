@@ -32,7 +32,7 @@ def sides(aws, stack, tmp_path):
 
 @pytest.fixture
 def filled(sides):
-    sides.hours = sides.fill(HOURS)
+    sides.fill(HOURS)
     return sides
 
 

@@ -55,8 +55,14 @@ def run(arguments: argparse.Namespace) -> int:
         _announce(plan)
         if arguments.dry_run:
             return _say(plan.outcomes(), arguments.output)
+        for name in reader.catalog.undeclared():
+            remark(f"Table {name} has data but is no longer declared, and is not pushed.")
         with tqdm(total=plan.bytes, unit="B", unit_scale=True, desc="push", disable=not sys.stderr.isatty()) as bar:
-            done = push.run(plan, bar.update)
+            try:
+                done = push.run(plan, bar.update)
+            except BaseException:
+                remark("The push has not ended; the same call goes on with it.")
+                raise
     return _say(done, arguments.output)
 
 
@@ -107,5 +113,7 @@ def _say(outcomes: Sequence[Outcome], form: str) -> int:
         if len(each.refused) > _REFUSED_SHOWN_MAX:
             remark(f"Not pushed: {len(each.refused) - _REFUSED_SHOWN_MAX} more hours of {each.table}.")
         for hour in each.expired:
-            remark(f"{each.table} {hour} has expired here meanwhile.")
+            remark(f"Gone: {each.table} {hour} has expired here meanwhile.")
+        if each.open_hours:
+            remark(f"Left for a later call: {quantity(each.open_hours, 'hour')} of {each.table} that may still change.")
     return 1 if any(each.refused for each in outcomes) else 0

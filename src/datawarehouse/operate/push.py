@@ -35,7 +35,8 @@ _MARKS_AN_HOUR = 2
 @dataclass(slots=True)
 class Outcome:
     """What would become, or became, of a table. hours, rows, files, bytes: those that are put. there_already: how many
-    hours were put before; files, for a table that its user fills. refused: why an hour is not put, by hour."""
+    hours were put before; files, for a table that its user fills. refused: why an hour is not put, by hour. expired:
+    hours that expired here meanwhile. open_hours: how many are left for later, because they may still change."""
 
     table: str
     hours: int = 0
@@ -45,6 +46,7 @@ class Outcome:
     there_already: int = 0
     refused: dict[str, str] = field(default_factory=dict)
     expired: list[str] = field(default_factory=list)
+    open_hours: int = 0
 
 
 @dataclass(slots=True)
@@ -72,14 +74,15 @@ class Plan:
         for plan in self.lanes:
             statements = 1 if plan.lane.form.is_loose else -(-len(plan.hours) // HOURS_A_ROUND)
             found += statements * _SCANNED_BYTES_MIN * bool(plan.hours)
-        return found + _SCANNED_BYTES_MIN * len(self.own)
+        counted = [plan for plan in self.own if any(folder.files or folder.done for folder in plan.folders)]
+        return found + _SCANNED_BYTES_MIN * len(counted)
 
     def outcomes(self) -> list[Outcome]:
         """What would become of each table."""
         lanes = [
             Outcome(
                 plan.lane.name, len(plan.hours), plan.rows, len(plan.files), sum(file.bytes for file in plan.files),
-                plan.done, plan.refused,
+                plan.done, plan.refused, open_hours=plan.open_hours,
             )
             for plan in self.lanes
         ]  # fmt: skip
@@ -140,9 +143,10 @@ class Push:
         hours = HoursPush(self._here, self._glue, self._s3, self._athena, secrets.token_hex(8), on_bytes)
         own = OwnPush(self._here, self._glue, self._s3, self._athena, self._count, on_bytes)
         found = []
-        for each in map(hours.run, plan.lanes):
+        for lane in plan.lanes:
+            each = hours.run(lane)
             numbers = (each.hours, each.rows, each.files, each.bytes, each.done)
-            found.append(Outcome(each.lane.name, *numbers, each.refused, each.gone))
+            found.append(Outcome(each.lane.name, *numbers, each.refused, each.gone, lane.open_hours))
         for user in map(own.run, plan.own):
             found.append(Outcome(user.name, 0, user.rows, user.files, user.bytes, user.done, user.refused))
         return found

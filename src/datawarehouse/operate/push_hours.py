@@ -1,4 +1,4 @@
-"""Puts the hours of a table into the deployed warehouse, 24 at a time.
+"""Puts the hours of a table into the deployed warehouse, 48 at a time.
 
 1. Read the live files of these hours, and decide what to do with each (`push_plan`).
 2. Write the mark of each hour, unless somebody else has done so. It says which objects will be put.
@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from boto3.s3.transfer import TransferConfig
 
-from datawarehouse.errors import BadRequest, DataWarehouseError, FileDamaged
+from datawarehouse.errors import BadRequest, DataWarehouseError, FileDamaged, QueryError
 from datawarehouse.functions.athena import Athena
 from datawarehouse.functions.clients import ClientError, error_code
 from datawarehouse.functions.publish import COMPLETE, split_url
@@ -27,7 +27,7 @@ from datawarehouse.operate.push_objects import object_of
 from datawarehouse.operate.push_plan import MARK, Found, Hour, Mark, Step
 from datawarehouse.operate.push_survey import THREADS, Here, Lane, Planned, decided, found_in, read_mark
 
-HOURS_A_ROUND = 24
+HOURS_A_ROUND = 48
 _READ_AGAIN_MAX = 3
 _PART_BYTES = 64 * 1024 * 1024
 ONE_BY_ONE = TransferConfig(multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, use_threads=False)
@@ -191,7 +191,12 @@ class HoursPush:
 
     def _settle(self, lane: Lane, put: Sequence[_Put], pushed: Pushed) -> None:
         """Compare the rows that Athena counts with the ledger, and note in the marks of the hours that they agree."""
-        counts = self._counts(lane, [each.hour.partition for each in put])
+        try:
+            counts = self._counts(lane, [each.hour.partition for each in put])
+        except QueryError as error:
+            why = f"its objects are there, and Athena could not count its rows: {_sentence(error)}"
+            pushed.refused |= dict.fromkeys([each.hour.partition for each in put], why)
+            return
         for each in put:
             hour = each.hour
             counted = counts.get(hour.partition, 0)

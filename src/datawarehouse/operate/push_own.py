@@ -16,7 +16,7 @@ from typing import Any
 import xxhash
 
 from datawarehouse.catalog.records import StoredTable
-from datawarehouse.errors import DataWarehouseError
+from datawarehouse.errors import QueryError
 from datawarehouse.export.export import names_below
 from datawarehouse.functions.athena import Athena
 from datawarehouse.functions.clients import ClientError, error_code
@@ -97,7 +97,10 @@ def planned_own(here: Here, glue: Any, s3: Any, database: str, stored: StoredTab
     folders = []
     for values, place in places:
         folder = OwnFolder(values, base + "".join(f"{value}/" for value in values))
-        _compare(here, s3, folder, place)
+        try:
+            _compare(here, s3, folder, place)
+        except OSError as error:
+            folder.why = f"{error.filename or place} cannot be read: {error.strerror}"
         folders.append(folder)
     return OwnPlan(stored, described, folders)
 
@@ -153,10 +156,9 @@ class OwnPush:
         pushed = OwnPushed(name, refused=plan.refused)
         fine = [folder for folder in plan.folders if not folder.why and (folder.files or folder.done)]
         for folder in fine:
-            bucket, prefix = split_url(folder.url)
-            for file in folder.files:
-                self._put(name, file, bucket, prefix + file.name)
-                self._on_bytes(file.bytes)
+            if why := self._put(folder):
+                pushed.refused[_shown(name, folder)] = why
+                continue
             pushed.files += len(folder.files)
             pushed.bytes += sum(file.bytes for file in folder.files)
             pushed.done += folder.done
@@ -165,15 +167,20 @@ class OwnPush:
         self._compare_rows(plan, fine, pushed)
         return pushed
 
-    def _put(self, table: str, file: OwnFile, bucket: str, key: str) -> None:
-        try:
-            with file.path.open("rb", buffering=0) as source:
-                digest = digest_of_opened(source)
-                source.seek(0)
-                said = {"Metadata": {_SAID: f"{self._here.identity}/{digest}"}}
-                self._s3.upload_fileobj(source, bucket, key, ExtraArgs=said, Config=ONE_BY_ONE)
-        except OSError as error:
-            raise DataWarehouseError(f"Table {table!r}: {file.path} cannot be read: {error.strerror}.") from None
+    def _put(self, folder: OwnFolder) -> str:
+        """Put the files of a folder; returns why one cannot be, or nothing."""
+        bucket, prefix = split_url(folder.url)
+        for file in folder.files:
+            try:
+                with file.path.open("rb", buffering=0) as source:
+                    digest = digest_of_opened(source)
+                    source.seek(0)
+                    said = {"Metadata": {_SAID: f"{self._here.identity}/{digest}"}}
+                    self._s3.upload_fileobj(source, bucket, prefix + file.name, ExtraArgs=said, Config=ONE_BY_ONE)
+            except OSError as error:
+                return f"{file.path} cannot be read: {error.strerror}"
+            self._on_bytes(file.bytes)
+        return ""
 
     def _register(self, plan: OwnPlan, folder: OwnFolder) -> str:
         """Register the partition of a folder; returns why it cannot be, or nothing."""
@@ -199,9 +206,13 @@ class OwnPush:
         keys = [f'cast("{key.name}" as varchar)' for key in plan.stored.partition_keys]
         groups = f" GROUP BY {', '.join(map(str, range(1, len(keys) + 1)))}" if keys else ""
         sql = f'SELECT {", ".join([*keys, "count(*)"])} FROM "{pushed.name}"{groups}'
-        here, there = (
-            {tuple(row[:-1]): int(row[-1]) for row in rows} for rows in (self._count(sql), self._athena.query(sql))
-        )
+        try:
+            here, there = (
+                {tuple(row[:-1]): int(row[-1]) for row in rows} for rows in (self._count(sql), self._athena.query(sql))
+            )
+        except QueryError as error:
+            pushed.refused[pushed.name] = f"its files are there, and its rows could not be counted: {_sentence(error)}"
+            return
         for values, folder in wanted.items():
             ours, theirs = here.get(values, 0), there.get(values, 0)
             if ours == theirs:
@@ -210,6 +221,10 @@ class OwnPush:
                 pushed.refused[_shown(pushed.name, folder)] = (
                     f"its files are there, and Athena counts {theirs} rows in it where there are {ours} here"
                 )
+
+
+def _sentence(error: Exception) -> str:
+    return str(error).removesuffix(".")
 
 
 def _shown(table: str, folder: OwnFolder) -> str:

@@ -66,7 +66,8 @@ class Lane:
 class Planned:
     """What is to be done for a lane. hours: to put, in order. found: what the deployed warehouse has of an hour. done:
     how many hours an earlier call has put. refused: why an hour is not put. withdrawn: objects of an earlier call that
-    stand beside those of the deployed warehouse itself, by hour."""
+    stand beside those of the deployed warehouse itself, by hour. open_hours: how many hours are here that may still
+    change, from `lane.until` on."""
 
     lane: Lane
     hours: list[Hour] = field(default_factory=list)
@@ -74,6 +75,7 @@ class Planned:
     done: int = 0
     refused: dict[str, str] = field(default_factory=dict)
     withdrawn: dict[str, frozenset[str]] = field(default_factory=dict)
+    open_hours: int = 0
 
     @property
     def rows(self) -> int:
@@ -162,6 +164,7 @@ def glue_table(glue: Any, database: str, name: str) -> Mapping[str, Any] | None:
 def planned(here: Here, glue: Any, s3: Any, lane: Lane) -> Planned:
     """Decide what to do with each complete hour of a lane."""
     plan = Planned(lane)
+    plan.open_hours = len(here.catalog.partitions_between(lane.stored.name, lane.kind, lane.until, None))
     hours = here.hours(lane)
     if not hours:
         return plan
