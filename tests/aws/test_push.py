@@ -141,7 +141,10 @@ def test_sides_that_differ_are_refused_by_name_and_nothing_is_put(filled, change
     found = filled.glue.get_table(DatabaseName=filled.stack.name, Name="clicks")["Table"]
     filled.change("clicks", **change(found))
     filled.glue.delete_table(DatabaseName=filled.stack.name, Name="loose")
+    filled.outputs["tables"]["lines"]["kind"] = "table"
+    (filled.folder / "outputs.json").write_text(json.dumps({"warehouse": filled.outputs}))
     _, said = filled.push(code=2)
+    assert "table 'lines': it is a table there and a batch input table here" in said
     assert message in said and "table 'loose': the deployed warehouse has no such table" in said
     assert not filled.objects()
     assert filled.push("hourly")[0]["hourly"]["hours"] == HOURS

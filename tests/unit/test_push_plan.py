@@ -82,6 +82,9 @@ def test_a_counted_hour_that_has_other_rows_here_now_is_refused_but_for_that_of_
     mark = Mark("me", 2, ["a" * 32], run, is_counted=True)
     assert decided(found(run, mark), RUNS, fewer) == Decision(Step.PUT, gone=frozenset(run))
     assert decided(found([*run, "20261124T000000Z/theirs"], mark), RUNS, fewer).step is Step.REFUSED
+    at = f"{FOLDER}{run[0].partition('/')[0]}/"
+    assert decided(found(run, mark, at), RUNS, fewer).step is Step.PUT
+    assert decided(found(run, mark, f"{FOLDER}20261124T000000Z/"), RUNS, fewer).step is Step.REFUSED  # without rows
 
 
 def test_another_data_folder():

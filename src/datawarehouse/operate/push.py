@@ -72,8 +72,8 @@ class Plan:
         """Athena reads the footers of Parquet alone to count rows; of JSON it reads all."""
         found = sum(file.bytes for plan in self.own for file in plan.files)
         for plan in self.lanes:
-            statements = 1 if plan.lane.form.is_loose else -(-len(plan.hours) // HOURS_A_ROUND)
-            found += statements * _SCANNED_BYTES_MIN * bool(plan.hours)
+            read = sum(file.bytes for file in plan.files) if plan.lane.form.suffix == ".json" else 0
+            found += max(read, -(-len(plan.hours) // HOURS_A_ROUND) * _SCANNED_BYTES_MIN)
         counted = [plan for plan in self.own if any(folder.files or folder.done for folder in plan.folders)]
         return found + _SCANNED_BYTES_MIN * len(counted)
 
@@ -104,6 +104,7 @@ class Push:
 
     def __init__(self, here: Here, deployment: Deployment, clients: Clients, count: Count) -> None:
         self._here, self._database, self._count = here, deployment.database, count
+        self._kinds = {name: table.kind for name, table in deployment.tables.items()}
         self._glue, self._s3 = clients("glue"), clients("s3")
         self._athena = Athena(
             clients("athena"),
@@ -131,7 +132,7 @@ class Push:
     def plan(self, names: Collection[str], now_ms: int) -> Plan:
         """What is to be done for these tables, or for all. Raises UnknownName, or BadRequest if the sides differ."""
         tables = chosen(self._here, names)
-        lanes = lanes_of(self._here, self._glue, self._database, tables, now_ms)
+        lanes = lanes_of(self._here, self._glue, self._database, tables, self._kinds, now_ms)
         own = [stored for stored in tables if stored.kind == Table.kind]
         return Plan(
             [planned(self._here, self._glue, self._s3, lane) for lane in lanes],

@@ -26,6 +26,7 @@ from datawarehouse.functions.tables import point_to, refresh, register
 from datawarehouse.operate.push_objects import object_of
 from datawarehouse.operate.push_plan import MARK, Found, Hour, Mark, Step
 from datawarehouse.operate.push_survey import THREADS, Here, Lane, Planned, decided, found_in, read_mark
+from datawarehouse.parquet.digest import check_digest
 
 HOURS_A_ROUND = 48
 _READ_AGAIN_MAX = 3
@@ -80,9 +81,8 @@ class HoursPush:
         for partition, names in plan.withdrawn.items():
             self._withdraw(plan.lane, partition, names)
         wanted = [hour.partition for hour in plan.hours]
-        size = len(wanted) if plan.lane.form.is_loose else HOURS_A_ROUND  # without hours, all is counted at once
-        for start in range(0, len(wanted), size or 1):
-            self._round(plan, wanted[start : start + size], pushed)
+        for start in range(0, len(wanted), HOURS_A_ROUND):
+            self._round(plan, wanted[start : start + HOURS_A_ROUND], pushed)
         return pushed
 
     def _round(self, plan: Planned, wanted: Sequence[str], pushed: Pushed) -> None:
@@ -129,6 +129,8 @@ class HoursPush:
         if decision.step is not Step.PUT:
             return None if decision.step is Step.DONE else _Refused(decision.why)
         try:
+            for file in hour.files:  # before anything changes there
+                check_digest(self._here.lake / file.path, file.table, file.path, file.digest)
             mark, etag = self._claim(lane, hour, found)
             at_once = decision.gone if lane.form.is_of_stream else ()
             self._delete(lane, hour.partition, at_once)
@@ -192,7 +194,7 @@ class HoursPush:
     def _settle(self, lane: Lane, put: Sequence[_Put], pushed: Pushed) -> None:
         """Compare the rows that Athena counts with the ledger, and note in the marks of the hours that they agree."""
         try:
-            counts = self._counts(lane, [each.hour.partition for each in put])
+            counts = self._counts(lane, [each.hour for each in put])
         except QueryError as error:
             why = f"its objects are there, and Athena could not count its rows: {_sentence(error)}"
             pushed.refused |= dict.fromkeys([each.hour.partition for each in put], why)
@@ -215,17 +217,19 @@ class HoursPush:
             pushed.files += len(hour.files)
             pushed.bytes += hour.bytes
 
-    def _counts(self, lane: Lane, partitions: Sequence[str]) -> dict[str, int]:
-        """How many rows Athena finds, by hour."""
+    def _counts(self, lane: Lane, hours: Sequence[Hour]) -> dict[str, int]:
+        """How many rows Athena finds, by hour; in a table without partitions, by the objects of the hour."""
         key = lane.target.partition_key
         if key is not None:
-            chosen = ", ".join(f"'{partition}'" for partition in partitions)
-            sql = f'SELECT "{key}", count(*) FROM "{lane.name}" WHERE "{key}" IN ({chosen}) GROUP BY "{key}"'
-            return dict(self._athena.query(sql))
+            return dict(self._athena.query(_count_by(f'"{key}"', lane.name, [hour.partition for hour in hours])))
+        paths = {
+            f"{lane.folder(hour.partition)}{name}": hour.partition
+            for hour in hours
+            for name in lane.form.names(hour.files)
+        }
         counts: dict[str, int] = {}
-        for path, count in self._athena.query(f'SELECT "$path", count(*) FROM "{lane.name}" GROUP BY 1'):
-            partition = path.removeprefix(lane.target.location).rpartition("/")[0]
-            counts[partition] = counts.get(partition, 0) + count
+        for path, count in self._athena.query(_count_by('"$path"', lane.name, list(paths))):
+            counts[paths[path]] = counts.get(paths[path], 0) + count
         return counts
 
     # -- deleting what this push has put
@@ -242,6 +246,11 @@ class HoursPush:
             given = {"Objects": keys[start : start + _DELETE_A_CALL_MAX], "Quiet": True}
             for error in self._s3.delete_objects(Bucket=bucket, Delete=given).get("Errors", []):
                 raise DataWarehouseError(f"s3://{bucket}/{error['Key']} could not be deleted: {error['Message']}.")
+
+
+def _count_by(column: str, table: str, values: Sequence[str]) -> str:
+    chosen = ", ".join(f"'{value}'" for value in values)
+    return f'SELECT {column}, count(*) FROM "{table}" WHERE {column} IN ({chosen}) GROUP BY 1'
 
 
 def _sentence(problem: Exception) -> str:

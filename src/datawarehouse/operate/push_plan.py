@@ -172,6 +172,8 @@ def decide(form: Form, hour: Hour, found: Found, identity: str, folder: str) -> 
             why = f"it had {mark.rows} rows when it was pushed, and other ones, {hour.rows}, are here now"
             return Decision(Step.REFUSED, f"{why}. Delete what is in {folder}, {MARK} too, and push it again")
     ours = frozenset(mark.names) | frozenset(mark.before)
+    if form.in_runs and found.location not in (None, *_runs(folder, ours | names)):
+        return Decision(Step.REFUSED, f"the deployed warehouse has another run of it, at {found.location}")
     if foreign := found.names - ours - names:
         is_withdrawn = not (mark.is_counted or form.is_loose)
         return Decision(Step.REFUSED, _has(foreign), found.names & ours if is_withdrawn else frozenset(), is_withdrawn)
@@ -187,19 +189,25 @@ def _without_mark(form: Form, found: Found, folder: str) -> Decision:
     return Decision(Step.PUT)
 
 
+def _runs(folder: str, names: Collection[str]) -> set[str]:
+    """The locations that the partition has while one of these runs is the hour's, and before there is any."""
+    return {folder, *(f"{folder}{name.partition('/')[0]}/" for name in names)}
+
+
 def _has(names: Collection[str]) -> str:
     count = f"{len(names)} objects" if len(names) > 1 else "an object"
     return f"the deployed warehouse has it too, with {count}, such as {min(names)}"
 
 
-def faults_of(stored: StoredTable, glue: Mapping[str, Any] | None) -> list[str]:
-    """What keeps a table from being pushed. glue: its description by Glue, None if there is none."""
+def faults_of(stored: StoredTable, glue: Mapping[str, Any] | None, kind: str | None) -> list[str]:
+    """What keeps a table from being pushed. glue: its description by Glue, None if there is none. kind: of the deployed
+    table, None if it is not known."""
     if glue is None:
         return ["the deployed warehouse has no such table: deploy the same declaration, or name the tables to push"]
     parameters = glue.get("Parameters", {})
     if parameters.get("table_type", "").upper() == "ICEBERG":
         return ["it is an Iceberg table there, and files cannot be put into one: send its events to its stream"]
-    found = []
+    found = [f"it is a {kind} there and a {stored.kind} here"] if kind not in (None, stored.kind) else []
     is_json = parameters.get("classification") == "json"
     if is_json != (stored.data_format == "JSON"):
         found.append(f"its files are {'JSON' if is_json else 'Parquet'} there and {stored.data_format} here")

@@ -125,18 +125,23 @@ def chosen(here: Here, names: Collection[str]) -> list[StoredTable]:
     return [stored for name, stored in known.items() if not names or name in names]
 
 
-def lanes_of(here: Here, glue: Any, database: str, tables: Sequence[StoredTable], now_ms: int) -> list[Lane]:
-    """The lanes of the tables that the warehouse fills. Raises BadRequest, naming all tables that cannot be pushed."""
+def lanes_of(
+    here: Here, glue: Any, database: str, tables: Sequence[StoredTable], kinds: Mapping[str, str], now_ms: int
+) -> list[Lane]:
+    """The lanes of the tables that the warehouse fills. kinds: of the deployed tables.
+
+    Raises BadRequest, naming all tables that cannot be pushed.
+    """
     lanes: list[Lane] = []
     faults: list[str] = []
     for stored in tables:
         described = glue_table(glue, database, stored.name)
-        faults += [f"table {stored.name!r}: {fault}" for fault in faults_of(stored, described)]
+        faults += [f"table {stored.name!r}: {fault}" for fault in faults_of(stored, described, kinds.get(stored.name))]
         if stored.kind == Table.kind or described is None:
             continue
         until = partition_of(here.until_ms.get(stored.name, 0))
-        kinds = (ROWS, REJECTS) if stored.kind == StreamingInputTable.kind else (ROWS,)
-        for kind in kinds:
+        filled = (ROWS, REJECTS) if stored.kind == StreamingInputTable.kind else (ROWS,)
+        for kind in filled:
             name = stored.name if kind == ROWS else f"{stored.name}{QUARANTINE_SUFFIX}"
             if kind == REJECTS and not (described := glue_table(glue, database, name)):
                 faults.append(f"table {name!r}: the deployed warehouse has no such table")
