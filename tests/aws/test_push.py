@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections import Counter
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pyarrow.parquet as pq
 import pytest
@@ -184,9 +185,16 @@ def test_an_hour_with_a_bad_file_is_named_and_the_others_are_put(filled, harm):
 
 
 def test_beside_a_running_warehouse(filled):
-    with running(filled.folder, declaration=None):
-        assert filled.push()[0]["clicks"]["hours"] >= HOURS
-        filled.assert_equal("clicks")
+    """Its present hour can still change, unless the clock has come to the next one meanwhile."""
+    before = f"{datetime.now(UTC):%Y/%m/%d/%H}"
+    with running(filled.folder, declaration=None) as warehouse:
+        warehouse.events("clicks", b'{"id": "now", "n": 1}')
+        told, said = filled.push()
+    clicks = told["clicks"]
+    assert clicks["hours"] + clicks["open_hours"] == HOURS + 1
+    if f"{datetime.now(UTC):%Y/%m/%d/%H}" == before:
+        assert clicks["open_hours"] == 1 and "Left for a later call: 1 hour of clicks" in said
+        assert not filled.objects(f"clicks/{before}/")
 
 
 def test_a_second_call_beside_the_first_is_refused(filled):

@@ -1,6 +1,7 @@
 """What happens on either side before, between and after calls of `dw push`."""
 
 import itertools
+import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ from datawarehouse.aws.glue_tables import quarantine_of, table_of
 from datawarehouse.operate.clients import Clients
 from datawarehouse.operate.deployment import find_deployment
 from datawarehouse.operate.push import Push
-from datawarehouse.operate.push_survey import Here
+from datawarehouse.operate.push_survey import THREADS, Here
 from datawarehouse.runtime.reader import Reader
 from datawarehouse.settings import resolve
 
@@ -66,6 +67,28 @@ def test_files_that_are_merged_between_the_plan_and_the_push(sides):
             assert gone
             [clicks, _] = push.run(plan, lambda size: None)
         assert (clicks.hours, clicks.refused) == (HOURS, {})
+        sides.assert_equal("clicks")
+
+
+def test_files_that_are_merged_when_their_turn_has_nearly_come(sides):
+    """Hours for which no thread is free yet lose their files while those of others are put."""
+    hours = THREADS + 2
+    with sides.simulated(hours, query_time_max_s=1, compact_after_hours=hours - 1) as opened:
+        for hour in range(hours):
+            put_hour(opened, hour)
+        with pushing(sides, opened) as push:
+            plan, merging, merged = planned(push, opened), threading.Lock(), []
+            last = plan.lanes[0].hours[-1]
+
+            def merge(size):
+                with merging:
+                    if not merged:
+                        merged.append(True)
+                        opened.advance(timedelta(hours=hours))
+
+            [clicks, _] = push.run(plan, merge)
+        assert len(last.files) > 1 and not any((sides.data / file.path).exists() for file in last.files)
+        assert (clicks.hours, clicks.refused) == (hours, {})
         sides.assert_equal("clicks")
 
 
