@@ -178,6 +178,7 @@ def test_an_hour_with_a_bad_file_is_named_and_the_others_are_put(filled, harm):
     assert list(told["clicks"]["refused"]) == [filled.hours[2]] and str(path.name) in said
     assert told["clicks"]["hours"] == HOURS - 1
     assert filled.hours[2] not in filled.stack.partitions("clicks")
+    assert not filled.objects(f"clicks/{filled.hours[2]}/")
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(kept)
     assert filled.push()[0]["clicks"]["hours"] == 1
