@@ -30,7 +30,7 @@ def encoded(schema: pa.Schema, batches: Iterable[pa.RecordBatch], form: str) -> 
         case "ndjson":
             names = distinct(schema.names)
             for part in _parts(batches):
-                yield json_lines(part, names, "\n")
+                yield json_lines(part, names, "", "\n")
         case "json":
             yield from _json(schema, batches)
         case "csv":
@@ -42,14 +42,13 @@ def encoded(schema: pa.Schema, batches: Iterable[pa.RecordBatch], form: str) -> 
 
 
 def _json(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
-    names, separator = distinct(schema.names), ",\n"
-    before = b"["
+    names, separator, is_first = distinct(schema.names), ",\n", True
     for part in _parts(batches):
-        rows = json_lines(part, names, separator)
+        rows = json_lines(part, names, separator, "")
         if rows:
-            yield before + rows[: -len(separator)]
-            before = separator.encode()
-    yield b"]\n" if before != b"[" else b"[]\n"
+            yield b"[" + rows[len(separator) :] if is_first else rows
+            is_first = False
+    yield b"[]\n" if is_first else b"]\n"
 
 
 def _parts(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

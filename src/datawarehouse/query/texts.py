@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, TypeAlias
 
@@ -24,7 +25,25 @@ import pyarrow.compute as pc
 from datawarehouse.errors import QueryFailed
 from datawarehouse.query.result import cell, jsonable
 
-Part: TypeAlias = str | pa.Array
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """What stands in the rows for which `which` is true, and what in the others; None: in all rows the same."""
+
+    which: pa.Array | None
+    if_true: str
+    if_false: str
+
+    def __add__(self, text: str) -> Either:
+        return Either(self.which, self.if_true + text, self.if_false + text)
+
+    def texts(self) -> pa.Array | pa.Scalar:
+        if self.which is None:
+            return _constant(self.if_true)
+        return pc.if_else(self.which, _constant(self.if_true), _constant(self.if_false))
+
+
+Part: TypeAlias = str | Either | pa.Array
 """What stands in each row, or a text for each row."""
 
 _TEXT = pa.large_string()
@@ -35,12 +54,12 @@ _PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000}
 _encode = msgspec.json.Encoder().encode
 
 
-def json_lines(batch: pa.RecordBatch, names: Sequence[str], end: str) -> bytes:
-    """Each row as a JSON object, followed by `end`. names: the keys."""
+def json_lines(batch: pa.RecordBatch, names: Sequence[str], before: str, after: str) -> bytes:
+    """Each row as a JSON object, between `before` and `after`. names: the keys."""
     parts: list[Part] = []
     for name, column in zip(names, batch.columns, strict=True):
-        parts += [("," if parts else "{") + _encode(name).decode() + ":", *_json_parts(column)]
-    return octets(joined([*parts, "}" + end], batch.num_rows, "null")) if parts else b""
+        parts += [("," if parts else before + "{") + _encode(name).decode() + ":", *_json_parts(column)]
+    return octets(joined([*parts, "}" + after], batch.num_rows, "null")) if parts else b""
 
 
 def csv_lines(batch: pa.RecordBatch) -> bytes:
@@ -63,6 +82,8 @@ def cells(column: pa.Array) -> pa.Array:
         return column.cast(_TEXT)
     if pa.types.is_floating(column.type):
         return _floats(column, in_json=False)
+    if _is_instant(column.type):
+        return joined([_instants(column), "Z"], len(column))
     return (_known(column) or (_by_value(column, cell), False))[0]
 
 
@@ -72,6 +93,8 @@ def _json_parts(column: pa.Array) -> list[Part]:
         return _quoted(_escaped(column.cast(_TEXT)))
     if pa.types.is_floating(column.type):
         return [_floats(column, in_json=True)]
+    if _is_instant(column.type):
+        return _quoted(_instants(column), "Z")
     texts, is_string = _known(column) or (_by_value(column, lambda value: _encode(jsonable(value)).decode()), False)
     return _quoted(texts) if is_string else [texts]
 
@@ -83,8 +106,6 @@ def _known(column: pa.Array) -> tuple[pa.Array, bool] | None:
         return column.cast(_TEXT), False
     if pa.types.is_decimal128(kind) and kind.scale >= 0:
         return _decimals(column), False
-    if pa.types.is_timestamp(kind) and kind.unit in ("ms", "us"):
-        return _timestamps(column), True
     if pa.types.is_date32(kind):
         _check_years(column.cast(pa.int32()), 1)
         return column.cast(_TEXT), True
@@ -112,23 +133,30 @@ def _escaped(texts: pa.Array) -> pa.Array:
         texts = pc.replace_substring(texts, "\\", "\\\\")
     if b'"' in data:
         texts = pc.replace_substring(texts, '"', '\\"')
-    codes = pa.Array.from_buffers(pa.uint8(), len(data), [None, pa.py_buffer(data)])
-    if data and pc.min(codes).as_py() < 0x20:
-        for character in (chr(code) for code in range(0x20) if code in data):
-            texts = pc.replace_substring(texts, character, _encode(character).decode()[1:-1])
+    while data and (least := _least(data)) < " ":
+        texts = pc.replace_substring(texts, least, _encode(least).decode()[1:-1])
+        data = octets(texts)
     return texts
+
+
+def _least(data: bytes) -> str:
+    """The character of the least byte."""
+    return chr(pc.min(pa.Array.from_buffers(pa.uint8(), len(data), [None, pa.py_buffer(data)])).as_py())
 
 
 def _floats(column: pa.Array, *, in_json: bool) -> pa.Array:
     """The shortest text that gives the same double. In JSON, NaN, Infinity and -Infinity are strings."""
-    doubles = column.cast(pa.float64())
+    doubles = column.cast(pa.float64()).drop_null()
     if len(doubles) == 0:
-        return text_array([])
+        return pa.nulls(len(column), _TEXT)
     values: list[Any] = memoryview(doubles.buffers()[1]).cast("d")[doubles.offset :][: len(doubles)].tolist()
     if not pc.all(pc.is_finite(doubles), min_count=0).as_py():
         values = [value if math.isfinite(value) else jsonable(value) for value in values]
     encoded = _encode(values)
-    return _cut(encoded if in_json else encoded.replace(b'"', b""), doubles)
+    texts = _cut(encoded if in_json else encoded.replace(b'"', b""), doubles)
+    if not column.null_count:
+        return texts
+    return pc.replace_with_mask(pa.nulls(len(column), _TEXT), column.is_valid(), texts)
 
 
 def _decimals(column: pa.Array) -> pa.Array:
@@ -145,8 +173,12 @@ def _decimals(column: pa.Array) -> pa.Array:
     )
 
 
-def _timestamps(column: pa.Array) -> pa.Array:
-    """2026-11-23T07:00:00.000Z, with six digits where there are microseconds."""
+def _is_instant(kind: pa.DataType) -> bool:
+    return pa.types.is_timestamp(kind) and kind.unit in ("ms", "us")
+
+
+def _instants(column: pa.Array) -> pa.Array:
+    """2026-11-23T07:00:00.000, with six digits where there are microseconds; a Z is to follow."""
     _check_years(column.cast(pa.int64()), _PER_DAY[column.type.unit])
     instants = column.cast(pa.timestamp(column.type.unit))  # in UTC, without the name of a zone
     thousandths = instants.cast(pa.timestamp("ms"), safe=False)
@@ -161,8 +193,7 @@ def _timestamps(column: pa.Array) -> pa.Array:
 
 def _written(instants: pa.Array, digits: int) -> pa.Array:
     """digits: how many follow the day. Years may have five."""
-    texts = pc.binary_replace_slice(instants.cast(_TEXT), -digits, 1 - digits, "T")
-    return joined([texts, "Z"], len(texts))
+    return pc.binary_replace_slice(instants.cast(_TEXT), -digits, 1 - digits, "T")
 
 
 def _check_years(numbers: pa.Array, per_day: int) -> None:
@@ -215,27 +246,33 @@ def _where_valid(column: pa.Array, texts: pa.Array) -> pa.Array:
     return pc.if_else(column.is_valid(), texts, _NOTHING) if column.null_count else texts
 
 
-def _quoted(texts: pa.Array) -> list[Part]:
-    """The parts of texts in quotes; NULL stays NULL."""
-    return ['"', texts, '"'] if texts.null_count == 0 else [joined(['"', texts, '"'], len(texts))]
+def _quoted(texts: pa.Array, end: str = "") -> list[Part]:
+    """The parts of texts in quotes, each with this end; null without quotes for NULL."""
+    if texts.null_count == 0:
+        return ['"', texts, end + '"']
+    valid = texts.is_valid()
+    return [Either(valid, '"', ""), filled(texts, "null"), Either(valid, end + '"', "")]
 
 
 def joined(parts: Sequence[Part], length: int, null: str | None = None) -> pa.Array:
     """One text for each row, with `null` for each part that is NULL; without `null`, the text is NULL then."""
     found: list[Any] = []
-    before = ""
+    nothing = between = Either(None, "", "")
     for part in parts:
         if isinstance(part, str):
-            before += part
-            continue
-        found += [_constant(before), part] if before else [part]
-        before = ""
-    if not found:
-        return pa.repeat(_constant(before), length)
-    if len(found) == 1 and not before:
-        return found[0] if null is None else filled(found[0], null)
-    options = {} if null is None else {"null_handling": "replace", "null_replacement": null}
-    return pc.binary_join_element_wise(*found, _constant(before), _constant(""), **options)
+            between += part
+        elif isinstance(part, Either) and between.which is None:
+            between = Either(part.which, between.if_true + part.if_true, between.if_true + part.if_false)
+        else:
+            found += [between.texts()] if between != nothing else []
+            between = part if isinstance(part, Either) else nothing
+            # Filling takes less than to let the kernel that joins replace each NULL.
+            found += [] if isinstance(part, Either) else [part if null is None else filled(part, null)]
+    found += [between.texts()] if between != nothing else []
+    if len(found) > 1:
+        return pc.binary_join_element_wise(*found, _constant(""))
+    [only] = found or [_constant("")]
+    return only if isinstance(only, pa.Array) else pa.repeat(only, length)
 
 
 def filled(texts: pa.Array, null: str) -> pa.Array:

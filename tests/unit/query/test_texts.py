@@ -4,6 +4,7 @@
 """
 
 import json
+import struct
 from decimal import Decimal
 
 import duckdb
@@ -60,6 +61,18 @@ def test_years_that_python_does_not_have_are_written():
 def test_a_year_that_has_no_text_is_an_error_that_says_so(column, form):
     with pytest.raises(QueryFailed, match="outside of the years -32767 to 32767, which has no text"):
         written(column, form)
+
+
+def test_texts_with_whatever_has_to_be_escaped_and_with_null_between_them():
+    every = "".join(map(chr, range(0x80)))
+    column = pa.array([every, None, "", every * 2]).slice(1)
+    assert written(column) == "".join(
+        json.dumps({"c": text}, separators=(",", ":")) + "\n" for text in [None, "", every * 2]
+    ).replace("\\u007f", "\x7f")
+    below_null = pa.StringArray.from_buffers(
+        3, pa.py_buffer(struct.pack("4i", 0, 1, 3, 4)), pa.py_buffer(b"a\n\x01b"), pa.py_buffer(bytes([0b101]))
+    )
+    assert written(below_null, "json") == '[{"c":"a"},\n{"c":null},\n{"c":"b"}]\n'
 
 
 def test_large_rows_are_written_a_few_at_a_time():
