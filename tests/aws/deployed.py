@@ -1,10 +1,9 @@
-"""The example deployed into the emulator, and the `dw` command that operates it."""
+"""A small warehouse deployed into the emulator, and the `dw` command that operates it."""
 
 import json
 import os
 import subprocess
 import time
-from pathlib import Path
 
 from apply import Emulator
 from emulator import REGION
@@ -13,18 +12,55 @@ from running import DW
 
 from patience import patient
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "acme_ads"
+DECLARATION = """
+from datawarehouse import Warehouse
+
+
+def hourly(job):
+    if job.partition.startswith("2026/10/31/"):
+        raise ValueError(f"no counts of {job.partition}")
+    yield {"n": 1}
+    yield {"n": 2}
+
+
+warehouse = (
+    Warehouse("shop")
+    .with_streaming_input_table(
+        "clicks", columns={"id": "string", "price": "decimal(9,4)"}, peak_events_per_second=100, event_bytes=200
+    )
+    .with_table("facts", columns={"thing": "string", "tags": "array<string>"}, data_format="JSON")
+    .with_table("bought", columns={"n": "int"}, partition_keys={"country": "string", "year": "int"}, data_format="JSON")
+    .with_batch_input_table(
+        "counts", columns={"n": "int"}, job=hourly, schedule_expression="rate(1 hour)",
+        partition_keys={"hour": "string"}, data_format="JSON",
+    )
+    .with_batch_input_table(
+        "plain", columns={"n": "int"}, job=hourly, schedule_expression="rate(10 minutes)", data_format="JSON",
+    )
+)
+"""
+PROGRAM = """
+import pulumi
+from warehouse import warehouse
+
+from datawarehouse.aws import ServerlessDataWarehouse
+
+pulumi.export("warehouse", ServerlessDataWarehouse("shop", {"warehouse": warehouse}).addresses)
+"""
 
 
 class Deployed:
-    """The example in an emulator, under a stack of its own. folder: where `dw` runs; its dw.toml names the outputs."""
+    """The declaration in an emulator. folder: where `dw` runs; its dw.toml names the outputs."""
 
-    def __init__(self, aws, stack, folder, program=EXAMPLE):
-        done = Engine(Emulator(aws.url, region=REGION), project="acme-ads", stack=stack).run(
-            program, config={"acme-ads:dev": "false"}
-        )
+    def __init__(self, aws, folder):
+        program = folder / "program"
+        program.mkdir()
+        (program / "warehouse.py").write_text(DECLARATION)
+        (program / "__main__.py").write_text(PROGRAM)
+        (program / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
+        done = Engine(Emulator(aws.url, region=REGION), project="shop", stack="test").run(program)
         assert done.code == 0, done.messages
-        self.aws, self.folder, self.outputs = aws, folder, done.outputs
+        self.aws, self.folder = aws, folder
         self.at = done.outputs["warehouse"]
         (folder / "outputs.json").write_text(json.dumps(done.outputs))
         (folder / "dw.toml").write_text('[aws]\noutputs = "outputs.json"\n')

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,15 @@ import msgspec
 from tqdm import tqdm
 
 from datawarehouse.cli.jobs import print_runs
-from datawarehouse.cli.options import add_output, add_settings, add_warehouse, open_alone, settings_of, warehouse_of
+from datawarehouse.cli.options import (
+    add_on,
+    add_output,
+    add_settings,
+    add_warehouse,
+    open_alone,
+    settings_of,
+    warehouse_of,
+)
 from datawarehouse.cli.output import print_json, quantity, remark
 from datawarehouse.cli.run import instant
 from datawarehouse.clock import WallClock
@@ -36,27 +45,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--again", action="store_true", help="also run instants for which a run has succeeded")
     add_warehouse(parser)
     add_output(parser, "table", "json")
+    add_on(parser)
     add_settings(parser, "data")
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A job that can be run. instants: those of a period. left: of instants, those for which no run has succeeded.
+    run_all: gives the runs of instants as they end."""
+
+    instants: Callable[[datetime, datetime], list[datetime]]
+    left: Callable[[list[datetime]], list[datetime]]
+    run_all: Callable[[list[datetime]], Iterable[dict[str, Any]]]
+
+
 def run(arguments: argparse.Namespace) -> int:
-    settings, warehouse = settings_of(arguments), warehouse_of(arguments)
-    table = _batch_table(warehouse, arguments.job)
-    now = instant_of(WallClock().now_ms())
-    start, end = instant(arguments.start), instant(arguments.end) if arguments.end else now
-    if not start < end <= now:
-        raise BadRequest(f"Runs from {start:%Y-%m-%dT%H:%M} to {end:%Y-%m-%dT%H:%M} were requested; "
-                         "give a period in the past, with its beginning as --from.")  # fmt: skip
-    instants = backfill_instants(parse_schedule(table.schedule_expression), start, end)
-    with ExitStack() as stack:
-        run_at = _runner(stack, settings, warehouse, table.name)
-        todo = instants if arguments.again else _left(settings, table.name, instants)
+    period = _period(arguments)
+    with _on_aws(arguments) if arguments.on else _here(arguments) as job:
+        instants = job.instants(*period)
+        todo = instants if arguments.again else job.left(instants)
         if len(todo) < len(instants):
             done_before = quantity(len(instants) - len(todo), "run")
             remark(f"{done_before} of these succeeded before and are left out (--again repeats them)")
-        runs = []
-        for at in tqdm(todo, unit="run", desc=table.name, disable=not sys.stderr.isatty()):
-            runs.append(run_at(at))
+        shown: Any = {"unit": "run", "desc": arguments.job, "disable": not sys.stderr.isatty()}
+        runs = list(tqdm(job.run_all(todo), total=len(todo), **shown))
     failed = [ended for ended in runs if ended["outcome"] != "succeeded"]
     if arguments.output == "json":
         print_json(runs)
@@ -67,6 +79,31 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _period(arguments: argparse.Namespace) -> tuple[datetime, datetime]:
+    now = instant_of(WallClock().now_ms())
+    start, end = instant(arguments.start), instant(arguments.end) if arguments.end else now
+    if not start < end <= now:
+        raise BadRequest(f"Runs from {start:%Y-%m-%dT%H:%M} to {end:%Y-%m-%dT%H:%M} were requested; "
+                         "give a period in the past, with its beginning as --from.")  # fmt: skip
+    return start, end
+
+
+@contextmanager
+def _here(arguments: argparse.Namespace) -> Iterator[_Job]:
+    """In the running warehouse or in one that is opened for it."""
+    settings, warehouse = settings_of(arguments), warehouse_of(arguments)
+    table = _batch_table(warehouse, arguments.job)
+
+    schedule = parse_schedule(table.schedule_expression)
+    with ExitStack() as stack:
+        run_at = _runner(stack, settings, warehouse, table.name)
+        yield _Job(
+            lambda start, end: backfill_instants(schedule, start, end),
+            lambda instants: _left(settings, table.name, instants),
+            lambda instants: (run_at(at) for at in instants),
+        )
+
+
 def _batch_table(warehouse: Warehouse, name: str) -> BatchInputTable:
     tables = {table.name: table for table in warehouse.tables() if isinstance(table, BatchInputTable)}
     if name not in tables:
@@ -75,7 +112,6 @@ def _batch_table(warehouse: Warehouse, name: str) -> BatchInputTable:
 
 
 def _left(settings: Settings, job: str, instants: list[datetime]) -> list[datetime]:
-    """The instants for which no run has succeeded."""
     with Reader(settings.folder, settings) as reader:
         return [at for at in instants if not reader.catalog.runs.has_succeeded(job, milliseconds_of(at))]
 
@@ -91,3 +127,17 @@ def _runner(
     return lambda at: client.call(
         "POST", "/v1/admin/run", msgspec.json.encode({"job": job, "at_ms": milliseconds_of(at)})
     )
+
+
+@contextmanager
+def _on_aws(arguments: argparse.Namespace) -> Iterator[_Job]:
+    from datawarehouse.cli.on_aws import deployed
+    from datawarehouse.operate.runs import left_to_run, period_instants, run_all
+
+    with deployed(arguments) as (deployment, clients):
+        job = deployment.batch(arguments.job)
+        yield _Job(
+            lambda start, end: period_instants(job, start, end),
+            lambda instants: left_to_run(deployment, clients, job, instants),
+            lambda instants: (ended.described() for ended in run_all(clients, job, instants)),
+        )

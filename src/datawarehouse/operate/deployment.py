@@ -186,4 +186,4 @@ def _text(given: Mapping[str, Any], name: str) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(names) or "none"
+    return ", ".join(sorted(names)) or "none"
