@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quick demo test test-lowest test-aws test-clients lint bench lock clean
+.PHONY: quick demo test test-lowest test-aws test-clients test-engine lint bench lock clean
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 ...")'
@@ -72,6 +72,16 @@ $(VENV)/clients/.ready: requirements/clients.txt tests/clients/programs/package.
 
 test-clients: $(VENV)/clients/.ready  ## Kinesis clients that nobody here wrote; needs Node.js and curl
 	$(BIN)/python -m pytest tests/clients
+
+# The Pulumi CLI, from its Go modules; what it takes the first time is in docs/reference/real-engine.md.
+CLI := tests/real_engine/cli
+$(VENV)/engine/pulumi: $(CLI)/go.mod $(CLI)/go.sum
+	@go version >/dev/null 2>&1 || { echo "Go is needed to build the Pulumi CLI, and is not on PATH" >&2; exit 1; }
+	go build -C $(CLI) -ldflags "-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=$$(cd $(CLI) && \
+		go list -m -f '{{.Version}}' github.com/pulumi/pulumi/pkg/v3)" -o $(abspath $@) github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
+
+test-engine: $(READY) $(VENV)/emulator/.ready $(VENV)/lambda/.ready $(VENV)/engine/pulumi  ## the example on Pulumi's real engine; needs Go
+	$(BIN)/python -m pytest -n auto --dist worksteal tests/real_engine
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -26,6 +26,7 @@ from graph import Graph, Node, suffix
 REPLACING = {
     "Bucket": {"bucket", "region"},
     "BucketLifecycleConfiguration": {"bucket", "region"},
+    "BucketObject": {"bucket", "key", "region"},
     "BucketPolicy": {"bucket", "region"},
     "BucketPublicAccessBlock": {"bucket", "region"},
     "BucketServerSideEncryptionConfiguration": {"bucket", "region"},
