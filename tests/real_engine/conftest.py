@@ -23,7 +23,7 @@ def new_stack(engine):
     """Makes a stack of the program in a folder; names must differ within a file of tests."""
 
     def make(folder, name, **config):
-        cli = Cli(folder, *engine)
+        cli = Cli(folder, *engine, name)
         cli.ok("stack", "init", name)
         for key, value in config.items():
             cli.ok("config", "set", key, value)

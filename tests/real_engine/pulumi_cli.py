@@ -51,11 +51,12 @@ class Done:
 
 @dataclass
 class Cli:
-    """The CLI in a folder with a program. environment: what its processes are started with."""
+    """The CLI in a folder with a program and its only stack. environment: what its processes are started with."""
 
     folder: Path
     provider: AwsProvider
     environment: dict[str, str]
+    stack: str
     events: int = 0
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:

@@ -1,6 +1,6 @@
 module datawarehouse/engine/cli
 
-go 1.26.8
+go 1.26.7
 
 tool github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
 
