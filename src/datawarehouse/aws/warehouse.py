@@ -473,11 +473,8 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             )
         if self._compared:
             for subject in sorted(self._comparison.allowed - self._comparison.used):
-                pulumi.log.warn(
-                    f"allow_data_loss has {subject!r}, and no change needs it: take it out, so that it allows no later "
-                    "one.",
-                    self,
-                )
+                needless = f"allow_data_loss has {subject!r}, and no change needs it: take it out,"
+                pulumi.log.warn(f"{needless} so that it allows no later one.", self)
         found: dict[str, int] = {}
         for table in self._declared.tables():
             found |= _expiring(table)

@@ -21,7 +21,7 @@ from boto3.s3.transfer import TransferConfig
 from datawarehouse.errors import BadRequest, DataWarehouseError, FileDamaged, QueryError
 from datawarehouse.functions.athena import Athena
 from datawarehouse.functions.clients import ClientError, error_code
-from datawarehouse.functions.publish import COMPLETE, split_url
+from datawarehouse.functions.objects import COMPLETE, split_url
 from datawarehouse.functions.tables import point_to, refresh, register
 from datawarehouse.operate.push_objects import object_of
 from datawarehouse.operate.push_plan import MARK, Found, Hour, Mark, Step

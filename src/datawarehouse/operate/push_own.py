@@ -20,7 +20,7 @@ from datawarehouse.errors import QueryError
 from datawarehouse.export.export import names_below
 from datawarehouse.functions.athena import Athena
 from datawarehouse.functions.clients import ClientError, error_code
-from datawarehouse.functions.publish import split_url
+from datawarehouse.functions.objects import split_url
 from datawarehouse.operate.push_hours import ONE_BY_ONE
 from datawarehouse.operate.push_survey import Here, glue_table
 from datawarehouse.parquet.digest import digest_of, digest_of_opened

@@ -16,7 +16,7 @@ from datawarehouse.definition.partition import partition_of
 from datawarehouse.definition.tables import QUARANTINE_SUFFIX, StreamingInputTable, Table
 from datawarehouse.errors import BadRequest, UnknownName
 from datawarehouse.functions.clients import ClientError, error_code
-from datawarehouse.functions.publish import split_url
+from datawarehouse.functions.objects import split_url
 from datawarehouse.functions.tables import DescribedTable, read_table
 from datawarehouse.operate.push_plan import (
     MARK,

@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 from datawarehouse.definition.instants import milliseconds_of
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.schedule import parse_schedule
-from datawarehouse.functions.publish import run_of, split_url
+from datawarehouse.functions.objects import run_of, split_url
 from datawarehouse.functions.tables import DescribedTable, read_table
 from datawarehouse.jobs.due import backfill_instants
 from datawarehouse.operate.clients import Clients, error_code, told_in_our_words
