@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from athena_endpoint import emulator_with_athena
-from deployed import EXAMPLE, Deployed
+from deployed_example import EXAMPLE, Deployed
 from running import command
 
 from datawarehouse.functions.athena import Athena

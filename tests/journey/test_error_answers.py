@@ -55,7 +55,8 @@ def served(opened, flush=None, connections_max=100):
             await asyncio.get_running_loop().run_in_executor(threads, opened.flush)
 
         commit = GroupCommit(opened.intake, threads)
-        absent = dict.fromkeys(("accept_clock", "backup", "behind", "run", "compact", "expire", "register_partition"))
+        names = "accept_clock backup behind run compact complete expire register_partition"
+        absent = dict.fromkeys(names.split())
         admin = Admin(
             token=TOKEN, status=opened.status, flush=flush or flush_owner, not_ready=opened.not_ready, **absent
         )
