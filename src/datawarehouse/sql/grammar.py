@@ -25,7 +25,7 @@ end."""
 _CALLS_WITH_GRAMMAR = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING")
 # Spellings of other dialects.
 _NOT_KEYWORDS = ("/*+", "QUALIFY", "==", "<=>", "~~", "~~~", "~~*", "!~~", "!~~*")
-_CLAUSES = (
+CLAUSES = (
     TokenType.WHERE,
     TokenType.GROUP_BY,
     TokenType.HAVING,
@@ -62,7 +62,7 @@ class AthenaQuery(Dialect):
             TokenType.PLACEHOLDER: lambda self: self.expression(exp.Placeholder(), self._prev),
         }
         QUERY_MODIFIER_PARSERS: ClassVar = {
-            token: parse for token, parse in parser.Parser.QUERY_MODIFIER_PARSERS.items() if token in _CLAUSES
+            token: parse for token, parse in parser.Parser.QUERY_MODIFIER_PARSERS.items() if token in CLAUSES
         }
         SUBQUERY_TOKENS: ClassVar = {*parser.Parser.SUBQUERY_TOKENS, TokenType.VALUES}
         FUNCTIONS: ClassVar = {}

@@ -10,20 +10,15 @@ from sqlglot import TokenType
 from datawarehouse.sql import grammar
 from datawarehouse.sql.shape import Place
 
-_ENDS = (
-    TokenType.GROUP_BY,
-    TokenType.HAVING,
-    TokenType.WINDOW,
-    TokenType.ORDER_BY,
-    TokenType.LIMIT,
-    TokenType.FETCH,
-    TokenType.OFFSET,
+_ENDS = {
+    *grammar.CLAUSES,
     TokenType.UNION,
     TokenType.INTERSECT,
     TokenType.EXCEPT,
     TokenType.SEMICOLON,
     TokenType.R_PAREN,
-)
+} - {TokenType.WHERE}
+"""What can follow the condition of a WHERE, or a table that has none."""
 
 
 def with_conditions(sql: str, conditions: Mapping[Place, str]) -> str:
