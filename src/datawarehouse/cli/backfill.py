@@ -68,8 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
             done_before = quantity(len(instants) - len(todo), "run")
             remark(f"{done_before} of these succeeded before and are left out (--again repeats them)")
         shown: Any = {"unit": "run", "desc": arguments.job, "disable": not sys.stderr.isatty()}
-        runs = list(tqdm(job.run_all(todo), total=len(todo), **shown))
-    failed = [ended for ended in runs if ended["outcome"] != "succeeded"]
+        ended = tqdm(job.run_all(todo), total=len(todo), **shown)
+        runs = sorted(ended, key=lambda one: str(one["scheduled"]))  # several at a time do not end in their order
+    failed = [one for one in runs if one["outcome"] != "succeeded"]
     if arguments.output == "json":
         print_json(runs)
     else:
