@@ -58,9 +58,12 @@ class Deployed:
         (program / "warehouse.py").write_text(DECLARATION)
         (program / "__main__.py").write_text(PROGRAM)
         (program / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
-        done = Engine(Emulator(aws.url, region=REGION), project="shop", stack="test").run(program)
+        self.settle(aws, folder, Engine(Emulator(aws.url, region=REGION), project="shop", stack="test").run(program))
+
+    def settle(self, aws, folder, done):
+        """Let `dw` in the folder work with what a program has deployed."""
         assert done.code == 0, done.messages
-        self.aws, self.folder = aws, folder
+        self.aws, self.folder, self.outputs = aws, folder, done.outputs
         self.at = done.outputs["warehouse"]
         (folder / "outputs.json").write_text(json.dumps(done.outputs))
         (folder / "dw.toml").write_text('[aws]\noutputs = "outputs.json"\n')

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from athena_endpoint import emulator_with_athena
-from deployed_example import EXAMPLE, Deployed
+from deployed_example import EXAMPLE, DeployedExample
 from running import command
 
 from datawarehouse.functions.athena import Athena
@@ -92,7 +92,7 @@ def test_killed_at_any_moment_and_gone_on_with(tmp_path, monkeypatch, seed):
     chance = random.Random(seed)
     fill(tmp_path)
     with emulator_with_athena() as aws:
-        deployed = Deployed(aws, "push", tmp_path)
+        deployed = DeployedExample(aws, "push", tmp_path)
         for name, value in aws.environment().items():
             monkeypatch.setenv(name, value)
         left = objects_to_put(deployed)
