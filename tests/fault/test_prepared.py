@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,11 @@ def of(warehouse, kind):
 
 
 def descriptors(pid):
-    return {path.name: str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    found = {}
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed meanwhile
+            found[path.name] = str(path.readlink())
+    return found
 
 
 def parent(pid):
