@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -132,14 +133,25 @@ def write_requests(path: Path, requests: list[bytes], events_each: int) -> Path:
 
 def tree_memory(pid: int) -> int:
     """Bytes of memory of a process and its descendants; on Linux what several share counts once (PSS)."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,rss="], capture_output=True, text=True, check=True).stdout
-    rows = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    tree, total = {pid}, 0
-    for each, parent, _ in sorted(rows):
-        if parent in tree:
-            tree.add(each)
-    for each, _, kilobytes in rows:
-        total += _own_memory(each, kilobytes) * 1024 if each in tree else 0
+    return sum(memory_of_tree(pid).values())
+
+
+def memory_of_tree(pid: int) -> Counter[str]:
+    """The same for each name of a process, and for itself, by the name "itself"."""
+    command = ["ps", "-A", "-o", "pid=,ppid=,rss=,comm="]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = [(*map(int, line.split()[:3]), line.split(maxsplit=3)[3]) for line in listed.splitlines()]
+    tree: set[int] = set()
+    found = {pid}
+    while found:
+        tree |= found
+        found = {each for each, parent, _, _ in rows if parent in found} - tree
+    total: Counter[str] = Counter()
+    for each, _, kilobytes, name in rows:
+        if each in tree:
+            total["itself" if each == pid else name.strip().removeprefix("dw up: ")] += (
+                _own_memory(each, kilobytes) * 1024
+            )
     return total
 
 
