@@ -12,7 +12,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,6 +23,7 @@ from datawarehouse.server.events import Events
 from datawarehouse.server.http import (
     AnswerCutOff,
     ClientGone,
+    LargeBodies,
     Receive,
     Request,
     Response,
@@ -38,6 +39,7 @@ T = TypeVar("T")
 _LOCAL_HOST = re.compile(
     r"(?:(?:[a-z0-9-]+\.)*localhost\.?|127(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}|\[::1\])(?::\d+)?", re.IGNORECASE
 )
+_LARGE_BODIES_MAX = 16  # so many of request_bytes_max
 _SAID_OTHERWISE = (Throttled.__name__, "ProvisionedThroughputExceededException")
 _EVENTS = re.compile(r"/v1/tables/([^/]+)/events")
 
@@ -69,11 +71,21 @@ class App:
     request_bytes_max: int
     on_fault: Callable[[str, Exception], None]
     """Called with what failed and an unexpected error; it logs it."""
+    large_bodies: LargeBodies = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.large_bodies = LargeBodies(_LARGE_BODIES_MAX * self.request_bytes_max)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         request = Request.of(scope, receive)
+        try:
+            await self._serve(request, send)
+        finally:
+            self.large_bodies.bytes -= request.large_bytes
+
+    async def _serve(self, request: Request, send: Send) -> None:
         try:
             response = await self._answer(request)
         except ClientGone:
@@ -108,12 +120,15 @@ class App:
         is_said = code not in _SAID_OTHERWISE and request.path != "/v1/query"
         self.kinesis.intake.refusals.request(code, f"{what}: {message or 'its body cannot be read'}", is_said=is_said)
 
+    async def _body(self, request: Request) -> bytes:
+        return await request.body(self.request_bytes_max, self.large_bodies)
+
     async def _answer(self, request: Request) -> Response:
         refusal = _foreign(request)
         if refusal:
             return refusal
         if _is_kinesis(request):
-            return await self.kinesis.handle(request, await request.body(self.request_bytes_max))
+            return await self.kinesis.handle(request, await self._body(request))
         match request.method, request.path:
             case "GET" | "HEAD", "/health":
                 return json_response(200, {"status": "ok"})
@@ -124,13 +139,13 @@ class App:
                 text = metrics.exposition(await self.admin.status(), self.kinesis.intake.refusals)
                 return Response(200, text, metrics.CONTENT_TYPE)
             case "POST", "/v1/query":
-                return await self.queries.handle(request, await request.body(self.request_bytes_max))
+                return await self.queries.handle(request, await self._body(request))
             case _, path if path.startswith("/v1/admin/"):
                 return await self._administrate(request)
             case method, path if found := _EVENTS.fullmatch(path):
                 if method != "POST":
                     return error_response(405, "MethodNotAllowed", "Send events with POST.", [(b"allow", b"POST")])
-                return await self.events.handle(found[1], request, await request.body(self.request_bytes_max))
+                return await self.events.handle(found[1], request, await self._body(request))
             case _:
                 return error_response(
                     404,
@@ -155,21 +170,21 @@ class App:
             case "GET", "/v1/admin/flush":
                 return json_response(200, {"behind": self.admin.behind()})
             case "POST", "/v1/admin/run":
-                wanted = _decoded(_Run, await request.body(self.request_bytes_max))
+                wanted = _decoded(_Run, await self._body(request))
                 return json_response(200, await self.admin.run(wanted.job, wanted.at_ms))
             case "POST", "/v1/admin/compact":
-                chosen = _decoded(_Compact, await request.body(self.request_bytes_max))
+                chosen = _decoded(_Compact, await self._body(request))
                 return json_response(200, await self.admin.compact(chosen.table))
             case "POST", "/v1/admin/expire":
                 return json_response(200, await self.admin.expire())
             case "POST", "/v1/admin/accept-clock":
                 return json_response(200, await self.admin.accept_clock())
             case "POST", "/v1/admin/partitions":
-                asked = _decoded(_Partition, await request.body(self.request_bytes_max))
+                asked = _decoded(_Partition, await self._body(request))
                 await self.admin.register_partition(asked.table, asked.values, asked.location)
                 return json_response(200, {"registered": True})
             case "POST", "/v1/admin/backup":
-                return await backups.handle(self.admin.backup, request, await request.body(self.request_bytes_max))
+                return await backups.handle(self.admin.backup, request, await self._body(request))
             case _:
                 return error_response(404, "NotFound", f"There is no {request.method} {request.path}.")
 

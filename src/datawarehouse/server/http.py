@@ -9,12 +9,14 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from datawarehouse.errors import BodyTooLarge
+from datawarehouse.errors import BodyTooLarge, Unreachable
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 JSON = "application/json"
+
+_LARGE_BYTES = 256 * 1024
 
 
 class ClientGone(Exception):
@@ -26,12 +28,34 @@ class AnswerCutOff(Exception):
 
 
 @dataclass(slots=True)
+class LargeBodies:
+    """How many bytes the large bodies of requests under way have together.
+
+    Of smaller ones the number of connections is limit enough.
+    """
+
+    bytes_max: int
+    bytes: int = 0
+
+    def add(self, size: int) -> None:
+        """Raises Unreachable if that is more than there may be; nothing is added then."""
+        if self.bytes + size > self.bytes_max:
+            raise Unreachable(
+                f"Requests of more than {_LARGE_BYTES} bytes that are under way have {self.bytes_max} bytes together, "
+                "and this one was not taken. Send it again later, or in smaller parts."
+            )
+        self.bytes += size
+
+
+@dataclass(slots=True)
 class Request:
     method: str
     path: str
     query_string: str
     headers: Mapping[bytes, bytes]
     receive: Receive
+    large_bytes: int = 0
+    """What its body counts in LargeBodies; whoever has answered it takes it out."""
 
     @classmethod
     def of(cls, scope: Mapping[str, Any], receive: Receive) -> Request:
@@ -52,8 +76,12 @@ class Request:
         """A parameter of the query string, or an empty text."""
         return parse_qs(self.query_string).get(name, [""])[-1]
 
-    async def body(self, bytes_max: int) -> bytes:
-        """The whole body. Raises BodyTooLarge as soon as the size is known to be too large, or ClientGone."""
+    async def body(self, bytes_max: int, large: LargeBodies) -> bytes:
+        """The whole body.
+
+        Raises BodyTooLarge as soon as the size is known to be too large, Unreachable as soon as there is no room for so
+        large a body, or ClientGone.
+        """
         announced = self.header(b"content-length")
         if announced.isdigit() and int(announced) > bytes_max:
             raise _too_large(bytes_max)
@@ -67,6 +95,9 @@ class Request:
             size += len(pieces[-1])
             if size > bytes_max:
                 raise _too_large(bytes_max)
+            if size > _LARGE_BYTES:
+                large.add(size - self.large_bytes)
+                self.large_bytes = size
             if not message.get("more_body"):
                 return b"".join(pieces) if len(pieces) > 1 else pieces[0]
 
