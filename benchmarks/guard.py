@@ -17,7 +17,7 @@ from datawarehouse import Warehouse
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.partition import HOUR_MS, partition_of
-from datawarehouse.definition.workgroups import WORKGROUPS
+from datawarehouse.definition.workgroups import with_defaults
 from datawarehouse.folder import catalog_path
 from datawarehouse.query.engine import Engine
 from datawarehouse.query.limits import QueryLimits
@@ -58,12 +58,20 @@ def main() -> None:
         folder = Path(name) / "data"
         fill(folder)
         limits = QueryLimits(60, 2**30, 1, 10**6)
-        engine = Engine("bench", Catalog(catalog_path(folder), writable=False), folder, limits, read_json, WallClock())
+        engine = Engine(
+            "bench",
+            Catalog(catalog_path(folder), writable=False),
+            folder,
+            limits,
+            read_json,
+            WallClock(),
+            with_defaults(())["adhoc"],
+        )
         found: dict[str, list[float]] = {each: [] for each in STATEMENTS}
         for _ in range(ROUNDS):
             for each, sql in STATEMENTS.items():
                 before = time.process_time()
-                engine.decide(sql, (), WORKGROUPS["adhoc"])
+                engine.decide(sql)
                 found[each].append((time.process_time() - before) * 1000)
         engine.close()
     report(

@@ -1,8 +1,17 @@
 """Queries in a workgroup, over HTTP, by the command and in a program: what it does not permit reads nothing."""
 
 import json
+import os
+import re
+import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from running import running, until
+
+from datawarehouse import Warehouse
+from datawarehouse.errors import BadRequest, DeclarationError, QueryLimitExceeded, ScanRefused
+from datawarehouse.testing import simulate
 
 RANGE = "inserted_at >= date_format(now() - interval '1' hour, '%Y/%m/%d/%H')"
 
@@ -35,7 +44,7 @@ def test_a_query_is_permitted_by_what_it_makes_readable(filled):
     assert ask(filled, "select count(*) as c from clicks_quarantine", workgroup="adhoc")[0] == 403
     status, answer = ask(filled, "select 1", workgroup="analysts")
     assert status == 400
-    assert "valid are production, adhoc, batch" in answer["error"]["message"]
+    assert "there are production, adhoc, batch" in answer["error"]["message"]
 
 
 def test_a_dry_run_says_what_would_be_read_and_reads_nothing(filled):
@@ -69,3 +78,134 @@ def test_the_command_has_the_same_rules(filled):
     assert json.loads(rows.stdout) == [{"c": 5}]
     elsewhere = filled.dw("query", "--on", "aws", "--dry-run", "select 1", check=False)
     assert (elsewhere.returncode, elsewhere.stdout) == (2, "")
+
+
+DECLARED = """
+from datawarehouse import Warehouse
+
+warehouse = (
+    Warehouse("shop")
+    .with_streaming_input_table("clicks", {"id": "string", "n": "int"})
+    .with_workgroup("analysts", require_partition_filter=True, partitions_max=24, concurrency_max=1, result_rows_max=3)
+    .with_workgroup("slow", concurrency_max=1)
+    .with_workgroup("dashboards", query_time_max_s=1, memory_bytes_max=64 * 1024**2)
+)
+"""
+ENDLESS = (
+    "select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y), "
+    "unnest(sequence(1, 10000)) c(z) where x * y = z"
+)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("shop"), declaration=DECLARED) as started:
+        started.events("clicks", json.dumps([{"id": f"e{n}", "n": n} for n in range(5)]).encode())
+        started.flush()
+        yield started
+
+
+def test_a_declared_workgroup_has_its_own_limits(shop):
+    rows = f"select id from clicks where {RANGE}"
+    status, answer = ask(shop, rows, workgroup="analysts")
+    assert (status, answer["error"]["code"]) == (422, "QueryLimitExceeded")
+    assert "more than 3 rows" in answer["error"]["message"]
+    assert ask(shop, f"{rows} limit 3", workgroup="analysts")[0] == 200
+    assert len(ask(shop, rows)[1]) == 5
+    assert ask(shop, rows.replace("'1' hour", "'24' hour"), workgroup="analysts")[0] == 403
+    status, answer = ask(shop, ENDLESS, workgroup="dashboards")
+    assert (status, "longer than 1 s" in answer["error"]["message"]) == (422, True)
+    status, answer = ask(shop, "select max(s) from (select array_agg(x) as s from unnest(sequence(1, 10000)) a(x), "
+                         "unnest(sequence(1, 10000)) b(y))", workgroup="dashboards")  # fmt: skip
+    assert (status, answer["error"]["code"]) == (422, "QueryLimitExceeded")
+
+
+def test_the_command_knows_the_declared_workgroups(shop):
+    """From the data folder: it does not read the declaration."""
+    refused = shop.dw("query", "--workgroup", "analysts", "select * from clicks", check=False)
+    assert (refused.returncode, "permits 24 hours" in refused.stderr or "range of hours" in refused.stderr) == (
+        11,
+        True,
+    )
+    too_long = shop.dw("query", "--workgroup", "analysts", f"select * from clicks where {RANGE}", check=False)
+    assert (too_long.returncode, "more than 3 rows" in too_long.stderr) == (4, True)
+    unknown = shop.dw("query", "--workgroup", "interns", "select 1", check=False)
+    assert unknown.returncode == 2
+    assert (
+        "There is no workgroup 'interns'; there are production, adhoc, batch, analysts, slow, dashboards."
+        in unknown.stderr
+    )
+
+
+def test_a_busy_workgroup_holds_up_nobody_else(shop):
+    """Its queries run in processes of their own, which production's go before."""
+    with ThreadPoolExecutor(2) as others:
+        slow = [others.submit(ask, shop, ENDLESS, workgroup="slow") for _ in range(2)]  # one runs, the other waits
+        until(lambda: of_others(shop), "a query runs")
+        assert ask(shop, "select 1 as one") == (200, [{"one": 1}])
+        assert not any(each.done() for each in slow)
+
+        def all_ended():
+            for process in of_others(shop):
+                os.kill(process, signal.SIGKILL)
+            return all(each.done() for each in slow)
+
+        until(all_ended, "both queries were ended")
+    assert [each.result()[0] for each in slow] == [503, 503]
+
+
+def of_others(shop):
+    """The processes that answer queries at a lower priority than production's."""
+    return [
+        process
+        for process, command in shop.children().items()
+        if command == "dw up: query" and os.getpriority(os.PRIO_PROCESS, process) == 10
+    ]
+
+
+def test_a_program_names_its_workgroup(tmp_path):
+    declared = (
+        Warehouse("shop")
+        .with_streaming_input_table("clicks", {"id": "string"})
+        .with_workgroup("production", result_rows_max=2)
+        .with_workgroup("batch", partitions_max=2)
+    )
+    with simulate(declared, tmp_path / "data") as warehouse:
+        warehouse.put("clicks", [{"id": id} for id in "abc"])
+        with pytest.raises(QueryLimitExceeded, match="more than 2 rows"):
+            warehouse.query("select * from clicks")
+        with pytest.raises(ScanRefused, match="nothing bounds inserted_at"):
+            warehouse.query("select * from clicks", workgroup="adhoc")
+        assert len(warehouse.query(f"select * from clicks where {RANGE}", workgroup="adhoc")) == 3
+        with pytest.raises(BadRequest, match="no workgroup 'ops'; there are production, adhoc, batch"):
+            warehouse.query("select 1", workgroup="ops")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "Analysts"}, "valid are 1 to 40 of a-z"),
+        ({"name": 5}, "valid are 1 to 40 of a-z"),
+        ({"name": "a", "partitions_max": 0}, "partitions_max is 0; valid is a whole number from 1 to"),
+        ({"name": "a", "partitions_max": True}, "partitions_max is True"),
+        (
+            {"name": "a", "scan_bytes_max": 1.5e9},
+            "scan_bytes_max is 1500000000.0; valid is a whole number from 10485760",
+        ),
+        ({"name": "a", "query_time_max_s": 50_000}, "from 1 to 43200"),
+        ({"name": "a", "memory_bytes_max": 5}, "memory_bytes_max is 5"),
+        ({"name": "a", "require_partition_filter": "yes"}, "valid are True and False"),
+    ],
+)
+def test_a_wrong_workgroup_is_refused_by_name(arguments, message):
+    declared = Warehouse("shop")
+    with pytest.raises(DeclarationError, match=re.escape(message)):
+        declared.with_workgroup(**arguments)
+    assert list(declared.workgroups()) == ["production", "adhoc", "batch"]
+
+
+def test_a_workgroup_is_declared_once():
+    declared = Warehouse("shop").with_workgroup("adhoc", partitions_max=24)
+    assert declared.workgroups()["adhoc"].partitions_max == 24
+    with pytest.raises(DeclarationError, match="already declares the workgroup 'adhoc'"):
+        declared.with_workgroup("adhoc")

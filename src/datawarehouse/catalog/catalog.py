@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,11 @@ from datawarehouse.catalog.runs import Runs
 from datawarehouse.catalog.store import Store
 from datawarehouse.definition.tables import Column, StreamingInputTable, Table, from_wire, to_wire
 from datawarehouse.definition.unknown_keys import add_keys
+from datawarehouse.definition.workgroups import Workgroup, with_defaults
 from datawarehouse.errors import SchemaChangeRefused
 
 _UNKNOWN_KEYS = "unknown keys of "
+_WORKGROUPS = "workgroups"
 ROWS = "rows"  # the kind of a data file of rows; see parquet/footer.py
 
 
@@ -392,6 +394,16 @@ class Catalog:
         return self._files("damage is not null and retired_ms is null order by path", ())
 
     # -- notes
+
+    def keep_workgroups(self, declared: Iterable[Workgroup]) -> None:
+        """Keep the workgroups, for those who read without the declaration."""
+        value = [asdict(each) for each in declared]
+        if value != self.noted(_WORKGROUPS):
+            self.note(_WORKGROUPS, value)
+
+    def workgroups(self) -> dict[str, Workgroup]:
+        """The workgroups by name; of a folder of an earlier release, those that each warehouse has."""
+        return with_defaults(Workgroup(**each) for each in self.noted(_WORKGROUPS) or ())
 
     def note(self, name: str, value: Any) -> None:
         """Keep a value, as JSON, under a name."""

@@ -2,7 +2,7 @@
 
 commits      the number of the last commit (see `commits.py`)
 notes        what is known of the folder as a whole, as JSON: files that are not ours, the last audit, the last back-up,
-             the counts of keys that no column has, by table
+             the counts of keys that no column has, by table; the workgroups
 streams      closed_ms: no record will ever have arrived before it
 files        compacted: how compaction has arranged the rows; null if it has not. digest: of the file's bytes; inode,
              modified_ns: what the file system said of it when the digest was right; damage: what is wrong with it

@@ -13,7 +13,6 @@ from datawarehouse.cli.exits import in_a_process
 from datawarehouse.cli.options import add_on, add_output, add_settings, settings_of
 from datawarehouse.cli.output import print_head, quantity, remark, size
 from datawarehouse.cli.progress import progress
-from datawarehouse.definition.workgroups import NO_RULES, WORKGROUPS
 from datawarehouse.errors import BadRequest, ScanRefused
 from datawarehouse.query.limits import end_limit_of_memory, limit_memory, use_system_memory
 from datawarehouse.runtime.reader import Reader
@@ -26,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sql", help="one statement of Athena SQL; each ? takes the next --param")
     parser.add_argument("--param", action="append", default=[], metavar="V", help="the text for a ?; give one for each")
     add_output(parser, "table", "json", "csv", "ndjson", "parquet")
-    what = "permit what this workgroup permits (default: everything)"
-    parser.add_argument("--workgroup", choices=WORKGROUPS, help=what)
+    what = "whose query it is, and so what it may read and take (default: production)"
+    parser.add_argument("--workgroup", metavar="NAME", default="", help=what)
     what = "say what the statement would read, and whether the workgroup permits it; run nothing"
     parser.add_argument("--dry-run", action="store_true", help=what)
     add_on(parser)
@@ -46,7 +45,9 @@ def run_apart(arguments: argparse.Namespace) -> int:
     started = time.perf_counter()
     if other := _elsewhere(arguments, started):
         return other()
-    time_max_s = settings_of(arguments).number("query_time_max_s")
+    settings = settings_of(arguments)
+    with Reader(settings.folder, settings, arguments.workgroup) as reader:
+        time_max_s = reader.limits.time_max_s
     return in_a_process("query", lambda over: _answer(arguments, started, over, limited=True), time_max_s)
 
 
@@ -65,9 +66,8 @@ def _elsewhere(arguments: argparse.Namespace, started: float) -> Callable[[], in
 def _decide(arguments: argparse.Namespace) -> int:
     """Print what the statement would read, and whether its workgroup permits that."""
     settings = settings_of(arguments)
-    with Reader(settings.folder, settings) as reader:
-        workgroup = WORKGROUPS[arguments.workgroup] if arguments.workgroup else NO_RULES
-        decision = reader.engine.decide(arguments.sql, arguments.param, workgroup)
+    with Reader(settings.folder, settings, arguments.workgroup) as reader:
+        decision = reader.engine.decide(arguments.sql, arguments.param)
     print(json.dumps(decision.values()) if arguments.output == "json" else decision)
     return 0 if decision.is_allowed else ScanRefused.exit_code
 
@@ -77,15 +77,12 @@ def _answer(arguments: argparse.Namespace, started: float, over: Callable[[], No
     if limited:
         use_system_memory()
     settings = settings_of(arguments)
-    with progress("The query runs") as say, Reader(settings.folder, settings) as reader:
+    with progress("The query runs") as say, Reader(settings.folder, settings, arguments.workgroup) as reader:
         if limited:
             reader.engine.warm_up()
-            limit_memory(settings.number("query_memory_bytes_max"))
+            limit_memory(reader.limits.memory_bytes_max)
         result = reader.engine.query(
-            arguments.sql,
-            arguments.param,
-            lambda rows: say(f"The query runs: {quantity(rows, 'row')}"),
-            workgroup=WORKGROUPS.get(arguments.workgroup),
+            arguments.sql, arguments.param, lambda rows: say(f"The query runs: {quantity(rows, 'row')}")
         )
     over()
     end_limit_of_memory()

@@ -32,6 +32,7 @@ from datawarehouse.definition.tables import (
     shards_needed,
 )
 from datawarehouse.definition.types import Array, Map, Struct
+from datawarehouse.definition.workgroups import Workgroup, checked_workgroup, with_defaults
 from datawarehouse.errors import DeclarationError, UnknownName
 
 POLICY_ARN = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/\S+")
@@ -51,6 +52,7 @@ class Warehouse:
         self.name = checked_name(name, "warehouse")
         self._tables: dict[str, Table] = {}
         self._alerts: list[Alert] = []
+        self._workgroups: dict[str, Workgroup] = {}
 
     def __repr__(self) -> str:
         return f"Warehouse({self.name!r}, tables={self.list_tables()})"
@@ -260,6 +262,49 @@ class Warehouse:
     def alerts(self) -> list[Alert]:
         """The declared alerts, in the order of their declaration; without one, the default conditions for the log."""
         return list(self._alerts) or [Alert()]
+
+    def with_workgroup(
+        self,
+        name: str,
+        *,
+        require_partition_filter: bool = False,
+        partitions_max: int | None = None,
+        scan_bytes_max: int | None = None,
+        query_time_max_s: int | None = None,
+        memory_bytes_max: int | None = None,
+        threads: int | None = None,
+        concurrency_max: int | None = None,
+        result_rows_max: int | None = None,
+    ) -> Warehouse:
+        """Declare an audience of queries with what it permits; None is no limit, or the one of the setting `query_...`.
+
+        Without a declaration there are `production` and `batch`, which permit everything, and `adhoc`, with a filter on
+        the hours and 744 of them; declaring one of these replaces it. A query names its workgroup; `production` is
+        that of a query that names none, `batch` that of jobs.
+
+        require_partition_filter: of each table that has hours, a query must read a range that begins at some hour, or a
+        list. partitions_max: of at most so many hours, which includes the former. scan_bytes_max: the files that a
+        query may read have so many bytes. query_time_max_s, memory_bytes_max, threads, result_rows_max: limits of each
+        query. concurrency_max: so many of its queries run at once, in processes of their own; others wait.
+        """
+        limits = {
+            "partitions_max": partitions_max,
+            "scan_bytes_max": scan_bytes_max,
+            "query_time_max_s": query_time_max_s,
+            "memory_bytes_max": memory_bytes_max,
+            "threads": threads,
+            "concurrency_max": concurrency_max,
+            "result_rows_max": result_rows_max,
+        }
+        workgroup = checked_workgroup(name, require_partition_filter, limits)
+        if name in self._workgroups:
+            raise DeclarationError(f"Warehouse {self.name!r} already declares the workgroup {name!r}.")
+        self._workgroups[name] = workgroup
+        return self
+
+    def workgroups(self) -> dict[str, Workgroup]:
+        """The workgroups by name: the declared ones, and of `production`, `adhoc` and `batch` those that are not."""
+        return with_defaults(self._workgroups.values())
 
     def add(self, table: Table) -> Warehouse:
         """Add a table that another declaration has checked. Raises DeclarationError if the name is already used."""

@@ -2,33 +2,90 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+from datawarehouse.errors import BadRequest, DeclarationError
 
 ADHOC_HOURS = 744
 """A month of 31 days."""
+PRODUCTION = "production"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_MIB = 1024 * 1024
+_LIMITS: dict[str, tuple[int, int]] = {
+    "partitions_max": (1, 10**7),
+    "scan_bytes_max": (10 * _MIB, 10**15),  # Athena's least and what pulumi_aws takes (WorkgroupConfigurationArgs)
+    "query_time_max_s": (1, 43_200),
+    "memory_bytes_max": (32 * _MIB, 2**50),
+    "threads": (1, 256),
+    "concurrency_max": (1, 64),
+    "result_rows_max": (1, 2**62),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Workgroup:
-    """What a workgroup permits.
+    """What a workgroup permits. None: no such limit, or the one of the setting `query_...`.
 
     require_partition_filter: each use of a table that has hours needs a range of hours. partitions_max: of at most so
-    many hours, which requires a range too. scan_bytes_max: so many bytes of files in all. None: no such limit.
+    many hours, which requires a range too. scan_bytes_max: the files that a query reads have so many bytes in all.
+    query_time_max_s, memory_bytes_max, threads, result_rows_max: limits of each query. concurrency_max: so many queries
+    run at once; others wait.
     """
 
     name: str
     require_partition_filter: bool = False
     partitions_max: int | None = None
     scan_bytes_max: int | None = None
+    query_time_max_s: int | None = None
+    memory_bytes_max: int | None = None
+    threads: int | None = None
+    concurrency_max: int | None = None
+    result_rows_max: int | None = None
 
 
-NO_RULES = Workgroup("")
-WORKGROUPS = {
-    each.name: each
-    for each in (
-        Workgroup("production"),
-        Workgroup("adhoc", require_partition_filter=True, partitions_max=ADHOC_HOURS),
-        Workgroup("batch"),
-    )
-}
+NO_LIMITS = Workgroup(PRODUCTION)
+DEFAULTS = (
+    NO_LIMITS,
+    Workgroup("adhoc", require_partition_filter=True, partitions_max=ADHOC_HOURS),
+    Workgroup("batch"),
+)
 """Those that each warehouse has: `production` for services, `adhoc` for people, `batch` for jobs."""
+
+
+def checked_workgroup(name: Any, require_partition_filter: Any, limits: dict[str, Any]) -> Workgroup:
+    """A declared workgroup. Raises DeclarationError."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise DeclarationError(
+            f"The workgroup is called {name!r}; valid are 1 to 40 of a-z, 0-9 and _, beginning with a letter."
+        )
+    if not isinstance(require_partition_filter, bool):
+        raise DeclarationError(
+            f"Workgroup {name!r}: require_partition_filter is {require_partition_filter!r}; valid are True and False."
+        )
+    for limit, value in limits.items():
+        low, high = _LIMITS[limit]
+        if value is not None and (type(value) is not int or not low <= value <= high):
+            raise DeclarationError(
+                f"Workgroup {name!r}: {limit} is {value!r}; valid is a whole number from {low} to {high}, or None."
+            )
+    return Workgroup(name, require_partition_filter, **limits)
+
+
+def is_guarded(workgroup: Workgroup) -> bool:
+    """Whether a workgroup does not permit every statement."""
+    return bool(workgroup.require_partition_filter or workgroup.partitions_max or workgroup.scan_bytes_max)
+
+
+def with_defaults(declared: Iterable[Workgroup]) -> dict[str, Workgroup]:
+    """The workgroups by name: those that each warehouse has, unless they are declared, and the declared ones."""
+    return {each.name: each for each in (*DEFAULTS, *declared)}
+
+
+def chosen(workgroups: dict[str, Workgroup], name: str) -> Workgroup:
+    """The workgroup of a name; "" is production's. Raises BadRequest."""
+    if (name or PRODUCTION) not in workgroups:
+        raise BadRequest(f"There is no workgroup {name!r}; there are {', '.join(workgroups)}.")
+    return workgroups[name or PRODUCTION]

@@ -23,7 +23,7 @@ import pyarrow as pa
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import Clock
 from datawarehouse.definition.tables import Table
-from datawarehouse.definition.workgroups import Workgroup
+from datawarehouse.definition.workgroups import NO_LIMITS, Workgroup, is_guarded
 from datawarehouse.errors import QueryFailed, QueryLimitExceeded, ScanRefused
 from datawarehouse.query.interruptible import INTERRUPT_AGAIN_S, Started, nobody
 from datawarehouse.query.limits import QueryLimits
@@ -54,15 +54,25 @@ class Engine:
     """Answers statements over the files that a catalog lists. Can be used from several threads."""
 
     def __init__(
-        self, database: str, catalog: Catalog, lake: Path, limits: QueryLimits, read_json: JsonReader, clock: Clock
+        self,
+        database: str,
+        catalog: Catalog,
+        lake: Path,
+        limits: QueryLimits,
+        read_json: JsonReader,
+        clock: Clock,
+        workgroup: Workgroup = NO_LIMITS,
     ) -> None:
-        """database: the name by which SQL may qualify tables. clock: says what now() is in a statement."""
+        """database: the name by which SQL may qualify tables. clock: says what now() is in a statement. workgroup:
+        whose queries they are; `limits` are its limits."""
         self._plans = Plans(database)
         self._catalog = catalog
         self._lake = lake
         self._limits = limits
         self._read_json = read_json
         self._clock = clock
+        self._workgroup = workgroup
+        self._is_guarded = is_guarded(workgroup)
         self._verifier = Verifier(lake, every_byte=limits.verify_reads)
         self._folders: frozenset[Path] = frozenset()
         self._connection: duckdb.DuckDBPyConnection | None = None
@@ -74,13 +84,12 @@ class Engine:
         parameters: Sequence[Any] = (),
         on_rows: Callable[[int], object] = lambda rows: None,
         started: Started = nobody,
-        workgroup: Workgroup | None = None,
     ) -> Result:
         """The whole result. Raises SqlSyntaxError, QueryRefused, ScanRefused, QueryFailed, QueryLimitExceeded,
         FileDamaged or BadLine. on_rows: is called with the number of rows so far; started: with what interrupts the
-        query. workgroup: whose rules hold; none without it."""
+        query."""
         began = time.perf_counter()
-        with self.answer(sql, parameters, started, workgroup) as answer:
+        with self.answer(sql, parameters, started) as answer:
             batches = []
             for batch in answer.batches:
                 batches.append(batch)
@@ -90,12 +99,10 @@ class Engine:
         return Result(table, Statistics(elapsed, table.num_rows, answer.files, answer.bytes))
 
     @contextmanager
-    def answer(
-        self, sql: str, parameters: Sequence[Any] = (), started: Started = nobody, workgroup: Workgroup | None = None
-    ) -> Iterator[QueryAnswer]:
+    def answer(self, sql: str, parameters: Sequence[Any] = (), started: Started = nobody) -> Iterator[QueryAnswer]:
         """The result in batches, to be read inside the context, whose memory counts as the query's."""
         try:
-            if workgroup and not (decision := self.decide(sql, parameters, workgroup)).is_allowed:
+            if self._is_guarded and not (decision := self.decide(sql, parameters)).is_allowed:
                 raise ScanRefused(str(decision))
             with self._answer(sql, parameters, started) as answer:
                 yield answer
@@ -128,15 +135,15 @@ class Engine:
             answer.batches = (batch.rename_columns(names) for batch in self._counted(reader, answer, deadline))
             yield answer
 
-    def decide(self, sql: str, parameters: Sequence[Any], workgroup: Workgroup) -> Decision:
-        """What a workgroup says to a statement, and what it would read. Raises SqlSyntaxError, QueryRefused or
+    def decide(self, sql: str, parameters: Sequence[Any] = ()) -> Decision:
+        """What the workgroup says to a statement, and what it would read. Raises SqlSyntaxError, QueryRefused or
         QueryFailed."""
         tables, now_ms = readables(self._catalog), self._clock.now_ms()
         schemas = {name: table.schema for name, table in tables.items()}
         with self._catalog.moment():
             sizes = stored(self._catalog, tables, self._lake)
             planned = partial(self._plans.of, tables=schemas, parameters=parameters, now_ms=now_ms)
-            return decide(sql, planned, schemas, workgroup, sizes, now_ms)
+            return decide(sql, planned, schemas, self._workgroup, sizes, now_ms)
 
     def warm_up(self) -> None:
         """Do now what the first query would otherwise wait for."""

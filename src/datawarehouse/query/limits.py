@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from datawarehouse.definition.workgroups import NO_LIMITS, Workgroup
 from datawarehouse.settings import Settings
 
 
@@ -23,13 +24,14 @@ class QueryLimits:
     verify_reads: bool = False
 
     @classmethod
-    def of(cls, settings: Settings) -> QueryLimits:
+    def of(cls, settings: Settings, workgroup: Workgroup = NO_LIMITS) -> QueryLimits:
+        """Those of a workgroup; where it has none, those of the settings."""
         number = settings.number
         return cls(
-            time_max_s=number("query_time_max_s"),
-            memory_bytes_max=number("query_memory_bytes_max"),
-            threads=number("query_threads"),
-            result_rows_max=number("query_result_rows_max"),
+            time_max_s=workgroup.query_time_max_s or number("query_time_max_s"),
+            memory_bytes_max=workgroup.memory_bytes_max or number("query_memory_bytes_max"),
+            threads=workgroup.threads or number("query_threads"),
+            result_rows_max=workgroup.result_rows_max or number("query_result_rows_max"),
             verify_reads=bool(settings["verify_reads"]),
         )
 

@@ -18,7 +18,7 @@ CONTENT_TYPES = {
 
 
 class QueryOrder(msgspec.Struct, frozen=True, tag=True):
-    """A query. format: one of CONTENT_TYPES. workgroup: one of WORKGROUPS, whose rules hold; "" for none.
+    """A query. format: one of CONTENT_TYPES. workgroup: whose query it is; "" is production's.
     dry_run: the answer is the workgroup's decision, as JSON."""
 
     sql: str

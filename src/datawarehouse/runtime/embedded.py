@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ from datawarehouse.clock import Clock, machine_clock
 from datawarehouse.convert.batch import BatchConverter
 from datawarehouse.convert.orders import ConvertAnswer, ConvertOrder
 from datawarehouse.definition.warehouse import Warehouse
+from datawarehouse.definition.workgroups import chosen
 from datawarehouse.folder import catalog_path
 from datawarehouse.query.engine import Engine
 from datawarehouse.query.interruptible import interruptible
@@ -61,24 +63,38 @@ class OpenWarehouse(Owner):
         super().__init__(warehouse, folder, settings, clock, means)
         try:
             self._reading = Catalog(catalog_path(self.folder), writable=False)
-            limits = QueryLimits.of(settings)
-            self._engine = Engine(warehouse.name, self._reading, self.folder, limits, read_json, clock)
+            self._engines: dict[str, Engine] = {}
+            self._engines_lock = threading.Lock()
+            self._engine_of("")
         except BaseException:
             super().close()
             raise
 
-    def query(self, sql: str, params: Sequence[Any] | None = None) -> Result:
+    def query(self, sql: str, params: Sequence[Any] | None = None, workgroup: str = "") -> Result:
         """The result of one statement of Athena SQL; each `?` in it takes the next of `params`.
 
-        Raises SqlSyntaxError, QueryRefused, QueryFailed or QueryLimitExceeded. Ctrl-C interrupts it.
+        workgroup: whose query it is; "" is production's. Raises SqlSyntaxError, QueryRefused, ScanRefused, QueryFailed,
+        QueryLimitExceeded, or BadRequest if there is no such workgroup. Ctrl-C interrupts it.
         """
         self.check_open()
-        return interruptible(lambda started: self._engine.query(sql, params or (), started=started))
+        engine = self._engine_of(workgroup)
+        return interruptible(lambda started: engine.query(sql, params or (), started=started))
+
+    def _engine_of(self, workgroup: str) -> Engine:
+        found = chosen(self.warehouse.workgroups(), workgroup)
+        with self._engines_lock:
+            if found.name not in self._engines:
+                limits = QueryLimits.of(self.settings, found)
+                self._engines[found.name] = Engine(
+                    self.warehouse.name, self._reading, self.folder, limits, read_json, self.clock, found
+                )
+            return self._engines[found.name]
 
     def close(self) -> None:
         with ExitStack() as steps:  # the last one first
             steps.callback(self._reading.close)
-            steps.callback(self._engine.close)
+            for engine in self._engines.values():
+                steps.callback(engine.close)
             super().close()
 
 

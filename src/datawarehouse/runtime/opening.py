@@ -115,6 +115,7 @@ def open_parts(
         refused.pop_all()
         opened.callback(catalog.close)
         catalog.declare(warehouse.name, tables)
+        catalog.keep_workgroups(warehouse.workgroups().values())
         mark(catalog, folder)
         for name in catalog.undeclared():
             log.warning("table %s has data and is not declared; it is kept, and cannot be queried", name)

@@ -13,6 +13,7 @@ from datawarehouse.alerts.store import stored_alerts
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.tables import Column
+from datawarehouse.definition.workgroups import Workgroup, chosen
 from datawarehouse.folder import alerts_path, catalog_path, holder_of
 from datawarehouse.query.limits import QueryLimits
 from datawarehouse.runtime.status import status_of
@@ -28,11 +29,18 @@ if TYPE_CHECKING:
 class Reader:
     """Queries the committed data of a data folder. Raises FolderError if there is no data folder."""
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: Settings, workgroup: str = "") -> None:
+        """workgroup: whose queries they are; "" is production's."""
         self.folder = folder.absolute()
         ready_to_read(self.folder)
         self.settings = settings
         self.catalog = Catalog(catalog_path(self.folder), writable=False)
+        self._workgroup_name = workgroup
+
+    @cached_property
+    def workgroup(self) -> Workgroup:
+        """Raises BadRequest if there is none of the name that was given."""
+        return chosen(self.catalog.workgroups(), self._workgroup_name)
 
     @cached_property
     def engine(self) -> Engine:
@@ -40,11 +48,12 @@ class Reader:
         from datawarehouse.query.engine import Engine
 
         name = self.catalog.warehouse_name()
-        return Engine(name, self.catalog, self.folder, self._limits(), read_json, WallClock())
+        return Engine(name, self.catalog, self.folder, self.limits, read_json, WallClock(), self.workgroup)
 
-    def _limits(self) -> QueryLimits:
-        """Those of the settings, and no longer than the files that an owner retires meanwhile are kept."""
-        limits, holder = QueryLimits.of(self.settings), holder_of(self.folder)
+    @cached_property
+    def limits(self) -> QueryLimits:
+        """Those of the workgroup, and no longer than the files that an owner retires meanwhile are kept."""
+        limits, holder = QueryLimits.of(self.settings, self.workgroup), holder_of(self.folder)
         if holder is None or holder.query_time_max_s is None:
             return limits
         return replace(limits, time_max_s=min(limits.time_max_s, holder.query_time_max_s))

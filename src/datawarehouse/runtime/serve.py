@@ -36,10 +36,9 @@ from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest, FolderError
 from datawarehouse.folder import Holder
 from datawarehouse.intake.group_commit import GroupCommit
-from datawarehouse.query.limits import QueryLimits
 from datawarehouse.runtime.connections import limited
 from datawarehouse.runtime.owner import Owner
-from datawarehouse.runtime.query_pool import QueryPool
+from datawarehouse.runtime.query_pools import QueryPools
 from datawarehouse.runtime.status import described
 from datawarehouse.runtime.workers import QuerySetup, StartChild, Worker, spawned
 from datawarehouse.server.app import Admin, App
@@ -128,11 +127,10 @@ class _Server(uvicorn.Server):
 async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], None], start_child: StartChild) -> None:
     settings = opened.settings
     flushing = ThreadPoolExecutor(_FLUSH_THREADS, "flush")
-    asking = ThreadPoolExecutor(settings.number("query_processes") + 1, "query")
     administrating = ThreadPoolExecutor(_ADMIN_THREADS, "admin")  # calls that wait here must not delay events
     showing = ThreadPoolExecutor(_STATUS_THREADS, "status")  # nor must flushes that wait keep /metrics waiting
     running = ThreadPoolExecutor(_RUNS_MAX, "run")  # nor must a job that hangs delay a flush
-    pool = _query_pool(opened, asking, start_child)
+    pools = _query_pools(opened, start_child)
     commit = GroupCommit(opened.intake, flushing)
     token = secrets.token_urlsafe(32)
     host, port = bound.getsockname()[:2]
@@ -143,7 +141,7 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
     app = App(
         kinesis=Kinesis(opened.intake, commit, opened.clock),
         events=Events(opened.intake, commit, largest, settings.number("request_events_max")),
-        queries=Queries(pool.ask),
+        queries=Queries(pools.ask),
         admin=admin,
         request_bytes_max=largest,
         on_fault=lambda what, error: opened.faults.met(
@@ -170,17 +168,17 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
         timeout_graceful_shutdown=_GRACEFUL_STOP_S,
     )
     _allow_descriptors(settings.number("connections_max") + _DESCRIPTORS_BESIDE)
-    pool.warm_up()
+    pools.warm_up()
     try:
         await _Server(config, started).serve([bound])
     finally:
-        pool.stop()
+        pools.stop()
         opened.begin_closing()
         administrating.shutdown()
         showing.shutdown()
         running.shutdown()
         flushing.shutdown()
-        asking.shutdown()
+        pools.shutdown()
 
 
 def _allow_descriptors(wanted: int) -> None:
@@ -262,14 +260,10 @@ async def _backup(opened: Owner, executor: Executor, to: str, kept: int) -> Asyn
         making.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may ask for it any more
 
 
-def _query_pool(opened: Owner, executor: ThreadPoolExecutor, start_child: StartChild) -> QueryPool:
-    settings = opened.settings
-    limits = QueryLimits.of(settings)
-    setup = QuerySetup(str(opened.folder), opened.warehouse.name, limits)
-    return QueryPool(
-        partial(Worker, "query", setup, start_child=start_child),
-        executor,
-        size=settings.number("query_processes"),
-        waiting_max=settings.number("query_waiting_max"),
-        time_max_s=limits.time_max_s,
+def _query_pools(opened: Owner, start_child: StartChild) -> QueryPools:
+    return QueryPools(
+        opened.warehouse.workgroups(),
+        opened.settings,
+        partial(QuerySetup, str(opened.folder), opened.warehouse.name),
+        lambda setup: Worker("query", setup, start_child=start_child),
     )

@@ -30,7 +30,7 @@ import msgspec
 
 from datawarehouse.clock import WallClock
 from datawarehouse.convert.orders import ConvertAnswer, ConvertOrder
-from datawarehouse.definition.workgroups import NO_RULES, WORKGROUPS
+from datawarehouse.definition.workgroups import NO_LIMITS, PRODUCTION, Workgroup
 from datawarehouse.errors import WorkerDied
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.query.limits import QueryLimits, limit_memory, use_system_memory
@@ -43,11 +43,12 @@ if TYPE_CHECKING:
 
 
 class QuerySetup(msgspec.Struct, frozen=True, tag=True):
-    """The first message to a child process for queries: where the data is, and the limits."""
+    """The first message to a child process for queries: where the data is, the limits, and whose queries they are."""
 
     folder: str
     database: str
     limits: QueryLimits
+    workgroup: Workgroup = NO_LIMITS
 
 
 ChildOrder = ConvertOrder | QuerySetup | QueryOrder | JobOrder
@@ -359,9 +360,8 @@ def _engine(setup: QuerySetup) -> Engine:
     from datawarehouse.runtime.reader import read_json
 
     folder = Path(setup.folder)
-    return Engine(
-        setup.database, Catalog(catalog_path(folder), writable=False), folder, setup.limits, read_json, WallClock()
-    )
+    catalog = Catalog(catalog_path(folder), writable=False)
+    return Engine(setup.database, catalog, folder, setup.limits, read_json, WallClock(), setup.workgroup)
 
 
 def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
@@ -370,6 +370,8 @@ def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
 
     setup = next(orders)
     assert isinstance(setup, QuerySetup)
+    if setup.workgroup.name != PRODUCTION:
+        os.nice(_NICE)  # production is served first
     engine = _engine(setup)
     engine.warm_up()
     limit_memory(setup.limits.memory_bytes_max)
@@ -378,12 +380,11 @@ def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
     for order in orders:
         assert isinstance(order, QueryOrder)
         try:
-            workgroup = WORKGROUPS.get(order.workgroup)
             if order.dry_run:
-                decision = engine.decide(order.sql, order.parameters, workgroup or NO_RULES)
+                decision = engine.decide(order.sql, order.parameters)
                 yield from (Head(0, 0), Piece(msgspec.json.encode(decision.values()) + b"\n"), End(0))
                 continue
-            with engine.answer(order.sql, order.parameters, workgroup=workgroup) as answer:
+            with engine.answer(order.sql, order.parameters) as answer:
                 yield Head(answer.files, answer.bytes)
                 for piece in encoded(answer.schema, answer.batches, order.format):
                     yield Piece(piece)

@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 
-from datawarehouse.definition.workgroups import WORKGROUPS
 from datawarehouse.errors import BadRequest
 from datawarehouse.query.messages import CONTENT_TYPES, End, Head, Piece, QueryOrder
 from datawarehouse.server.http import ClientGone, Request, Response
@@ -83,8 +82,6 @@ def _order(body: bytes) -> QueryOrder:
         raise BadRequest(f"The body is not a query: {error}. Send {form}.") from None
     if asked.format not in CONTENT_TYPES:
         raise BadRequest(f"The format is {asked.format!r}; valid are {', '.join(CONTENT_TYPES)}.")
-    if asked.workgroup and asked.workgroup not in WORKGROUPS:
-        raise BadRequest(f"The workgroup is {asked.workgroup!r}; valid are {', '.join(WORKGROUPS)}.")
     return QueryOrder(
         asked.sql, asked.parameters, "json" if asked.dry_run else asked.format, asked.workgroup, asked.dry_run
     )

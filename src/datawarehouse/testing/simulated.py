@@ -136,10 +136,10 @@ class SimulatedWarehouse(OpenWarehouse):
             while self.converter.convert(name, self._executor.run):
                 continue
 
-    def query(self, sql: str, params: Sequence[Any] | None = None) -> Result:
+    def query(self, sql: str, params: Sequence[Any] | None = None, workgroup: str = "") -> Result:
         """The result of one statement of Athena SQL, over all that has arrived."""
         self.flush()
-        return super().query(sql, params)
+        return super().query(sql, params, workgroup)
 
     def quarantine(self, table: str) -> list[dict[str, Any]]:
         """The rejected records of a table, in the order of their arrival."""

@@ -10,7 +10,7 @@ import pytest
 from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
-from datawarehouse.definition.workgroups import WORKGROUPS, Workgroup
+from datawarehouse.definition.workgroups import Workgroup, with_defaults
 from datawarehouse.sql import hours
 from datawarehouse.sql.guard import ATHENA_BYTES_MIN, ATHENA_DOLLARS_PER_TB, Decision, Estimate, Part, decide
 from datawarehouse.sql.plan import TableSchema, plan
@@ -30,7 +30,7 @@ TABLES = {
     "Orders": schema("Orders", "hour", "hour"),
     "users": schema("users", "region"),
 }
-ADHOC = WORKGROUPS["adhoc"]
+ADHOC = with_defaults(())["adhoc"]
 
 
 def stored(scan):

@@ -1,0 +1,64 @@
+"""A pool of child processes for each workgroup, so that the queries of one never wait for those of another."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from datawarehouse.definition.workgroups import PRODUCTION, Workgroup, chosen
+from datawarehouse.query.limits import QueryLimits
+from datawarehouse.query.messages import End, Head, Piece, QueryOrder
+from datawarehouse.runtime.query_pool import QueryPool
+from datawarehouse.runtime.workers import QuerySetup, Worker
+from datawarehouse.settings import Settings
+
+
+class QueryPools:
+    """Each starts its processes when they are first needed; those of production begin with a process that is ready."""
+
+    def __init__(
+        self,
+        workgroups: dict[str, Workgroup],
+        settings: Settings,
+        setup: Callable[[QueryLimits, Workgroup], QuerySetup],
+        new_worker: Callable[[QuerySetup], Worker],
+    ) -> None:
+        self._workgroups = workgroups
+        self._settings = settings
+        self._setup = setup
+        self._new_worker = new_worker
+        self._executors: list[ThreadPoolExecutor] = []
+        self._pools: dict[str, QueryPool] = {}
+
+    def warm_up(self) -> None:
+        self._pool(chosen(self._workgroups, PRODUCTION)).warm_up()
+
+    def ask(self, order: QueryOrder) -> AsyncGenerator[Head | Piece | End]:
+        """As `QueryPool.ask`, in the pool of the query's workgroup. Raises BadRequest if there is no such workgroup."""
+        return self._pool(chosen(self._workgroups, order.workgroup)).ask(order)
+
+    def _pool(self, workgroup: Workgroup) -> QueryPool:
+        if workgroup.name not in self._pools:
+            limits = QueryLimits.of(self._settings, workgroup)
+            setup = self._setup(limits, workgroup)
+            size = workgroup.concurrency_max or self._settings.number("query_processes")
+            executor = ThreadPoolExecutor(size + 1, f"query {workgroup.name}")
+            self._executors.append(executor)
+            self._pools[workgroup.name] = QueryPool(
+                lambda: self._new_worker(setup),
+                executor,
+                size=size,
+                waiting_max=self._settings.number("query_waiting_max"),
+                time_max_s=limits.time_max_s,
+            )
+        return self._pools[workgroup.name]
+
+    def stop(self) -> None:
+        """End all child processes, busy ones at once."""
+        for pool in self._pools.values():
+            pool.stop()
+
+    def shutdown(self) -> None:
+        """Wait for the threads, which end with the processes."""
+        for executor in self._executors:
+            executor.shutdown()
