@@ -12,6 +12,7 @@ from running import running, until
 from datawarehouse import Warehouse
 from datawarehouse.errors import BadRequest, DeclarationError, QueryLimitExceeded, ScanRefused
 from datawarehouse.testing import simulate
+from datawarehouse.testing.simulated import JobFailed
 
 RANGE = "inserted_at >= date_format(now() - interval '1' hour, '%Y/%m/%d/%H')"
 
@@ -179,6 +180,46 @@ def test_a_program_names_its_workgroup(tmp_path):
         assert len(warehouse.query(f"select * from clicks where {RANGE}", workgroup="adhoc")) == 3
         with pytest.raises(BadRequest, match="no workgroup 'ops'; there are production, adhoc, batch"):
             warehouse.query("select 1", workgroup="ops")
+
+
+def test_the_queries_of_jobs_are_of_batch(tmp_path):
+    declared = (
+        Warehouse("shop")
+        .with_streaming_input_table("clicks", {"id": "string"})
+        .with_workgroup("batch", partitions_max=2)
+        .with_batch_input_table("counts", {"c": "bigint"}, of_everything, "rate(1 hour)", {"hour": "string"})
+    )
+    with (
+        simulate(declared, tmp_path / "simulated") as warehouse,
+        pytest.raises(JobFailed, match="Workgroup 'batch' requires"),
+    ):
+        warehouse.run("counts")
+    with running(tmp_path, declaration=JOB) as started:
+        failed = started.dw("run", "counts", check=False)
+        assert failed.returncode == 1
+        assert "Workgroup 'batch' requires a range of hours" in failed.stdout
+
+
+def of_everything(job):
+    [(count,)] = job.query("select count(*) from clicks")
+    yield {"c": count}
+
+
+JOB = """
+from datawarehouse import Warehouse
+
+
+def of_everything(job):
+    yield {"c": list(job.query("select count(*) from clicks"))[0][0]}
+
+
+warehouse = (
+    Warehouse("shop")
+    .with_streaming_input_table("clicks", {"id": "string"})
+    .with_workgroup("batch", partitions_max=2)
+    .with_batch_input_table("counts", {"c": "bigint"}, of_everything, "rate(1 hour)", {"hour": "string"})
+)
+"""
 
 
 @pytest.mark.parametrize(

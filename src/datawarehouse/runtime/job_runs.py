@@ -184,7 +184,8 @@ class JobRuns:
 
     def _in_a_child(self, order: JobOrder, _: Callable[..., Any] | SqlJob) -> JobOutput | JobFailure:
         number = self._settings.number
-        limits = QueryLimits.of(self._settings)
+        workgroup = self._warehouse.workgroups()["batch"]
+        limits = QueryLimits.of(self._settings, workgroup)
         if order.sql:  # its result goes to no client
             limits = replace(
                 limits,
@@ -192,7 +193,7 @@ class JobRuns:
                 time_max_s=number("job_time_max_s"),
                 memory_bytes_max=max(limits.memory_bytes_max, order.memory_bytes_max // 2),
             )
-        process = JobProcess(QuerySetup(str(self._folder), self._warehouse.name, limits))
+        process = JobProcess(QuerySetup(str(self._folder), self._warehouse.name, limits, workgroup))
         watch = _Watch(process, Path(order.scratch), number("job_time_max_s"), order.file_bytes_max, self._faults)
         with self._lock:
             if self._stopped:

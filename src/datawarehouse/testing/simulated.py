@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -251,7 +252,7 @@ class SimulatedWarehouse(OpenWarehouse):
 
         if failures:
             order = msgspec.structs.replace(order, sql="")
-        return execute_here(order, self.query, lambda: chosen)
+        return execute_here(order, partial(self.query, workgroup="batch"), lambda: chosen)
 
 
 def _row(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
