@@ -31,9 +31,9 @@ def clock():
 
 @pytest.fixture
 def opened(tmp_path, clock):
-    def open_it(**settings):
+    def open_it(warehouse=None, **settings):
         settings = {"convert_interval_ms": 10, **settings}
-        return open_warehouse(declared(), tmp_path / "data", settings, clock)
+        return open_warehouse(warehouse or declared(), tmp_path / "data", settings, clock)
 
     return open_it
 
@@ -119,8 +119,10 @@ def test_a_merged_file_tells_what_it_holds(opened, clock):
         assert str(schema.field("arrival_timestamp").type) == "timestamp[ms]"
 
 
-def test_retired_files_outlive_the_longest_query(opened, clock):
-    with opened(query_time_max_s=300) as warehouse:
+@pytest.mark.parametrize(("of_settings", "of_a_workgroup"), [(300, 1), (1, 300)])
+def test_retired_files_outlive_the_longest_query(opened, clock, of_settings, of_a_workgroup):
+    limited = declared().with_workgroup("analysts", query_time_max_s=of_a_workgroup)
+    with opened(limited, query_time_max_s=of_settings) as warehouse:
         put(warehouse, 1, 2)
         [before] = live(warehouse).values()
         clock.now += HOUR

@@ -128,7 +128,8 @@ def open_parts(
             streams[table.name] = stream
 
         intake = Intake(streams, _intake_limits(settings), clock, lambda: means.free_bytes(folder))
-        converter = _converter(streaming, streams, catalog, folder, settings, clock)
+        kept_s = longest_query_s(warehouse, settings)
+        converter = _converter(streaming, streams, catalog, folder, settings, clock, kept_s)
         journals = {name: stream.journal for name, stream in streams.items()}
         completeness = Completeness({table.name: table for table in tables}, journals, converter, catalog, clock)
         faults = Faults(intake.disk)
@@ -216,6 +217,12 @@ def _intake_limits(settings: Settings) -> IntakeLimits:
     )
 
 
+def longest_query_s(warehouse: Warehouse, settings: Settings) -> int:
+    """The longest that a query of any workgroup may take: retired files are kept for longer."""
+    limits = [settings.number("query_time_max_s"), *(each.query_time_max_s for each in warehouse.workgroups().values())]
+    return max(each for each in limits if each is not None)
+
+
 def _converter(
     streaming: list[StreamingInputTable],
     streams: Mapping[str, Stream],
@@ -223,6 +230,7 @@ def _converter(
     folder: Path,
     settings: Settings,
     clock: Clock,
+    longest_query_s: int,
 ) -> Converter:
     versions = {table.name: table.schema_version for table in catalog.tables()}
     number = settings.number
@@ -233,7 +241,7 @@ def _converter(
         clock,
         batch_bytes_max=number("batch_bytes_max"),
         merge_bytes=number("merge_bytes"),
-        grace_ms=(number("query_time_max_s") + _RETIRED_GRACE_S) * 1000,
+        grace_ms=(longest_query_s + _RETIRED_GRACE_S) * 1000,
     )
 
 

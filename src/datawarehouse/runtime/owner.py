@@ -43,7 +43,7 @@ from datawarehouse.runtime.conversion import Conversion
 from datawarehouse.runtime.executor import Executor
 from datawarehouse.runtime.held_hours import say_at_opening
 from datawarehouse.runtime.identity import identity_of
-from datawarehouse.runtime.opening import Means, open_parts
+from datawarehouse.runtime.opening import Means, longest_query_s, open_parts
 from datawarehouse.runtime.partitions import PartitionValues, checked_partition
 from datawarehouse.runtime.status import status_of, written
 from datawarehouse.runtime.tidying import Tidying
@@ -82,8 +82,8 @@ class Owner:
                 parts.intake,
                 means.free_bytes,
             )
-            kept_s = settings.number("query_time_max_s")
-            self.ownership.announce(Holder(os.getpid(), query_time_max_s=kept_s, brief=means.brief))
+            self.longest_query_s = longest_query_s(warehouse, settings)
+            self.ownership.announce(Holder(os.getpid(), query_time_max_s=self.longest_query_s, brief=means.brief))
             journals = {name: stream.journal for name, stream in parts.intake.streams.items()}
             say_at_opening(parts.catalog, journals, clock.now_ms())
         except BaseException as error:

@@ -150,7 +150,7 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
     )
 
     def started() -> None:
-        opened.ownership.announce(Holder(os.getpid(), url, token, settings.number("query_time_max_s")))
+        opened.ownership.announce(Holder(os.getpid(), url, token, opened.longest_query_s))
         on_ready(url)
 
     config = uvicorn.Config(
