@@ -50,6 +50,7 @@ REPLACING = {
     "RolePolicyAttachment": {"role", "policyArn"},
     "Stream": {"name", "region"},
     "Topic": {"name", "region"},
+    "TopicPolicy": {"arn", "region"},
     "TopicSubscription": {"topic", "protocol", "endpoint", "region"},
     "Workgroup": {"name", "region"},
 }

@@ -49,6 +49,18 @@ def document(*statements: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
+def only_tls(action: str, *resources: str) -> dict[str, Any]:
+    """The statement that refuses requests without TLS."""
+    return {
+        "Sid": "OnlyTls",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": action,
+        "Resource": list(resources),
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
 def trust(service: str, **condition: Any) -> str:
     """The trust policy for one service."""
     statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole", **condition}
@@ -98,18 +110,7 @@ def bucket(owner: Component, name: str, prefix: str) -> aws.s3.Bucket:
     aws.s3.BucketPolicy(
         f"{name}-policy",
         bucket=made.bucket,
-        policy=made.arn.apply(
-            lambda arn: document(
-                {
-                    "Sid": "TlsOnly",
-                    "Effect": "Deny",
-                    "Principal": "*",
-                    "Action": "s3:*",
-                    "Resource": [arn, f"{arn}/*"],
-                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                }
-            )
-        ),
+        policy=made.arn.apply(lambda arn: document(only_tls("s3:*", arn, f"{arn}/*"))),
         opts=owner.options,
     )
     aws.s3.BucketVersioning(
@@ -346,7 +347,8 @@ def cron_job(owner: Component, data: aws.s3.Bucket) -> tuple[aws.lambda_.Functio
                     "Action": "sqs:SendMessage",
                     "Resource": arns[0],
                     "Condition": {"ArnEquals": {"aws:SourceArn": arns[1]}},
-                }
+                },
+                only_tls("sqs:*", arns[0]),
             )
         ),
         opts=part.options,
@@ -490,7 +492,8 @@ def program() -> dict[str, Any]:
                     "Action": "sns:Publish",
                     "Resource": arn,
                     "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
-                }
+                },
+                only_tls("sns:Publish", arn),
             )
         ),
         opts=warehouse.options,

@@ -92,6 +92,7 @@ DELIVERY_ROLE = ("Role", "dw-clicks-role")
 ATTACHMENT = ("RolePolicyAttachment", "dw-registrar-tracing")
 FULL_ACCESS = "arn:aws:iam::aws:policy/AmazonS3FullAccess"
 QUEUE_POLICY = ("QueuePolicy", "dw-registrar-dead-letters-policy")
+TOPIC_POLICY = ("TopicPolicy", "dw-alarms-policy")
 ALL_ARNS = "arn:aws:s3:::dw-data-63275b1/elsewhere/*"
 
 # Checker, resource, input, value, what it says.
@@ -156,7 +157,15 @@ MISTAKES = [
     ("parliament", ("Role", "dw-registrar-role"), "assumeRolePolicy!Statement.0.Action", "sts:AssumRole", "UNKNOWN"),
     ("parliament", QUEUE_POLICY, "policy!Statement.0.Action", "sqs:Send", "UNKNOWN"),
     ("house", QUEUE_POLICY, "policy!Statement.0.Condition", GONE, "any account"),
-    ("house", ("TopicPolicy", "dw-alarms-policy"), "policy!Statement.0.Principal", "*", "not cloudwatch"),
+    ("house", QUEUE_POLICY, "policy!Statement.1.Condition", GONE, "without TLS"),
+    ("house", QUEUE_POLICY, "policy!Statement.1.Condition.Bool", {"aws:SecureTransport": "true"}, "without TLS"),
+    ("house", QUEUE_POLICY, "policy!Statement.1.Action", "sqs:SendMessage", "without TLS"),
+    ("house", QUEUE_POLICY, "policy!Statement.0.Effect", "Deny", "without TLS"),
+    ("house", TOPIC_POLICY, "policy!Statement.0.Principal", "*", "not cloudwatch"),
+    ("house", TOPIC_POLICY, "policy!Statement.1", GONE, "without TLS"),
+    ("house", TOPIC_POLICY, "policy!Statement.0", GONE, "0 statements that allow"),
+    ("house", TOPIC_POLICY, "policy!Statement.1.Action", "sns:*", "without TLS"),
+    ("house", TOPIC_POLICY, "policy!Statement.1.Condition", GONE, "without TLS"),
     ("house", ("BucketPolicy", "dw-data-policy"), "policy!Statement.0.Resource.1", GONE, "without TLS"),
     ("house", ("BucketPolicy", "dw-data-policy"), "policy!Statement.0.Effect", "Allow", "without TLS"),
     # Lambda.
@@ -253,6 +262,8 @@ def test_a_seeded_mistake_is_found(stack, checker, resource, path, value, says):
         ("EventTarget", "dw-registrar-target", "0 targets"),
         ("Permission", "dw-registrar-permission", "no permission lets the rule call the function"),
         ("QueuePolicy", "dw-registrar-dead-letters-policy", "does not let the rule send"),
+        ("QueuePolicy", "dw-registrar-dead-letters-policy", "Queue dw-registrar-dead-letters: has 0 QueuePolicy"),
+        ("TopicPolicy", "dw-alarms-policy", "Topic dw-alarms: has 0 TopicPolicy"),
         ("RolePolicy", "dw-clicks-policy", "does not wait for the policy of its role"),
         ("CatalogTable", "dw-clicks_quarantine", "no table clicks_quarantine"),
         ("LogStream", "dw-clicks-log-stream", "does not log to a log stream"),

@@ -96,6 +96,8 @@ def arns_of(graph, node):
     }
     if node.kind == "TopicSubscription":
         return [node.inputs["topic"]]
+    if node.kind == "TopicPolicy":
+        return [node.inputs["arn"]]
     if node.kind == "QueuePolicy":
         return [one.outputs["arn"] for one in graph.all("Queue") if one.outputs["url"] == node.inputs["queueUrl"]]
     if node.kind in owner:

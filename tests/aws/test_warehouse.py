@@ -417,6 +417,29 @@ def test_alarms_go_to_one_topic_and_its_subscribers():
     }  # fmt: skip
 
 
+def test_queues_and_the_topic_refuse_all_without_tls_and_take_what_their_service_sends():
+    graph = deployed()
+    topic = graph.one("TopicPolicy").inputs
+    sent, refused = json.loads(topic["policy"])["Statement"]
+    assert topic["arn"] == graph.one("Topic").outputs["arn"] == sent["Resource"] == refused["Resource"]
+    assert sent["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+    assert (sent["Principal"], sent["Effect"]) == ({"Service": "cloudwatch.amazonaws.com"}, "Allow")
+    queues = {node.outputs["url"]: node.outputs["arn"] for node in graph.all("Queue")}
+    policies = {node.inputs["queueUrl"]: json.loads(node.inputs["policy"]) for node in graph.all("QueuePolicy")}
+    assert queues.keys() == policies.keys() and len(queues) > 1
+    for url, policy in policies.items():
+        sent, refused = policy["Statement"]
+        assert (sent["Principal"], sent["Effect"]) == ({"Service": "events.amazonaws.com"}, "Allow")
+        assert refused == {
+            "Sid": "OnlyTls",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sqs:*",
+            "Resource": queues[url],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+
+
 def test_a_database_that_is_there_already_is_used():
     def program():
         database = aws.glue.CatalogDatabase("shared", name="shared")

@@ -97,6 +97,11 @@ def _queue_policy(client: Any, state: State) -> Any:
     return _only([found] if found.get("Policy") else [])
 
 
+def _topic_policy(client: Any, state: State) -> Any:
+    found = client.get_topic_attributes(TopicArn=state["arn"])["Attributes"].get("Policy")
+    return _only([found] if found else [])
+
+
 def _workgroup(client: Any, state: State) -> Any:
     try:
         return client.get_work_group(WorkGroup=state["name"])["WorkGroup"]
@@ -228,6 +233,11 @@ _KINDS: dict[str, _Life] = {
         "sns",
         lambda to, at: to.get_topic_attributes(TopicArn=at["arn"])["Attributes"],
         lambda to, at: to.delete_topic(TopicArn=at["arn"]),
+    ),
+    "TopicPolicy": _Life(
+        "sns",
+        _topic_policy,
+        lambda to, at: to.set_topic_attributes(TopicArn=at["arn"], AttributeName="Policy", AttributeValue=""),
     ),
     "TopicSubscription": _Life(
         "sns",

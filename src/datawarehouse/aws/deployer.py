@@ -107,7 +107,7 @@ RIGHTS = (
         "{name}-*",
     ),
     _rights(
-        "Topic",
+        "Topic TopicPolicy",
         "sns",
         "CreateTopic GetTopicAttributes SetTopicAttributes ListTagsForResource TagResource UntagResource DeleteTopic",
         "{name}-*",

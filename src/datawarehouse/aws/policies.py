@@ -359,19 +359,11 @@ def reader(
 
 def only_tls(bucket_arn: str) -> str:
     """Refuses every request to a bucket that does not use TLS."""
-    statement = {
-        "Sid": "OnlyTls",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:*",
-        "Resource": [bucket_arn, f"{bucket_arn}/*"],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
-    return document([statement])
+    return document([_without_tls("s3:*", [bucket_arn, f"{bucket_arn}/*"])])
 
 
 def rule_dead_letters(queue_arn: str, rule_arn: str) -> str:
-    """Lets a rule put the events that it could not deliver into a queue."""
+    """Lets a rule put the events that it could not deliver into a queue, which takes only TLS."""
     statement = {
         "Sid": "Rule",
         "Effect": "Allow",
@@ -380,4 +372,36 @@ def rule_dead_letters(queue_arn: str, rule_arn: str) -> str:
         "Resource": queue_arn,
         "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
     }
-    return document([statement])
+    return document([statement, _without_tls("sqs:*", queue_arn)])
+
+
+def alarms_by_tls(topic_arn: str) -> str:
+    """Lets the alarms of the topic's account publish to it, and nobody without TLS.
+
+    It replaces the policy that SNS gives a topic, which lets CloudWatch publish as any service that acts for the
+    account ("Amazon SNS and alarms", CloudWatch user guide; "Enforce encryption of data in transit", Amazon SNS
+    developer guide).
+    """
+    statement = {
+        "Sid": "Alarms",
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": topic_arn,
+        "Condition": {"StringEquals": {"aws:SourceAccount": Place.of(topic_arn).account}},
+    }
+    # SNS refuses "sns:*" in the policy of a topic: not all of its actions are on topics.
+    return document([statement, _without_tls("sns:Publish", topic_arn)])
+
+
+def _without_tls(action: str, resources: str | list[str]) -> Statement:
+    """Refuses requests that do not use TLS (IAM user guide, "AWS global condition context keys"). Bool does not match
+    where the key is missing: then nothing is refused."""
+    return {
+        "Sid": "OnlyTls",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": action,
+        "Resource": resources,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }

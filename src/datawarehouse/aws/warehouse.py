@@ -17,6 +17,7 @@ import pulumi
 import pulumi_aws as aws
 
 from datawarehouse.aws.addresses import addresses_of
+from datawarehouse.aws.alarm_topic import alarm_topic
 from datawarehouse.aws.alarms import conditions_of
 from datawarehouse.aws.batch_job import POLICY_CHARACTERS_MAX, BatchInputJob, code_of, job_policy_characters
 from datawarehouse.aws.buckets import PrivateBucket
@@ -296,18 +297,8 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             },
             self._loose,
         ).of
-        self.alarm_topic = aws.sns.Topic(
-            f"{name}-alarms", kms_master_key_id=given.get("kms_key_arn"), **self._place, opts=self._loose
-        )
-        for number, address in enumerate(given["alarm_emails"]):
-            aws.sns.TopicSubscription(
-                f"{name}-alarms-email-{number}",
-                topic=self.alarm_topic.arn,
-                protocol="email",
-                endpoint=address,
-                **self._place,
-                opts=self._loose,
-            )
+        key = given.get("kms_key_arn")
+        self.alarm_topic = alarm_topic(name, given["alarm_emails"], key, self._place, self._loose)
         self._dashboard = Dashboard(name, self.alarm_topic.arn, self._place, self._loose)
         if accounts := given["reader_account_ids"]:
             self.reader_role = ReaderRole(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from typing import Any
 
 from graph import ACCOUNT, UNKNOWN, Node
 from policies import IDENTITY, RESOURCE, TRUST, as_list, document_of, statements
@@ -180,12 +181,38 @@ def waits_for_rights(node: Node, role: Node, world: World) -> bool:
     return any(one.urn in node.dependencies for one in world.pointing("RolePolicy", "role", role))
 
 
+def _only_tls(found: list[dict[str, Any]], action: str, resources: set[str]) -> bool:
+    """Whether these statements refuse every request without TLS, and refuse no other."""
+    refused = [one for one in found if one.get("Effect") != "Allow"]
+    return [
+        (
+            one.get("Effect"),
+            one.get("Principal") in ("*", {"AWS": "*"}),
+            as_list(one.get("Action")),
+            set(map(str, as_list(one.get("Resource", [])))),
+            one.get("Condition"),
+        )
+        for one in refused
+    ] == [("Deny", True, [action], resources, {"Bool": {"aws:SecureTransport": "false"}})]
+
+
 def resource_policy_rule(node: Node, world: World) -> Errors:
-    """Dead letters come from the rule, alarms from CloudWatch, and buckets only take TLS.
+    """Dead letters come from the rule, alarms from CloudWatch, and buckets, queues and topics only take TLS.
 
     EventBridge user guide, "Using dead-letter queues to process undelivered events"; IAM user guide, "The confused
-    deputy problem".
+    deputy problem"; the pages on security best practices of the Amazon S3, SQS and SNS guides, "Enforce encryption of
+    data in transit". The policy of a topic takes no "sns:*" (SNS API, SetTopicAttributes: "Policy statement action out
+    of service scope").
     """
+    if node.kind in ("Queue", "Topic"):
+        kind, owner, key = {
+            "Queue": ("QueuePolicy", "queueUrl", "url"),
+            "Topic": ("TopicPolicy", "arn", "arn"),
+        }[node.kind]
+        having = [one for one in world.all(kind) if one.inputs.get(owner) == node.outputs.get(key)]
+        if len(having) != 1:
+            yield f"has {len(having)} {kind}"
+        return
     if node.kind not in RESOURCE or not (text := document_of(node)) or text == UNKNOWN:
         return
     try:
@@ -195,27 +222,25 @@ def resource_policy_rule(node: Node, world: World) -> Errors:
     if node.kind == "BucketPolicy":
         bucket = world.named("Bucket", node.inputs.get("bucket"))
         arn = bucket.outputs.get("arn") if bucket else None
-        if not any(
-            one.get("Effect") == "Deny"
-            and one.get("Principal") in ("*", {"AWS": "*"})
-            and as_list(one.get("Action")) == ["s3:*"]
-            and set(map(str, as_list(one.get("Resource", [])))) == {arn, f"{arn}/*"}
-            and one.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
-            for one in found
-        ):
-            yield "does not refuse requests without TLS to the bucket and its objects"
+        if not _only_tls(found, "s3:*", {str(arn), f"{arn}/*"}):
+            yield "does not refuse requests without TLS to the bucket and its objects, and those alone"
         return
-    service, action = {
-        "QueuePolicy": ("events.amazonaws.com", "sqs:SendMessage"),
-        "TopicPolicy": ("cloudwatch.amazonaws.com", "sns:Publish"),
+    service, action, refused = {
+        "QueuePolicy": ("events.amazonaws.com", "sqs:SendMessage", "sqs:*"),
+        "TopicPolicy": ("cloudwatch.amazonaws.com", "sns:Publish", "sns:Publish"),
     }[node.kind]
     if node.kind == "QueuePolicy":
         own = next((one for one in world.all("Queue") if one.outputs.get("url") == node.inputs.get("queueUrl")), None)
         arn = own.outputs.get("arn") if own else None
     else:
         arn = node.inputs.get("arn")
-    for one in found:
-        if one.get("Effect") != "Allow" or one.get("Principal") != {"Service": service}:
+    if not _only_tls(found, refused, {str(arn)}):
+        yield f"does not refuse requests without TLS to {arn}, and those alone"
+    allowed = [one for one in found if one.get("Effect") == "Allow"]
+    if len(allowed) != 1:
+        yield f"has {len(allowed)} statements that allow something, not one for {service}"
+    for one in allowed:
+        if one.get("Principal") != {"Service": service}:
             yield f"principal is {one.get('Principal')!r}, not {service}"
         if as_list(one.get("Action")) != [action] or as_list(one.get("Resource")) != [arn]:
             yield f"allows {one.get('Action')!r} on {one.get('Resource')!r}, not {action} on {arn}"
