@@ -49,9 +49,6 @@ WAREHOUSE = {
     "reader_account_ids": ["210987654321"],
     "reader_external_id": "agreed",
     "alarm_emails": ["ops@example.com", "data@example.com"],
-    "production_bytes_scanned_max": 40_000_000,
-    "adhoc_bytes_scanned_max": 20_000_000,
-    "batch_bytes_scanned_max": 30_000_000,
     "results_retention_days": 3,
     "log_retention_days": 90,
 }
@@ -174,11 +171,6 @@ def schemas(graph, key):
     return targets(graph, "dataFormatConversionConfiguration", "schemaConfiguration", key)
 
 
-def limits(graph):
-    found = by_name(graph, "Workgroup", "configuration", "bytesScannedCutoffPerQuery")
-    return {name.rsplit("-", 1)[1]: most for name, most in found.items()}
-
-
 def granted(graph, sid):
     """The statements of that name in all policies of roles."""
     policies = [json.loads(policy)["Statement"] for policy in each(graph, "RolePolicy", "policy")]
@@ -297,12 +289,6 @@ SETTINGS = {
                            for node in graph.all("TopicSubscription")],
             [("email", "ops@example.com"), ("email", "data@example.com")],
         ),
-        "production_bytes_scanned_max": (lambda graph: limits(graph)["production"], 40_000_000),
-        "adhoc_bytes_scanned_max": (
-            lambda graph: {name: most for name, most in limits(graph).items() if name in ("adhoc", "readers")},
-            {"adhoc": 20_000_000, "readers": 20_000_000},
-        ),
-        "batch_bytes_scanned_max": (lambda graph: limits(graph)["batch"], 30_000_000),
         "results_retention_days": (
             lambda graph: [
                 (rule["filter"], rule["expiration"])

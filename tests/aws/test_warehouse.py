@@ -385,6 +385,27 @@ def test_workgroups_have_limits_of_their_own(graph):
     assert settings["analytics_dw-workgroups-batch"]["enforceWorkgroupConfiguration"] is False
 
 
+def test_declared_workgroups_are_those_of_athena():
+    declared = everything().with_workgroup("adhoc", scan_bytes_max=2 * 10**10, query_time_max_s=60)
+    declared.with_workgroup("analysts", scan_bytes_max=10**10).with_workgroup("dashboards", threads=1)
+    assert bytes_max({"warehouse": declared}) == {
+        "production": 10**12, "adhoc": 2 * 10**10, "batch": 10**12, "analysts": 10**10, "dashboards": 10**12,
+    }  # fmt: skip
+    readers = {"reader_account_ids": ["210987654321"]}
+    assert bytes_max({"warehouse": declared, **readers})["readers"] == 2 * 10**10
+    declared.with_workgroup("readers", scan_bytes_max=10**9)
+    assert bytes_max({"warehouse": declared, **readers})["readers"] == 10**9
+    assert bytes_max({"warehouse": declared})["readers"] == 10**9
+
+
+def bytes_max(arguments):
+    """At how many bytes Athena ends a query, by workgroup."""
+    return {
+        node.name.removeprefix("analytics_dw-workgroups-"): node.inputs["configuration"]["bytesScannedCutoffPerQuery"]
+        for node in deployed(arguments=arguments).all("Workgroup")
+    }
+
+
 def test_readers_of_other_accounts_get_one_role_and_one_workgroup():
     graph = deployed(arguments={"warehouse": everything(), "reader_account_ids": ["210987654321"]})
     role = graph.one("Role", "analytics_dw-reader-role")

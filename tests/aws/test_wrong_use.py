@@ -82,8 +82,6 @@ def with_job(tmp_path, monkeypatch, name, source):
             ["warehouse is 'warehouse.py'", "valid is a datawarehouse.definition.warehouse.Warehouse"],
         ),
         ({"is_dev": "yes"}, ["is_dev is 'yes'", "valid is True or False"]),
-        ({"adhoc_bytes_scanned_max": 1000}, ["adhoc_bytes_scanned_max is 1000", "from 10485760 to"]),
-        ({"batch_bytes_scanned_max": "1 TB"}, ["batch_bytes_scanned_max is '1 TB'", "from 10485760 to"]),
         ({"data_is_disposable": 1}, ["data_is_disposable is 1", "True or False"]),
         ({"stream_retention_hours": 12}, ["stream_retention_hours is 12", "from 24 to 8760"]),
         ({"log_retention_days": 31}, ["log_retention_days is 31", "30, 60"]),
@@ -193,6 +191,10 @@ def test_arguments_of_the_warehouse(arguments, parts):
             ["table is Table(", "StreamingInputTable"],
         ),
         (lambda: Workgroups("w", {"warehouse": "w", "results_bucket": "lake", "has_readers": "no"}), ["True or False"]),
+        (
+            lambda: Workgroups("w", {"warehouse": "w", "results_bucket": "lake", "workgroups": {"adhoc": 10**9}}),
+            ["workgroups['adhoc'] is 1000000000", "Warehouse.workgroups()"],
+        ),
         (
             lambda: HourlyPartitionRegistrar(
                 "r", {**REGISTRAR, "schedule_expression": "hourly"}

@@ -46,7 +46,7 @@ from datawarehouse.aws.warehouse_arguments import (
     check_on_demand,
     checked_warehouse_arguments,
 )
-from datawarehouse.aws.workgroups import BATCH, BYTES_SCANNED_DEFAULTS, READERS, Workgroups
+from datawarehouse.aws.workgroups import BATCH, READERS, Workgroups
 from datawarehouse.definition.sql_job import SqlJob
 from datawarehouse.definition.tables import NAME_CHARACTERS_MAX, BatchInputTable, StreamingInputTable, Table
 from datawarehouse.definition.warehouse import Warehouse
@@ -290,10 +290,10 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             {
                 "warehouse": name,
                 "results_bucket": self.query_results_bucket.bucket,
-                **{argument: given[argument] for argument in BYTES_SCANNED_DEFAULTS},  # type: ignore[typeddict-item]
+                "workgroups": given["workgroups"],
                 "has_readers": bool(given["reader_account_ids"]),
                 **self._key,
-                **self._place,
+                **self._place,  # type: ignore[typeddict-item]
             },
             self._loose,
         ).of

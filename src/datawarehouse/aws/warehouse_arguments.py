@@ -11,7 +11,6 @@ from datawarehouse.aws.arguments import checked_arguments, checked_number
 from datawarehouse.aws.input_stream import RETENTION_HOURS, WARM_MIB_PER_SECOND
 from datawarehouse.aws.partitions import checked_first_hour
 from datawarehouse.aws.readers import checked_accounts
-from datawarehouse.aws.workgroups import BYTES_SCANNED_DEFAULTS, BYTES_SCANNED_MAX, BYTES_SCANNED_MIN, LIMIT_SOURCE
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import DeclarationError, UnknownName
 
@@ -44,10 +43,8 @@ class ServerlessDataWarehouseArgs(TypedDict):
 
     reader_account_ids: AWS accounts that may assume `reader_role`, if they give `reader_external_id` (default:
     `database_name`). alarm_emails: the addresses that get the alarms (default: none; subscribe to `alarm_topic`).
-    production_bytes_scanned_max: a query of a service is ended at this many bytes (default: 1,000,000,000,000).
-    adhoc_bytes_scanned_max: a query of people or readers is ended at this many bytes (default: 100,000,000,000).
-    batch_bytes_scanned_max: the same for a query of a job (default: 1,000,000,000,000). results_retention_days: how
-    long results of queries stay (default: 7). log_retention_days: how long all logs stay (default: 30).
+    results_retention_days: how long results of queries stay (default: 7). log_retention_days: how long all logs stay
+    (default: 30).
     """
 
     warehouse: NotRequired[Warehouse]
@@ -65,9 +62,6 @@ class ServerlessDataWarehouseArgs(TypedDict):
     reader_account_ids: NotRequired[Sequence[str]]
     reader_external_id: NotRequired[str]
     alarm_emails: NotRequired[Sequence[str]]
-    production_bytes_scanned_max: NotRequired[int]
-    adhoc_bytes_scanned_max: NotRequired[int]
-    batch_bytes_scanned_max: NotRequired[int]
     results_retention_days: NotRequired[int]
     log_retention_days: NotRequired[int]
 
@@ -84,10 +78,6 @@ def checked_warehouse_arguments(name: str, args: ServerlessDataWarehouseArgs) ->
         )
     limits = {
         "stream_retention_hours": (RETENTION_HOURS[0], *RETENTION_HOURS, "Kinesis API"),
-        **{
-            argument: (default, BYTES_SCANNED_MIN, BYTES_SCANNED_MAX, LIMIT_SOURCE)
-            for argument, default in BYTES_SCANNED_DEFAULTS.items()
-        },
         "results_retention_days": (RESULTS_DAYS, 1, 3650, "ten years"),
     }
     numbers = {
@@ -103,7 +93,7 @@ def checked_warehouse_arguments(name: str, args: ServerlessDataWarehouseArgs) ->
         checked_first_hour(component, given["partition_projection_start"])
     nothing = ("on_demand_streams", "reader_account_ids", "alarm_emails", "allow_data_loss")
     defaults: dict[str, Any] = {"is_dev": False, "warm_mib_per_second": {}, **dict.fromkeys(nothing, ())}
-    found = {**defaults, **given, **numbers}
+    found = {**defaults, **given, **numbers, "workgroups": given.get("warehouse", Warehouse(name)).workgroups()}
     found.setdefault("data_is_disposable", found["is_dev"])
     found["reader_account_ids"] = checked_accounts(component, found["reader_account_ids"])
     if "reader_external_id" in given and not found["reader_account_ids"]:
