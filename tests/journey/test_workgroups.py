@@ -89,6 +89,7 @@ warehouse = (
     .with_streaming_input_table("clicks", {"id": "string", "n": "int"})
     .with_workgroup("analysts", require_partition_filter=True, partitions_max=24, concurrency_max=1, result_rows_max=3)
     .with_workgroup("slow", concurrency_max=1)
+    .with_workgroup("auditors", partitions_max=1, allow_full_scan=True, scan_bytes_max=10 * 1024**2)
     .with_workgroup("dashboards", query_time_max_s=1, memory_bytes_max=64 * 1024**2)
 )
 """
@@ -121,6 +122,19 @@ def test_a_declared_workgroup_has_its_own_limits(shop):
     assert (status, answer["error"]["code"]) == (422, "QueryLimitExceeded")
 
 
+def test_a_full_scan_is_asked_for_where_it_is_permitted(shop):
+    everything = "select count(*) as c from clicks"
+    assert ask(shop, everything, workgroup="auditors")[0] == 403
+    assert ask(shop, everything, workgroup="auditors", full_scan=True) == (200, [{"c": 5}])
+    assert ask(shop, everything, full_scan=True) == (200, [{"c": 5}])
+    status, answer = ask(shop, everything, workgroup="adhoc", full_scan=True)
+    assert (status, "permits no full scan" in answer["error"]["message"]) == (403, True)
+    told = shop.dw("query", "--workgroup", "auditors", "--allow-full-scan", "--output", "json", everything)
+    assert json.loads(told.stdout) == [{"c": 5}]
+    refused = shop.dw("query", "--workgroup", "adhoc", "--allow-full-scan", "--dry-run", everything, check=False)
+    assert (refused.returncode, "allow_full_scan=True" in refused.stderr) == (11, True)
+
+
 def test_the_command_knows_the_declared_workgroups(shop):
     """From the data folder: it does not read the declaration."""
     refused = shop.dw("query", "--workgroup", "analysts", "select * from clicks", check=False)
@@ -133,7 +147,7 @@ def test_the_command_knows_the_declared_workgroups(shop):
     unknown = shop.dw("query", "--workgroup", "interns", "select 1", check=False)
     assert unknown.returncode == 2
     assert (
-        "There is no workgroup 'interns'; there are production, adhoc, batch, analysts, slow, dashboards."
+        "There is no workgroup 'interns'; there are production, adhoc, batch, analysts, slow, auditors, dashboards."
         in unknown.stderr
     )
 
@@ -236,6 +250,7 @@ warehouse = (
         ({"name": "a", "query_time_max_s": 50_000}, "from 1 to 43200"),
         ({"name": "a", "memory_bytes_max": 5}, "memory_bytes_max is 5"),
         ({"name": "a", "require_partition_filter": "yes"}, "valid are True and False"),
+        ({"name": "a", "allow_full_scan": 1}, "allow_full_scan is 1; valid are True and False"),
     ],
 )
 def test_a_wrong_workgroup_is_refused_by_name(arguments, message):

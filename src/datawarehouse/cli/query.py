@@ -27,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output(parser, "table", "json", "csv", "ndjson", "parquet")
     what = "whose query it is, and so what it may read and take (default: production)"
     parser.add_argument("--workgroup", metavar="NAME", default="", help=what)
+    what = "read hours without a bound, where the workgroup permits it (allow_full_scan)"
+    parser.add_argument("--allow-full-scan", action="store_true", help=what)
     what = "say what the statement would read, and whether the workgroup permits it; run nothing"
     parser.add_argument("--dry-run", action="store_true", help=what)
     add_on(parser)
@@ -53,10 +55,10 @@ def run_apart(arguments: argparse.Namespace) -> int:
 
 def _elsewhere(arguments: argparse.Namespace, started: float) -> Callable[[], int] | None:
     """What is done in the place of answering from the data folder, if anything."""
-    if arguments.on and (arguments.dry_run or arguments.workgroup):
+    if arguments.on and (arguments.dry_run or arguments.workgroup or arguments.allow_full_scan):
         raise BadRequest(
-            "--dry-run and --workgroup are for the data folder; with --on aws a query is in the workgroup of people, "
-            "whose limit of bytes ends it. Leave them out."
+            "--dry-run, --workgroup and --allow-full-scan are for the data folder; with --on aws a query is in the "
+            "workgroup of people, whose limit of bytes ends it. Leave them out."
         )
     if arguments.dry_run:
         return lambda: _decide(arguments)
@@ -67,7 +69,7 @@ def _decide(arguments: argparse.Namespace) -> int:
     """Print what the statement would read, and whether its workgroup permits that."""
     settings = settings_of(arguments)
     with Reader(settings.folder, settings, arguments.workgroup) as reader:
-        decision = reader.engine.decide(arguments.sql, arguments.param)
+        decision = reader.engine.decide(arguments.sql, arguments.param, full_scan=arguments.allow_full_scan)
     print(json.dumps(decision.values()) if arguments.output == "json" else decision)
     return 0 if decision.is_allowed else ScanRefused.exit_code
 
@@ -82,7 +84,10 @@ def _answer(arguments: argparse.Namespace, started: float, over: Callable[[], No
             reader.engine.warm_up()
             limit_memory(reader.limits.memory_bytes_max)
         result = reader.engine.query(
-            arguments.sql, arguments.param, lambda rows: say(f"The query runs: {quantity(rows, 'row')}")
+            arguments.sql,
+            arguments.param,
+            lambda rows: say(f"The query runs: {quantity(rows, 'row')}"),
+            full_scan=arguments.allow_full_scan,
         )
     over()
     end_limit_of_memory()

@@ -268,6 +268,7 @@ class Warehouse:
         name: str,
         *,
         require_partition_filter: bool = False,
+        allow_full_scan: bool = False,
         partitions_max: int | None = None,
         scan_bytes_max: int | None = None,
         query_time_max_s: int | None = None,
@@ -283,9 +284,10 @@ class Warehouse:
         that of a query that names none, `batch` that of jobs.
 
         require_partition_filter: of each table that has hours, a query must read a range that begins at some hour, or a
-        list. partitions_max: of at most so many hours, which includes the former. scan_bytes_max: the files that a
-        query may read have so many bytes. query_time_max_s, memory_bytes_max, threads, result_rows_max: limits of each
-        query. concurrency_max: so many of its queries run at once, in processes of their own; others wait.
+        list. partitions_max: of at most so many hours, which includes the former. allow_full_scan: a query may ask for
+        a full scan, to which both do not apply. scan_bytes_max: the files that a query may read have so many bytes.
+        query_time_max_s, memory_bytes_max, threads, result_rows_max: limits of each query. concurrency_max: so many of
+        its queries run at once, in processes of their own; others wait.
         """
         limits = {
             "partitions_max": partitions_max,
@@ -296,7 +298,8 @@ class Warehouse:
             "concurrency_max": concurrency_max,
             "result_rows_max": result_rows_max,
         }
-        workgroup = checked_workgroup(name, require_partition_filter, limits)
+        choices = {"require_partition_filter": require_partition_filter, "allow_full_scan": allow_full_scan}
+        workgroup = checked_workgroup(name, choices, limits)
         if name in self._workgroups:
             raise DeclarationError(f"Warehouse {self.name!r} already declares the workgroup {name!r}.")
         self._workgroups[name] = workgroup

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from datawarehouse.errors import BadRequest, DeclarationError
+from datawarehouse.errors import BadRequest, DeclarationError, ScanRefused
 
 ADHOC_HOURS = 744
 """A month of 31 days."""
@@ -30,13 +30,15 @@ class Workgroup:
     """What a workgroup permits. None: no such limit, or the one of the setting `query_...`.
 
     require_partition_filter: each use of a table that has hours needs a range of hours. partitions_max: of at most so
-    many hours, which requires a range too. scan_bytes_max: the files that a query reads have so many bytes in all.
+    many hours, which requires a range too. allow_full_scan: a query may ask for a full scan, to which these two do not
+    apply. scan_bytes_max: the files that a query reads have so many bytes in all.
     query_time_max_s, memory_bytes_max, threads, result_rows_max: limits of each query. concurrency_max: so many queries
     run at once; others wait.
     """
 
     name: str
     require_partition_filter: bool = False
+    allow_full_scan: bool = False
     partitions_max: int | None = None
     scan_bytes_max: int | None = None
     query_time_max_s: int | None = None
@@ -55,28 +57,39 @@ DEFAULTS = (
 """Those that each warehouse has: `production` for services, `adhoc` for people, `batch` for jobs."""
 
 
-def checked_workgroup(name: Any, require_partition_filter: Any, limits: dict[str, Any]) -> Workgroup:
+def checked_workgroup(name: Any, choices: dict[str, Any], limits: dict[str, Any]) -> Workgroup:
     """A declared workgroup. Raises DeclarationError."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise DeclarationError(
             f"The workgroup is called {name!r}; valid are 1 to 40 of a-z, 0-9 and _, beginning with a letter."
         )
-    if not isinstance(require_partition_filter, bool):
-        raise DeclarationError(
-            f"Workgroup {name!r}: require_partition_filter is {require_partition_filter!r}; valid are True and False."
-        )
+    for choice, value in choices.items():
+        if not isinstance(value, bool):
+            raise DeclarationError(f"Workgroup {name!r}: {choice} is {value!r}; valid are True and False.")
     for limit, value in limits.items():
         low, high = _LIMITS[limit]
         if value is not None and (type(value) is not int or not low <= value <= high):
             raise DeclarationError(
                 f"Workgroup {name!r}: {limit} is {value!r}; valid is a whole number from {low} to {high}, or None."
             )
-    return Workgroup(name, require_partition_filter, **limits)
+    return Workgroup(name, **choices, **limits)
 
 
 def is_guarded(workgroup: Workgroup) -> bool:
     """Whether a workgroup does not permit every statement."""
     return bool(workgroup.require_partition_filter or workgroup.partitions_max or workgroup.scan_bytes_max)
+
+
+def for_a_full_scan(workgroup: Workgroup) -> Workgroup:
+    """What holds for a query that asks for a full scan. Raises ScanRefused if the workgroup does not permit it."""
+    if not workgroup.require_partition_filter and workgroup.partitions_max is None:
+        return workgroup
+    if not workgroup.allow_full_scan:
+        raise ScanRefused(
+            f"Workgroup {workgroup.name!r} permits no full scan: a query of it has to be bounded to a range of hours. "
+            "Whoever declares the workgroup can permit it (allow_full_scan=True)."
+        )
+    return replace(workgroup, require_partition_filter=False, partitions_max=None)
 
 
 def with_defaults(declared: Iterable[Workgroup]) -> dict[str, Workgroup]:

@@ -23,7 +23,7 @@ import pyarrow as pa
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import Clock
 from datawarehouse.definition.tables import Table
-from datawarehouse.definition.workgroups import NO_LIMITS, Workgroup, is_guarded
+from datawarehouse.definition.workgroups import NO_LIMITS, Workgroup, for_a_full_scan, is_guarded
 from datawarehouse.errors import QueryFailed, QueryLimitExceeded, ScanRefused
 from datawarehouse.query.interruptible import INTERRUPT_AGAIN_S, Started, nobody
 from datawarehouse.query.limits import QueryLimits
@@ -84,12 +84,14 @@ class Engine:
         parameters: Sequence[Any] = (),
         on_rows: Callable[[int], object] = lambda rows: None,
         started: Started = nobody,
+        *,
+        full_scan: bool = False,
     ) -> Result:
         """The whole result. Raises SqlSyntaxError, QueryRefused, ScanRefused, QueryFailed, QueryLimitExceeded,
         FileDamaged or BadLine. on_rows: is called with the number of rows so far; started: with what interrupts the
-        query."""
+        query; full_scan: whether it is asked for, where the workgroup permits it."""
         began = time.perf_counter()
-        with self.answer(sql, parameters, started) as answer:
+        with self.answer(sql, parameters, started, full_scan=full_scan) as answer:
             batches = []
             for batch in answer.batches:
                 batches.append(batch)
@@ -99,10 +101,12 @@ class Engine:
         return Result(table, Statistics(elapsed, table.num_rows, answer.files, answer.bytes))
 
     @contextmanager
-    def answer(self, sql: str, parameters: Sequence[Any] = (), started: Started = nobody) -> Iterator[QueryAnswer]:
+    def answer(
+        self, sql: str, parameters: Sequence[Any] = (), started: Started = nobody, *, full_scan: bool = False
+    ) -> Iterator[QueryAnswer]:
         """The result in batches, to be read inside the context, whose memory counts as the query's."""
         try:
-            if self._is_guarded and not (decision := self.decide(sql, parameters)).is_allowed:
+            if self._is_guarded and not (decision := self.decide(sql, parameters, full_scan=full_scan)).is_allowed:
                 raise ScanRefused(str(decision))
             with self._answer(sql, parameters, started) as answer:
                 yield answer
@@ -135,15 +139,16 @@ class Engine:
             answer.batches = (batch.rename_columns(names) for batch in self._counted(reader, answer, deadline))
             yield answer
 
-    def decide(self, sql: str, parameters: Sequence[Any] = ()) -> Decision:
-        """What the workgroup says to a statement, and what it would read. Raises SqlSyntaxError, QueryRefused or
-        QueryFailed."""
+    def decide(self, sql: str, parameters: Sequence[Any] = (), *, full_scan: bool = False) -> Decision:
+        """What the workgroup says to a statement, and what it would read. Raises SqlSyntaxError, QueryRefused,
+        QueryFailed, or ScanRefused for a full scan that it does not permit."""
+        workgroup = for_a_full_scan(self._workgroup) if full_scan else self._workgroup
         tables, now_ms = readables(self._catalog), self._clock.now_ms()
         schemas = {name: table.schema for name, table in tables.items()}
         with self._catalog.moment():
             sizes = stored(self._catalog, tables, self._lake)
             planned = partial(self._plans.of, tables=schemas, parameters=parameters, now_ms=now_ms)
-            return decide(sql, planned, schemas, self._workgroup, sizes, now_ms)
+            return decide(sql, planned, schemas, workgroup, sizes, now_ms)
 
     def warm_up(self) -> None:
         """Do now what the first query would otherwise wait for."""

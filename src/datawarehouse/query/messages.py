@@ -19,13 +19,14 @@ CONTENT_TYPES = {
 
 class QueryOrder(msgspec.Struct, frozen=True, tag=True):
     """A query. format: one of CONTENT_TYPES. workgroup: whose query it is; "" is production's.
-    dry_run: the answer is the workgroup's decision, as JSON."""
+    dry_run: the answer is the workgroup's decision, as JSON. full_scan: whether that is asked for."""
 
     sql: str
     parameters: list[Any]
     format: str
     workgroup: str = ""
     dry_run: bool = False
+    full_scan: bool = False
 
 
 class Head(msgspec.Struct, frozen=True, tag=True):

@@ -381,10 +381,10 @@ def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
         assert isinstance(order, QueryOrder)
         try:
             if order.dry_run:
-                decision = engine.decide(order.sql, order.parameters)
+                decision = engine.decide(order.sql, order.parameters, full_scan=order.full_scan)
                 yield from (Head(0, 0), Piece(msgspec.json.encode(decision.values()) + b"\n"), End(0))
                 continue
-            with engine.answer(order.sql, order.parameters) as answer:
+            with engine.answer(order.sql, order.parameters, full_scan=order.full_scan) as answer:
                 yield Head(answer.files, answer.bytes)
                 for piece in encoded(answer.schema, answer.batches, order.format):
                     yield Piece(piece)

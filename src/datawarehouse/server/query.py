@@ -1,6 +1,7 @@
 """POST /v1/query: {"sql": ..., "parameters": [...], "format": "ndjson" | "csv" | "json" | "arrow"}.
 
-"workgroup" names the rules that hold for it, and with "dry_run" the answer is what they say, as JSON.
+"workgroup" names the rules that hold for it, "full_scan" asks for one where they permit it, and with "dry_run" the
+answer is what they say, as JSON.
 
 The answer is streamed. An error before the first piece is answered with its own status. An error after it (a limit that
 is reached) closes the connection, so that no client mistakes a part of the answer for the whole.
@@ -30,6 +31,7 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
     format: str = "ndjson"
     workgroup: str = ""
     dry_run: bool = False
+    full_scan: bool = False
 
 
 @dataclass(slots=True)
@@ -82,6 +84,5 @@ def _order(body: bytes) -> QueryOrder:
         raise BadRequest(f"The body is not a query: {error}. Send {form}.") from None
     if asked.format not in CONTENT_TYPES:
         raise BadRequest(f"The format is {asked.format!r}; valid are {', '.join(CONTENT_TYPES)}.")
-    return QueryOrder(
-        asked.sql, asked.parameters, "json" if asked.dry_run else asked.format, asked.workgroup, asked.dry_run
-    )
+    form = "json" if asked.dry_run else asked.format
+    return QueryOrder(asked.sql, asked.parameters, form, asked.workgroup, asked.dry_run, asked.full_scan)
