@@ -36,16 +36,22 @@ class QueryLimits:
         )
 
 
+ROOM_BYTES = 64 * 1024 * 1024
+"""Beyond a limit of memory: for the threads' stacks, and for what the allocators keep."""
+
 _LOOK_EVERY_S = 0.02
-_ROOM_BYTES = 64 * 1024 * 1024  # for the threads' stacks, and for what the allocators keep
 
 
 def use_system_memory() -> None:
-    """Make Arrow take its memory from the system; call it before Arrow is loaded, in a process to be limited.
+    """Make Arrow and DuckDB take their memory from the system, and give it back; call it before they are loaded, in a
+    process to be limited.
 
-    Its own allocator reserves a gigabyte with the first large array, which would count at once (`limit_memory`).
+    Arrow's own allocator reserves a gigabyte with the first large array, which would count at once (`limit_memory`).
+    DuckDB's, jemalloc, keeps by default the addresses of what it has freed (`opt.retain` in jemalloc(3)): they would
+    count as memory that the process has, and the next query of a job might fill them, and as much again.
     """
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+    os.environ["DUCKDB_JE_MALLOC_CONF"] = "retain:false"
 
 
 def limit_memory(more_bytes: int) -> None:
@@ -58,14 +64,18 @@ def limit_memory(more_bytes: int) -> None:
     if sys.platform != "linux":
         watch_memory(more_bytes)
         return
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmData:"):  # what RLIMIT_DATA limits (getrlimit(2), since Linux 4.7)
-            has = int(line.split()[1]) * 1024
-            _, most = resource.getrlimit(resource.RLIMIT_DATA)
-            wanted = has + more_bytes + _ROOM_BYTES
-            resource.setrlimit(
-                resource.RLIMIT_DATA, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most)
-            )
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = data_bytes() + more_bytes + ROOM_BYTES
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))
+
+
+def data_bytes() -> int:
+    """What this process has of that which RLIMIT_DATA limits (getrlimit(2), since Linux 4.7); 0 elsewhere."""
+    if sys.platform == "linux":
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmData:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def end_limit_of_memory() -> None:
@@ -84,7 +94,7 @@ _watching = 0  # the process that has the watching thread: a fork has none
 def watch_memory(more_bytes: int) -> None:
     """Kill this process as soon as it has had so much more memory than until now, until `end_limit_of_memory`."""
     global _watched_bytes_max, _watching
-    _watched_bytes_max = _most_bytes() + more_bytes + _ROOM_BYTES
+    _watched_bytes_max = _most_bytes() + more_bytes + ROOM_BYTES
     if _watching != os.getpid():
         _watching = os.getpid()
         threading.Thread(target=_watch, name="memory", daemon=True).start()

@@ -15,10 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from datawarehouse.errors import QueryLimitExceeded
 from datawarehouse.jobs.orders import ANSWER_BYTES_MAX, JobFailure, JobOrder, JobOutput
 from datawarehouse.jobs.supervise import supervised
-from datawarehouse.query.limits import QueryLimits, end_limit_of_memory, limit_memory, use_system_memory
+from datawarehouse.query.limits import (
+    ROOM_BYTES,
+    QueryLimits,
+    data_bytes,
+    end_limit_of_memory,
+    limit_memory,
+    use_system_memory,
+)
 
 if TYPE_CHECKING:
     from datawarehouse.query.engine import Engine
@@ -84,8 +90,9 @@ class _Running:
 class _Queries:
     """The queries of a run, in its process, each with the limits of a query of anybody else.
 
-    Memory: until all queries that run have ended, the process may take only so much more than it has. Time: a query
-    that does not end when its time is over ends the run.
+    Memory: until all queries that run have ended, the process may take only so much more than it has. What they leave
+    would raise that from query to query, so that the engine is closed when they have left too much. Time: a query that
+    does not end when its time is over ends the run.
     """
 
     def __init__(self, limits: QueryLimits, new_engine: Callable[[], Engine], running: _Running) -> None:
@@ -96,6 +103,7 @@ class _Queries:
         self._asking = 0
         self._ends: list[float] = []
         self._engine: Engine | None = None
+        self._left_bytes = 0  # by the queries of this engine
         self._lock = threading.Lock()
 
     def ask(self, sql: str, parameters: Sequence[Any]) -> Result:
@@ -105,23 +113,19 @@ class _Queries:
                 self._engine.warm_up()
             engine = self._engine
             self._asking += 1
+        had_bytes = data_bytes()
         try:
             with self._limited():
                 return engine.query(sql, parameters)
-        except QueryLimitExceeded:
-            self._begin_anew(engine)
-            raise
         finally:
+            _give_back_memory()
             with self._lock:
                 self._asking -= 1
-            _give_back_memory()  # else the next query may take what this one has left, and more
-
-    def _begin_anew(self, engine: Engine) -> None:
-        """Close an engine that a query has filled, unless another query is running in it."""
-        with self._lock:
-            if self._asking == 1 and self._engine is engine:
-                self._engine = None
-                engine.close()
+                self._left_bytes += data_bytes() - had_bytes
+                if self._left_bytes > ROOM_BYTES and self._engine is engine and not self._asking:
+                    self._engine = None
+                    self._left_bytes = 0
+                    engine.close()
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
