@@ -133,5 +133,14 @@ def readable_of(table: Table) -> list[GlueTable]:
     return [each for each in glue_tables_of(table) if not each.in_results]
 
 
+def expiring(table: Table) -> dict[str, int]:
+    """After how many days the files of a table are deleted, by folder."""
+    days = getattr(table, "retention_days", None)
+    if days is None:
+        return {}
+    errors = {f"errors/{table.name}/": days} if isinstance(table, StreamingInputTable) else {}
+    return {f"{table.name}/": days, **errors}
+
+
 def _columns(types: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"name": name, "type": kind} for name, kind in types.items()]

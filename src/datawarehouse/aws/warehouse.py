@@ -19,16 +19,15 @@ import pulumi_aws as aws
 from datawarehouse.aws.addresses import addresses_of
 from datawarehouse.aws.alarm_topic import alarm_topic
 from datawarehouse.aws.alarms import conditions_of
-from datawarehouse.aws.batch_job import POLICY_CHARACTERS_MAX, BatchInputJob, code_of, job_policy_characters
+from datawarehouse.aws.batch_job import BatchInputJob
 from datawarehouse.aws.buckets import PrivateBucket
 from datawarehouse.aws.capacity import need_of, quotas_to_raise
 from datawarehouse.aws.compaction import HourlyCompaction
 from datawarehouse.aws.dashboard import Dashboard
 from datawarehouse.aws.deployed import Comparison
 from datawarehouse.aws.glue_tables import (
-    RUN_KEY,
     GlueTable,
-    glue_tables_of,
+    expiring,
     quarantine_of,
     staging_of,
     staging_parameters,
@@ -36,22 +35,22 @@ from datawarehouse.aws.glue_tables import (
 )
 from datawarehouse.aws.input_stream import InputStream, schema_digest
 from datawarehouse.aws.naming import database_name, hyphenated
-from datawarehouse.aws.partitions import HourlyPartitionRegistrar, check_hours, projected_hours
+from datawarehouse.aws.partitions import HourlyPartitionRegistrar, projected_hours
 from datawarehouse.aws.protection import protected
 from datawarehouse.aws.readers import ReaderRole
 from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.aws.schedules import dev_schedule, early_run, flush_seconds, job_schedule
+from datawarehouse.aws.table_checks import check_table
 from datawarehouse.aws.warehouse_arguments import (
     ServerlessDataWarehouseArgs,
     check_on_demand,
     checked_warehouse_arguments,
+    said_aloud,
 )
 from datawarehouse.aws.workgroups import BATCH, READERS, Workgroups
-from datawarehouse.definition.sql_job import SqlJob
-from datawarehouse.definition.tables import NAME_CHARACTERS_MAX, BatchInputTable, StreamingInputTable, Table
+from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable, Table
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import DeclarationError
-from datawarehouse.sql.insertion import check_sql_job
 
 P = ParamSpec("P")
 
@@ -105,7 +104,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         declared: Warehouse = given.get("warehouse", Warehouse(name))
         self._conditions = conditions_of(declared)
         for table in declared.tables():
-            self._check(table, declared)
+            check_table(name, table, declared, given)
         check_on_demand(name, given["on_demand_streams"], declared if "warehouse" in given else None)
         is_kept, is_asked = not given["data_is_disposable"], bool(opts and opts.protect)
         super().__init__("datawarehouse:index:ServerlessDataWarehouse", name, {}, protected(opts, is_kept))
@@ -134,7 +133,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         compared_now = [] if "database" in given else declared.tables()
         self._comparison.check(compared_now, self._database_name)
         self._compared = {table.name for table in compared_now}
-        pulumi.log.info(_said_aloud(given, is_kept), self)
+        pulumi.log.info(said_aloud(given, is_kept), self)
         self._create_stores()
         self._create_audiences()
         self.register_outputs(
@@ -191,8 +190,8 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             after.add(table)
         declare(after)
         added = after.tables()[-1]
-        self._check(added, after)
-        if _expiring(added) and self._expiry_is_settled:
+        check_table(self._name, added, after, self._given)
+        if expiring(added) and self._expiry_is_settled:
             raise DeclarationError(
                 f"Table {added.name!r}: retention_days comes too late, since the rules of the bucket are computed when "
                 "the program first awaits something. Declare this table before that."
@@ -215,45 +214,6 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             return name
 
         return self.database.name.apply(compared)
-
-    def _check(self, table: Table, declared: Warehouse) -> None:
-        """Check that AWS can have this table; raises DeclarationError."""
-        if isinstance(table, BatchInputTable):
-            job_schedule(table, declared.get_table, self._given["is_dev"])
-            self._check_job(table, declared)
-        longest = max(len(each.name) for each in glue_tables_of(table))
-        if longest > NAME_CHARACTERS_MAX:
-            raise DeclarationError(
-                f"Table {table.name!r}: on AWS its quarantine or staging table has a name of {longest} characters; "
-                f"Glue takes {NAME_CHARACTERS_MAX}. Choose a shorter name."
-            )
-        taken = {each.name: other.name for other in declared.tables() for each in glue_tables_of(other)[1:]}
-        for name in declared.list_tables():
-            if name in taken:
-                raise DeclarationError(
-                    f"The table name {name!r} is already used on AWS: a table of that name converts the rows of "
-                    f"{taken[name]!r} to Parquet. Choose another name."
-                )
-        if isinstance(table, StreamingInputTable):
-            check_hours(table, "partition_projection_start" in self._given)
-
-    def _check_job(self, table: BatchInputTable, declared: Warehouse) -> None:
-        code_of(table)
-        if isinstance(table.job, SqlJob):
-            check_sql_job(table, table.job, declared)
-        if staging_of(table) and any(column.name == RUN_KEY for column in table.columns):
-            raise DeclarationError(
-                f"Table {table.name!r}: the column name {RUN_KEY!r} is already used on AWS, for runs whose rows are "
-                "converted to Parquet. Choose another name."
-            )
-        reads = [declared.get_table(name) for name in table.reads]
-        characters = job_policy_characters(self._declared.name, table, reads)
-        if characters > POLICY_CHARACTERS_MAX:
-            raise DeclarationError(
-                f"Table {table.name!r}: with {len(table.reads)} tables in reads, the policy of its job has about "
-                f"{characters} characters; IAM takes {POLICY_CHARACTERS_MAX} (a role's inline policies). Name fewer "
-                "tables, or leave reads out: the job may then read all of the warehouse."
-            )
 
     def _create_stores(self) -> None:
         name = self._name
@@ -468,22 +428,5 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 pulumi.log.warn(f"{needless} so that it allows no later one.", self)
         found: dict[str, int] = {}
         for table in self._declared.tables():
-            found |= _expiring(table)
+            found |= expiring(table)
         return found
-
-
-def _said_aloud(given: Mapping[str, Any], is_kept: bool) -> str:
-    """What kind of stack this is: the one thing that a forgotten `pulumi config set` would change without a word."""
-    stage = "development (is_dev)" if given["is_dev"] else "production"
-    data = "protected" if is_kept else "disposable: pulumi destroy deletes it"
-    told = "" if given["alarm_emails"] or given["is_dev"] else " Nobody gets its alarms by e-mail (alarm_emails)."
-    return f"Stack {pulumi.get_stack()!r} is for {stage}; its data is {data}.{told}"
-
-
-def _expiring(table: Table) -> dict[str, int]:
-    """After how many days the files of a table are deleted, by folder."""
-    days = getattr(table, "retention_days", None)
-    if days is None:
-        return {}
-    errors = {f"errors/{table.name}/": days} if isinstance(table, StreamingInputTable) else {}
-    return {f"{table.name}/": days, **errors}

@@ -131,3 +131,11 @@ def check_on_demand(name: str, on_demand: Sequence[str], declared: Warehouse | N
             declared.get_input_stream(table)  # type: ignore[union-attr]
         except UnknownName as error:
             raise DeclarationError(f"ServerlessDataWarehouse {name!r}: on_demand_streams: {error}") from None
+
+
+def said_aloud(given: Mapping[str, Any], is_kept: bool) -> str:
+    """What kind of stack this is: the one thing that a forgotten `pulumi config set` would change without a word."""
+    stage = "development (is_dev)" if given["is_dev"] else "production"
+    data = "protected" if is_kept else "disposable: pulumi destroy deletes it"
+    told = "" if given["alarm_emails"] or given["is_dev"] else " Nobody gets its alarms by e-mail (alarm_emails)."
+    return f"Stack {pulumi.get_stack()!r} is for {stage}; its data is {data}.{told}"

@@ -1,0 +1,56 @@
+"""Whether AWS can have a declared table. Everything is checked before anything is created."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from datawarehouse.aws.batch_job import POLICY_CHARACTERS_MAX, code_of, job_policy_characters
+from datawarehouse.aws.glue_tables import RUN_KEY, glue_tables_of, staging_of
+from datawarehouse.aws.partitions import check_hours
+from datawarehouse.aws.schedules import job_schedule
+from datawarehouse.definition.sql_job import SqlJob
+from datawarehouse.definition.tables import NAME_CHARACTERS_MAX, BatchInputTable, StreamingInputTable, Table
+from datawarehouse.definition.warehouse import Warehouse
+from datawarehouse.errors import DeclarationError
+from datawarehouse.sql.insertion import check_sql_job
+
+
+def check_table(warehouse: str, table: Table, declared: Warehouse, given: Mapping[str, Any]) -> None:
+    """Raises DeclarationError if AWS cannot have a table of a declaration. warehouse, given: the name and the arguments
+    of the deployed warehouse."""
+    if isinstance(table, BatchInputTable):
+        job_schedule(table, declared.get_table, given["is_dev"])
+        _check_job(warehouse, table, declared)
+    longest = max(len(each.name) for each in glue_tables_of(table))
+    if longest > NAME_CHARACTERS_MAX:
+        raise DeclarationError(
+            f"Table {table.name!r}: on AWS its quarantine or staging table has a name of {longest} characters; "
+            f"Glue takes {NAME_CHARACTERS_MAX}. Choose a shorter name."
+        )
+    taken = {each.name: other.name for other in declared.tables() for each in glue_tables_of(other)[1:]}
+    for name in declared.list_tables():
+        if name in taken:
+            raise DeclarationError(
+                f"The table name {name!r} is already used on AWS: a table of that name converts the rows of "
+                f"{taken[name]!r} to Parquet. Choose another name."
+            )
+    if isinstance(table, StreamingInputTable):
+        check_hours(table, "partition_projection_start" in given)
+
+
+def _check_job(warehouse: str, table: BatchInputTable, declared: Warehouse) -> None:
+    code_of(table)
+    if isinstance(table.job, SqlJob):
+        check_sql_job(table, table.job, declared)
+    if staging_of(table) and any(column.name == RUN_KEY for column in table.columns):
+        raise DeclarationError(
+            f"Table {table.name!r}: the column name {RUN_KEY!r} is already used on AWS, for runs whose rows are "
+            "converted to Parquet. Choose another name."
+        )
+    reads = [declared.get_table(name) for name in table.reads]
+    characters = job_policy_characters(warehouse, table, reads)
+    if characters > POLICY_CHARACTERS_MAX:
+        raise DeclarationError(
+            f"Table {table.name!r}: with {len(table.reads)} tables in reads, the policy of its job has about "
+            f"{characters} characters; IAM takes {POLICY_CHARACTERS_MAX} (a role's inline policies). Name fewer "
+            "tables, or leave reads out: the job may then read all of the warehouse."
+        )
