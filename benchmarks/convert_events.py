@@ -22,6 +22,7 @@ from pathlib import Path
 from measuring import LARGE, SMALL, large_events, report, small_events, spread
 
 from datawarehouse.aws.cost import CORE_MB, GB_MB, read_prices
+from datawarehouse.definition.table_format import TABLE
 from datawarehouse.functions import convert_events
 
 RECORDS, ROUNDS = 20_000, int(os.environ.get("BENCH_ROUNDS", 15))
@@ -85,14 +86,14 @@ def main() -> None:
     loads["500 B, 5 % rejected"] = (LARGE, spoiled(loads["500 B"][1], 0.05))
     convert_events.client = lambda service: NoStore()
     convert_events.log = lambda message, **fields: None
-    os.environ |= {"DW_BUCKET": "lake", "DW_DATABASE": "bench", "AWS_LAMBDA_FUNCTION_NAME": "bench"}
+    os.environ |= {"DW_TABLE": "t", "DW_BUCKET": "lake", "DW_DATABASE": "bench", "AWS_LAMBDA_FUNCTION_NAME": "bench"}
     times: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as name:
         for number, (columns, _) in enumerate(loads.values()):
             folder = Path(name) / str(number)
             folder.mkdir()
-            table = {"name": "t", "hour": "inserted_at", "columns": list(columns.items())}
-            (folder / convert_events.TABLE).write_text(json.dumps(table))
+            table = {"hour": "inserted_at", "columns": list(columns.items())}
+            (folder / TABLE).write_text(json.dumps(table))
         sent = {what: invocations(events) for what, (_, events) in loads.items()}
         for _ in range(ROUNDS):
             for number, what in enumerate(loads):

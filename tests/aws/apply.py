@@ -184,6 +184,9 @@ _ROWS: dict[str, tuple[_Call, ...]] = {
     "aws:glue/catalogTable:CatalogTable": (
         _Call("glue", "CreateTable", {key: f"tableInput/{key}" for key in (*_GLUE_TABLE, "tableType")}),
     ),
+    "aws:glue/catalogTableOptimizer:CatalogTableOptimizer": (
+        _Call("glue", "CreateTableOptimizer", {"configuration": "tableOptimizerConfiguration"}),
+    ),
     "aws:iam/policy:Policy": (
         _Call(
             "iam",

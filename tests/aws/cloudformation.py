@@ -140,6 +140,9 @@ _ROWS = {
         },
         filler={"CatalogId": "123456789012"},
     ),
+    "aws:glue/catalogTableOptimizer:CatalogTableOptimizer": _Row(
+        "AWS::Glue::TableOptimizer", {"configuration": "tableOptimizerConfiguration"}
+    ),
     "aws:iam/policy:Policy": _Row("AWS::IAM::ManagedPolicy", {"name": "managedPolicyName", "policy": "policyDocument"}),
     "aws:iam/role:Role": _Row(
         "AWS::IAM::Role",
@@ -163,6 +166,14 @@ _ROWS = {
             "extendedS3Configuration": "extendedS3DestinationConfiguration",
             "extendedS3Configuration.bufferingInterval": "bufferingHints/intervalInSeconds",
             "extendedS3Configuration.bufferingSize": "bufferingHints/sizeInMBs",
+            "icebergConfiguration": "icebergDestinationConfiguration",
+            "icebergConfiguration.catalogArn": "catalogConfiguration/catalogArn",
+            "icebergConfiguration.bufferingInterval": "bufferingHints/intervalInSeconds",
+            "icebergConfiguration.bufferingSize": "bufferingHints/sizeInMBs",
+            "icebergConfiguration.destinationTableConfigurations": "destinationTableConfigurationList",
+            "icebergConfiguration.destinationTableConfigurations.databaseName": "destinationDatabaseName",
+            "icebergConfiguration.destinationTableConfigurations.tableName": "destinationTableName",
+            "icebergConfiguration.processingConfiguration": "processingConfiguration",
         },
         filler={"DeliveryStreamType": "KinesisStreamAsSource"},
     ),

@@ -80,3 +80,19 @@ def compacted() -> Warehouse:
             rerun_when_late=True,
         )
     )
+
+
+def in_iceberg(**arguments) -> Warehouse:
+    """A table in Iceberg with every kind of column, and one that is not in Iceberg."""
+    nested = {"device": "struct<os:string,sizes:map<string,array<bigint>>>", "tags": "array<string>"}
+    return (
+        Warehouse("half_iceberg")
+        .with_streaming_input_table(
+            "events",
+            COLUMNS | {"price": "decimal(9,4)", "count": "bigint", "ratio": "float", **nested},
+            partition_key_name="arrived_at",
+            table_format="iceberg",
+            **arguments,
+        )
+        .with_streaming_input_table("clicks", COLUMNS)
+    )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -247,11 +248,39 @@ def catalog_table_answer(deployed: Graph | None, arguments: dict[str, Any], acco
     database, name = arguments["databaseName"], arguments["name"]
     for node in deployed.all("CatalogTable") if deployed else ():
         if (node.inputs["databaseName"], node.inputs["name"]) == (database, name):
+            if "openTableFormatInput" in node.inputs:
+                return _iceberg_answer(node)
             return {
                 **{key: node.inputs[key] for key in ("databaseName", "name", "partitionKeys", "parameters")},
                 "storageDescriptors": [node.inputs["storageDescriptor"]],
             }
     raise missing_table(database, name, account)
+
+
+def _iceberg_answer(node: Node) -> dict[str, Any]:
+    """What Glue says of a table that it has made as Iceberg: its hour is a column, and its parameters are Iceberg's."""
+    made = node.inputs["openTableFormatInput"]["icebergInput"]["icebergTableInput"]
+    columns = [{"name": one["name"], "type": hive_type(json.loads(one["type"]))} for one in made["schema"]["fields"]]
+    return {
+        **{key: node.inputs[key] for key in ("databaseName", "name")},
+        "partitionKeys": [],
+        "parameters": {
+            "table_type": "ICEBERG",
+            "metadata_location": f"{made['location']}metadata/00000-0.metadata.json",
+        },
+        "storageDescriptors": [{"columns": columns, "location": made["location"]}],
+    }
+
+
+def hive_type(kind: Any) -> str:
+    """A type of Iceberg as Glue shows it (apache/iceberg, IcebergToGlueConverter)."""
+    if isinstance(kind, str):
+        return {"long": "bigint"}.get(kind, kind)
+    if kind["type"] == "list":
+        return f"array<{hive_type(kind['element'])}>"
+    if kind["type"] == "map":
+        return f"map<{hive_type(kind['key'])},{hive_type(kind['value'])}>"
+    return "struct<" + ",".join(f"{one['name']}:{hive_type(one['type'])}" for one in kind["fields"]) + ">"
 
 
 def missing_table(database: str, name: str, account: str) -> Missing:

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from emulator import interpreter
 
 from datawarehouse.aws.packaging import library
+from datawarehouse.definition.table_format import TABLE
 from datawarehouse.errors import BadRequest
 from datawarehouse.functions import convert_events
 from patience import patient
@@ -110,9 +111,10 @@ def as_stored(kind, value):
 @pytest.fixture
 def function(stack, tmp_path, monkeypatch):
     """The handler for a table of two columns, with the bucket of the emulator."""
-    table = {"name": "clicks", "hour": "inserted_at", "columns": [["id", "string"], ["count", "int"]]}
-    (tmp_path / convert_events.TABLE).write_text(json.dumps(table))
+    table = {"hour": "inserted_at", "columns": [["id", "string"], ["count", "int"]]}
+    (tmp_path / TABLE).write_text(json.dumps(table))
     monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
+    monkeypatch.setenv("DW_TABLE", "clicks")
     monkeypatch.setenv("DW_BUCKET", stack.data)
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "converts")
     return convert_events.handler

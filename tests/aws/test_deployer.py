@@ -10,7 +10,7 @@ import pulumi_aws as aws
 import pytest
 from apply import ACTION_OF, operations
 from cloudformation import handler_permissions
-from declared import everything
+from declared import COLUMNS, everything
 from graph import ACCOUNT, REGION
 from recorder import deploy
 
@@ -53,7 +53,7 @@ def graph():
         deployed = ServerlessDataWarehouse(
             "every_kind",
             {
-                "warehouse": everything(),
+                "warehouse": everything().with_streaming_input_table("rows", COLUMNS, table_format="iceberg"),
                 "alarm_emails": ["ops@example.com"],
                 "reader_account_ids": ["210987654321"],
                 "on_demand_streams": ["clicks"],
@@ -108,6 +108,10 @@ def arns_of(graph, node):
     catalog = f"arn:aws:glue:{REGION}:{ACCOUNT}:catalog"
     if node.kind == "CatalogDatabase":
         return [catalog, node.outputs["arn"]]
+    if node.kind == "CatalogTableOptimizer":
+        database = f"database/{node.inputs['databaseName']}"
+        table = f"table/{node.inputs['databaseName']}/{node.inputs['tableName']}"
+        return [catalog, *(f"arn:aws:glue:{REGION}:{ACCOUNT}:{each}" for each in (database, table))]
     if node.kind == "CatalogTable":
         database = f"arn:aws:glue:{REGION}:{ACCOUNT}:database/{node.inputs['databaseName']}"
         return [catalog, database, node.outputs["arn"]]
@@ -134,7 +138,9 @@ def test_roles_may_be_passed_to_those_that_get_them_and_to_nobody_else(graph, do
     for node in graph.custom:
         role = node.inputs.get("role") if node.kind == "Function" else None
         if node.kind == "FirehoseDeliveryStream":
-            role = node.inputs["extendedS3Configuration"]["roleArn"]
+            role = node.inputs["kinesisSourceConfiguration"]["roleArn"]
+        if node.kind == "CatalogTableOptimizer":
+            role = node.inputs["configuration"]["roleArn"]
         if role:
             assert policies.allowed(documents, "iam:PassRole", role)
             [made] = [one for one in graph.all("Role") if one.outputs["arn"] == role]

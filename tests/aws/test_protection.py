@@ -12,6 +12,7 @@ import pytest
 from declared import everything
 from deletion import destroyed, needs, updated
 from engine import Engine
+from house.iceberg import location_of
 from recorder import deploy
 from test_example import EXAMPLE
 
@@ -49,17 +50,16 @@ WIRING = {
 def closure(graph):
     """The URNs of what holds data, of what feeds, names and guards it, and of everything that those need."""
     deliveries = graph.all("FirehoseDeliveryStream")
-    [data] = {node.inputs["extendedS3Configuration"]["bucketArn"].rpartition(":")[2] for node in deliveries}
+    settings = [
+        node.inputs["extendedS3Configuration"] for node in deliveries if node.inputs["destination"] != "iceberg"
+    ]
+    [data] = {one["bucketArn"].rpartition(":")[2] for one in settings}
     # A BucketObject has its content from the program, which can put it there again.
     guards = [node for node in graph if re.match("Bucket(?!Object)", node.kind) and node.inputs.get("bucket") == data]
     holds = [*graph.all("Stream"), *(node for node in graph.all("Bucket") if node.outputs["bucket"] == data)]
     names = [
         *graph.all("CatalogDatabase"),
-        *(
-            node
-            for node in graph.all("CatalogTable")
-            if node.inputs["storageDescriptor"]["location"].startswith(f"s3://{data}/")
-        ),
+        *(node for node in graph.all("CatalogTable") if location_of(node).startswith(f"s3://{data}/")),
     ]
     roles = {node.outputs["arn"] for node in graph.all("Role")
              if node.outputs["name"] in granting(graph, "glue:BatchCreatePartition")}  # fmt: skip

@@ -11,7 +11,7 @@ import hints
 import house
 import policies
 import pytest
-from declared import compacted, everything
+from declared import compacted, everything, in_iceberg
 from engine import Engine
 from mutations import mutate
 from recorder import deploy
@@ -46,8 +46,23 @@ def program(arguments):
     return run
 
 
-@pytest.fixture(scope="module", params=[*PROGRAMS, "the example"])
+ICEBERG = "with a table in Iceberg"
+WITH_A_KEY = "with a table in Iceberg and a key of its own"
+
+
+def iceberg_program(**arguments):
+    def run():
+        ServerlessDataWarehouse("analytics_dw", {"warehouse": in_iceberg(), **arguments})
+
+    return run
+
+
+@pytest.fixture(scope="module", params=[*PROGRAMS, ICEBERG, WITH_A_KEY, "the example"])
 def graph(request):
+    if request.param == ICEBERG:
+        return deploy(iceberg_program())
+    if request.param == WITH_A_KEY:
+        return deploy(iceberg_program(**PROGRAMS["with a key of its own"]))
     if request.param == "the example":
         done = Engine(project="acme-ads").run(ROOT / "examples" / "acme_ads", config={"acme-ads:dev": "true"})
         assert done.code == 0, done.messages
@@ -103,11 +118,16 @@ EXPLAINED = {
 """What the checks let through, and why it is no fault or where it is found. Patterns of how a mutant is written."""
 
 
-def test_most_of_what_can_be_spoiled_is_caught(record_property):
-    report = mutate(deploy(program(PROGRAMS["with readers and subscribers"] | PROGRAMS["with compaction"])))
+@pytest.mark.parametrize(
+    ("made", "least"),
+    [(program(PROGRAMS["with readers and subscribers"] | PROGRAMS["with compaction"]), 1000), (iceberg_program(), 300)],
+    ids=["every kind of table", "a table in Iceberg"],
+)
+def test_most_of_what_can_be_spoiled_is_caught(made, least, record_property):
+    report = mutate(deploy(made))
     record_property("mutants", report.total)
     record_property("caught", report.rate)
-    assert report.total > 1000
+    assert report.total > least
     assert report.rate >= CAUGHT_SHARE
     texts = [str(survivor) for survivor in report.survivors]
     assert [text for text in texts if not any(re.search(pattern, text) for pattern in EXPLAINED)] == []

@@ -126,6 +126,14 @@ def graph_of_streams():
     return deploy(program)
 
 
+def iceberg_stream():
+    """The delivery to a table in Iceberg, and the file that tells its function of the table."""
+    arguments = {**INPUT_STREAM, "table_format": "iceberg", "hour_column": "arrived_at"}
+    graph = deploy(lambda: InputStream("rows", arguments) and None)
+    described = files_of(graph.one("Function", "rows-converter-function").inputs["code"])["table.json"]
+    return graph.one("FirehoseDeliveryStream").inputs, json.loads(described)
+
+
 def graph_of_jobs():
     def program():
         LambdaCronJob("mine", {**CRON, "job": tidy})
@@ -339,7 +347,17 @@ SETTINGS = {
             ],
             [(["kms:Decrypt", "kms:GenerateDataKey"], KEY, {"kms:ViaService": "s3.eu-west-1.amazonaws.com"})] * 2,
         ),
-        "file_flush_interval_seconds": (lambda graph: targets(graph, "bufferingInterval"), [90, 90]),
+        "file_flush_interval_seconds": (
+            lambda graph: (targets(graph, "bufferingInterval"), iceberg_stream()[0]["icebergConfiguration"][
+                "bufferingInterval"
+            ]),
+            ([90, 90], 90),
+        ),
+        "table_format": (
+            lambda graph: (each(graph, "FirehoseDeliveryStream", "destination"), iceberg_stream()[0]["destination"]),
+            (["extended_s3"] * 2, "iceberg"),
+        ),
+        "hour_column": (lambda graph: iceberg_stream()[1]["hour"], "arrived_at"),
         **EVERYWHERE,
     },
     LambdaCronJobArgs: {

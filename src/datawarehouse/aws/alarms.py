@@ -18,7 +18,7 @@ from datawarehouse.aws.naming import ALARM_MAX, short_name
 from datawarehouse.aws.protection import replaceable
 from datawarehouse.definition.alerts import Conditions
 from datawarehouse.definition.warehouse import Warehouse
-from datawarehouse.functions.metric_names import LATE_HOURS, LATE_OBJECTS, NAMESPACE
+from datawarehouse.functions.metric_names import LATE_HOURS, LATE_OBJECTS, NAMESPACE, REJECTED_RECORDS
 
 PERIOD_SECONDS = 300
 ITERATOR_AGE_MS_MAX = 3_600_000
@@ -96,13 +96,13 @@ def _late_s(flush_interval_seconds: int, lag_s: int) -> int:
     return flush_interval_seconds + max(flush_interval_seconds, lag_s)
 
 
-def late_alarm(flush_interval_seconds: int, lag_s: int) -> Alarm:
-    """The alarm of a delivery that is late; a record may wait for the flush interval first."""
+def late_alarm(flush_interval_seconds: int, lag_s: int, freshness: str) -> Alarm:
+    """The alarm of a delivery that is late; a record may wait for the flush interval first. freshness: the metric."""
     return Alarm(
         "late",
         "Records are not delivered within twice the flush interval, or lag_s after it: see the delivery stream's log.",
         "AWS/Firehose",
-        "DeliveryToS3.DataFreshness",
+        freshness,
         "Maximum",
         _late_s(flush_interval_seconds, lag_s),
     )
@@ -193,6 +193,23 @@ UNREAD_PERIODS = 3
 PERIODS_MAX = 86_400 // PERIOD_SECONDS
 """A day: how far an alarm with periods below an hour looks back (CloudWatch API, PutMetricAlarm)."""
 
+NOT_WRITTEN = Alarm(
+    "failed",
+    "Firehose could not write rows to the Iceberg table: they are below errors/ in the bucket, and can be sent again.",
+    "AWS/Firehose",
+    "DeliveryToIceberg.FailedRowCount",
+    "Sum",
+    0,
+)
+NOT_CONVERTED = Alarm(
+    "converter-errors",
+    "The function that converts records failed: see its log. Firehose calls it again, and gives up in the end.",
+    "AWS/Lambda",
+    "Errors",
+    "Sum",
+    0,
+)
+
 STALLED = (
     "stalled",
     "Records arrive and none is delivered: Firehose cannot read the stream or write the bucket. Records that "
@@ -200,6 +217,36 @@ STALLED = (
 )
 STALLED_PERIODS = 2
 """Records that arrive at the end of one period are delivered in the next."""
+
+
+Metric = tuple[str, str, str, pulumi.Input[str]]
+"""Namespace, name, and the name and the value of the dimension."""
+
+
+def delivery_metrics(
+    delivery_stream: pulumi.Input[str], converter: pulumi.Input[str] | None
+) -> tuple[Metric, Metric, Metric]:
+    """The metrics of a delivery: the age of its oldest record, how many it has delivered, and how many were rejected.
+    converter: the name of the function that converts records for an Iceberg table."""
+    firehose = ("DeliveryStreamName", delivery_stream)
+    if converter is None:
+        return (
+            ("AWS/Firehose", "DeliveryToS3.DataFreshness", *firehose),
+            ("AWS/Firehose", "DeliveryToS3.Records", *firehose),
+            ("AWS/Firehose", "FailedConversion.Records", *firehose),
+        )
+    return (
+        ("AWS/Firehose", "DeliveryToIceberg.DataFreshness", *firehose),
+        ("AWS/Firehose", "DeliveryToIceberg.SuccessfulRowCount", *firehose),
+        (NAMESPACE, REJECTED_RECORDS, "Function", converter),
+    )
+
+
+def _stream_metrics(stream: pulumi.Input[str]) -> dict[str, Metric]:
+    return {
+        "arrived": ("AWS/Kinesis", "IncomingRecords", "StreamName", stream),
+        "refused": ("AWS/Kinesis", "WriteProvisionedThroughputExceeded", "StreamName", stream),
+    }
 
 
 def add_delivery_alarms(
@@ -211,25 +258,21 @@ def add_delivery_alarms(
     topic_arn: pulumi.Input[str],
     parent: pulumi.Resource,
     region: pulumi.Input[str] | None = None,
+    converter: pulumi.Input[str] | None = None,
 ) -> list[aws.cloudwatch.MetricAlarm]:
-    """The alarms of a stream and of its delivery into its table, of the conditions that are declared.
+    """The alarms of a stream and of its delivery into its table, of the conditions that are declared. converter: the
+    name of the function that converts records for an Iceberg table, and counts those that it rejects.
 
     No single metric shows that delivery has stopped, because a Firehose that does nothing publishes no metrics. Rejects
     are counted when a buffer is delivered, so over two flush intervals at the least; all causes count together, since
     CloudWatch knows none. Records that Kinesis refuses are not among those that arrive.
     """
     lasting = max(2 * flush_interval_seconds, PERIOD_SECONDS)
-    firehose = ("DeliveryStreamName", delivery_stream)
-
+    freshness, delivered, rejected = delivery_metrics(delivery_stream, converter)
     made: list[aws.cloudwatch.MetricAlarm] = []
+    counted = {**_stream_metrics(stream), "delivered": delivered, "rejected": rejected}
 
     def add(ending: str, description: str, label: str, expression: str, period: int, periods: int) -> None:
-        counted = {
-            "arrived": ("AWS/Kinesis", "IncomingRecords", "StreamName", stream),
-            "delivered": ("AWS/Firehose", "DeliveryToS3.Records", *firehose),
-            "rejected": ("AWS/Firehose", "FailedConversion.Records", *firehose),
-            "refused": ("AWS/Kinesis", "WriteProvisionedThroughputExceeded", "StreamName", stream),
-        }
         logical = f"{name}-{ending}"
         alarm = aws.cloudwatch.MetricAlarm(
             logical,
@@ -250,6 +293,9 @@ def add_delivery_alarms(
         )
         made.append(alarm)
 
+    if converter is not None and conditions.failed_runs is not None:
+        failing = ((NOT_WRITTEN, "DeliveryStreamName", delivery_stream), (NOT_CONVERTED, "FunctionName", converter))
+        made += [add_alarm(name, each, {key: value}, topic_arn, parent, region) for each, key, value in failing]
     window_seconds = conditions.window_minutes * 60
     if conditions.refused_share is not None:
         over = (
@@ -261,7 +307,7 @@ def add_delivery_alarms(
     if conditions.lag_s is not None:
         for alarm in stream_alarms(flush_interval_seconds, conditions.lag_s):
             made.append(add_alarm(name, alarm, {"StreamName": stream}, topic_arn, parent, region))
-        late = late_alarm(flush_interval_seconds, conditions.lag_s)
+        late = late_alarm(flush_interval_seconds, conditions.lag_s, freshness[1])
         made.append(add_alarm(name, late, {"DeliveryStreamName": delivery_stream}, topic_arn, parent, region))
         stalled = "IF(FILL(arrived, 0) > 0 AND FILL(delivered, 0) + FILL(rejected, 0) == 0, 1, 0)"
         label = "Records arrive and none is delivered"

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from datawarehouse.catalog.evolution import problems
-from datawarehouse.definition.tables import BatchInputTable, Column, StreamingInputTable, Table
-from datawarehouse.definition.types import ColumnType, Primitive, Struct
+from datawarehouse.definition.tables import HIVE, ICEBERG, BatchInputTable, Column, StreamingInputTable, Table
+from datawarehouse.definition.types import ColumnType, Decimal, Primitive, Struct
 
 _TYPES = 'Athena user guide, "Change a column data type": compatible data types'
 READABLE = {
@@ -52,6 +52,11 @@ class DeployedTable:
     data_format: str | None
     parameters: Mapping[str, str]
 
+    @property
+    def is_iceberg(self) -> bool:
+        """Iceberg's GlueCatalog, and Glue itself, mark their tables so."""
+        return self.parameters.get("table_type", "").upper() == "ICEBERG"
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -79,6 +84,16 @@ def problems_of(
     before: DeployedTable, table: Table, settings: Mapping[str, str], *, is_projected: bool = False
 ) -> list[Problem]:
     """What is wrong with deploying `table` over what is there. settings: as `settings_of` gives them."""
+    is_iceberg = isinstance(table, StreamingInputTable) and table.table_format == ICEBERG
+    if is_iceberg != before.is_iceberg:
+        was, now = (ICEBERG, HIVE) if before.is_iceberg else (HIVE, ICEBERG)
+        text = (
+            f"table_format was {was!r} and is now {now!r}, and the files that there are stay what they are: keep "
+            f"{was!r}, or declare a table of another name"
+        )
+        return [Problem("", text)]
+    if is_iceberg:
+        return [*_iceberg_columns(before, table), *_others(before, table, settings)]
     found = [*_columns(before, table, is_projected), *_keys(before, table)]
     if before.data_format and before.data_format != table.data_format:
         found.append(
@@ -88,7 +103,55 @@ def problems_of(
                 f"are stay what they are: keep {before.data_format!r}, or declare a table of another name",
             )
         )
-    return [*found, *_shards(before.parameters, settings), *_retention(before.parameters, table.name, settings)]
+    return [*found, *_others(before, table, settings)]
+
+
+def _others(before: DeployedTable, table: Table, settings: Mapping[str, str]) -> list[Problem]:
+    return [*_shards(before.parameters, settings), *_retention(before.parameters, table.name, settings)]
+
+
+def _iceberg_columns(before: DeployedTable, table: Table) -> list[Problem]:
+    """Columns of an Iceberg table change by statements alone (`iceberg_tables`), after which they are as declared.
+
+    Athena user guide, "ALTER TABLE ADD COLUMNS", "ALTER TABLE CHANGE COLUMN" and "Evolve Iceberg table schema".
+    """
+    declared = {column.name: column.type for column in (*table.columns, *table.partition_keys)}
+    stored = {column.name: column.type for column in before.columns}
+    found = []
+    for name in {**stored, **declared}:
+        was, now = stored.get(name), declared.get(name)
+        if was == now:
+            continue
+        if was is None:
+            problem, statement = f"column {name!r} ({now}) is new", f"ADD COLUMNS ({name} {now})"
+        elif now is None:
+            problem, statement = f"column {name!r} ({was}) is no longer declared", f"DROP COLUMN {name}"
+        elif _is_promoted(was, now):
+            problem, statement = f"column {name!r} was {was} and is now {now}", f"CHANGE COLUMN {name} {name} {now}"
+        else:
+            text = f"column {name!r} was {was} and is now {now}, which Iceberg cannot make of it: keep {was}"
+            found.append(Problem("", text))
+            continue
+        hint = ", which hides its stored values, or declare it again" if now is None else ""
+        found.append(
+            Problem(
+                "",
+                f"{problem}, and no deployment changes the columns of a table in Iceberg: run in Athena "
+                f"ALTER TABLE {table.name} {statement}{hint}, and deploy again",
+            )
+        )
+    return found
+
+
+def _is_promoted(old: ColumnType, new: ColumnType) -> bool:
+    """Iceberg table specification, "Schema Evolution"."""
+    match old, new:
+        case Primitive(a), Primitive(b):
+            return (a, b) in {("int", "bigint"), ("float", "double")}
+        case Decimal(precision, scale), Decimal(wider, same):
+            return scale == same and precision < wider
+        case _:
+            return False
 
 
 def _columns(before: DeployedTable, table: Table, is_projected: bool) -> list[Problem]:

@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from datawarehouse.aws.alarms import delivery_metrics
 from datawarehouse.aws.input_stream import InputStream
 from datawarehouse.aws.lambda_cron import LambdaCronJob
 from datawarehouse.aws.naming import dashboard_name
@@ -61,9 +62,10 @@ class Dashboard:
         self._is_settled = True
         watched: list[InputStream | LambdaCronJob] = [*self._streams.values(), *self._functions]
         alarms = [alarm.arn for each in watched for alarm in each.alarms]
+        converters = sum(stream.converter is not None for stream in self._streams.values())
         left_out = [
             *list(self._streams)[STREAMS_MAX:],
-            *(["some functions"] if len(self._functions) > FUNCTIONS_MAX else []),
+            *(["some functions"] if len(self._functions) + converters > FUNCTIONS_MAX else []),
         ]
         if left_out:
             pulumi.log.warn(
@@ -83,7 +85,8 @@ def _widgets(
     region: _Text, streams: Mapping[str, InputStream], functions: Sequence[LambdaCronJob], alarms: Sequence[_Text]
 ) -> dict[str, Any]:
     stream_rows = [_stream_row(table, stream) for table, stream in list(streams.items())[:STREAMS_MAX]]
-    rows = [*_alarm_rows(alarms), *stream_rows, *_function_rows(functions[:FUNCTIONS_MAX])]
+    converters = [stream.converter.function.name for stream in streams.values() if stream.converter]
+    rows = [*_alarm_rows(alarms), *stream_rows, *_function_rows(functions, converters)]
     widgets = []
     for number, row in enumerate(rows):
         width = _COLUMNS // len(row)
@@ -101,7 +104,8 @@ def _alarm_rows(alarms: Sequence[_Text]) -> Iterator[list[_Widget]]:
 
 def _stream_row(table: str, shown: InputStream) -> list[_Widget]:
     stream = ("StreamName", shown.input_stream.name)
-    delivery = ("DeliveryStreamName", shown.delivery_stream.name)
+    converter = shown.converter.function.name if shown.converter else None
+    freshness, delivered, rejected = delivery_metrics(shown.delivery_stream.name, converter)
     return [
         _graph(
             f"{table}: records that arrive",
@@ -110,12 +114,12 @@ def _stream_row(table: str, shown: InputStream) -> list[_Widget]:
         ),
         _graph(
             f"{table}: delivered and rejected",
-            ("AWS/Firehose", "DeliveryToS3.Records", *delivery, "Sum"),
-            ("AWS/Firehose", "FailedConversion.Records", *delivery, "Sum"),
+            (*delivered, "Sum"),
+            (*rejected, "Sum"),
         ),
         _graph(
             f"{table}: age of the oldest record in delivery, in s",
-            ("AWS/Firehose", "DeliveryToS3.DataFreshness", *delivery, "Maximum"),
+            (*freshness, "Maximum"),
         ),
         _graph(
             f"{table}: age of the last record that was read, in ms",
@@ -124,20 +128,21 @@ def _stream_row(table: str, shown: InputStream) -> list[_Widget]:
     ]
 
 
-def _function_rows(functions: Sequence[LambdaCronJob]) -> Iterator[list[_Widget]]:
-    if not functions:
+def _function_rows(functions: Sequence[LambdaCronJob], converters: Sequence[_Text]) -> Iterator[list[_Widget]]:
+    if not functions and not converters:
         return
-    names = [("FunctionName", each.function.name) for each in functions]
-    queues = [("QueueName", each.dead_letter_queue.name) for each in functions]
-    yield [
+    every = (*(each.function.name for each in functions), *converters)
+    names = [("FunctionName", name) for name in every[:FUNCTIONS_MAX]]
+    queues = [("QueueName", each.dead_letter_queue.name) for each in functions[:FUNCTIONS_MAX]]
+    row = [
         _graph("Runs of functions", *(("AWS/Lambda", "Invocations", *name, "Sum") for name in names)),
         _graph("Failed runs", *(("AWS/Lambda", "Errors", *name, "Sum") for name in names)),
         _graph("Duration of runs, in ms", *(("AWS/Lambda", "Duration", *name, "Maximum") for name in names)),
-        _graph(
-            "Events whose runs all failed",
-            *(("AWS/SQS", "ApproximateNumberOfMessagesVisible", *queue, "Maximum") for queue in queues),
-        ),
     ]
+    if queues:
+        waiting = (("AWS/SQS", "ApproximateNumberOfMessagesVisible", *queue, "Maximum") for queue in queues)
+        row.append(_graph("Events whose runs all failed", *waiting))
+    yield row
 
 
 def _graph(title: str, *metrics: _Metric) -> _Widget:

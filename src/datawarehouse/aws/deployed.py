@@ -8,7 +8,7 @@ so on). A table that is not there yet is fine.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -16,7 +16,7 @@ import pulumi
 
 from datawarehouse.aws.changes import DeployedTable, problems_of, settings_of
 from datawarehouse.aws.refusals import RefusedChange, RefusedDeployment
-from datawarehouse.definition.tables import Column, Table
+from datawarehouse.definition.tables import QUARANTINE_SUFFIX, Column, Table
 from datawarehouse.definition.types import Primitive, parse_type
 from datawarehouse.errors import DeclarationError
 
@@ -53,6 +53,9 @@ class Comparison:
             before = self._deployed(table.name, database)
             if before is None:
                 continue
+            if before.is_iceberg and (rejects := self._deployed(table.name + QUARANTINE_SUFFIX, database)):
+                # The parameters of an Iceberg table belong to Iceberg.
+                before = replace(before, parameters={**rejects.parameters, **before.parameters})
             for problem in problems_of(before, table, self.settings(table), is_projected=self.is_projected):
                 text = f"Table {table.name!r}: {problem.text}."
                 if problem.subject in self.allowed:

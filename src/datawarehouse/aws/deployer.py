@@ -51,10 +51,11 @@ RIGHTS = (
         "deliverystream/{name}-*",
     ),
     _rights(
-        "CatalogDatabase CatalogTable",
+        "CatalogDatabase CatalogTable CatalogTableOptimizer",
         "glue",
         "CreateDatabase GetDatabase UpdateDatabase DeleteDatabase CreateTable GetTable GetPartitionIndexes UpdateTable "
-        "DeleteTable GetTags TagResource UntagResource",
+        "DeleteTable GetTags TagResource UntagResource CreateTableOptimizer GetTableOptimizer UpdateTableOptimizer "
+        "DeleteTableOptimizer",
         "catalog",
         "database/{name}_*",
         "table/{name}_*/*",
@@ -144,8 +145,9 @@ RIGHTS = (
     ),
 )
 """What each kind of resource needs."""
-PASS_ROLE_TO = ("firehose.amazonaws.com", "lambda.amazonaws.com")
-"""The services that get a role of the warehouse, from CreateDeliveryStream, UpdateDestination and CreateFunction."""
+PASS_ROLE_TO = ("firehose.amazonaws.com", "glue.amazonaws.com", "lambda.amazonaws.com")
+"""The services that get a role of the warehouse, from CreateDeliveryStream, UpdateDestination, CreateTableOptimizer and
+CreateFunction."""
 
 
 def deployer_policies(names: Sequence[str], account: str = "*", region: str = "*") -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@
 3. A full or old buffer becomes a file below `<table>/YYYY/MM/DD/HH/`, by the arrival of its oldest record in UTC.
 4. Records that do not fit become error documents below `errors/<table>/`, which is in no table's folder except that of
    the quarantine.
+
+To a table in Iceberg, Firehose appends rows that a function has made of the records: `iceberg`.
 """
 
 import hashlib
@@ -17,12 +19,13 @@ import pulumi_aws as aws
 
 from datawarehouse.aws.alarms import add_delivery_alarms
 from datawarehouse.aws.arguments import checked_arguments, checked_choice, checked_name, checked_number
+from datawarehouse.aws.iceberg import RecordConverter, RecordConverterArgs, destination, latest
 from datawarehouse.aws.naming import FIREHOSE_MAX, POLICY_MAX, ROLE_MAX, STREAM_MAX, short_name
-from datawarehouse.aws.policies import Place, delivery, document, firehose_trust
+from datawarehouse.aws.policies import Place, delivery, document, firehose_trust, iceberg_delivery
 from datawarehouse.aws.protection import protected, replaceable
 from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.definition.alerts import Conditions
-from datawarehouse.definition.tables import checked_columns
+from datawarehouse.definition.tables import HIVE, ICEBERG, TABLE_FORMATS, checked_columns
 from datawarehouse.definition.warehouse import SHARD_COUNT_MAX
 from datawarehouse.errors import DeclarationError
 
@@ -53,7 +56,9 @@ class InputStreamArgs(TypedDict):
     encrypts objects with, if that is a key of one's own. file_flush_interval_seconds: how long
     Firehose buffers, 0 to 900 (default). alarm_topic_arn: the SNS topic that alarms go to (default: no alarms).
     conditions: when malformed, refused and late records are alarms, as `with_alert` has them (default: its defaults).
-    log_retention_days: for the log of delivery errors (default: 30). region: default is the provider's.
+    log_retention_days: for the log of delivery errors (default: 30). region: default is the provider's. table_format:
+    "hive" (default) or "iceberg", as the table is. hour_column: the column of an Iceberg table that gets the hour in
+    which a record arrived (default: "inserted_at").
     """
 
     bucket: pulumi.Input[str]
@@ -72,13 +77,15 @@ class InputStreamArgs(TypedDict):
     conditions: NotRequired[Conditions]
     log_retention_days: NotRequired[int]
     region: NotRequired[pulumi.Input[str]]
+    table_format: NotRequired[str]
+    hour_column: NotRequired[str]
 
 
 class InputStream(pulumi.ComponentResource):
-    """A Kinesis stream whose JSON records Firehose converts to Parquet, checked against a Glue table.
+    """A Kinesis stream whose JSON records Firehose delivers to a Glue table, checked against its columns.
 
-    input_stream: the Kinesis stream, which producers put to. delivery_stream: the Firehose. alarms: those
-    of both. Raises DeclarationError,
+    input_stream: the Kinesis stream, which producers put to. delivery_stream: the Firehose. converter: what converts
+    records for a table in Iceberg, else None. alarms: those of all three. Raises DeclarationError,
     before anything is created, if an argument is unknown or outside the limits of the services.
     """
 
@@ -95,6 +102,7 @@ class InputStream(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._region = given.get("region")
         self.input_stream = self._stream(given)
+        self.converter = self._record_converter(given) if given["table_format"] == ICEBERG else None
         logs = self._logs(given)
         self.delivery_stream = self._delivery(given, logs)
         self.alarms = []
@@ -108,6 +116,7 @@ class InputStream(pulumi.ComponentResource):
                 topic,
                 self,
                 self._region,
+                converter=self.converter.function.name if self.converter else None,
             )
         self.register_outputs(
             {
@@ -182,50 +191,68 @@ class InputStream(pulumi.ComponentResource):
                 group.arn,
                 given.get("kms_key_arn"),
                 given.get("bucket_kms_key_arn"),
-            ).apply(lambda found: document(delivery(*found))),
+                *([self.converter.function.arn.apply(latest)] if self.converter else []),
+            ).apply(lambda found: document((iceberg_delivery if self.converter else delivery)(*found))),
             opts=self._child,
         )
-        table = given["table_name"]
+        logging = {"enabled": True, "log_group_name": group.name, "log_stream_name": stream.name}
+        errors = pulumi.Output.concat("errors/", given["table_name"], "/", ERROR_KIND, HOUR_FOLDER)
         return aws.kinesis.FirehoseDeliveryStream(
             logical,
             name=short_name(logical, FIREHOSE_MAX),
-            destination="extended_s3",
             kinesis_source_configuration={"kinesis_stream_arn": self.input_stream.arn, "role_arn": role.arn},
-            extended_s3_configuration={
-                "bucket_arn": pulumi.Output.all(self.input_stream.arn, given["bucket"]).apply(
-                    lambda found: Place.of(found[0]).bucket(found[1])
-                ),
-                "role_arn": role.arn,
-                "prefix": pulumi.Output.concat(table, "/", HOUR_FOLDER),
-                "error_output_prefix": pulumi.Output.concat("errors/", table, "/", ERROR_KIND, HOUR_FOLDER),
-                "buffering_interval": given["file_flush_interval_seconds"],
-                "buffering_size": BUFFER_MIB,
-                "compression_format": "UNCOMPRESSED",
-                "cloudwatch_logging_options": {
-                    "enabled": True,
-                    "log_group_name": group.name,
-                    "log_stream_name": stream.name,
-                },
-                "data_format_conversion_configuration": {
-                    "enabled": True,
-                    "input_format_configuration": {
-                        "deserializer": {"open_x_json_ser_de": {"case_insensitive": True}},
-                    },
-                    "output_format_configuration": {"serializer": {"parquet_ser_de": {"compression": "SNAPPY"}}},
-                    "schema_configuration": {
-                        "database_name": given["database_name"],
-                        "table_name": table,
-                        "role_arn": role.arn,
-                        "region": self.input_stream.arn.apply(lambda arn: Place.of(arn).region),
-                        "version_id": "LATEST",
-                    },
-                },
-            },
+            **self._destination(given, role.arn, errors, logging),
             region=self._region,
             # Firehose tries the role when it is created; the provider retries some refusals (terraform-provider-aws,
             # retryDeliveryStreamOp), but not of those in its issue 47937.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
+
+    def _destination(
+        self,
+        given: Mapping[str, Any],
+        role_arn: pulumi.Input[str],
+        errors: pulumi.Input[str],
+        logging: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Where Firehose delivers to, and what it makes of the records."""
+        if self.converter:
+            place = self.input_stream.arn.apply(Place.of)
+            settings = destination(place, role_arn, self.converter.function.arn, given, errors, logging)
+            return {"destination": "iceberg", "iceberg_configuration": settings}
+        table = given["table_name"]
+        settings = {
+            "bucket_arn": pulumi.Output.all(self.input_stream.arn, given["bucket"]).apply(
+                lambda found: Place.of(found[0]).bucket(found[1])
+            ),
+            "role_arn": role_arn,
+            "prefix": pulumi.Output.concat(table, "/", HOUR_FOLDER),
+            "error_output_prefix": errors,
+            "buffering_interval": given["file_flush_interval_seconds"],
+            "buffering_size": BUFFER_MIB,
+            "compression_format": "UNCOMPRESSED",
+            "cloudwatch_logging_options": logging,
+            "data_format_conversion_configuration": {
+                "enabled": True,
+                "input_format_configuration": {
+                    "deserializer": {"open_x_json_ser_de": {"case_insensitive": True}},
+                },
+                "output_format_configuration": {"serializer": {"parquet_ser_de": {"compression": "SNAPPY"}}},
+                "schema_configuration": {
+                    "database_name": given["database_name"],
+                    "table_name": table,
+                    "role_arn": role_arn,
+                    "region": self.input_stream.arn.apply(lambda arn: Place.of(arn).region),
+                    "version_id": "LATEST",
+                },
+            },
+        }
+        return {"destination": "extended_s3", "extended_s3_configuration": settings}
+
+    def _record_converter(self, given: Mapping[str, Any]) -> RecordConverter:
+        names = [name for name in RecordConverterArgs.__annotations__ if name in given]
+        arguments: Any = {name: given[name] for name in names}
+        return RecordConverter(f"{self._name}-converter", arguments, self._child)
 
 
 def schema_digest(columns: Iterable[Any]) -> str:
@@ -259,4 +286,6 @@ def _checked(component: str, args: InputStreamArgs) -> dict[str, Any]:
         argument: checked_number(component, argument, given.get(argument, default), low, high, source)
         for argument, (default, low, high, source) in numbers.items()
     }
-    return {**given, **checked, "columns": columns, "stream_mode": mode}
+    table_format = checked_choice(component, "table_format", given.get("table_format", HIVE), TABLE_FORMATS)
+    named = {"table_format": table_format, "hour_column": given.get("hour_column", "inserted_at")}
+    return {**given, **checked, **named, "columns": columns, "stream_mode": mode}

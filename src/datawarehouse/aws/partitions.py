@@ -21,7 +21,7 @@ from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.aws.schedules import longest_gap_hours
 from datawarehouse.definition.alerts import Conditions
 from datawarehouse.definition.partition import start_of
-from datawarehouse.definition.tables import RETENTION_DAYS_MAX, StreamingInputTable
+from datawarehouse.definition.tables import ICEBERG, RETENTION_DAYS_MAX, StreamingInputTable
 from datawarehouse.errors import BadRequest, DeclarationError
 
 HOURLY = "rate(1 hour)"
@@ -131,6 +131,12 @@ def check_hours(table: StreamingInputTable, is_projected: bool) -> None:
     """Check that the hours of a table can be registered, or projected; else DeclarationError."""
     schedule = table.partition_schedule_expression
     checked_hours_ahead(f"Table {table.name!r}", schedule)
+    if is_projected and table.table_format == ICEBERG:
+        raise DeclarationError(
+            f"Table {table.name!r}: table_format is 'iceberg', whose hours are in its own metadata, and Athena "
+            "projects the partitions of no such table. Leave partition_projection_start out, or declare this table in "
+            "a warehouse of its own."
+        )
     if is_projected and schedule != HOURLY:
         raise DeclarationError(
             f"Table {table.name!r}: partition_schedule_expression is {schedule!r}, but with "

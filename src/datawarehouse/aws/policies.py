@@ -115,27 +115,13 @@ def delivery(
     """
     place = Place.of(stream_arn)
     statements = [
-        allow(
-            "Source",
-            [
-                "kinesis:DescribeStream",
-                "kinesis:DescribeStreamSummary",
-                "kinesis:GetShardIterator",
-                "kinesis:GetRecords",
-                "kinesis:ListShards",
-            ],
-            stream_arn,
-        ),
+        _source(stream_arn),
         allow(
             "Schema",
             ["glue:GetTable", "glue:GetTableVersion", "glue:GetTableVersions"],
             place.glue(database, [table]),
         ),
-        allow(
-            "Bucket",
-            ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"],
-            place.bucket(bucket),
-        ),
+        _delivered_to(place, bucket),
         allow(
             "Objects",
             ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"],
@@ -143,6 +129,55 @@ def delivery(
         ),
         allow("Logs", ["logs:PutLogEvents"], f"{log_group_arn}:log-stream:*"),
     ]
+    return statements + _delivery_keys(place, stream_arn, key_arn, bucket_key_arn)
+
+
+def iceberg_delivery(
+    stream_arn: str,
+    database: str,
+    table: str,
+    bucket: str,
+    log_group_arn: str,
+    key_arn: str | None,
+    bucket_key_arn: str | None,
+    function_arn: str,
+) -> list[Statement]:
+    """What Firehose needs to read a stream, have its records converted and commit them to an Iceberg table: "Grant
+    Firehose access to an Apache Iceberg Tables destination". function_arn: with its version."""
+    place = Place.of(stream_arn)
+    statements = [
+        _source(stream_arn),
+        allow("Catalog", ["glue:GetTable", "glue:GetDatabase", "glue:UpdateTable"], place.glue(database, [table])),
+        _delivered_to(place, bucket),
+        allow(
+            "Objects",
+            ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload", "s3:DeleteObject"],
+            place.objects(bucket, f"{table}/"),
+        ),
+        allow(
+            "Errors",
+            ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"],
+            place.objects(bucket, f"errors/{table}/"),
+        ),
+        allow("Convert", ["lambda:InvokeFunction", "lambda:GetFunctionConfiguration"], function_arn),
+        allow("Logs", ["logs:PutLogEvents"], f"{log_group_arn}:log-stream:*"),
+    ]
+    return statements + _delivery_keys(place, stream_arn, key_arn, bucket_key_arn)
+
+
+def _source(stream_arn: str) -> Statement:
+    actions = ("DescribeStream", "DescribeStreamSummary", "GetShardIterator", "GetRecords", "ListShards")
+    return allow("Source", [f"kinesis:{action}" for action in actions], stream_arn)
+
+
+def _delivered_to(place: Place, bucket: str) -> Statement:
+    return allow(
+        "Bucket", ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"], place.bucket(bucket)
+    )
+
+
+def _delivery_keys(place: Place, stream_arn: str, key_arn: str | None, bucket_key_arn: str | None) -> list[Statement]:
+    statements = []
     if key_arn:
         condition = {
             "StringEquals": {
@@ -154,6 +189,30 @@ def delivery(
     if bucket_key_arn:
         statements.append(bucket_key(place, bucket_key_arn))
     return statements
+
+
+def conversion(place: Place, table: str, bucket: str, bucket_key_arn: str | None = None) -> list[Statement]:
+    """What converting the records of a table needs: to put the error documents of those that it rejects."""
+    documents = place.objects(bucket, f"errors/{table}/format-conversion-failed/")
+    keys = [bucket_key(place, bucket_key_arn)] if bucket_key_arn else []
+    return [allow("ErrorDocuments", ["s3:PutObject"], documents), *keys]
+
+
+def optimizer(
+    place: Place, database: str, table: str, bucket: str, bucket_key_arn: str | None = None
+) -> list[Statement]:
+    """What Glue's optimizers of an Iceberg table need: AWS Glue user guide, "Table optimization prerequisites"."""
+    groups = [
+        f"arn:{place.partition}:logs:{place.region}:{place.account}:log-group:/aws-glue/iceberg-{kind}/logs:*"
+        for kind in ("compaction", "retention", "orphan-file-deletion")
+    ]
+    return [
+        allow("Files", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], place.objects(bucket, f"{table}/")),
+        allow("Bucket", ["s3:ListBucket"], place.bucket(bucket)),
+        allow("Catalog", ["glue:GetTable", "glue:UpdateTable"], place.glue(database, [table])),
+        allow("Logs", ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], groups),
+        *([bucket_key(place, bucket_key_arn)] if bucket_key_arn else []),
+    ]
 
 
 def bucket_key(place: Place, key_arn: str) -> Statement:

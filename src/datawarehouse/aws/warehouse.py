@@ -33,6 +33,8 @@ from datawarehouse.aws.glue_tables import (
     staging_parameters,
     table_of,
 )
+from datawarehouse.aws.iceberg import TableOptimizers, iceberg_table
+from datawarehouse.aws.iceberg_tables import FIRST_HOUR
 from datawarehouse.aws.input_stream import InputStream, schema_digest
 from datawarehouse.aws.naming import database_name, hyphenated
 from datawarehouse.aws.partitions import HourlyPartitionRegistrar, projected_hours
@@ -48,7 +50,7 @@ from datawarehouse.aws.warehouse_arguments import (
     said_aloud,
 )
 from datawarehouse.aws.workgroups import BATCH, READERS, Workgroups
-from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable, Table
+from datawarehouse.definition.tables import ICEBERG, BatchInputTable, StreamingInputTable, Table
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import DeclarationError
 
@@ -287,18 +289,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
 
     def _add_streaming(self, table: StreamingInputTable) -> None:
         name, given = f"{self._name}-{table.name}", self._given
-        rows, rejects = table_of(table), quarantine_of(table)
-        catalog = []
-        for each in (rows, rejects):
-            parameters: Any = None
-            if "partition_projection_start" in given:
-                parameters = projected_hours(
-                    table.partition_key_name,
-                    self._location(each),
-                    given["partition_projection_start"],
-                    table.retention_days,
-                )
-            catalog.append(self._glue_table(each, parameters, declared=table if each is rows else None))
+        catalog = self._streaming_tables(table)
         self._tables[table.name] = catalog[0]
         on_demand = table.name in given["on_demand_streams"]
         bucket_key: Any = {"bucket_kms_key_arn": given["kms_key_arn"]} if self._key else {}
@@ -311,12 +302,14 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 "bucket": self.data_warehouse_bucket.bucket,
                 "database_name": self.database.name,
                 "table_name": catalog[0].name,
-                "columns": rows.columns,
+                "columns": table_of(table).columns,
                 "stream_mode": "on-demand" if on_demand else "provisioned",
                 "retention_hours": given["stream_retention_hours"],
                 "is_disposable": given["data_is_disposable"],
                 "file_flush_interval_seconds": flush_seconds(table, given["is_dev"]),
                 "alarm_topic_arn": self.alarm_topic.arn,
+                "table_format": table.table_format,
+                "hour_column": table.partition_key_name,
                 **shards,
                 **bucket_key,
                 **self._shared,  # type: ignore[typeddict-item]
@@ -327,29 +320,56 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         self._streams[table.name] = stream.input_stream
         self._addresses[table.name] = {"stream": stream.input_stream.name, "delivery": stream.delivery_stream.name}
         self._dashboard.add(table.name, stream)
-        if "partition_projection_start" not in given:
-            further: Any = {} if table.retention_days is None else {"retention_days": table.retention_days}
-            if table.compaction:
-                further |= {"compacted_table_name": table.name, "data_bucket": self.data_warehouse_bucket.bucket}
-            registrar = HourlyPartitionRegistrar(
-                f"{name}-partitions",
-                {
-                    "database_arn": self.database.arn,
-                    "database_name": self.database.name,
-                    "table_names": [each.name for each in catalog],
-                    "schedule_expression": dev_schedule(table.partition_schedule_expression, given["is_dev"]),
-                    "columns_digest": schema_digest(table.columns),
-                    **further,
-                    "alarm_topic_arn": self.alarm_topic.arn,
-                    **self._shared,  # type: ignore[typeddict-item]
-                },
-                self._kept,
-            )
-            self._addresses[table.name]["registrar"] = registrar.cron.function.name
-            self._dashboard.add(table.name, registrar.cron)
+        if table.table_format == ICEBERG:
+            files = {"table": catalog[0], "bucket": self.data_warehouse_bucket.bucket}
+            optimized: Any = {**files, **bucket_key, **self._place}
+            TableOptimizers(f"{name}-optimizers", optimized, self._loose)
+        elif "partition_projection_start" not in given:
+            self._register_partitions(table, catalog)
         if table.compaction:
             arguments: Any = {"table": table, **self._queried()}
             self._dashboard.add(table.name, HourlyCompaction(f"{name}-compaction", arguments, self._kept).cron)
+
+    def _streaming_tables(self, table: StreamingInputTable) -> list[aws.glue.CatalogTable]:
+        """The Glue tables of the rows and of the error documents; hours are projected if nothing registers them."""
+        rows, rejects = table_of(table), quarantine_of(table)
+        first_hour = self._given.get("partition_projection_start")
+
+        def hive(each: GlueTable, first: str | None, declared: Table | None) -> aws.glue.CatalogTable:
+            parameters: Any = None
+            if first is not None:
+                location, days = self._location(each), table.retention_days
+                parameters = projected_hours(table.partition_key_name, location, first, days)
+            if table.table_format == ICEBERG:
+                parameters = {**self._comparison.settings(table), **parameters}
+            return self._glue_table(each, parameters, declared)
+
+        if table.table_format != ICEBERG:
+            return [hive(rows, first_hour, table), hive(rejects, first_hour, None)]
+        name, database = f"{self._name}-{table.name}", self._database_after_comparison(table)
+        made = iceberg_table(name, table, database, self._location(rows), self, self._given.get("region"))
+        return [made, hive(rejects, FIRST_HOUR, None)]
+
+    def _register_partitions(self, table: StreamingInputTable, catalog: list[aws.glue.CatalogTable]) -> None:
+        further: Any = {} if table.retention_days is None else {"retention_days": table.retention_days}
+        if table.compaction:
+            further |= {"compacted_table_name": table.name, "data_bucket": self.data_warehouse_bucket.bucket}
+        registrar = HourlyPartitionRegistrar(
+            f"{self._name}-{table.name}-partitions",
+            {
+                "database_arn": self.database.arn,
+                "database_name": self.database.name,
+                "table_names": [each.name for each in catalog],
+                "schedule_expression": dev_schedule(table.partition_schedule_expression, self._given["is_dev"]),
+                "columns_digest": schema_digest(table.columns),
+                **further,
+                "alarm_topic_arn": self.alarm_topic.arn,
+                **self._shared,  # type: ignore[typeddict-item]
+            },
+            self._kept,
+        )
+        self._addresses[table.name]["registrar"] = registrar.cron.function.name
+        self._dashboard.add(table.name, registrar.cron)
 
     def _add_batch(self, table: BatchInputTable, declared: Warehouse) -> None:
         self._tables[table.name] = self._glue_table(table_of(table), declared=table)

@@ -10,9 +10,10 @@ from datawarehouse.definition.alerts import GIB, Alert, checked_alert
 from datawarehouse.definition.job import checked_job
 from datawarehouse.definition.schedule import is_due_each_hour, parse_schedule
 from datawarehouse.definition.sql_job import SqlJob, checked_sql_job
+from datawarehouse.definition.table_format import checked_compaction, checked_table_format
 from datawarehouse.definition.tables import (
-    COMPACTIONS,
     EVENT_BYTES_MAX,
+    HIVE,
     JOB_MEMORY_MB,
     JOB_MEMORY_MB_LIMITS,
     JOB_TIMEOUT_S,
@@ -86,6 +87,7 @@ class Warehouse:
         peak_events_per_second: int | None = None,
         event_bytes: int | None = None,
         compaction: str | None = None,
+        table_format: str = HIVE,
     ) -> Warehouse:
         """Declare a table filled from an input stream of the same name.
 
@@ -104,6 +106,8 @@ class Warehouse:
 
         compaction: "hourly" lets Athena compact each closed hour on AWS, with `sort_by` and `dedupe_key`; without it
         AWS does no compaction. The embedded host always compacts closed hours.
+
+        table_format: on AWS, "hive" (Parquet in folders of hours) or "iceberg"; not used by the embedded host.
         """
         self._check_unused(name)
         _checked_int(name, "input_stream_shard_count", input_stream_shard_count, 1, SHARD_COUNT_MAX)
@@ -116,22 +120,22 @@ class Warehouse:
         if dedupe_key is not None:
             _check_orderable(name, "dedupe_key", dedupe_key, fields["columns"])
         _check_peak(name, input_stream_shard_count, peak_events_per_second, event_bytes)
-        if compaction is not None and compaction not in COMPACTIONS:
-            raise DeclarationError(
-                f"Table {name!r}: compaction is {compaction!r}; valid is {COMPACTIONS[0]!r}. Leave it out for none."
-            )
+        days = _checked_retention(name, retention_days)
         return self.add(
             StreamingInputTable(
                 **fields,
                 input_stream_shard_count=input_stream_shard_count,
                 partition_schedule_expression=partition_schedule_expression,
                 file_flush_interval_seconds=file_flush_interval_seconds,
-                retention_days=_checked_retention(name, retention_days),
+                retention_days=days,
                 sort_by=given,
                 dedupe_key=dedupe_key,
                 peak_events_per_second=peak_events_per_second,
                 event_bytes=event_bytes,
-                compaction=compaction,
+                compaction=checked_compaction(name, compaction),
+                table_format=checked_table_format(
+                    name, table_format, fields["columns"], partition_schedule_expression, days, compaction
+                ),
             )
         )
 

@@ -35,14 +35,14 @@ from datawarehouse.definition.documents import Object, documents, quoted
 from datawarehouse.definition.instants import milliseconds_of
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.rejects import MALFORMED_DATA, PARSE_ERROR, Reason, Reject
+from datawarehouse.definition.table_format import TABLE
 from datawarehouse.definition.tables import Column, from_wire
 from datawarehouse.errors import BadRequest
 from datawarehouse.functions.clients import client
 from datawarehouse.functions.json_text import Form, writer
 from datawarehouse.functions.logs import log
+from datawarehouse.functions.metric_names import NAMESPACE, REJECTED_RECORDS
 
-TABLE = "table.json"
-"""The file beside the code that says which table this is: {"name", "hour", "columns": [[name, type], ...]}."""
 ANSWER_BYTES_MAX = 5_900_000
 """Lambda quotas: an answer has 6 MB at most. The rest of an invocation with a larger one is rejected."""
 FOR_ICEBERG = Form(timestamp=lambda ms: str(ms * 1000), decimal=lambda value: f'"{value:f}"', with_nulls=True)
@@ -95,7 +95,7 @@ class _Rejected:
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """What Firehose does with each record. Raises what S3 answers if error documents could not be put."""
-    name, converter = _table(os.environ["LAMBDA_TASK_ROOT"])
+    name, converter = os.environ["DW_TABLE"], _converter(os.environ["LAMBDA_TASK_ROOT"])
     answers, rejected, size = [], [], 0
     for record in event["records"]:
         arrival_ms, sequence, sub_sequence = _origin(record)
@@ -126,9 +126,9 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 
 @cache
-def _table(folder: str) -> tuple[str, EventConverter]:
+def _converter(folder: str) -> EventConverter:
     found = json.loads((Path(folder) / TABLE).read_text(encoding="utf-8"))
-    return found["name"], EventConverter(from_wire(found["columns"]), found["hour"])
+    return EventConverter(from_wire(found["columns"]), found["hour"])
 
 
 @cache
@@ -191,10 +191,10 @@ def _documents(table: str, rejected: Iterable[_Rejected], now_ms: int) -> Iterab
 
 def _counted(table: str, rejects: int) -> dict[str, Any]:
     """The members of a log line that CloudWatch counts as a metric ("Embedded metric format specification")."""
-    metric = {"Namespace": "DataWarehouse", "Dimensions": [["Function"]], "Metrics": [{"Name": "RejectedRecords"}]}
+    metric = {"Namespace": NAMESPACE, "Dimensions": [["Function"]], "Metrics": [{"Name": REJECTED_RECORDS}]}
     return {
         "_aws": {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": [metric]},
         "Function": os.environ["AWS_LAMBDA_FUNCTION_NAME"],
-        "RejectedRecords": rejects,
+        REJECTED_RECORDS: rejects,
         "table": table,
     }

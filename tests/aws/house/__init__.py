@@ -22,6 +22,7 @@ from house.functions import (
     schedule_rule,
     target_rule,
 )
+from house.iceberg import optimizer_rule
 from house.identity import (
     STAR_ONLY,
     attachment_rule,
@@ -94,6 +95,7 @@ RULES: tuple[Rule, ...] = (
     firehose_rule,
     stream_rule,
     table_rule,
+    optimizer_rule,
     database_rule,
     workgroup_rule,
     alarm_rule,

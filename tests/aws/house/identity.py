@@ -124,6 +124,10 @@ def trust_rule(node: Node, world: World) -> Errors:
         "firehose.amazonaws.com": any(
             node.outputs.get("arn") in dict(world.texts(one)).values() for one in world.all("FirehoseDeliveryStream")
         ),
+        "glue.amazonaws.com": any(
+            get(one.inputs, "configuration.roleArn") == node.outputs.get("arn")
+            for one in world.all("CatalogTableOptimizer")
+        ),
         "lambda.amazonaws.com": bool(world.pointing("Function", "role", node)),
     }
     services = {service for service, uses in users.items() if uses}

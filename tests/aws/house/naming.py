@@ -8,6 +8,7 @@ from typing import Any
 
 from graph import ACCOUNT, PARTITION, REGION, UNKNOWN, Node
 
+from house.iceberg import LOG_GROUPS
 from house.world import Errors, World, get
 
 
@@ -110,6 +111,10 @@ def _is_known_arn(arn: str, world: World) -> bool:
             return any(fnmatch.fnmatchcase(one, arn) for one in world.by_arn)
     if service == "athena" and (region, account, resource) == (REGION, ACCOUNT, "datacatalog/AwsDataCatalog"):
         return True  # Glue's, which every account has
+    if service == "lambda" and resource.endswith(":$LATEST"):
+        return arn.removesuffix(":$LATEST") in world.by_arn
+    if arn in LOG_GROUPS:
+        return bool(world.all("CatalogTableOptimizer"))
     if service == "logs":
         group = re.sub(r":(\*|log-stream:\*)$", "", arn)
         return group != arn and group in world.by_arn
@@ -133,6 +138,8 @@ _REFERENCES = {
     ("BucketServerSideEncryptionConfiguration", "bucket"): "Bucket",
     ("BucketVersioning", "bucket"): "Bucket",
     ("CatalogTable", "databaseName"): "CatalogDatabase",
+    ("CatalogTableOptimizer", "databaseName"): "CatalogDatabase",
+    ("CatalogTableOptimizer", "tableName"): "CatalogTable",
     ("EventTarget", "rule"): "EventRule",
     ("FirehoseDeliveryStream", "extendedS3Configuration.cloudwatchLoggingOptions.logGroupName"): "LogGroup",
     ("FirehoseDeliveryStream", "extendedS3Configuration.cloudwatchLoggingOptions.logStreamName"): "LogStream",
@@ -143,6 +150,7 @@ _REFERENCES = {
     ("Permission", "function"): "Function",
     ("RolePolicy", "role"): "Role",
     ("RolePolicyAttachment", "role"): "Role",
+    ("Function", "environment.variables.DW_BUCKET"): "Bucket",
     ("Function", "environment.variables.DW_DATABASE"): "CatalogDatabase",
     ("Function", "environment.variables.DW_STREAM"): "Stream",
     ("Function", "environment.variables.DW_TABLE"): "CatalogTable",

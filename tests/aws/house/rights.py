@@ -7,6 +7,7 @@ from typing import Any
 from graph import ACCOUNT, PARTITION, REGION, Node
 from policies import allowed, document_of
 
+from house.iceberg import location_of
 from house.identity import granted
 from house.world import Errors, World, get
 
@@ -35,6 +36,9 @@ def function_rights_rule(node: Node, world: World) -> Errors:
     elif handler == "generate_events.handler":
         stream = world.named("Stream", given.get("DW_STREAM"))
         wanted.add(("kinesis:PutRecords", str(stream.outputs.get("arn")) if stream else "no stream"))
+    elif handler == "convert_events.handler":
+        documents = f"errors/{given.get('DW_TABLE')}/format-conversion-failed/x"
+        wanted.add(("s3:PutObject", f"arn:{PARTITION}:s3:::{given.get('DW_BUCKET')}/{documents}"))
     elif handler == "run_job.handler":
         wanted |= _job_pairs(given, world)
     elif handler in ("compact.handler", "run_sql.handler"):
@@ -158,7 +162,7 @@ def reader_rule(node: Node, world: World) -> Errors:
         wanted |= {(f"glue:{action}", resource) for resource in databases | {f"{glue}:database/default"}}
     for action in ("GetTable", "GetTables", "GetPartition", "GetPartitions", "BatchGetPartition"):
         wanted |= {(f"glue:{action}", resource) for resource in inside}
-    locations = [str(get(one.inputs, "storageDescriptor.location")).removeprefix("s3://") for one in tables]
+    locations = [str(location_of(one)).removeprefix("s3://") for one in tables]
     buckets = {location.partition("/")[0] for location in locations}
     buckets.add(output.partition("/")[0])
     wanted |= {

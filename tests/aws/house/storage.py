@@ -11,6 +11,7 @@ from policies import as_list
 
 from datawarehouse.definition.types import parse_type
 from datawarehouse.errors import DataWarehouseError
+from house.iceberg import iceberg_table_errors, is_iceberg, location_of
 from house.world import Errors, World, get, number_in
 
 # S3.
@@ -149,6 +150,10 @@ def table_rule(node: Node, world: World) -> Errors:
     if node.kind != "CatalogTable":
         return
     inputs = node.inputs
+    if is_iceberg(node):
+        yield from iceberg_table_errors(node, world)
+        yield from _location_errors(node, location_of(node), world)
+        return
     if inputs.get("tableType") != "EXTERNAL_TABLE":
         yield f"tableType is {inputs.get('tableType')!r}, not EXTERNAL_TABLE"
     storage = inputs.get("storageDescriptor") or {}
@@ -222,8 +227,11 @@ def _comparison_errors(node: Node, world: World) -> Errors:
     expected: dict[str, str] = {}
     for delivery in world.all("FirehoseDeliveryStream"):
         schema = "extendedS3Configuration.dataFormatConversionConfiguration.schemaConfiguration.tableName"
+        name = get(delivery.inputs, schema)
+        for target in get(delivery.inputs, "icebergConfiguration.destinationTableConfigurations") or []:
+            name = f"{target.get('tableName')}_quarantine"  # the parameters of the table itself are Iceberg's
         stream = world.at(get(delivery.inputs, "kinesisSourceConfiguration.kinesisStreamArn"))
-        if stream and get(delivery.inputs, schema) == node.physical_name:
+        if stream and name == node.physical_name:
             is_on_demand = get(stream.inputs, "streamModeDetails.streamMode") == "ON_DEMAND"
             expected["input_stream_shard_count"] = "on-demand" if is_on_demand else str(stream.inputs.get("shardCount"))
             expected["stream_retention_hours"] = str(stream.inputs.get("retentionPeriod"))

@@ -7,6 +7,7 @@ from typing import Any
 
 from graph import REGION, Node
 
+from house.iceberg import iceberg_delivery_errors
 from house.identity import waits_for_rights
 from house.rights import delivery_errors
 from house.world import Errors, World, get, number_in
@@ -22,6 +23,20 @@ def firehose_rule(node: Node, world: World) -> Errors:
     if node.kind != "FirehoseDeliveryStream":
         return
     inputs = node.inputs
+    if inputs.get("destination") == "iceberg":
+        if extra := inputs.keys() - {
+            "name",
+            "destination",
+            "kinesisSourceConfiguration",
+            "icebergConfiguration",
+            "region",
+        }:
+            yield f"has {sorted(extra)}"
+        source = world.at(get(inputs, "kinesisSourceConfiguration.kinesisStreamArn"))
+        if source is None or source.kind != "Stream":
+            yield "kinesisStreamArn is no stream of this stack"
+        yield from iceberg_delivery_errors(node, world)
+        return
     if inputs.get("destination") != "extended_s3":
         yield f"destination is {inputs.get('destination')!r}; conversion needs extended_s3"
     source = world.at(get(inputs, "kinesisSourceConfiguration.kinesisStreamArn"))

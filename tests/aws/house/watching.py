@@ -14,6 +14,8 @@ from house.world import Errors, World, number_in
 _UP = ("GreaterThanThreshold", "GreaterThanOrEqualToThreshold")
 _DOWN = ("LessThanThreshold", "LessThanOrEqualToThreshold")
 
+_BY_FUNCTION = "DataWarehouse, by function"
+
 # namespace -> (dimension, kind that it names, {metric: (statistics, operators)}). "Monitor Amazon Data Firehose using
 # CloudWatch metrics", "Monitor the Amazon Kinesis Data Streams service with Amazon CloudWatch", "Types of metrics for
 # Lambda functions", "Available CloudWatch metrics for Amazon SQS", "Monitoring Amazon EventBridge".
@@ -26,6 +28,9 @@ _METRICS: dict[str, tuple[str, str, dict[str, tuple[tuple[str, ...], tuple[str, 
             "DeliveryToS3.Records": (("Sum",), _UP),
             "DeliveryToS3.DataFreshness": (("Maximum", "Average"), _UP),
             "DeliveryToS3.Success": (("Average", "Minimum"), _DOWN),
+            "DeliveryToIceberg.DataFreshness": (("Maximum", "Average"), _UP),
+            "DeliveryToIceberg.FailedRowCount": (("Sum",), _UP),
+            "DeliveryToIceberg.SuccessfulRowCount": (("Sum",), _UP),
             "FailedConversion.Records": (("Sum",), _UP),
             "KinesisMillisBehindLatest": (("Maximum",), _UP),
             "ThrottledGetRecords": (("Sum",), _UP),
@@ -58,6 +63,7 @@ _METRICS: dict[str, tuple[str, str, dict[str, tuple[tuple[str, ...], tuple[str, 
     ),
     # What our functions publish.
     "DataWarehouse": ("Table", "CatalogTable", {"LateHours": (("Sum",), _UP), "LateObjects": (("Sum",), _UP)}),
+    _BY_FUNCTION: ("Function", "Function", {"RejectedRecords": (("Sum",), _UP)}),
     "AWS/SQS": (
         "QueueName",
         "Queue",
@@ -109,7 +115,10 @@ def alarm_rule(node: Node, world: World) -> Errors:
 
 def _metric_errors(metric: dict[str, Any], statistic: Any, world: World) -> Errors:
     """A metric that exists, of a resource of this stack, summed up as it can be."""
-    dimension, kind, metrics = _METRICS.get(str(metric.get("namespace")), ("", "", {}))
+    namespace = str(metric.get("namespace"))
+    if (namespace, metric.get("metricName")) == ("DataWarehouse", "RejectedRecords"):
+        namespace = _BY_FUNCTION
+    dimension, kind, metrics = _METRICS.get(namespace, ("", "", {}))
     if metric.get("metricName") not in metrics:
         yield f"no metric {metric.get('namespace')} {metric.get('metricName')}"
         return
@@ -117,7 +126,7 @@ def _metric_errors(metric: dict[str, Any], statistic: Any, world: World) -> Erro
     if statistic not in statistics:
         yield f"statistic of {metric['metricName']} is {statistic!r}, not one of {statistics}"
     dimensions = metric.get("dimensions")
-    if metric.get("namespace") == "DataWarehouse" and isinstance(dimensions, dict):
+    if namespace == "DataWarehouse" and isinstance(dimensions, dict):
         database = dimensions.get("Database")
         dimensions = {name: value for name, value in dimensions.items() if name != "Database"}
         if world.named("CatalogDatabase", database) is None:

@@ -65,7 +65,8 @@ class World:
         """Location of every Glue table."""
         found = {}
         for node in self.all("CatalogTable"):
-            location = get(node.inputs, "storageDescriptor.location")
+            iceberg = "openTableFormatInput.icebergInput.icebergTableInput.location"
+            location = get(node.inputs, "storageDescriptor.location") or get(node.inputs, iceberg)
             if isinstance(location, str):
                 found[location] = node
         return found
@@ -94,6 +95,11 @@ class World:
         for node in self.all("Workgroup"):
             found.add(str(get(node.inputs, "configuration.resultConfiguration.outputLocation")))
         for node in self.all("FirehoseDeliveryStream"):
+            backup = get(node.inputs, "icebergConfiguration.s3Configuration")
+            if isinstance(backup, dict):
+                bucket = str(backup.get("bucketArn")).rpartition(":")[2]
+                found.add(f"s3://{bucket}/{str(backup.get('errorOutputPrefix')).partition('!')[0]}")
+                continue
             bucket = str(get(node.inputs, "extendedS3Configuration.bucketArn")).rpartition(":")[2]
             found.add(f"s3://{bucket}/{str(get(node.inputs, 'extendedS3Configuration.prefix')).partition('!')[0]}")
             errors = str(get(node.inputs, "extendedS3Configuration.errorOutputPrefix")).partition("!")[0]
