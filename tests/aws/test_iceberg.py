@@ -211,19 +211,22 @@ def now(columns=None, **arguments):
     [
         (
             now(EVENTS | {"color": "string"}),
-            ["column 'color' (string) is new", "ALTER TABLE events ADD COLUMNS (color string), and deploy again"],
+            ["column 'color' (string) is new", "ALTER TABLE `events` ADD COLUMNS (`color` string), and deploy again"],
         ),
         (
             now(EVENTS | {"count": "bigint"}),
-            ["column 'count' was int and is now bigint", "ALTER TABLE events CHANGE COLUMN count count bigint, and"],
+            [
+                "column 'count' was int and is now bigint",
+                "ALTER TABLE `events` CHANGE COLUMN `count` `count` bigint, and",
+            ],
         ),
         (
             now(EVENTS | {"price": "decimal(12,4)"}),
-            ["ALTER TABLE events CHANGE COLUMN price price decimal(12,4), and deploy again"],
+            ["ALTER TABLE `events` CHANGE COLUMN `price` `price` decimal(12,4), and deploy again"],
         ),
         (
             now(COLUMNS | {"price": "decimal(9,4)"}),
-            ["column 'count' (int) is no longer declared", "ALTER TABLE events DROP COLUMN count, which hides"],
+            ["column 'count' (int) is no longer declared", "ALTER TABLE `events` DROP COLUMN `count`, which hides"],
         ),
         (now(EVENTS | {"count": "string"}), ["was int and is now string, which Iceberg cannot make of it: keep int"]),
         (now(EVENTS | {"price": "decimal(9,2)"}), ["which Iceberg cannot make of it: keep decimal(9,4)"]),

@@ -123,11 +123,11 @@ def _iceberg_columns(before: DeployedTable, table: Table) -> list[Problem]:
         if was == now:
             continue
         if was is None:
-            problem, statement = f"column {name!r} ({now}) is new", f"ADD COLUMNS ({name} {now})"
+            problem, statement = f"column {name!r} ({now}) is new", f"ADD COLUMNS (`{name}` {now})"
         elif now is None:
-            problem, statement = f"column {name!r} ({was}) is no longer declared", f"DROP COLUMN {name}"
+            problem, statement = f"column {name!r} ({was}) is no longer declared", f"DROP COLUMN `{name}`"
         elif _is_promoted(was, now):
-            problem, statement = f"column {name!r} was {was} and is now {now}", f"CHANGE COLUMN {name} {name} {now}"
+            problem, statement = f"column {name!r} was {was} and is now {now}", f"CHANGE COLUMN `{name}` `{name}` {now}"
         else:
             text = f"column {name!r} was {was} and is now {now}, which Iceberg cannot make of it: keep {was}"
             found.append(Problem("", text))
@@ -137,7 +137,7 @@ def _iceberg_columns(before: DeployedTable, table: Table) -> list[Problem]:
             Problem(
                 "",
                 f"{problem}, and no deployment changes the columns of a table in Iceberg: run in Athena "
-                f"ALTER TABLE {table.name} {statement}{hint}, and deploy again",
+                f"ALTER TABLE `{table.name}` {statement}{hint}, and deploy again",
             )
         )
     return found

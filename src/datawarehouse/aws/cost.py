@@ -20,7 +20,7 @@ from importlib.resources import files
 from math import ceil
 
 from datawarehouse.definition.schedule import Rate, parse_schedule
-from datawarehouse.definition.tables import HIVE, ICEBERG, shards_needed
+from datawarehouse.definition.tables import EVENT_BYTES_MAX, HIVE, ICEBERG, shards_needed
 
 SECONDS_PER_DAY = 86_400
 HOURS_PER_DAY = 24
@@ -182,6 +182,13 @@ def read_prices() -> Prices:
     found = tomllib.loads(text, parse_float=Decimal)
     region, compiled = found.pop("region"), found.pop("compiled")
     return Prices(region, compiled, {name: Price(**fields) for name, fields in found.items()})
+
+
+def events_per_record_max(stream: StreamLoad) -> int:
+    """How many events a record can have that Firehose takes."""
+    if stream.table_format == ICEBERG:
+        return max(1, (EVENT_BYTES_MAX - AGGREGATE_BYTES) // aggregated_bytes(stream.event_bytes))
+    return (EVENT_BYTES_MAX + 1) // (stream.event_bytes + 1)
 
 
 def aggregated_bytes(event_bytes: int) -> int:

@@ -194,8 +194,11 @@ def _delivery_keys(place: Place, stream_arn: str, key_arn: str | None, bucket_ke
 def conversion(place: Place, table: str, bucket: str, bucket_key_arn: str | None = None) -> list[Statement]:
     """What converting the records of a table needs: to put the error documents of those that it rejects."""
     documents = place.objects(bucket, f"errors/{table}/format-conversion-failed/")
-    keys = [bucket_key(place, bucket_key_arn)] if bucket_key_arn else []
-    return [allow("ErrorDocuments", ["s3:PutObject"], documents), *keys]
+    statements = [allow("ErrorDocuments", ["s3:PutObject"], documents)]
+    if bucket_key_arn:
+        condition = {"StringEquals": {"kms:ViaService": place.key_service("s3")}}
+        statements.append(allow("BucketKey", ["kms:GenerateDataKey"], bucket_key_arn, condition))
+    return statements
 
 
 def optimizer(

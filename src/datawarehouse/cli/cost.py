@@ -19,11 +19,13 @@ from datawarehouse.aws.cost import (
     Alternative,
     Assumptions,
     Line,
+    Price,
     Prices,
     StreamLoad,
     alternatives,
     beyond_first_tier,
     bill,
+    events_per_record_max,
     read_prices,
     runs_per_day,
     shards,
@@ -169,7 +171,7 @@ class _Report:
                     line.price.unit,
                     f"{line.price.usd:f}",
                     str(_rounded(line.usd)),
-                    line.price.date if line.price.confirmed else f"{line.price.date}, unconfirmed",
+                    _stated(line.price),
                 )
                 for line in self.lines
             ),
@@ -269,6 +271,12 @@ class _Report:
         }
 
 
+def _stated(price: Price) -> str:
+    """When a price was stated, and what is uncertain of the line."""
+    unconfirmed = [] if price.confirmed else ["unconfirmed"]
+    return ", ".join([price.date, *unconfirmed, *([f"quantity {price.quantity}"] if price.quantity else [])])
+
+
 def _cents(usd: Fraction | None) -> str:
     return str(_rounded(usd or Fraction(0)))
 
@@ -327,7 +335,7 @@ def _with_options(stream: StreamLoad, arguments: argparse.Namespace) -> StreamLo
     """The stream, changed as the options say."""
     packed = replace(stream, events_per_record=_checked_whole(arguments, "events_per_record", 1, EVENT_BYTES_MAX))
     if packed.record_bytes > EVENT_BYTES_MAX:
-        most = (EVENT_BYTES_MAX + 1) // (stream.event_bytes + 1)
+        most = events_per_record_max(stream)
         raise BadRequest(
             f"--events-per-record is {packed.events_per_record}: with events of {stream.event_bytes} bytes, records "
             f"have {packed.record_bytes} bytes; Firehose takes {EVENT_BYTES_MAX}. Valid is 1 to {most}."

@@ -137,6 +137,21 @@ def test_the_compaction_of_the_declaration_is_counted(dw):
     assert scanned == [0.002074, 0]  # 10.368e9 bytes of events, a fifth of it
 
 
+def test_the_bill_of_a_declared_table_in_iceberg(dw):
+    load = ", peak_events_per_second=2000, event_bytes=120, input_stream_shard_count=2, table_format='iceberg'"
+    (dw.folder / "warehouse.py").write_text(DECLARATION.format(more=load))
+    quantities = {line["counted"]: line["quantity"] for line in values(dw("--output", "json"))["lines"]}
+    # views alone: 86.4 million events of 120 B
+    assert round(quantities["delivered to Iceberg from Kinesis, not rounded"] * 2**30) == pytest.approx(
+        10.368e9, rel=1e-6
+    )
+    assert quantities["partitions registered"] == 0.000192, "clicks alone"
+    shown = re.sub(" +", " ", dw().stdout)
+    assert re.search(r"Iceberg tables optimized 0\.103680 DPU-hour 0\.44 0\.05 2026-10, quantity assumed\n", shown)
+    done = dw("--events-per-record", "8000")
+    assert "Firehose takes 1024000. Valid is 1 to 2043." in done.stderr, "the first stream that cannot"
+
+
 def test_tables_without_a_load_are_named(dw):
     (dw.folder / "warehouse.py").write_text(DECLARATION.format(more=""))
     done = dw()

@@ -13,11 +13,13 @@ from datawarehouse.aws.cost import (
     alternatives,
     bill,
     convert_seconds,
+    events_per_record_max,
     packed_stream,
     read_prices,
     total_usd,
 )
 from datawarehouse.aws.forms import FORMS, choice, dollars, rests_on, side_by_side
+from datawarehouse.definition.tables import EVENT_BYTES_MAX
 from datawarehouse.producer.aggregate import aggregated
 
 PRICES = read_prices()
@@ -80,6 +82,14 @@ def test_packing_for_iceberg_is_the_aggregation_of_the_producer_library():
         assert packed.record_bytes <= 25_600 or packed.events_per_record == 1
         if packed.events_per_record > 1:
             assert packed.record_bytes * 0.7 <= real <= packed.record_bytes + 2
+
+
+@pytest.mark.parametrize("size", [1, 500, 16_000, 1_024_000])
+@pytest.mark.parametrize("table_format", ["hive", "iceberg"])
+def test_a_record_has_no_more_events_than_firehose_takes(size, table_format):
+    most = events_per_record_max(stream(size, table_format=table_format))
+    assert stream(size, table_format=table_format, events_per_record=most).record_bytes <= EVENT_BYTES_MAX
+    assert stream(size, table_format=table_format, events_per_record=most + 1).record_bytes > EVENT_BYTES_MAX
 
 
 def test_the_time_of_conversion_is_what_was_measured():
