@@ -13,7 +13,8 @@ So each record is converted here, by the rules of the embedded host.
 Sources: Firehose developer guide, "Transform source data" (records and results), "Understand supported data types"
 (forms of values), "Considerations and limitations" (one JSON object per record, names and types that match exactly);
 Kinesis Data Streams developer guide, "Use the KPL with Amazon Data Firehose" (aggregated records are taken apart before
-this function gets them). Nowhere is said whether a column may be missing, so NULL is written.
+this function gets them). Nowhere is said whether a column may be missing, so NULL is written, unless the answer would
+be larger than Lambda allows.
 """
 
 from __future__ import annotations
@@ -44,12 +45,12 @@ from datawarehouse.functions.logs import log
 from datawarehouse.functions.metric_names import NAMESPACE, REJECTED_RECORDS
 
 ANSWER_BYTES_MAX = 5_900_000
-"""Lambda quotas: an answer has 6 MB at most. The rest of an invocation with a larger one is rejected."""
+"""Lambda quotas: an answer has 6 MB at most. What does not fit even without its NULLs is rejected."""
 FOR_ICEBERG = Form(timestamp=lambda ms: str(ms * 1000), decimal=lambda value: f'"{value:f}"', with_nulls=True)
 """Timestamps in microseconds. Decimals as text, which no reader takes for a floating number."""
 _TOO_DEEP = (PARSE_ERROR, "values nested at most about 500 levels", "a deeper value")
 _AGGREGATE = b"\xf3\x89\x9a\xc2"
-_ENTRY_BYTES = 60  # of the answer, beside the id and the data of a record
+_ENTRY_BYTES = 46  # of an answer as JSON, beside the id and the data of a record
 
 
 class EventConverter:
@@ -61,27 +62,28 @@ class EventConverter:
         self._writers = [(quoted(column.name), writer(column.type, FOR_ICEBERG)) for column in columns]
         self._hour = quoted(hour)
 
-    def row(self, record: bytes, partition: str) -> str:
-        """The JSON object of a record's row. Raises Reject."""
+    def row(self, record: bytes, partition: str, with_nulls: bool = True) -> str:
+        """The JSON object of a record's row. with_nulls: whether columns that are NULL are in it. Raises Reject."""
         if record.startswith(_AGGREGATE):
             raise Reject(PARSE_ERROR, "JSON", "an aggregate of the Kinesis Producer Library (KPL) that is damaged")
-        rows = [self._text(document, partition) for document in documents(record)]
+        rows = [self._text(document, partition, with_nulls) for document in documents(record)]
         if len(rows) > 1:
             one = "one JSON object, since Firehose writes one row for a record to an Iceberg table"
             raise Reject(MALFORMED_DATA, one, f"{len(rows)} objects")
         return rows[0]
 
-    def _text(self, document: Object, partition: str) -> str:
+    def _text(self, document: Object, partition: str, with_nulls: bool) -> str:
         try:
             found = members(document)
             row = by_name(self._names, self._rules, [found.get(name) for name in self._names])
             texts = [
                 f"{name}:{'null' if value is None else write(value)}"
                 for (name, write), value in zip(self._writers, row, strict=True)
+                if with_nulls or value is not None
             ]
         except RecursionError:
             raise Reject(*_TOO_DEEP) from None
-        return "{" + ",".join(texts) + f',{self._hour}:"{partition}"' + "}"
+        return "{" + ",".join([*texts, f'{self._hour}:"{partition}"']) + "}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +98,28 @@ class _Rejected:
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """What Firehose does with each record. Raises what S3 answers if error documents could not be put."""
     name, converter = os.environ["DW_TABLE"], _converter(os.environ["LAMBDA_TASK_ROOT"])
-    answers, rejected, size = [], [], 0
-    for record in event["records"]:
+    answers, rejected, fits = _answers(converter, event["records"], with_nulls=True)
+    if not fits:  # many small records of a table with many columns
+        answers, rejected, _ = _answers(converter, event["records"], with_nulls=False)
+    if rejected:
+        _put(name, rejected)
+        log("rejected records", **_counted(name, len(rejected)))
+    return {"records": answers}
+
+
+def _answers(
+    converter: EventConverter, records: Sequence[Mapping[str, Any]], *, with_nulls: bool
+) -> tuple[list[dict[str, str]], list[_Rejected], bool]:
+    """The answer for each record, those that are rejected, and whether an answer of Lambda had place for all rows."""
+    answers: list[dict[str, str]] = []
+    rejected: list[_Rejected] = []
+    size = sum(len(record["recordId"]) + _ENTRY_BYTES for record in records)
+    fits = True
+    for record in records:
         arrival_ms, sequence, sub_sequence = _origin(record)
         reason = None
         try:
-            row = converter.row(base64.b64decode(record["data"]), _partition(arrival_ms // HOUR_MS))
+            row = converter.row(base64.b64decode(record["data"]), _partition(arrival_ms // HOUR_MS), with_nulls)
         except Reject as reject:
             reason = reject.reason
         except Exception as error:
@@ -111,6 +129,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         if reason is None:
             data = base64.b64encode(row.encode()).decode()
             if size + len(data) > ANSWER_BYTES_MAX:
+                fits = False
                 reason = Reason(MALFORMED_DATA, "rows that fit into an answer of Lambda", f"{size + len(data)} bytes")
         if reason is None:
             answers.append({"recordId": record["recordId"], "result": "Ok", "data": data})
@@ -118,11 +137,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         else:
             answers.append({"recordId": record["recordId"], "result": "Dropped"})
             rejected.append(_Rejected(sequence, sub_sequence, arrival_ms, reason, record["data"]))
-        size += len(record["recordId"]) + _ENTRY_BYTES
-    if rejected:
-        _put(name, rejected)
-        log("rejected records", **_counted(name, len(rejected)))
-    return {"records": answers}
+    return answers, rejected, fits
 
 
 @cache
