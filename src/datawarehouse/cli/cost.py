@@ -212,9 +212,7 @@ class _Report:
         if chosen.form == PARQUET:
             reason = f"nothing whose packing is documented saves ${WORTH_USD_PER_DAY} a day"
         else:
-            reason = (
-                f"${_cents(chosen.less_usd)} less than {PARQUET}; not to be declared yet, and never run on an account"
-            )
+            reason = f"${_cents(chosen.less_usd)} less than {PARQUET}; never run on an account"
         print(f"\nIt would choose: {chosen.form}, ${_cents(chosen.usd)} a day: {reason}.")
         print(f"{PARQUET_PACKED} is several JSON objects in a record; nobody has published a test of that.")
 
