@@ -15,7 +15,9 @@ from test_protection import closure
 
 from datawarehouse import Warehouse, open_warehouse
 from datawarehouse.aws import ServerlessDataWarehouse
+from datawarehouse.definition.instants import milliseconds_of
 from datawarehouse.errors import DeclarationError, SchemaChangeRefused
+from datawarehouse.operate.rejects import rejects_of
 
 ARRIVED_MS = 1_795_332_645_123  # 2026-11-22T07:30:45.123Z
 EVENTS = COLUMNS | {"price": "decimal(9,4)", "count": "int"}
@@ -97,6 +99,20 @@ def test_jobs_may_read_it(graph):
     assert [arn.partition("/")[2] for arn in read][:2] == ["events/*", "errors/events/format-conversion-failed/*"]
 
 
+def test_jobs_that_read_it_and_another_table_look_for_late_hours_of_the_other_alone(graph):
+    hourly = {"schedule_expression": "rate(1 hour)", "partition_keys": {"inserted_at": "string"}}
+    declared = in_iceberg()
+    for name, reads in {"both": ["clicks", "events"], "one": ["events"]}.items():
+        sql = f"select count(*) as n from {reads[-1]} where {'arrived_at' if reads == ['events'] else 'id'} is not null"
+        declared = declared.with_batch_input_table(name, {"n": "bigint"}, sql=sql, reads=reads, **hourly)
+    found = deployed(declared)
+    variables = {node.name: node.inputs["environment"]["variables"] for node in found.all("Function")}
+    assert variables["dw-both-job-cron-function"]["DW_WATCHED"] == "clicks"
+    assert "DW_WATCHED" not in variables["dw-one-job-cron-function"]
+    late = {node.name for node in found.all("MetricAlarm") if node.name.endswith("late-hours")}
+    assert late == {"dw-both-job-late-hours"}
+
+
 def test_what_feeds_and_names_it_is_protected(graph):
     kept = closure(graph)
     assert {graph.nodes[urn].name for urn in kept} >= {
@@ -117,6 +133,7 @@ def test_alarms_watch_its_own_metrics(graph):
     assert alarms["failed"]["metricName"] == "DeliveryToIceberg.FailedRowCount"
     assert alarms["failed"]["dimensions"] == {"DeliveryStreamName": delivery}
     assert alarms["converter-errors"]["dimensions"] == {"FunctionName": function}
+    assert alarms["converter-throttles"]["metricName"] == "Throttles"
     for name in ("stalled", "rejected"):
         metrics = {one["id"]: one["metric"] for one in alarms[name]["metricQueries"] if "metric" in one}
         assert metrics["rejected"]["namespace"] == "DataWarehouse"
@@ -127,7 +144,7 @@ def test_alarms_watch_its_own_metrics(graph):
 def test_alarms_of_failures_can_be_left_out():
     declared = in_iceberg().with_alert(failed_runs=None)
     names = {node.name.removeprefix("dw-events-input-") for node in deployed(declared).all("MetricAlarm")}
-    assert {"failed", "converter-errors"}.isdisjoint(names) and {"late", "rejected"} <= names
+    assert {"failed", "converter-errors", "converter-throttles"}.isdisjoint(names) and {"late", "rejected"} <= names
 
 
 def test_the_dashboard_shows_its_own_metrics(graph):
@@ -186,6 +203,10 @@ def test_the_function_has_the_rights_for_what_it_does_and_no_others(graph, aws):
     assert (line["Function"], line["RejectedRecords"]) == (function.physical_name, 1)
     [(_, _, put)] = [call for call in done.calls if call[1] == "PutObject"]
     assert put["Key"].startswith("errors/events/format-conversion-failed/2026/11/22/07/1-1-")
+    body = aws.client("s3").get_object(Bucket=put["Bucket"], Key=put["Key"])["Body"].read()
+    [reject] = rejects_of(put["Key"], body)
+    assert reject.code == "DataFormatConversion.MalformedData" and "'count'" in reject.message
+    assert (reject.raw, milliseconds_of(reject.arrived)) == (b'{"count":"many"}', ARRIVED_MS)
 
 
 # -- changes

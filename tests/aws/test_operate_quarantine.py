@@ -304,6 +304,23 @@ def test_a_portion_older_than_the_stream_is_left_alone_and_named(deployed, hour)
     assert in_stream(deployed, "old") == Counter()
 
 
+def test_rows_that_firehose_could_not_write_to_iceberg_are_counted_and_not_put_again(deployed, hour):
+    place, period = hour
+    rows = place.replace("format-conversion-failed", "iceberg-failed")
+    put(deployed, f"{place}one", ids("rejected", 2))
+    put(deployed, f"{rows}one", ids("row", 2))
+    put(deployed, f"{place.replace('format-conversion-failed', 'processing-failed')}one", ids("unprocessed", 2))
+    counted, _ = deployed.dw("quarantine", "ls", "clicks", *period, "--output", "json")
+    assert sum(cause["records"] for cause in json.loads(counted)) == 6
+    done, _ = deployed.dw(*REPLAY, *period, code=1)
+    told = json.loads(done)
+    [problem] = told["problems"]
+    assert told["sent"] == 4 and "1 objects below s3://" in problem and "would be converted a second time" in problem
+    assert in_stream(deployed, "rejected") == once("rejected", 2)
+    assert in_stream(deployed, "unprocessed") == once("unprocessed", 2)
+    assert not in_stream(deployed, "row")
+
+
 def test_what_no_stream_takes_is_left_out_and_named(deployed, hour):
     folder, period = hour
     body = document(b"") + document(event("fits0"))

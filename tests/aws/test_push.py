@@ -135,7 +135,8 @@ def changed_columns(storage):
         (lambda found: {"PartitionKeys": [{"Name": "hour", "Type": "string"}]},
          "table 'clicks': its partition keys are hour there and inserted_at here"),
         (lambda found: {"Parameters": {"classification": "json"}}, "its files are JSON there and parquet here"),
-        (lambda found: {"Parameters": {"table_type": "ICEBERG"}}, "it is an Iceberg table there"),
+        (lambda found: {"Parameters": {"table_type": "ICEBERG"}},
+         "table 'clicks': it is an Iceberg table there, and no file can be put into one: name the other tables"),
     ],
 )  # fmt: skip
 def test_sides_that_differ_are_refused_by_name_and_nothing_is_put(filled, change, message):

@@ -195,7 +195,7 @@ PERIODS_MAX = 86_400 // PERIOD_SECONDS
 
 NOT_WRITTEN = Alarm(
     "failed",
-    "Firehose could not write rows to the Iceberg table: they are below errors/ in the bucket, and can be sent again.",
+    "Firehose could not write rows to the Iceberg table: they are below errors/<table>/iceberg-failed/ in the bucket.",
     "AWS/Firehose",
     "DeliveryToIceberg.FailedRowCount",
     "Sum",
@@ -206,6 +206,15 @@ NOT_CONVERTED = Alarm(
     "The function that converts records failed: see its log. Firehose calls it again, and gives up in the end.",
     "AWS/Lambda",
     "Errors",
+    "Sum",
+    0,
+)
+NOT_CALLED = Alarm(
+    "converter-throttles",
+    "Lambda refused to run the function that converts records: raise the quota of concurrent executions. What Firehose "
+    "tried in vain is below errors/<table>/processing-failed/ in the bucket; dw quarantine replay puts it again.",
+    "AWS/Lambda",
+    "Throttles",
     "Sum",
     0,
 )
@@ -294,8 +303,9 @@ def add_delivery_alarms(
         made.append(alarm)
 
     if converter is not None and conditions.failed_runs is not None:
-        failing = ((NOT_WRITTEN, "DeliveryStreamName", delivery_stream), (NOT_CONVERTED, "FunctionName", converter))
-        made += [add_alarm(name, each, {key: value}, topic_arn, parent, region) for each, key, value in failing]
+        made.append(add_alarm(name, NOT_WRITTEN, {"DeliveryStreamName": delivery_stream}, topic_arn, parent, region))
+        function = {"FunctionName": converter}
+        made += [add_alarm(name, each, function, topic_arn, parent, region) for each in (NOT_CONVERTED, NOT_CALLED)]
     window_seconds = conditions.window_minutes * 60
     if conditions.refused_share is not None:
         over = (

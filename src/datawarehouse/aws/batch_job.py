@@ -17,7 +17,7 @@ from datawarehouse.aws.schedules import RETRY_HOURS, STREAM_RETENTION_HOURS
 from datawarehouse.definition.alerts import Conditions
 from datawarehouse.definition.schedule import is_due_each_hour, parse_schedule
 from datawarehouse.definition.sql_job import STATEMENT, SqlJob
-from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable, Table
+from datawarehouse.definition.tables import HIVE, BatchInputTable, StreamingInputTable, Table
 from datawarehouse.errors import DeclarationError
 from datawarehouse.sql.insertion import insertion
 
@@ -117,11 +117,11 @@ def _retention(table: BatchInputTable) -> dict[str, str]:
 
 
 def watched_of(table: BatchInputTable, reads: Sequence[Table]) -> list[str]:
-    """The tables that a job reads whose hours may get rows after it ran for them; none if it is not known which hours a
-    run is about."""
+    """The tables that a job reads whose hours may get rows after it ran for them, if the objects of an hour tell; none
+    if it is not known which hours a run is about."""
     if not table.partition_keys or not is_due_each_hour(parse_schedule(table.schedule_expression)):
         return []
-    return [each.name for each in reads if isinstance(each, StreamingInputTable)]
+    return [each.name for each in reads if isinstance(each, StreamingInputTable) and each.table_format == HIVE]
 
 
 def _watching(table: BatchInputTable, watched: Sequence[str], stream_retention_hours: int) -> dict[str, str]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable, Table
+from datawarehouse.definition.tables import ICEBERG, BatchInputTable, StreamingInputTable, Table
 
 REGION = "us-east-1"
 REGION_NAME = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
@@ -19,7 +19,8 @@ REGION_NAME = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a warehouse needs in one Region. functions, queries: how many run at once when all jobs are due together."""
+    """What a warehouse needs in one Region. functions, queries: how many run at once when all jobs are due together.
+    converters: how many functions convert records of a shard for Iceberg at the same time; no rule calls them."""
 
     shards: int
     delivery_streams: int
@@ -27,6 +28,7 @@ class Need:
     functions: int
     queries: int
     on_demand_streams: int = 0
+    converters: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +44,22 @@ class Quota:
 def need_of(tables: Iterable[Table], on_demand: Collection[str] = ()) -> Need:
     """What these tables need: a delivery stream for each streaming input table, a Lambda function that registers its
     partitions, and for each batch input table and each table whose hours are compacted a function that has one query
-    running. on_demand: the streaming input tables whose streams are on-demand.
+    running. For a table in Iceberg nothing is registered: a function for each shard converts its records. on_demand:
+    the streaming input tables whose streams are on-demand.
     """
     declared = list(tables)
     streaming = [table for table in declared if isinstance(table, StreamingInputTable)]
     querying = sum(isinstance(table, BatchInputTable) for table in declared)
     querying += sum(table.compaction is not None for table in streaming)
+    in_iceberg = [table for table in streaming if table.table_format == ICEBERG]
     return Need(
         shards=sum(table.input_stream_shard_count for table in streaming if table.name not in on_demand),
         on_demand_streams=sum(table.name in on_demand for table in streaming),
         delivery_streams=len(streaming),
         tables=len(declared),
-        functions=len(streaming) + querying,
+        functions=len(streaming) - len(in_iceberg) + querying,
         queries=querying,
+        converters=sum(table.input_stream_shard_count for table in in_iceberg),
     )
 
 
@@ -70,7 +75,7 @@ def quotas_to_raise(need: Need, region: str = REGION) -> list[Quota]:
         Quota("Kinesis Data Streams", "on-demand streams", 50, need.on_demand_streams),
         Quota("Data Firehose", "Firehose streams", 5_000, need.delivery_streams),
         Quota("Glue Data Catalog", "tables of a database", 200_000, need.tables),
-        Quota("Lambda", "concurrent executions", 1_000, need.functions),
+        Quota("Lambda", "concurrent executions", 1_000, need.functions + need.converters),
         Quota("EventBridge", "rules of an event bus", _RULES.get(region, 300), need.functions),
         Quota("Athena", "active DML queries", _DML_QUERIES.get(region, 20), need.queries),
     ]

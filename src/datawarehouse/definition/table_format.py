@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from datawarehouse.definition.tables import COMPACTIONS, HIVE, ICEBERG, TABLE_FORMATS, Column
+from datawarehouse.definition.tables import (
+    COMPACTIONS,
+    HIVE,
+    ICEBERG,
+    TABLE_FORMATS,
+    Column,
+    StreamingInputTable,
+    Table,
+)
 from datawarehouse.definition.types import Array, ColumnType, Map, Primitive, Struct, Text
 from datawarehouse.errors import DeclarationError
 
@@ -21,7 +29,7 @@ _HOURLY = "rate(1 hour)"
 _INSTEAD = {"tinyint": "int", "smallint": "int", "char": "string", "varchar": "string"}
 
 
-def checked_compaction(table: str, compaction: Any) -> str | None:
+def checked_compaction(table: str, compaction: str | None) -> str | None:
     """A valid compaction, else DeclarationError."""
     if compaction is not None and compaction not in COMPACTIONS:
         raise DeclarationError(
@@ -67,6 +75,17 @@ def checked_table_format(
             "partition is ever registered. Leave it out."
         )
     return ICEBERG
+
+
+def unseen_late_rows(tables: Sequence[Table]) -> str:
+    """Why a job that reads these tables cannot run again for hours that got rows since; "" if it can."""
+    for table in tables:
+        if isinstance(table, StreamingInputTable) and table.table_format == ICEBERG:
+            return (
+                f"cannot be given for a job that reads {table.name!r}, which is in Iceberg: which of its hours got "
+                "rows is not known. Leave it out, and run the job again when the alarm 'late' was on"
+            )
+    return ""
 
 
 def _problem(kind: ColumnType, level: int) -> str:

@@ -10,7 +10,7 @@ from datawarehouse.definition.alerts import GIB, Alert, checked_alert
 from datawarehouse.definition.job import checked_job
 from datawarehouse.definition.schedule import is_due_each_hour, parse_schedule
 from datawarehouse.definition.sql_job import SqlJob, checked_sql_job
-from datawarehouse.definition.table_format import checked_compaction, checked_table_format
+from datawarehouse.definition.table_format import checked_compaction, checked_table_format, unseen_late_rows
 from datawarehouse.definition.tables import (
     EVENT_BYTES_MAX,
     HIVE,
@@ -390,6 +390,8 @@ class Warehouse:
             problem = "needs a run for each hour: give a schedule_expression such as 'rate(1 hour)'"
         elif not keys:
             problem = "needs hours that can be replaced: give partition_keys={'inserted_at': 'string'}"
+        else:
+            problem = unseen_late_rows([self._tables[other] for other in reads])
         if problem:
             raise DeclarationError(f"Table {name!r}: rerun_when_late {problem}.")
         return True

@@ -206,7 +206,10 @@ def faults_of(stored: StoredTable, glue: Mapping[str, Any] | None, kind: str | N
         return ["the deployed warehouse has no such table: deploy the same declaration, or name the tables to push"]
     parameters = glue.get("Parameters", {})
     if parameters.get("table_type", "").upper() == "ICEBERG":
-        return ["it is an Iceberg table there, and files cannot be put into one: send its events to its stream"]
+        return [
+            "it is an Iceberg table there, and no file can be put into one: name the other tables, and copy its rows "
+            "by statements in Athena, as docs/reference/iceberg.md says"
+        ]
     found = [f"it is a {kind} there and a {stored.kind} here"] if kind not in (None, stored.kind) else []
     is_json = parameters.get("classification") == "json"
     if is_json != (stored.data_format == "JSON"):

@@ -20,6 +20,9 @@ from datawarehouse.errors import DataWarehouseError
 from datawarehouse.operate.clients import Clients
 from datawarehouse.operate.deployment import Deployment
 
+ROWS = "iceberg-failed"
+"""The folder of what Firehose could not write to an Iceberg table: rows, which were records before a function converted
+them."""
 REPLAYED = "replayed"
 """The folder of the records of what was replayed, beside those of the documents, named after kinds of errors."""
 

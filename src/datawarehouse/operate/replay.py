@@ -34,7 +34,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from datawarehouse.errors import DataWarehouseError, Throttled
 from datawarehouse.operate.clients import Clients, error_code
 from datawarehouse.operate.deployment import Deployment
-from datawarehouse.operate.rejects import REPLAYED, rejects_of
+from datawarehouse.operate.rejects import REPLAYED, ROWS, rejects_of
 from datawarehouse.operate.shard import keys_in_stream
 
 _PORTION_RECORDS_MAX = 500
@@ -105,7 +105,12 @@ class Replay:
 
         What cannot be sent is in the outcome; the rest is sent. Raises Throttled if the stream takes nothing any more.
         """
-        todo = list(keys)
+        todo = [key for key in keys if not key.startswith(f"{self._home}{ROWS}/")]
+        if rows := len(keys) - len(todo):
+            self.outcome.problems.append(
+                f"{rows} objects below s3://{self._bucket}/{self._home}{ROWS}/ were left out: they have rows, which "
+                "would be converted a second time. docs/reference/iceberg.md says how to store them."
+            )
         while todo:
             taken = [key for key in todo if not self._sent_whole(key)]
             if taken == todo:

@@ -22,6 +22,17 @@ def test_what_a_declaration_needs():
     assert quotas_to_raise(need_of(warehouse.tables())) == []
 
 
+def test_records_for_iceberg_are_converted_by_functions_that_no_rule_calls():
+    warehouse = Warehouse("shop").with_streaming_input_table(
+        "clicks", {"id": "string"}, input_stream_shard_count=200, table_format="iceberg"
+    )
+    need = need_of(warehouse.tables())
+    assert need == Need(shards=200, delivery_streams=1, tables=1, functions=0, queries=0, converters=200)
+    assert quotas_to_raise(Need(0, 0, 0, functions=300, queries=0, converters=701)) == [
+        Quota("Lambda", "concurrent executions", 1000, 1001)
+    ]
+
+
 def test_a_quota_is_named_when_more_than_its_default_is_needed():
     assert quotas_to_raise(Need(500, 5000, 200_000, 300, 200, 50)) == []
     assert quotas_to_raise(Need(501, 5001, 200_001, 1001, 201, 51)) == [

@@ -21,6 +21,8 @@ EVERY_TYPE = {
     "device": "struct<os:string,sizes:array<struct<w:int>>>",
 }
 
+HOURLY = {"schedule_expression": "rate(1 hour)"}
+
 
 def declare(columns=EVERY_TYPE, **arguments):
     return Warehouse("shop").with_streaming_input_table("clicks", columns, **{"table_format": "iceberg", **arguments})
@@ -81,6 +83,21 @@ def test_hours_do_not_expire():
     message = refused(retention_days=30)
     assert "retention_days is 30; with table_format='iceberg' it cannot be given" in message
     assert "S3 would delete files that the table still names" in message
+
+
+def test_glue_compacts_it():
+    assert refused(compaction="hourly") == (
+        "Table 'clicks': compaction is 'hourly'; with table_format='iceberg' it cannot be given, because the files of "
+        "such a table are named in its own metadata, and Glue compacts it. Leave it out."
+    )
+
+
+def test_a_job_cannot_run_again_for_hours_of_it():
+    both = declare().with_streaming_input_table("views", {"id": "string"})
+    job = {"sql": "select count(*) as n from clicks", "rerun_when_late": True, "partition_keys": {"hour": "string"}}
+    with pytest.raises(DeclarationError, match="rerun_when_late cannot be given for a job that reads 'clicks', which"):
+        both.with_batch_input_table("n", {"n": "bigint"}, reads=["views", "clicks"], **HOURLY, **job)
+    both.with_batch_input_table("n", {"n": "bigint"}, reads=["views"], **HOURLY, **job)
 
 
 def test_no_partition_is_registered():
