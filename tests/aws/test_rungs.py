@@ -52,7 +52,16 @@ WITH_A_KEY = "with a table in Iceberg and a key of its own"
 
 def iceberg_program(**arguments):
     def run():
-        ServerlessDataWarehouse("analytics_dw", {"warehouse": in_iceberg(), **arguments})
+        declared = in_iceberg().with_batch_input_table(
+            "counts",
+            {"tags": "bigint"},
+            schedule_expression="rate(1 hour)",
+            reads=["events"],
+            run_when_complete=True,
+            partition_keys={"inserted_at": "string"},
+            sql="select sum(cardinality(tags)) as tags from events where arrived_at = :partition",
+        )
+        ServerlessDataWarehouse("analytics_dw", {"warehouse": declared, **arguments})
 
     return run
 

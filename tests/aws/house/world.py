@@ -98,7 +98,9 @@ class World:
             backup = get(node.inputs, "icebergConfiguration.s3Configuration")
             if isinstance(backup, dict):
                 bucket = str(backup.get("bucketArn")).rpartition(":")[2]
-                found.add(f"s3://{bucket}/{str(backup.get('errorOutputPrefix')).partition('!')[0]}")
+                errors = str(backup.get("errorOutputPrefix")).partition("!")[0]
+                kinds = ("format-conversion-failed", "iceberg-failed", "processing-failed")
+                found |= {f"s3://{bucket}/{errors}{kind}/" for kind in kinds}
                 continue
             bucket = str(get(node.inputs, "extendedS3Configuration.bucketArn")).rpartition(":")[2]
             found.add(f"s3://{bucket}/{str(get(node.inputs, 'extendedS3Configuration.prefix')).partition('!')[0]}")
