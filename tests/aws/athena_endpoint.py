@@ -37,7 +37,7 @@ from datawarehouse.errors import DataWarehouseError, QueryRefused, SqlSyntaxErro
 from datawarehouse.parquet.schema import arrow_schema
 from datawarehouse.query.result import tuples
 from datawarehouse.query.sources import duckdb_type
-from datawarehouse.sql.plan import SETUP_STATEMENTS, TableSchema, plan
+from datawarehouse.sql.plan import SETTING, TableSchema, plan
 from datawarehouse.sql.statement import read
 
 _UNLOAD = re.compile(
@@ -225,7 +225,7 @@ class Endpoint:
             raise Failed(f"NOT_SUPPORTED: {planned.kind}")
         with duckdb.connect(config={"threads": 1}) as connection:
             execution.connection = connection
-            for statement in SETUP_STATEMENTS:
+            for statement in (SETTING, *planned.macros):
                 connection.execute(statement)
             selects = {}
             for number, scan in enumerate(planned.scans):

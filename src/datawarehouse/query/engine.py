@@ -33,7 +33,7 @@ from datawarehouse.query.sources import JsonReader, Readable, Sources, open_sour
 from datawarehouse.query.stored import stored
 from datawarehouse.query.verify import Verifier
 from datawarehouse.sql.guard import Decision, decide
-from datawarehouse.sql.plan import SETUP_STATEMENTS, Plan, TableSchema
+from datawarehouse.sql.plan import SETTING, Plan, TableSchema
 from datawarehouse.sql.wildcards import matches
 
 _BATCH_ROWS = 10_000
@@ -76,6 +76,7 @@ class Engine:
         self._verifier = Verifier(lake, every_byte=limits.verify_reads)
         self._folders: frozenset[Path] = frozenset()
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._macros: set[str] = set()
         self._lock = threading.Lock()
 
     def query(
@@ -124,7 +125,7 @@ class Engine:
             yield QueryAnswer(table.schema, iter(table.to_batches()), 0, 0, table.num_rows)
             return
         sources = self._sources(planned, tables, deadline)
-        cursor = self._cursor(sources)
+        cursor = self._cursor(sources, planned.macros)
         with self._time_limit(cursor, deadline) as interrupt:
             started(interrupt)
             try:
@@ -190,11 +191,19 @@ class Engine:
 
     # -- DuckDB
 
-    def _cursor(self, sources: Sources) -> duckdb.DuckDBPyConnection:
+    def _cursor(self, sources: Sources, macros: Sequence[str]) -> duckdb.DuckDBPyConnection:
         with self._lock:
             if self._connection is None or not sources.folders <= self._folders:
                 self._folders |= sources.folders
                 self._connection = self._connect()
+                self._macros = set()
+            try:
+                for macro in macros:
+                    if macro not in self._macros:
+                        self._connection.execute(macro)
+                        self._macros.add(macro)
+            except (duckdb.Error, MemoryError) as error:
+                raise self._failure(error) from None
             cursor = self._connection.cursor()
         for name, table in sources.tables.items():
             cursor.register(name, table)
@@ -213,8 +222,7 @@ class Engine:
                 "python_enable_replacements": False,
             },
         )
-        for statement in SETUP_STATEMENTS:
-            connection.execute(statement)
+        connection.execute(SETTING)
         folders = [str(folder) for folder in (self._lake, *self._folders)]
         connection.execute("set allowed_directories = $folders", {"folders": folders})
         connection.execute("set enable_external_access = false")

@@ -1,7 +1,7 @@
 """From a statement of Athena SQL to a plan: which partitions each scan needs, and the DuckDB SQL over them.
 
 Pure: text and schemas in, plan out. The caller reads the catalog, makes a sub-select for each scan, executes
-`macros.SETUP_STATEMENTS` once for a connection and `Plan.render` in it.
+`SETTING` once for a database, and in it `Plan.macros` and `Plan.render`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from datawarehouse.sql.shape import Place
 from datawarehouse.sql.statement import Statement, read
 from datawarehouse.sql.translate.compiler import Compiler, Query
 from datawarehouse.sql.translate.literals import numbered
-from datawarehouse.sql.translate.macros import SETUP_STATEMENTS
+from datawarehouse.sql.translate.macros import SETTING, macros_in
 from datawarehouse.sql.translate.relations import ROWS_OF, SCAN_MARK
 from datawarehouse.sql.translate.rules import compiler_for
 from datawarehouse.sql.wildcards import Part
 
-__all__ = ["ROW_COUNT", "SETUP_STATEMENTS", "Plan", "Scan", "TableSchema", "plan"]
+__all__ = ["ROW_COUNT", "SETTING", "Plan", "Scan", "TableSchema", "plan"]
 
 ROW_COUNT = "$rows"
 """How many rows a row of a summary stands for; no column is called so."""
@@ -71,6 +71,8 @@ class Plan:
     parameters: Mapping[str, object] = field(default_factory=dict)
     sql: str = ""
     """DuckDB SQL with a mark in the place of each scan, for `render`."""
+    macros: tuple[str, ...] = ()
+    """Statements that the database needs before it; they can be executed again."""
     reads_clock: bool = False
     """Whether the time of the statement is in it: at another time it is another plan."""
 
@@ -135,6 +137,7 @@ def _of_query(kind: str, compiler: Compiler, query: Query, predicates: Mapping[s
         types=tuple(output.type for output in query.outputs),
         parameters={name: value for name, value in compiler.parameters_used.items() if name in named},
         sql=query.sql,
+        macros=macros_in(query.sql),
         reads_clock=compiler.reads_clock,
     )
 

@@ -5,7 +5,7 @@ import pytest
 
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
-from datawarehouse.sql.plan import SETUP_STATEMENTS, TableSchema, plan
+from datawarehouse.sql.plan import SETTING, TableSchema, plan
 
 HIDDEN = """, '/data/' || id || '.parquet' AS "$path", 100 AS "$file_size",
     TIMESTAMPTZ '2026-01-01 00:00:00+00' AS "$file_modified_time" """
@@ -52,8 +52,7 @@ def tables():
 @pytest.fixture(scope="session")
 def connection():
     connection = duckdb.connect(config={"threads": 1})
-    for statement in SETUP_STATEMENTS:
-        connection.execute(statement)
+    connection.execute(SETTING)
     types = [
         *"BIGINT VARCHAR DOUBLE DECIMAL(12,2) SMALLINT BOOLEAN TIMESTAMP DATE VARCHAR[]".split(),
         "MAP(VARCHAR, INTEGER)",
@@ -85,6 +84,8 @@ def answer(connection, tables):
             }
             # A cursor for each: a statement that failed half-way leaves nothing behind for the next.
             cursor = connection.cursor()
+            for macro in self.plan.macros:
+                cursor.execute(macro)
             relation = cursor.sql(self.plan.render(sources), params=dict(self.plan.parameters) or None)
             columns = relation.to_arrow_table().columns
             self.rows = [tuple(column[row].as_py() for column in columns) for row in range(len(columns[0]))]

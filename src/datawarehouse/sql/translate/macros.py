@@ -1,4 +1,7 @@
-"""Statements that a DuckDB database needs before it can run a translated statement; executed once, in order.
+"""Statements that a DuckDB database needs before it can run a translated statement.
+
+Each macro takes DuckDB half a millisecond to make, and a statement uses few of them or none: a database gets those that
+`macros_in` finds in its statements.
 
 A macro is here because it uses an argument more than once and is used often; other expressions are in `functions`. The
 parameters of lambdas in macros have names such as `"m#"`, which no other name can be, because a macro's arguments are
@@ -8,6 +11,8 @@ To raise an error a macro casts a text that says what is wrong, see `typed.faili
 """
 
 from __future__ import annotations
+
+import re
 
 _MACROS = (
     # Text in the form that CAST reads, or a text that CAST refuses. Trino documentation, "Conversion functions".
@@ -108,8 +113,21 @@ _FROM_UTF8 = f"""trino_from_utf8(value) AS coalesce(try(decode(value)), decode(u
     lambda cut: CASE WHEN (cut >= '80' AND length(cut) = 2) OR (cut >= 'E' AND length(cut) < 6)
         OR (cut >= 'F' AND length(cut) < 8) THEN 'EFBFBD' ELSE cut END), ''))))"""
 
-SETUP_STATEMENTS: tuple[str, ...] = (
-    "SET GLOBAL TimeZone = 'UTC'",
-    *(f"CREATE MACRO {macro}" for macro in (*_MACROS, _FROM_UTF8)),
-)
+SETTING = "SET GLOBAL TimeZone = 'UTC'"
 """For an in-memory database, before its configuration is locked; then for all of its connections."""
+
+_STATEMENTS = {macro.partition("(")[0]: f"CREATE MACRO IF NOT EXISTS {macro}" for macro in (*_MACROS, _FROM_UTF8)}
+_NAME = re.compile(r"\btrino_[a-z0-9_]+")
+_NAMES_IN = {name: frozenset(_NAME.findall(statement)) for name, statement in _STATEMENTS.items()}
+
+
+def macros_in(sql: str) -> tuple[str, ...]:
+    """What makes the macros that a translated statement names, and those that these use, in the order of their use."""
+    wanted: set[str] = set()
+    waiting = _NAME.findall(sql)
+    while waiting:
+        name = waiting.pop()
+        if name in _STATEMENTS and name not in wanted:
+            wanted.add(name)
+            waiting.extend(_NAMES_IN[name])
+    return tuple(statement for name, statement in _STATEMENTS.items() if name in wanted)
