@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 import traceback
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from urllib.request import Request, urlopen
 
 import boto3
@@ -372,17 +374,134 @@ def test_closing_takes_as_long_as_a_batch_is_tried_however_many_wait(free_port):
     assert len(lost.value.events) == 20
 
 
+def test_closing_ends_although_a_server_takes_connections_and_never_answers():
+    timeout_s = patient(0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        producer = Producer("clicks", url=url, retry_s=0, connections=1, request_timeout_s=timeout_s)
+        for number in range(40):
+            producer.put(str(number % 10) * 600_000)  # each in a batch of its own
+        began = time.monotonic()
+        with pytest.raises(Undelivered, match=r"does not answer.*the rest was not tried any more") as lost:
+            producer.close()
+    assert time.monotonic() - began < 10 * timeout_s
+    assert len(lost.value.events) == 40
+
+
+class _CtrlC(KeyboardInterrupt):
+    pass
+
+
+@pytest.fixture
+def interrupts():
+    """While it is wanted, a signal of another process raises _CtrlC at any moment."""
+    state = SimpleNamespace(wanted=False)
+
+    def interrupt(*_):
+        if state.wanted:
+            state.wanted = False
+            raise _CtrlC
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    program = (
+        "import os, random, signal, time\nfor _ in range(60_000):\n"
+        f"    os.kill({os.getpid()}, signal.SIGUSR1)\n    time.sleep(random.uniform(0.0002, 0.002))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program]) as sending:
+        yield state
+        state.wanted = False
+        sending.kill()
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_ctrl_c_at_any_moment_of_put_leaves_a_producer_that_works(server, interrupts):
+    producer = Producer("clicks", url=server.url, linger_s=0.001)
+    taken, interrupted, number = set(), set(), 0
+    while number < 20_000:
+        try:
+            interrupts.wanted = True
+            while number < 20_000:
+                number += 1
+                producer.put(event("ctrl-c", number))
+                taken.add(number)
+            interrupts.wanted = False
+        except _CtrlC:
+            interrupted.add(number)
+    producer.close(patient(60))
+    found = stored(server, "ctrl-c")
+    assert len(interrupted) > 5
+    assert taken <= found.keys() <= taken | interrupted  # one that was interrupted may have been taken
+    assert set(found.values()) == {1}
+    assert producer.counts() == type(producer.counts())(len(found), len(found), 0, 0, 0, 0)
+
+
+def test_a_second_ctrl_c_ends_closing_and_says_what_is_left(free_port):
+    program = (
+        "import logging, sys\n"
+        "from datawarehouse.producer import Producer\n"
+        "class Telling(Producer):\n"
+        "    def flush(self, timeout_s=None):\n"
+        "        print('flushes', flush=True)\n"
+        "        super().flush(timeout_s)\n"
+        "logging.basicConfig()\n"
+        f"with Telling('clicks', url='http://127.0.0.1:{free_port}') as producer:\n"
+        "    producer.put({'id': 'x'})\n"
+        "    print('put', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running_program:
+        for said in ("put", "flushes"):
+            assert running_program.stdout.readline() == f"{said}\n"
+            running_program.send_signal(signal.SIGINT)
+        errors = running_program.communicate(timeout=patient(60))[1]
+    assert "closing was interrupted while 1 events were not delivered yet" in errors
+    assert running_program.returncode == -signal.SIGINT
+
+
+def test_a_task_that_is_cancelled_leaves_a_producer_that_works(server):
+    async def cancelled():
+        producer = AsyncProducer("clicks", url=server.url, linger_s=0.001, buffer_bytes_max=2_000)
+        deliveries = {}
+
+        async def put_all(first):
+            for number in range(first, first + 1_000):
+                deliveries[number] = await producer.put(event("cancelled", number))
+
+        tasks = [asyncio.create_task(put_all(first)) for first in range(0, 8_000, 1_000)]
+        await asyncio.sleep(0)
+        while len(deliveries) < 500:
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        closing = asyncio.create_task(producer.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+        await producer.close()
+        return deliveries, producer.counts()
+
+    deliveries, counts = asyncio.run(asyncio.wait_for(cancelled(), patient(60)))
+    assert stored(server, "cancelled") == dict.fromkeys(sorted(deliveries), 1)
+    assert (counts.delivered, counts.waiting) == (len(deliveries), 0)
+
+
 def test_a_producer_belongs_to_its_process(server):
     with Producer("clicks", url=server.url, linger_s=3600) as producer:
         producer.put(event("fork", 0))
         child = os.fork()
         if not child:  # no pytest in here
-            try:
-                producer.put(event("fork", 1))
-            except Closed:
-                os._exit(7)
-            os._exit(1)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+            refused = 0
+            for call in (lambda: producer.put(event("fork", 1)), producer.flush, producer.close, producer.counts):
+                with suppress(Closed):
+                    call()
+                    os._exit(100)
+                refused += 1
+            os._exit(refused)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
     assert stored(server, "fork") == once(1)
 
 

@@ -21,11 +21,12 @@ class HttpDestination:
     batch_bytes_max = 1024 * 1024
     event_bytes_max = 10 * 1024 * 1024  # the most that `record_bytes_max` can be; the warehouse says what it is
 
-    def __init__(self, table: str, url: str) -> None:
+    def __init__(self, table: str, url: str, request_timeout_s: float) -> None:
         if not _is_address(url):
             raise BadRequest(f"The url is {url!r}; valid is the address that `dw up` shows, http://127.0.0.1:8080.")
         self._path = f"/v1/tables/{quote(table, safe='')}/events"
         self._holder = Holder(0, url)
+        self._request_timeout_s = request_timeout_s
         self._name = secrets.token_hex(12)
 
     def checked(self, event: bytes, partition_key: str | None) -> bytes:
@@ -43,7 +44,7 @@ class HttpDestination:
         return event
 
     def connection(self) -> HttpConnection:
-        return HttpConnection(Client(self._holder), self._path, self._name)
+        return HttpConnection(Client(self._holder, self._request_timeout_s), self._path, self._name)
 
 
 def _is_address(url: str) -> bool:

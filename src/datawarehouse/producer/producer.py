@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from datawarehouse.errors import BadRequest, BodyTooLarge, Closed, DataWarehouseError, Throttled
+from datawarehouse.errors import BadRequest, BodyTooLarge, Closed, DataWarehouseError, Throttled, Unreachable
 from datawarehouse.intake.encoding import Event, records_of
 from datawarehouse.producer.batch import Batch, Delivery
 from datawarehouse.producer.http import HttpDestination
@@ -29,6 +29,7 @@ from datawarehouse.producer.kinesis import KinesisDestination
 from datawarehouse.runtime.client import Patience
 
 _EVENT_OVERHEAD_BYTES = 200  # about what an event takes in memory in addition to its bytes
+_REQUEST_TIMEOUT_S = 60.0
 _SHOWN = 3
 _LOG = logging.getLogger("datawarehouse.producer")
 
@@ -88,6 +89,7 @@ class Producer:
         buffer_bytes_max: int = 64 * 1024 * 1024,
         connections: int = 2,
         retry_s: float = 300.0,
+        request_timeout_s: float | None = None,
         on_failure: OnFailure | None = None,
     ) -> None:
         """
@@ -95,8 +97,9 @@ class Producer:
         stream: the stream's name, if it is not the table's. aggregate: pack events into fewer Kinesis records, in the
         format of the Kinesis Producer Library. linger_s: how long an event may wait for others. buffer_bytes_max:
         memory for events that are not delivered yet; beyond it `put` waits. connections: requests at the same time.
-        retry_s: how long a batch is tried again before its events are given up. on_failure: is called with events that
-        are given up and the error, in a thread of the producer; there `put` does not wait, and `flush` is refused.
+        retry_s: how long a batch is tried again before its events are given up. request_timeout_s: for `url`, how long
+        one request waits for its answer (default: 60); a client of boto3 has its own. on_failure: is called with events
+        that are given up and the error, in a thread of the producer; there `put` does not wait, and `flush` is refused.
         """
         if (url is None) == (kinesis is None):
             raise BadRequest(
@@ -109,8 +112,16 @@ class Producer:
                 f"linger_s is {linger_s}, connections {connections}, buffer_bytes_max {buffer_bytes_max}, retry_s "
                 f"{retry_s}; valid are linger_s and retry_s from 0, connections and buffer_bytes_max from 1."
             )
+        if url is None and request_timeout_s is not None:
+            raise BadRequest(
+                "request_timeout_s is for url=...; for Kinesis, give it to the client: boto3.client('kinesis', "
+                "config=botocore.config.Config(read_timeout=..., connect_timeout=...))."
+            )
+        self._request_timeout_s = _REQUEST_TIMEOUT_S if request_timeout_s is None else request_timeout_s
+        if not 0 < self._request_timeout_s <= threading.TIMEOUT_MAX:
+            raise BadRequest(f"request_timeout_s is {request_timeout_s}; valid are seconds above 0.")
         self._to: HttpDestination | KinesisDestination = (
-            HttpDestination(table, url)
+            HttpDestination(table, url, self._request_timeout_s)
             if url is not None
             else KinesisDestination(stream or table, kinesis, aggregate=aggregate)
         )
@@ -128,7 +139,8 @@ class Producer:
         self._unsettled: dict[int, Batch] = {}
         self._given_up: list[tuple[bytes, DataWarehouseError]] = []
         self._calls_on_change: list[Callable[[], object]] = []
-        self._put = self._delivered = self._failed = self._retries = self._bytes = 0
+        self._delivered = self._failed = self._retries = 0
+        self._closed_bytes = 0  # of the batches that are closed and not settled
         self._is_closing = False
         self._last_answer = 0.0  # when something was taken or refused last, or the producer began to close
         self._threads = [
@@ -167,8 +179,6 @@ class Producer:
                 self._numbers += 1
                 batch = self._open = self._unsettled[self._numbers] = Batch(self._numbers)
                 self._changed.notify()
-            self._put += 1
-            self._bytes += size
             return batch.add(record, partition_key)
 
     def flush(self, timeout_s: float | None = None) -> None:
@@ -186,20 +196,27 @@ class Producer:
     def close(self, timeout_s: float | None = None) -> None:
         """Flush, then end the threads. Raises as `flush` does; the producer takes no event any more.
 
-        When nothing could be sent for `retry_s`, each batch that is left is tried once.
+        When nothing could be sent for `retry_s`, each batch that is left is tried once, as long as no more than
+        `request_timeout_s` is over since; what is left then is given up.
         """
         self._check_can_wait()
         self.take_no_more()
         try:
             self.flush(timeout_s)
+        except KeyboardInterrupt:
+            _LOG.error("closing was interrupted while %d events were not delivered yet", self.counts().waiting)
+            raise
         finally:
             with self._lock:
                 self._changed.notify_all()
             _open_producers.discard(self)
 
     def counts(self) -> Counts:
+        self._check_process()
         with self._lock:
-            return Counts(self._put, self._delivered, self._failed, self._waiting(), self._bytes, self._retries)
+            waiting = self._waiting()
+            put = self._delivered + self._failed + waiting
+            return Counts(put, self._delivered, self._failed, waiting, self._waiting_bytes(), self._retries)
 
     def __enter__(self) -> Self:
         return self
@@ -214,7 +231,7 @@ class Producer:
     def call_when_room(self, call: Callable[[], object], size: int) -> None:
         """Make a call, once, as soon as `put` need not wait for room or has something to raise."""
         with self._lock:
-            if self._bytes + size > self._buffer_bytes_max and not self._given_up and not self._is_closing:
+            if self._waiting_bytes() + size > self._buffer_bytes_max and not self._given_up and not self._is_closing:
                 self._calls_on_change.append(call)
                 return
         call()
@@ -273,15 +290,15 @@ class Producer:
 
         def has_news() -> bool:
             is_told = self._given_up and not is_own
-            return bool(self._is_closing or is_told or self._bytes + size <= self._buffer_bytes_max)
+            return bool(self._is_closing or is_told or self._waiting_bytes() + size <= self._buffer_bytes_max)
 
         if not has_news():
             self._close_batch()
             in_time = self._settled.wait_for(has_news, 0 if is_own else timeout_s)
             if not in_time:
                 raise Throttled(
-                    f"{self._bytes} bytes of events wait to be sent (buffer_bytes_max = {self._buffer_bytes_max}); the "
-                    "event was not taken.",
+                    f"{self._waiting_bytes()} bytes of events wait to be sent (buffer_bytes_max = "
+                    f"{self._buffer_bytes_max}); the event was not taken.",
                     "buffer_bytes_max",
                 )
         if self._is_closing:
@@ -294,18 +311,28 @@ class Producer:
         if given_up or still_waiting:
             raise Undelivered([event for event, _ in given_up], [error for _, error in given_up], still_waiting)
 
+    # What waits is counted from the batches: a Ctrl-C between an event and its count would leave it wrong for ever.
+
     def _waiting(self) -> int:
-        return self._put - self._delivered - self._failed
+        return sum(len(batch.events) for batch in self._unsettled.values())
+
+    def _waiting_bytes(self) -> int:
+        return self._closed_bytes + (_memory_of(self._open) if self._open else 0)
+
+    def _count_closed(self) -> None:
+        self._closed_bytes = sum(_memory_of(batch) for batch in self._unsettled.values() if batch is not self._open)
 
     def _is_settled(self, newest: int) -> bool:
         return all(number > newest for number in self._unsettled)
 
     def _close_batch(self) -> int:
         """Give the open batch to the sending threads; the number of the newest batch."""
-        if self._open:
-            self._ready.append(self._open)
+        if batch := self._open:
+            # Ctrl-C is raised after a call: the batch is never both open and ready, nor neither.
             self._open = None
-            self._changed.notify()
+            self._ready.append(batch)
+            self._count_closed()
+        self._changed.notify_all()  # also when a Ctrl-C came before the one of an earlier batch
         return self._numbers
 
     def _next(self) -> Batch | None:
@@ -317,6 +344,7 @@ class Producer:
                 due_s = self._open.born + self._linger_s - time.monotonic() if self._open else None
                 if self._open and due_s is not None and due_s <= 0:
                     batch, self._open = self._open, None
+                    self._count_closed()
                     return batch
                 if self._is_closing and not self._open:
                     return None
@@ -338,6 +366,7 @@ class Producer:
         patience = Patience(self._patience_s())
         while batch.left:
             left = batch.left
+            self._check_time()
             try:
                 connection.send(batch)
             except DataWarehouseError as error:
@@ -356,6 +385,15 @@ class Producer:
             return self._retry_s
         return max(0.0, min(self._retry_s, self._last_answer + self._retry_s - time.monotonic()))
 
+    def _check_time(self) -> None:
+        """Raises Unreachable if the producer closes and had no answer for so long that nothing is tried any more."""
+        silent_s = time.monotonic() - self._last_answer
+        if self._is_closing and silent_s > self._retry_s + self._request_timeout_s:
+            raise Unreachable(
+                f"Nothing was answered for {silent_s:.0f} s while the producer closed, so that the rest was not tried "
+                "any more."
+            )
+
     def _end(self, batch: Batch) -> None:
         failures = [
             (batch.events[place], outcome)
@@ -366,9 +404,9 @@ class Producer:
         with self._lock:
             self._delivered += len(batch.events) - len(failures)
             self._failed += len(failures)
-            self._bytes -= batch.size + len(batch.events) * _EVENT_OVERHEAD_BYTES
             self._given_up += untold
             del self._unsettled[batch.number]
+            self._count_closed()
             calls, self._calls_on_change = self._calls_on_change, []
             self._settled.notify_all()
         batch.end()
@@ -390,6 +428,10 @@ class Producer:
                 error.add_note(f"on_failure could not be told: {type(wrong).__name__}: {wrong}")
                 untold += [(event, error) for event in events]
         return untold
+
+
+def _memory_of(batch: Batch) -> int:
+    return batch.size + len(batch.events) * _EVENT_OVERHEAD_BYTES
 
 
 _open_producers: weakref.WeakSet[Producer] = weakref.WeakSet()
