@@ -14,7 +14,8 @@ succeed.
     │   ├── BackupError              500     4     no   a back-up cannot be made there, or not be restored
     │   └── Unreachable              503     4    yes   its owner does not answer, or there is none
     ├── BadRequest                   400     2     no   the caller's input is wrong
-    │   └── BodyTooLarge             413     2     no   the body of a request is too large
+    │   ├── BodyTooLarge             413     2     no   the body of a request is too large
+    │   └── UnknownQuery             404     2     no   there is no such query, or its result is no longer kept
     ├── Throttled                    429     4    yes   not accepted: a limit was reached
     ├── Closed                       503     4    yes   the warehouse is closed
     ├── ConversionStalled            503     1    yes   a table cannot be converted at the moment
@@ -24,6 +25,7 @@ succeed.
     │   ├── ScanRefused              403    11     no   its workgroup does not permit it to read so much
     │   ├── QueryFailed              422     1     no   the engine could not compute it
     │   ├── QueryLimitExceeded       422     4     no   ended because of one of its limits
+    │   ├── QueryEnded               409     4     no   ended because somebody asked for that
     │   └── BadLine                  422     1     no   a line of a user's own JSON file cannot be read
     ├── FileDamaged                  500     1     no   a data file is not what was written
     ├── WorkerDied                   503     1    yes   a child process ended while working; its work was not done
@@ -121,6 +123,12 @@ class BodyTooLarge(BadRequest):
     http_status = 413
 
 
+class UnknownQuery(BadRequest):
+    """There is no query of that id: it never was, or its result is no longer kept."""
+
+    http_status = 404
+
+
 class Throttled(DataWarehouseError):
     """Not accepted, because a limit was reached. Nothing was stored.
 
@@ -183,6 +191,12 @@ class QueryLimitExceeded(QueryError):
     def __init__(self, message: str, limit: str = "") -> None:
         super().__init__(message)
         self.limit = limit
+
+
+class QueryEnded(QueryError):
+    """The query was ended because somebody asked for that, or because whoever asked it has gone."""
+
+    http_status, exit_code = 409, 4
 
 
 class BadLine(QueryError):

@@ -115,6 +115,14 @@ SETTINGS = (
     Setting("query_memory_bytes_max", GIB, "bytes", "The memory that one query may use.", 32 * MIB),
     Setting("query_threads", 2, "threads", "The threads that one query may use.", 1, 256),
     Setting("query_result_rows_max", 1_000_000, "rows", "The largest result of a query.", 1),
+    Setting(
+        "query_results_bytes_max",
+        GIB,
+        "bytes",
+        "Results that are kept, all together; the oldest go first.",
+        MIB,
+    ),
+    Setting("query_results_keep_s", 3600, "seconds", "How long the result of a submitted query is kept.", 1, 604_800),
     Setting("verify_reads", False, "yes|no", "Whether each query compares all bytes that it may read with digests."),
     # Running jobs, by default within the limits of AWS Lambda
     Setting("job_time_max_s", 900, "seconds", "A run of a job is ended after this time.", 1, 86_400),

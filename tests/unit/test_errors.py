@@ -48,7 +48,7 @@ def test_the_reference_has_the_same_table():
     [
         ("Events", "BadRequest UnknownName BodyTooLarge Throttled InternalFailure Closed"),
         ("Queries", "BadRequest SqlSyntaxError QueryRefused ScanRefused BodyTooLarge QueryFailed BadLine "
-         "QueryLimitExceeded Throttled InternalFailure WorkerDied"),
+         "QueryLimitExceeded QueryEnded UnknownQuery Throttled InternalFailure WorkerDied"),
     ],
 )  # fmt: skip
 def test_the_reference_has_the_statuses_of_a_route(section, raised):

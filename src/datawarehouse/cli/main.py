@@ -22,6 +22,7 @@ VERBS = {
     "generate": "send made-up events, at a rate, some of them malformed, late or twice",
     "flush": "return when everything acknowledged is visible",
     "query": "answer one SQL statement",
+    "queries": "list the queries that wait or run, and end one",
     "tables": "list tables and columns",
     "status": "show what was received, stored, rejected and pending, and the settings",
     "doctor": "say what is wrong with a data folder, and repair it",

@@ -42,6 +42,11 @@ def instant_of(milliseconds: int) -> datetime:
     return EPOCH + timedelta(milliseconds=milliseconds)
 
 
+def written(milliseconds: int) -> str:
+    """The same instant in ISO 8601, UTC."""
+    return instant_of(milliseconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def milliseconds_of(instant: datetime) -> int:
     """Whole milliseconds from 1970-01-01T00:00:00Z to an instant; one without a zone is in UTC."""
     in_zone = instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -37,7 +37,10 @@ class Head(msgspec.Struct, frozen=True, tag=True):
 
 
 class Piece(msgspec.Struct, frozen=True, tag=True):
+    """A part of the encoded answer. rows: how many were read so far."""
+
     data: bytes
+    rows: int = 0
 
 
 class End(msgspec.Struct, frozen=True, tag=True):

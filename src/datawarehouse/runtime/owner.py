@@ -27,7 +27,7 @@ from datawarehouse.backup.make import Made
 from datawarehouse.catalog.runs import Run
 from datawarehouse.catalog.store import StoreError
 from datawarehouse.clock import Clock, GuardedClock
-from datawarehouse.definition.instants import instant_of, milliseconds_of
+from datawarehouse.definition.instants import instant_of, milliseconds_of, written
 from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest, FolderError
@@ -45,7 +45,7 @@ from datawarehouse.runtime.held_hours import say_at_opening
 from datawarehouse.runtime.identity import identity_of
 from datawarehouse.runtime.opening import Means, longest_query_s, open_parts
 from datawarehouse.runtime.partitions import PartitionValues, checked_partition
-from datawarehouse.runtime.status import status_of, written
+from datawarehouse.runtime.status import status_of
 from datawarehouse.runtime.tidying import Tidying
 from datawarehouse.runtime.upgrades import UPGRADES
 from datawarehouse.settings import Settings

@@ -46,8 +46,9 @@ class QueryPool:
         worker.start()
         self._idle.append(worker)
 
-    async def ask(self, order: QueryOrder) -> AsyncGenerator[Head | Piece | End]:
-        """The messages of an answer, up to its End. Raises the errors of queries, and Throttled."""
+    async def ask(self, order: QueryOrder, started: Callable[[], None]) -> AsyncGenerator[Head | Piece | End]:
+        """The messages of an answer, up to its End. Raises the errors of queries, and Throttled. started: is called
+        when the query no longer waits."""
         if self._places.locked() and self._waiting >= self._waiting_max:
             raise Throttled(
                 f"{self._waiting} queries wait already (query_waiting_max); try again later.", "query_waiting_max"
@@ -57,6 +58,7 @@ class QueryPool:
             await self._places.acquire()
         finally:
             self._waiting -= 1
+        started()
         deadline = time.monotonic() + self._time_max_s + _GRACE_S
         worker, message = await self._begin(order, deadline)
         try:

@@ -33,9 +33,9 @@ class QueryPools:
     def warm_up(self) -> None:
         self._pool(chosen(self._workgroups, PRODUCTION)).warm_up()
 
-    def ask(self, order: QueryOrder) -> AsyncGenerator[Head | Piece | End]:
+    def ask(self, order: QueryOrder, started: Callable[[], None]) -> AsyncGenerator[Head | Piece | End]:
         """As `QueryPool.ask`, in the pool of the query's workgroup. Raises BadRequest if there is no such workgroup."""
-        return self._pool(chosen(self._workgroups, order.workgroup)).ask(order)
+        return self._pool(chosen(self._workgroups, order.workgroup)).ask(order, started)
 
     def _pool(self, workgroup: Workgroup) -> QueryPool:
         if workgroup.name not in self._pools:

@@ -33,9 +33,12 @@ from datawarehouse.backup.make import Made, Progress
 from datawarehouse.clock import machine_clock
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.warehouse import Warehouse
-from datawarehouse.errors import BadRequest, FolderError
-from datawarehouse.folder import Holder
+from datawarehouse.definition.workgroups import chosen
+from datawarehouse.errors import BadRequest, FolderError, InternalFailure
+from datawarehouse.folder import Holder, queries_root
 from datawarehouse.intake.group_commit import GroupCommit
+from datawarehouse.query.registry import QueryRegistry
+from datawarehouse.query.results import Results
 from datawarehouse.runtime.connections import limited
 from datawarehouse.runtime.owner import Owner
 from datawarehouse.runtime.query_pools import QueryPools
@@ -53,6 +56,7 @@ _FLUSH_THREADS = 8
 _ADMIN_THREADS = 16
 _STATUS_THREADS = 2
 _RUNS_MAX = 64
+_RESULT_THREADS = 2
 _DESCRIPTORS_BESIDE = 256  # for files, pipes and child processes
 _GRACEFUL_STOP_S = 2
 _PROGRESS_EVERY_S = 0.5
@@ -130,7 +134,10 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
     administrating = ThreadPoolExecutor(_ADMIN_THREADS, "admin")  # calls that wait here must not delay events
     showing = ThreadPoolExecutor(_STATUS_THREADS, "status")  # nor must flushes that wait keep /metrics waiting
     running = ThreadPoolExecutor(_RUNS_MAX, "run")  # nor must a job that hangs delay a flush
+    keeping = ThreadPoolExecutor(_RESULT_THREADS, "results")
     pools = _query_pools(opened, start_child)
+    results = Results(queries_root(opened.folder))
+    results.clear()
     commit = GroupCommit(opened.intake, flushing)
     token = secrets.token_urlsafe(32)
     host, port = bound.getsockname()[:2]
@@ -141,7 +148,7 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
     app = App(
         kinesis=Kinesis(opened.intake, commit, opened.clock),
         events=Events(opened.intake, commit, largest, settings.number("request_events_max")),
-        queries=Queries(pools.ask),
+        queries=Queries(_registry(opened, pools, results, keeping)),
         admin=admin,
         request_bytes_max=largest,
         on_fault=lambda what, error: opened.faults.met(
@@ -179,6 +186,8 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
         running.shutdown()
         flushing.shutdown()
         pools.shutdown()
+        keeping.shutdown()
+        results.clear()
 
 
 def _allow_descriptors(wanted: int) -> None:
@@ -266,4 +275,22 @@ def _query_pools(opened: Owner, start_child: StartChild) -> QueryPools:
         opened.settings,
         partial(QuerySetup, str(opened.folder), opened.warehouse.name),
         lambda setup: Worker("query", setup, start_child=start_child),
+    )
+
+
+def _registry(opened: Owner, pools: QueryPools, results: Results, files: Executor) -> QueryRegistry:
+    def on_fault(error: Exception) -> InternalFailure:
+        opened.faults.met("requests", "a submitted query", error, "it failed")
+        return InternalFailure("An unexpected error occurred in the server; its log has the details.")
+
+    workgroups = opened.warehouse.workgroups()
+    return QueryRegistry(
+        pools.ask,
+        lambda name: chosen(workgroups, name).name,
+        opened.clock,
+        results,
+        files,
+        on_fault,
+        results_bytes_max=opened.settings.number("query_results_bytes_max"),
+        results_keep_s=opened.settings.number("query_results_keep_s"),
     )

@@ -10,7 +10,7 @@ from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.catalog.records import StoredTable
 from datawarehouse.catalog.runs import Run
 from datawarehouse.clock import Clock
-from datawarehouse.definition.instants import instant_of
+from datawarehouse.definition.instants import written
 from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.definition.unknown_keys import still_unknown
 from datawarehouse.folder import aside_root
@@ -87,11 +87,6 @@ def described(run: Run) -> dict[str, Any]:
         "seconds": took,
         "error": run.error,
     }
-
-
-def written(instant_ms: int) -> str:
-    """An instant in ISO 8601, UTC."""
-    return instant_of(instant_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _unknown_keys(catalog: Catalog, table: StoredTable) -> dict[str, int]:

@@ -387,7 +387,7 @@ def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
             with engine.answer(order.sql, order.parameters, full_scan=order.full_scan) as answer:
                 yield Head(answer.files, answer.bytes)
                 for piece in encoded(answer.schema, answer.batches, order.format):
-                    yield Piece(piece)
+                    yield Piece(piece, answer.rows)
                 yield End(answer.rows)
         except Exception as error:
             yield Failure.of(error)

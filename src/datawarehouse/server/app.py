@@ -41,6 +41,7 @@ _LOCAL_HOST = re.compile(
 )
 _LARGE_BODIES_MAX = 16  # so many of request_bytes_max
 _SAID_OTHERWISE = (Throttled.__name__, "ProvisionedThroughputExceededException")
+_OWNER = "owner"
 _EVENTS = re.compile(r"/v1/tables/([^/]+)/events")
 
 
@@ -117,7 +118,7 @@ class App:
         """Count an error answer, and say it in the log, unless it is said otherwise: a limit is said with the records
         that it kept out, and a query's error to who asked, because it can hold what is stored."""
         what = request.header(b"x-amz-target") or f"{request.method} {request.path}"
-        is_said = code not in _SAID_OTHERWISE and request.path != "/v1/query"
+        is_said = code not in _SAID_OTHERWISE and not request.path.startswith(("/v1/query", "/v1/queries"))
         self.kinesis.intake.refusals.request(code, f"{what}: {message or 'its body cannot be read'}", is_said=is_said)
 
     async def _body(self, request: Request) -> bytes:
@@ -139,7 +140,9 @@ class App:
                 text = metrics.exposition(await self.admin.status(), self.kinesis.intake.refusals)
                 return Response(200, text, metrics.CONTENT_TYPE)
             case "POST", "/v1/query":
-                return await self.queries.handle(request, await self._body(request))
+                return await self.queries.handle(request, await self._body(request), _OWNER)
+            case _, path if path == "/v1/queries" or path.startswith("/v1/queries/"):
+                return await self.queries.route(request, lambda: self._body(request), _OWNER)
             case _, path if path.startswith("/v1/admin/"):
                 return await self._administrate(request)
             case method, path if found := _EVENTS.fullmatch(path):
@@ -151,7 +154,7 @@ class App:
                     404,
                     "NotFound",
                     f"There is no {request.method} {request.path}; there are POST /v1/tables/<table>/events, "
-                    "POST /v1/query, GET /health, /ready and /metrics, and the Kinesis API.",
+                    "POST /v1/query, /v1/queries, GET /health, /ready and /metrics, and the Kinesis API.",
                 )
 
     async def _administrate(self, request: Request) -> Response:

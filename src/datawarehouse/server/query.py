@@ -1,28 +1,37 @@
-"""POST /v1/query: {"sql": ..., "parameters": [...], "format": "ndjson" | "csv" | "json" | "arrow"}.
+"""Queries over HTTP, each of which the registry knows.
+
+    POST   /v1/query                  {"sql": ..., "parameters": [...], "format": "ndjson" | "csv" | "json" | "arrow"}
+    POST   /v1/queries                the same; the answer is kept, and fetched in pages
+    GET    /v1/queries                those that wait or run, and those whose result is kept
+    GET    /v1/queries/<id>           its state
+    GET    /v1/queries/<id>/pages/<n> a page of its result, from 0 on
+    DELETE /v1/queries/<id>           ends it at once; of one that is over, removes the result
 
 "workgroup" names the rules that hold for it, "full_scan" asks for one where they permit it, and with "dry_run" the
 answer is what they say, as JSON.
 
-The answer is streamed. An error before the first piece is answered with its own status. An error after it (a limit that
-is reached) closes the connection, so that no client mistakes a part of the answer for the whole.
+The answer of /v1/query is streamed. An error before the first piece is answered with its own status. An error after it
+(a limit that is reached) closes the connection, so that no client mistakes a part of the answer for the whole.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from datawarehouse.errors import BadRequest
-from datawarehouse.query.messages import CONTENT_TYPES, End, Head, Piece, QueryOrder
-from datawarehouse.server.http import ClientGone, Request, Response
+from datawarehouse.errors import BadRequest, QueryEnded
+from datawarehouse.query.messages import CONTENT_TYPES, Head, Piece, QueryOrder
+from datawarehouse.query.registry import GONE, Message, Query, QueryRegistry
+from datawarehouse.server.http import ClientGone, Request, Response, error_response, json_response
 
-Message = Head | Piece | End
-Ask = Callable[[QueryOrder], AsyncGenerator[Message]]
-"""Gives the messages of a query's answer, up to its End; raises the errors of queries. Closing it ends the query."""
+_ONE = re.compile(r"/v1/queries/([0-9a-f]+)(?:/pages/([0-9]{1,9}))?")
+_WAIT_S_MAX = 60
+_ASK_AGAIN_S = 1
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
@@ -36,37 +45,83 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(slots=True)
 class Queries:
-    ask: Ask
+    registry: QueryRegistry
 
-    async def handle(self, request: Request, body: bytes) -> Response:
-        """Raises the errors of queries, and ClientGone."""
+    async def handle(self, request: Request, body: bytes, who: str) -> Response:
+        """Answer a query as it is computed. Raises the errors of queries, and ClientGone."""
         order = _order(body)
-        messages = _until_gone(self.ask(order), request)
-        head = await anext(messages)
+        query, messages = self.registry.ask(order, who)
+        gone = asyncio.ensure_future(request.gone())
+
+        def end(done: asyncio.Future[None]) -> None:
+            if not done.cancelled():
+                self.registry.end(query, GONE)
+
+        gone.add_done_callback(end)
+        coming = _until_gone(messages, gone)
+        head = await anext(coming)
         assert isinstance(head, Head)
-        first = await anext(messages)
-        headers = [(b"x-dw-files", b"%d" % head.files), (b"x-dw-bytes", b"%d" % head.bytes)]
-        return Response(200, _pieces(first, messages), CONTENT_TYPES[order.format], headers)
+        first = await anext(coming)
+        headers = [(b"x-dw-query", query.id.encode()), (b"x-dw-files", b"%d" % head.files),
+                   (b"x-dw-bytes", b"%d" % head.bytes)]  # fmt: skip
+        return Response(200, _pieces(first, coming), CONTENT_TYPES[order.format], headers)
+
+    async def route(self, request: Request, body: Callable[[], Awaitable[bytes]], who: str) -> Response:
+        """Answer a request below /v1/queries. Raises the errors of queries."""
+        if request.path == "/v1/queries":
+            if request.method == "POST":
+                return json_response(202, self.registry.submit(_order(await body()), who).values())
+            if request.method == "GET":
+                return json_response(200, {"queries": [query.values() for query in self.registry.all()]})
+            return _not_allowed(b"GET, POST")
+        found = _ONE.fullmatch(request.path)
+        if not found:
+            return error_response(404, "NotFound", f"There is no {request.method} {request.path}.")
+        query = self.registry.get(found[1])
+        match request.method, found[2]:
+            case "GET", None:
+                await self._waited(query, request, lambda: query.is_over)
+                return json_response(200, query.values())
+            case "GET", number:
+                return await self._page(query, request, int(number))
+            case "DELETE", None:
+                self.registry.end_or_forget(query, f"{who} asked for that")
+                await query.wait(lambda: query.is_over, _WAIT_S_MAX)
+                return json_response(200, query.values())
+            case _:
+                return _not_allowed(b"GET" if found[2] else b"GET, DELETE")
+
+    async def _page(self, query: Query, request: Request, number: int) -> Response:
+        def has_it() -> bool:
+            return query.is_over or query.result is None or len(query.result.ends) > number
+
+        await self._waited(query, request, has_it)
+        if not has_it():
+            return json_response(202, query.values(), [(b"retry-after", b"%d" % _ASK_AGAIN_S)])
+        if query.result and number >= len(query.result.ends):
+            raise BadRequest(f"The result has the pages 0 to {len(query.result.ends) - 1}, and no page {number}.")
+        return Response(200, await self.registry.page(query, number), CONTENT_TYPES[query.order.format])
+
+    async def _waited(self, query: Query, request: Request, done: Callable[[], bool]) -> None:
+        """Wait until it is done, as long as the request says (`?wait_s=`)."""
+        given = request.option("wait_s") or "0"
+        if not given.isdecimal() or int(given) > _WAIT_S_MAX:
+            raise BadRequest(f"wait_s is {given!r}; valid is a whole number of seconds from 0 to {_WAIT_S_MAX}.")
+        await query.wait(done, int(given))
 
 
-async def _until_gone(messages: AsyncGenerator[Message], request: Request) -> AsyncIterator[Message]:
-    """The messages as they come, until the client closes the connection; then the query is ended."""
-    gone = asyncio.ensure_future(request.gone())
+async def _until_gone(messages: AsyncIterator[Message], gone: asyncio.Future[None]) -> AsyncIterator[Message]:
+    """The messages as they come. Raises ClientGone when the client has closed the connection; the query has then
+    ended."""
     try:
-        while True:
-            coming = asyncio.ensure_future(anext(messages))
-            await asyncio.wait((coming, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not coming.done():
-                coming.cancel()
-                await asyncio.wait((coming,))
-                raise ClientGone
-            message = await coming
+        async for message in messages:
             yield message
-            if isinstance(message, End):
-                return
+    except QueryEnded:
+        if gone.done():
+            raise ClientGone from None
+        raise
     finally:
         gone.cancel()
-        await messages.aclose()
 
 
 async def _pieces(first: Message, rest: AsyncIterator[Message]) -> AsyncIterator[bytes]:
@@ -74,6 +129,10 @@ async def _pieces(first: Message, rest: AsyncIterator[Message]) -> AsyncIterator
     while isinstance(message, Piece):
         yield message.data
         message = await anext(rest)
+
+
+def _not_allowed(methods: bytes) -> Response:
+    return error_response(405, "MethodNotAllowed", f"Use {methods.decode()}.", [(b"allow", methods)])
 
 
 def _order(body: bytes) -> QueryOrder:

@@ -1,0 +1,294 @@
+"""All queries of a server: each has an id and a state, can be looked at, and can be ended.
+
+1. Each door asks here, for somebody: `ask` gives the answer as it comes, `submit` keeps it on disk, in pages.
+2. A query runs in a task of its own. Ending it cancels that task, and with it the child process that computes.
+3. A query whose answer nobody takes any more ends.
+4. A stored result goes when it has expired, or, the oldest first, when newer ones need its room.
+
+Everything here happens in the thread of the event loop; files are written and read in another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from datawarehouse.clock import Clock
+from datawarehouse.definition.instants import written
+from datawarehouse.errors import DataWarehouseError, QueryEnded, QueryFailed, QueryLimitExceeded, UnknownQuery
+from datawarehouse.query.messages import End, Head, Piece, QueryOrder
+from datawarehouse.query.results import Results, Stored
+
+Message = Head | Piece | End
+Ask = Callable[[QueryOrder, Callable[[], None]], AsyncGenerator[Message]]
+"""Gives the messages of a query's answer, up to its End; raises the errors of queries. Closing it ends the query. It
+calls its second argument when the query no longer waits."""
+
+WAITING, RUNNING, SUCCEEDED, FAILED, ENDED = "waiting", "running", "succeeded", "failed", "ended"
+GONE = "whoever asked it has gone"
+_AHEAD_MAX = 2  # messages that wait for a slow reader
+_KEPT_MAX = 1000
+_TEXT_CHARACTERS_SHOWN = 4096
+
+
+@dataclass(slots=True, eq=False)
+class Query:
+    """One query. files, bytes: what it reads. rows: of its result so far. result: where a submitted one is kept."""
+
+    id: str
+    who: str
+    workgroup: str
+    order: QueryOrder
+    asked_ms: int
+    state: str = WAITING
+    started_ms: int | None = None
+    ended_ms: int | None = None
+    files: int = 0
+    bytes: int = 0
+    rows: int = 0
+    result: Stored | None = None
+    error: Exception | None = None
+    ended_because: str = ""
+    task: asyncio.Task[None] | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def is_over(self) -> bool:
+        return self.ended_ms is not None
+
+    async def wait(self, until: Callable[[], bool], limit_s: float) -> None:
+        """Wait until something holds, which only a page or the end of this query can bring about."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while not until():
+                    await self.changed.wait()
+
+    def notify(self) -> None:
+        """Wake those who wait for a change."""
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def remove_result(self) -> None:
+        if self.result:
+            self.result.remove()
+            self.result = None
+
+    def values(self) -> dict[str, Any]:
+        """What JSON says of it."""
+        error = self.error
+        return {
+            "id": self.id,
+            "who": self.who,
+            "workgroup": self.workgroup,
+            "sql": self.order.sql[:_TEXT_CHARACTERS_SHOWN],
+            "state": self.state,
+            "asked_at": _text(self.asked_ms),
+            "started_at": _text(self.started_ms),
+            "ended_at": _text(self.ended_ms),
+            "progress": {"files": self.files, "bytes": self.bytes, "rows": self.rows},
+            "result": self.result and {
+                "format": self.order.format, "pages": len(self.result.ends), "bytes": self.result.size,
+            },
+            "error": error and {"code": type(error).__name__, "message": str(error)},
+        }  # fmt: skip
+
+
+class QueryRegistry:
+    def __init__(
+        self,
+        ask: Ask,
+        workgroup_of: Callable[[str], str],
+        clock: Clock,
+        results: Results,
+        files: Executor,
+        on_fault: Callable[[Exception], DataWarehouseError],
+        *,
+        results_bytes_max: int,
+        results_keep_s: float,
+    ) -> None:
+        """workgroup_of: the name of the workgroup that an order names; raises BadRequest. files: where results are
+        written and read. on_fault: is called with an unexpected error of a submitted query, and gives what is said of
+        it."""
+        self._ask = ask
+        self._workgroup_of = workgroup_of
+        self._clock = clock
+        self._results = results
+        self._files = files
+        self._on_fault = on_fault
+        self._results_bytes_max = results_bytes_max
+        self._results_keep_s = results_keep_s
+        self._queries: dict[str, Query] = {}
+        """Those that are not over, and those whose result is kept, in the order in which they were asked."""
+
+    # -- asking
+
+    def ask(self, order: QueryOrder, who: str) -> tuple[Query, AsyncIterator[Message]]:
+        """A query whose answer comes as it is computed; closing the iterator ends it. Raises BadRequest if there is no
+        such workgroup; the iterator raises the errors of queries."""
+        coming: asyncio.Queue[Message | None] = asyncio.Queue()
+        room = asyncio.Semaphore(_AHEAD_MAX)
+
+        async def put(message: Message) -> None:
+            await room.acquire()
+            coming.put_nowait(message)
+
+        def finished() -> None:
+            del self._queries[query.id]
+            coming.put_nowait(None)
+
+        query = self._begin(secrets.token_hex(8), order, who, put, finished)
+
+        async def messages() -> AsyncIterator[Message]:
+            try:
+                while (message := await coming.get()) is not None:
+                    room.release()
+                    yield message
+                if query.error:
+                    raise query.error
+            finally:
+                self.end(query, GONE)
+
+        return query, messages()
+
+    def submit(self, order: QueryOrder, who: str) -> Query:
+        """A query whose answer is kept. Raises BadRequest if there is no such workgroup."""
+
+        async def put(message: Message) -> None:
+            if isinstance(message, Piece):
+                await self._keep(query, message.data)
+
+        def finished() -> None:
+            if query.error:
+                query.remove_result()
+                if not isinstance(query.error, DataWarehouseError):
+                    query.error = self._on_fault(query.error)
+            text = query.order.sql[:_TEXT_CHARACTERS_SHOWN]
+            query.order = msgspec.structs.replace(query.order, sql=text, parameters=[])
+            for each in [each for each in self.all() if each.is_over][:-_KEPT_MAX]:
+                self._forget(each)
+            asyncio.get_running_loop().call_later(self._results_keep_s, self._forget, query)
+
+        self._workgroup_of(order.workgroup)
+        id = secrets.token_hex(8)
+        stored = self._results.new(id)
+        query = self._begin(id, order, who, put, finished)
+        query.result = stored
+        return query
+
+    def _begin(
+        self,
+        id: str,
+        order: QueryOrder,
+        who: str,
+        put: Callable[[Message], Awaitable[None]],
+        finished: Callable[[], None],
+    ) -> Query:
+        query = Query(id, who, self._workgroup_of(order.workgroup), order, self._clock.now_ms())
+        self._queries[query.id] = query
+        query.task = asyncio.get_running_loop().create_task(self._run(query, put, finished))
+        return query
+
+    async def _run(self, query: Query, put: Callable[[Message], Awaitable[None]], finished: Callable[[], None]) -> None:
+        try:
+            async with aclosing(self._ask(query.order, lambda: self._started(query))) as messages:
+                async for message in messages:
+                    if isinstance(message, Head):
+                        query.files, query.bytes = message.files, message.bytes
+                    else:
+                        query.rows = message.rows
+                    if isinstance(message, End):
+                        query.state = SUCCEEDED
+                    await put(message)
+        except asyncio.CancelledError:
+            query.state, query.error = ENDED, QueryEnded(f"The query was ended: {query.ended_because or GONE}.")
+        except Exception as error:
+            query.state, query.error = FAILED, error
+        finally:
+            query.ended_ms = self._clock.now_ms()
+            finished()
+            query.notify()
+
+    def _started(self, query: Query) -> None:
+        query.state, query.started_ms = RUNNING, self._clock.now_ms()
+
+    # -- looking and ending
+
+    def all(self) -> list[Query]:
+        """Those that are not over, and those whose result is kept, in the order in which they were asked."""
+        return list(self._queries.values())
+
+    def get(self, id: str) -> Query:
+        """Raises UnknownQuery."""
+        if id not in self._queries:
+            raise UnknownQuery(
+                f"There is no query {id!r}, or it is over and its result is no longer kept. GET /v1/queries lists "
+                "those that are there."
+            )
+        return self._queries[id]
+
+    def end(self, query: Query, because: str) -> None:
+        """End a query at once, wherever it is; nothing if it is over."""
+        if not query.is_over and query.state != SUCCEEDED and query.task and not query.ended_because:
+            query.ended_because = because
+            query.task.cancel()
+
+    def end_or_forget(self, query: Query, because: str) -> None:
+        """End a query; of one that is over, remove the result."""
+        if query.is_over:
+            self._forget(query)
+        self.end(query, because)
+
+    async def page(self, query: Query, number: int) -> bytes:
+        """A page of a result, as soon as there is one. Raises the query's error, or UnknownQuery if the result is no
+        longer kept."""
+        if query.error:
+            raise query.error
+        assert query.result
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._files, query.result.page, number)
+        except OSError:
+            self._forget(query)
+            self.get(query.id)
+            raise
+
+    # -- results that are kept
+
+    async def _keep(self, query: Query, page: bytes) -> None:
+        assert query.result
+        self._make_room(len(page))
+        query.result.size += len(page)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._files, query.result.append, page)
+        except OSError as error:
+            raise QueryFailed(f"The result of the query cannot be kept: {error.strerror}.") from None
+        query.notify()
+
+    def _make_room(self, bytes: int) -> None:
+        """Forget results, the oldest first, until there is room for so many bytes."""
+        over = [query for query in self.all() if query.is_over]
+        while self._bytes_kept() + bytes > self._results_bytes_max:
+            if not over:
+                raise QueryLimitExceeded(
+                    f"The results of queries that are kept would have more than {self._results_bytes_max} bytes "
+                    "(query_results_bytes_max). Aggregate, add LIMIT, or ask by POST /v1/query, which keeps nothing.",
+                    "query_results_bytes_max",
+                )
+            self._forget(over.pop(0))
+
+    def _bytes_kept(self) -> int:
+        return sum(query.result.size for query in self._queries.values() if query.result)
+
+    def _forget(self, query: Query) -> None:
+        query.remove_result()
+        self._queries.pop(query.id, None)
+
+
+def _text(instant_ms: int | None) -> str | None:
+    return None if instant_ms is None else written(instant_ms)

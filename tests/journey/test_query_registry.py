@@ -1,0 +1,196 @@
+"""Queries that can be looked at, fetched in pages and ended: over HTTP and by `dw queries`."""
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from running import running, until
+
+from datawarehouse.folder import queries_root
+
+DECLARED = """
+from datawarehouse import Warehouse
+
+warehouse = (
+    Warehouse("shop")
+    .with_streaming_input_table("clicks", {"id": "string", "n": "int"})
+    .with_workgroup("slow", concurrency_max=1)
+    .with_workgroup("few", result_rows_max=3)
+)
+"""
+ENDLESS = (
+    "select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y), "
+    "unnest(sequence(1, 10000)) c(z) where x * y = z"
+)
+MANY = "select x, y from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 5)) b(y)"
+ONE_SECOND = 1.0
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("shop"), declaration=DECLARED) as started:
+        started.events("clicks", json.dumps([{"id": f"e{n}", "n": n} for n in range(5)]).encode())
+        started.flush()
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs(shop):
+    yield
+    until(lambda: not [each for each in listed(shop) if each["ended_at"] is None], "nothing runs any more")
+
+
+def call(shop, method, path, **body):
+    status, _, answer = shop.request(method, path, json.dumps(body).encode() if body else None)
+    return status, json.loads(answer)
+
+
+def submitted(shop, sql, **rules):
+    status, query = call(shop, "POST", "/v1/queries", sql=sql, **rules)
+    assert status == 202
+    return query["id"]
+
+
+def state(shop, id, wait_s=20):
+    return call(shop, "GET", f"/v1/queries/{id}?wait_s={wait_s}")[1]
+
+
+def page(shop, id, number):
+    status, _, page = shop.request("GET", f"/v1/queries/{id}/pages/{number}")
+    assert status == 200
+    return page
+
+
+def listed(shop):
+    return call(shop, "GET", "/v1/queries")[1]["queries"]
+
+
+def computing(shop):
+    """How long each process that computes has used the processor, in ticks of the system's clock."""
+    used = {}
+    for process, command in shop.children().items():
+        if command == "dw up: query":
+            used[process] = int(Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[11])
+    return used
+
+
+def test_a_submitted_query_is_fetched_in_pages(shop):
+    id = submitted(shop, MANY)
+    told = state(shop, id)
+    assert (told["state"], told["who"], told["workgroup"], told["error"]) == ("succeeded", "owner", "production", None)
+    assert told["progress"]["rows"] == 50_000
+    pages = [page(shop, id, n) for n in range(told["result"]["pages"])]
+    assert len(pages) > 1
+    assert sum(map(len, pages)) == told["result"]["bytes"]
+    rows = [json.loads(line) for page in pages for line in page.splitlines()]
+    assert sorted((row["x"], row["y"]) for row in rows) == [(x, y) for x in range(1, 10_001) for y in range(1, 6)]
+    status, answer = call(shop, "GET", f"/v1/queries/{id}/pages/{len(pages)}")
+    assert (status, f"pages 0 to {len(pages) - 1}" in answer["error"]["message"]) == (400, True)
+
+
+def test_what_a_query_reads_stands_in_its_state(shop):
+    told = state(shop, submitted(shop, "select max(n) as most from clicks where id > 'a'", format="csv"))
+    assert told["progress"]["files"] == 1
+    assert told["progress"]["bytes"] > 0
+    assert [page(shop, told["id"], n) for n in range(told["result"]["pages"])] == [b'"most"\n', b'"4"\n']
+
+
+def test_a_removed_query_is_gone_with_its_result(shop):
+    id = submitted(shop, MANY)
+    state(shop, id)
+    file = queries_root(shop.folder / "data") / f"{id}.result"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert call(shop, "DELETE", f"/v1/queries/{id}")[0] == 200
+    assert not file.exists()
+    for method, path in (("GET", ""), ("GET", "/pages/0"), ("DELETE", "")):
+        status, answer = call(shop, method, f"/v1/queries/{id}{path}")
+        assert (status, answer["error"]["code"]) == (404, "UnknownQuery")
+
+
+def test_ending_a_query_ends_the_work_of_the_engine(shop):
+    id = submitted(shop, ENDLESS, workgroup="slow")
+    waiting = submitted(shop, ENDLESS, workgroup="slow")
+    until(lambda: state(shop, id, 0)["state"] == "running" and max(computing(shop).values()) > 5, "the engine works")
+    assert state(shop, waiting, 0)["state"] == "waiting"
+    [worker] = [process for process in computing(shop) if os.getpriority(os.PRIO_PROCESS, process) == 10]
+    assert call(shop, "DELETE", f"/v1/queries/{waiting}")[1]["state"] == "ended"
+    asked = time.monotonic()
+    assert call(shop, "DELETE", f"/v1/queries/{id}")[1]["state"] == "ended"
+    until(lambda: worker not in shop.children(), "the process has ended", limit_s=ONE_SECOND)
+    assert time.monotonic() - asked < ONE_SECOND
+    told = state(shop, id)
+    assert told["error"] == {"code": "QueryEnded", "message": "The query was ended: owner asked for that."}
+    status, answer = call(shop, "GET", f"/v1/queries/{id}/pages/0")
+    assert (status, answer["error"]["code"]) == (409, "QueryEnded")
+    assert state(shop, submitted(shop, "select 1", workgroup="slow"))["state"] == "succeeded"
+
+
+def test_a_query_whose_reader_went_away_ends(shop):
+    address = shop.url.removeprefix("http://").split(":")
+    body = json.dumps({"sql": ENDLESS, "workgroup": "slow"}).encode()
+    with socket.create_connection((address[0], int(address[1]))) as reader:
+        reader.sendall(b"POST /v1/query HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        until(lambda: [each["state"] for each in listed(shop) if each["ended_at"] is None] == ["running"], "it runs")
+    until(lambda: not [each for each in listed(shop) if each["ended_at"] is None], "it ended", limit_s=ONE_SECOND)
+
+
+def test_the_command_lists_and_ends_queries(shop):
+    id = submitted(shop, ENDLESS, workgroup="slow")
+    until(lambda: state(shop, id, 0)["state"] == "running", "it runs")
+    [line] = [line for line in shop.dw("queries").stdout.splitlines() if line.startswith(id)]
+    assert "slow" in line and "running" in line and "select count(*)" in line
+    assert "ended" in shop.dw("queries", "kill", id).stderr
+    told = json.loads(shop.dw("queries", "--output", "json").stdout)
+    assert [each["state"] for each in told if each["id"] == id] == ["ended"]
+    unknown = shop.dw("queries", "kill", "00", check=False)
+    assert (unknown.returncode, "There is no query '00'" in unknown.stderr) == (2, True)
+    assert shop.dw("queries", "kill", check=False).returncode == 2
+    assert shop.dw("queries", "ls", id, check=False).returncode == 2
+
+
+def test_a_failure_is_told_where_the_query_is_asked_for(shop):
+    id = submitted(shop, "select id from clicks", workgroup="few")
+    told = state(shop, id)
+    assert (told["state"], told["error"]["code"], told["result"]) == ("failed", "QueryLimitExceeded", None)
+    assert call(shop, "GET", f"/v1/queries/{id}/pages/0")[0] == 422
+    assert not list(queries_root(shop.folder / "data").glob(f"{id}*"))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/v1/queries", {"sql": "select 1", "workgroup": "nobody"}, 400),
+        ("POST", "/v1/queries", {"sql": 5}, 400),
+        ("PUT", "/v1/queries", {}, 405),
+        ("PUT", "/v1/queries/{id}", {}, 405),
+        ("GET", "/v1/queries/{id}/pages/x", {}, 404),
+        ("GET", "/v1/queries/../x", {}, 404),
+        ("GET", "/v1/queries/{id}?wait_s=61", {}, 400),
+        ("GET", "/v1/queries/{id}?wait_s=-1", {}, 400),
+    ],
+)
+def test_a_wrong_call_is_answered_with_what_is_valid(shop, method, path, body, status):
+    id = submitted(shop, "select 1")
+    state(shop, id)
+    found, answer = call(shop, method, path.format(id=id), **body)
+    assert (found, bool(answer["error"]["message"])) == (status, True)
+
+
+def test_results_expire_and_the_oldest_make_room(tmp_path):
+    limits = ("--query-results-bytes-max", "1MiB", "--query-results-keep-s", "3")
+    with running(tmp_path, *limits, declaration=DECLARED) as started:
+        ids = [submitted(started, MANY) for _ in range(3)]  # of some 900 kB each
+        for id in ids:
+            state(started, id)
+        states = {each["id"]: each["state"] for each in listed(started)}
+        assert "succeeded" in states.values()
+        assert sum(file.stat().st_size for file in queries_root(started.folder / "data").iterdir()) <= 1024**2
+        too_much = state(started, submitted(started, MANY.replace("1, 5)", "1, 10)")))
+        assert (too_much["state"], "query_results_bytes_max" in too_much["error"]["message"]) == ("failed", True)
+        until(lambda: not listed(started), "all have expired")
+        assert not list(queries_root(started.folder / "data").iterdir())
+        submitted(started, "select 1")
+    assert not list(queries_root(started.folder / "data").iterdir())
