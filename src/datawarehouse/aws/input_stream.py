@@ -25,8 +25,8 @@ from datawarehouse.aws.policies import Place, delivery, document, firehose_trust
 from datawarehouse.aws.protection import protected, replaceable
 from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.definition.alerts import Conditions
+from datawarehouse.definition.arguments import SHARD_COUNT_MAX
 from datawarehouse.definition.tables import HIVE, ICEBERG, TABLE_FORMATS, checked_columns
-from datawarehouse.definition.warehouse import SHARD_COUNT_MAX
 from datawarehouse.errors import DeclarationError
 
 BUFFER_MIB = 128

@@ -37,8 +37,8 @@ from datawarehouse.aws.protection import replaceable
 from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.aws.schedules import longest_gap_hours
 from datawarehouse.definition.alerts import Conditions
+from datawarehouse.definition.arguments import POLICY_ARN
 from datawarehouse.definition.schedule import parse_schedule
-from datawarehouse.definition.warehouse import POLICY_ARN
 from datawarehouse.errors import DeclarationError
 
 TIMEOUT_SECONDS = 900

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from datawarehouse.definition.alerts import GIB, Alert, checked_alert
-from datawarehouse.definition.job import checked_job
+from datawarehouse.definition.arguments import (
+    SHARD_COUNT_MAX,
+    check_hour_key,
+    check_orderable,
+    check_peak,
+    checked_arns,
+    checked_int,
+    checked_missed_runs,
+    checked_names,
+    checked_retention,
+    checked_work,
+    listed,
+)
 from datawarehouse.definition.schedule import is_due_each_hour, parse_schedule
-from datawarehouse.definition.sql_job import SqlJob, checked_sql_job
 from datawarehouse.definition.table_format import checked_compaction, checked_table_format, unseen_late_rows
 from datawarehouse.definition.tables import (
-    EVENT_BYTES_MAX,
     HIVE,
     JOB_MEMORY_MB,
     JOB_MEMORY_MB_LIMITS,
     JOB_TIMEOUT_S,
-    MISSED_RUNS,
-    PARTITION_KEY_BYTES,
-    RETENTION_DAYS_MAX,
-    SHARD_BYTES_PER_SECOND,
-    SHARD_RECORDS_PER_SECOND,
     BatchInputTable,
     Column,
     Columns,
@@ -30,15 +34,9 @@ from datawarehouse.definition.tables import (
     Table,
     checked_name,
     checked_table,
-    shards_needed,
 )
-from datawarehouse.definition.types import Array, Map, Struct
 from datawarehouse.definition.workgroups import Workgroup, checked_workgroup, with_defaults
 from datawarehouse.errors import DeclarationError, UnknownName
-
-POLICY_ARN = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/\S+")
-SHARD_COUNT_MAX = 500
-"""Kinesis Data Streams, "Quotas and limits": the default shard quota of the largest Regions."""
 
 
 class Warehouse:
@@ -108,19 +106,20 @@ class Warehouse:
         AWS does no compaction. The embedded host always compacts closed hours.
 
         table_format: on AWS, "hive" (Parquet in folders of hours) or "iceberg"; not used by the embedded host.
+
         """
         self._check_unused(name)
-        _checked_int(name, "input_stream_shard_count", input_stream_shard_count, 1, SHARD_COUNT_MAX)
-        _checked_int(name, "file_flush_interval_seconds", file_flush_interval_seconds, 1, 900)
+        checked_int(name, "input_stream_shard_count", input_stream_shard_count, 1, SHARD_COUNT_MAX)
+        checked_int(name, "file_flush_interval_seconds", file_flush_interval_seconds, 1, 900)
         parse_schedule(partition_schedule_expression)
         fields = checked_table(name, columns, {partition_key_name: "string"}, "parquet")
-        given = _checked_names(name, "sort_by", sort_by)
+        given = checked_names(name, "sort_by", sort_by)
         for column in given:
-            _check_orderable(name, "sort_by", column, fields["columns"])
+            check_orderable(name, "sort_by", column, fields["columns"])
         if dedupe_key is not None:
-            _check_orderable(name, "dedupe_key", dedupe_key, fields["columns"])
-        _check_peak(name, input_stream_shard_count, peak_events_per_second, event_bytes)
-        days = _checked_retention(name, retention_days)
+            check_orderable(name, "dedupe_key", dedupe_key, fields["columns"])
+        check_peak(name, input_stream_shard_count, peak_events_per_second, event_bytes)
+        days = checked_retention(name, retention_days)
         return self.add(
             StreamingInputTable(
                 **fields,
@@ -186,23 +185,23 @@ class Warehouse:
         if run_when_complete:
             self._check_completable(name, read, schedule_expression)
         fields = checked_table(name, columns, partition_keys, data_format)
-        _check_hour_key(name, fields["partition_keys"])
+        check_hour_key(name, fields["partition_keys"])
         if schedule_expression is None:
             raise DeclarationError(f"Table {name!r} has no schedule_expression; give one, for example 'rate(1 hour)'.")
         is_hourly = is_due_each_hour(parse_schedule(schedule_expression))
         return self.add(
             BatchInputTable(
                 **fields,
-                job=_checked_work(name, job, sql),
+                job=checked_work(name, job, sql),
                 schedule_expression=schedule_expression,
-                policy_arns_to_attach=_checked_arns(name, policy_arns_to_attach),
+                policy_arns_to_attach=checked_arns(name, policy_arns_to_attach),
                 reads=read,
                 run_when_complete=run_when_complete,
                 rerun_when_late=self._checked_rerun(name, rerun_when_late, read, is_hourly, fields["partition_keys"]),
-                missed_runs=_checked_missed_runs(name, missed_runs),
-                retention_days=_checked_retention(name, retention_days),
-                memory_mb=_checked_int(name, "memory_mb", memory_mb, *JOB_MEMORY_MB_LIMITS),
-                timeout_s=_checked_int(name, "timeout_s", timeout_s, 1, JOB_TIMEOUT_S),
+                missed_runs=checked_missed_runs(name, missed_runs),
+                retention_days=checked_retention(name, retention_days),
+                memory_mb=checked_int(name, "memory_mb", memory_mb, *JOB_MEMORY_MB_LIMITS),
+                timeout_s=checked_int(name, "timeout_s", timeout_s, 1, JOB_TIMEOUT_S),
             )
         )
 
@@ -322,7 +321,7 @@ class Warehouse:
     def get_table(self, name: str) -> Table:
         """The declared table. Raises UnknownName, with the declared names."""
         if name not in self._tables:
-            raise UnknownName(f"Warehouse {self.name!r} has no table {name!r}; it has {_listed(self._tables)}.")
+            raise UnknownName(f"Warehouse {self.name!r} has no table {name!r}; it has {listed(self._tables)}.")
         return self._tables[name]
 
     def list_tables(self) -> list[str]:
@@ -335,9 +334,7 @@ class Warehouse:
         if not isinstance(table, StreamingInputTable):
             streams = [t.name for t in self.tables() if isinstance(t, StreamingInputTable)]
             why = f"{name!r} is a {table.kind}, which has none" if table else f"there is no table {name!r}"
-            raise UnknownName(
-                f"Warehouse {self.name!r} has no input stream {name!r}: {why}; it has {_listed(streams)}."
-            )
+            raise UnknownName(f"Warehouse {self.name!r} has no input stream {name!r}: {why}; it has {listed(streams)}.")
         return InputStream(table.name, table.input_stream_shard_count)
 
     def tables(self) -> list[Table]:
@@ -353,12 +350,12 @@ class Warehouse:
             )
 
     def _checked_reads(self, name: Any, reads: Iterable[str]) -> tuple[str, ...]:
-        found = _checked_names(name, "reads", reads)
+        found = checked_names(name, "reads", reads)
         for other in found:
             if other not in self._tables:
                 raise DeclarationError(
                     f"Table {name!r}: reads has {other!r}, which is not declared before it; there are "
-                    f"{_listed(self._tables)}."
+                    f"{listed(self._tables)}."
                 )
         return found
 
@@ -395,102 +392,3 @@ class Warehouse:
         if problem:
             raise DeclarationError(f"Table {name!r}: rerun_when_late {problem}.")
         return True
-
-
-def _checked_int(table: str, argument: str, value: Any, low: int, high: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise DeclarationError(
-            f"Table {table!r}: {argument} is {value!r}; valid is a whole number from {low} to {high}."
-        )
-    return value
-
-
-def _check_hour_key(name: str, keys: Sequence[Column]) -> None:
-    if len(keys) > 1 or any(str(key.type) != "string" for key in keys):
-        given = ", ".join(f"{key.name} {key.type}" for key in keys)
-        raise DeclarationError(
-            f"Table {name!r}: the partition keys are {given}; a batch input table has none, or one of type string, "
-            "which holds the hour that its job writes for."
-        )
-
-
-def _checked_missed_runs(name: str, value: Any) -> str:
-    if value not in MISSED_RUNS:
-        valid = ", ".join(map(repr, MISSED_RUNS))
-        raise DeclarationError(f"Table {name!r}: missed_runs is {value!r}; valid are {valid}.")
-    return str(value)
-
-
-def _checked_work(name: str, job: Any, sql: Any) -> Callable[..., Any] | SqlJob:
-    """The function or the statement that fills a batch input table."""
-    if (job is None) == (sql is None):
-        raise DeclarationError(f"Table {name!r} is filled by one of two: give job=... or sql=...")
-    return checked_job(name, job) if sql is None else checked_sql_job(name, sql)
-
-
-def _checked_retention(table: str, days: Any) -> int | None:
-    if days is not None:
-        _checked_int(table, "retention_days", days, 1, RETENTION_DAYS_MAX)
-    return int(days) if days is not None else None
-
-
-def _check_peak(table: str, shards: int, peak: Any, event_bytes: Any) -> None:
-    """Check that the declared shards are enough for the declared peak."""
-    if peak is None and event_bytes is None:
-        return
-    if peak is None or event_bytes is None:
-        raise DeclarationError(
-            f"Table {table!r}: peak_events_per_second is {peak!r} and event_bytes is {event_bytes!r}; "
-            "give both, or neither."
-        )
-    _checked_int(table, "peak_events_per_second", peak, 1, SHARD_COUNT_MAX * SHARD_RECORDS_PER_SECOND)
-    _checked_int(table, "event_bytes", event_bytes, 1, EVENT_BYTES_MAX)
-    needed = shards_needed(peak, event_bytes)
-    if needed > shards:
-        to_do = f"declare input_stream_shard_count={needed}, or a lower peak"
-        if needed > SHARD_COUNT_MAX:
-            to_do = (
-                f"a table has at most {SHARD_COUNT_MAX}: declare several tables, or let producers put several events "
-                "into a record and declare the records"
-            )
-        raise DeclarationError(
-            f"Table {table!r}: input_stream_shard_count is {shards}; {peak} events a second of {event_bytes} bytes "
-            f"need {needed} shards. A shard takes {SHARD_RECORDS_PER_SECOND} records and {SHARD_BYTES_PER_SECOND} "
-            f"bytes a second, with {PARTITION_KEY_BYTES} bytes of partition key a record. Next: {to_do}."
-        )
-
-
-def _check_orderable(table: str, argument: str, name: Any, columns: Iterable[Column]) -> None:
-    """Check that `name` is a column whose values can be compared."""
-    orderable = [column.name for column in columns if not isinstance(column.type, Array | Map | Struct)]
-    if name not in orderable:
-        raise DeclarationError(
-            f"Table {table!r}: {argument} names {name!r}; valid are the columns that are not nested: "
-            f"{_listed(orderable)}."
-        )
-
-
-def _checked_names(table: str, argument: str, names: Any) -> tuple[str, ...]:
-    """A list of texts; a single text counts as a list of one."""
-    given = (names,) if isinstance(names, str) else names
-    found = tuple(given) if isinstance(given, Iterable) else (None,)
-    if not all(isinstance(name, str) for name in found):
-        raise DeclarationError(
-            f"Table {table!r}: {argument} is {names!r}; valid is a list of texts. Leave it out for none."
-        )
-    return found
-
-
-def _checked_arns(table: str, arns: Any) -> tuple[str, ...]:
-    found = _checked_names(table, "policy_arns_to_attach", arns)
-    for arn in found:
-        if isinstance(arns, str) or not POLICY_ARN.fullmatch(arn):
-            raise DeclarationError(
-                f"Table {table!r}: policy_arns_to_attach has {arn!r}; valid is a list of IAM policy ARNs, "
-                "e.g. ['arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess']."
-            )
-    return found
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names)) or "none"
