@@ -34,7 +34,7 @@ import msgspec
 from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, make_folder, remove, replace
 from datawarehouse.errors import FolderError, FolderInUse, FormatTooNew
 
-FORMAT = 3
+FORMAT = 4
 
 Upgrade = Callable[[Path], None]
 

@@ -609,11 +609,11 @@ def test_without_a_file_that_it_needs_none_is_made(opened, to, lost):
 def test_a_catalog_that_sqlite_cannot_read_makes_none(opened, to):
     fill(opened, "a")
     opened.catalog.store.rows("pragma wal_checkpoint(truncate)")
-    catalog = opened.folder / "_catalog.sqlite"
-    size = catalog.stat().st_size
-    with catalog.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xff" * (size - 4096))
+    roots = opened.catalog.store.rows("select rootpage from sqlite_schema where name in ('files', 'ledger')")
+    with (opened.folder / "_catalog.sqlite").open("r+b") as file:
+        for (page,) in roots:
+            file.seek((page - 1) * 4096)
+            file.write(b"\xff" * 4096)
     with pytest.raises(BackupError, match=r"was not made: .*malformed"):
         opened.backup(to)
     assert manifests(to) == []

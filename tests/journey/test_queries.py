@@ -109,7 +109,7 @@ def test_the_command_prints_what_programs_read(filled):
         "e1            1  2026-03-01T07:08:09.123Z",
         'quo"te,\\n  NULL  NULL',
     ]
-    assert re.fullmatch(r"\n?3 rows in [0-9.]+ s; read 1 file, [0-9.]+ kB\n", done.stderr)
+    assert re.fullmatch(r"\n?3 rows in [0-9.]+ s; read 1 file, [0-9]+ B\n", done.stderr)
     assert json.loads(filled.dw("query", SQL, "--output", "json").stdout) == ROWS
     lines = filled.dw("query", SQL, "--output", "ndjson").stdout.splitlines()
     assert [json.loads(line) for line in lines] == ROWS

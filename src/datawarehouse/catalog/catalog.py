@@ -18,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from datawarehouse.catalog import event_times
 from datawarehouse.catalog.accounts import Accounts
 from datawarehouse.catalog.evolution import problems
 from datawarehouse.catalog.ledger import Ledger, files_where, insert_files
@@ -44,6 +45,7 @@ class Catalog:
         self.runs = Runs(self.store)
         self.accounts = Accounts(self.store)
         self.ledger = Ledger(self.store)
+        self.by_event_time = event_times.FilesByEventTime(self.store)
 
     def close(self) -> None:
         self.store.close()
@@ -78,8 +80,15 @@ class Catalog:
         if not stored or stored.columns[version] != table.columns:
             version += 1
             self.store.execute("insert into schemas values (?, ?, ?)", (table.name, version, _to_json(table.columns)))
-        row = (table.name, table.kind, _to_json(table.partition_keys), table.data_format, version)
-        self.store.execute("insert or replace into tables values (?, ?, ?, ?, ?, 1)", row)
+        event_time = table.event_time if isinstance(table, StreamingInputTable) else None
+        row = (table.name, table.kind, _to_json(table.partition_keys), table.data_format, version, event_time)
+        self.store.execute(
+            "insert or replace into tables (name, kind, partition_keys, data_format, schema_version, declared,"
+            " event_time) values (?, ?, ?, ?, ?, 1, ?)",
+            row,
+        )
+        if stored and event_time and event_time != stored.event_time:
+            event_times.note_unknown(self.store, table.name)
         if isinstance(table, StreamingInputTable):
             self.store.execute(
                 "insert or ignore into streams (table_name, position, next_record, arrival_ms) values (?, 0, 0, 0)",
@@ -102,9 +111,10 @@ class Catalog:
         for name, version, text in self.store.rows("select * from schemas"):
             columns.setdefault(name, {})[version] = _from_json(text)
         return [
-            StoredTable(name, kind, _from_json(keys), data_format, version, columns[name])
-            for name, kind, keys, data_format, version, _ in self.store.rows(
-                f"select * from tables {where} order by name"
+            StoredTable(name, kind, _from_json(keys), data_format, version, columns[name], event_time)
+            for name, kind, keys, data_format, version, event_time in self.store.rows(
+                "select name, kind, partition_keys, data_format, schema_version, event_time from tables"
+                f" {where} order by name"
             )
         ]
 
@@ -180,6 +190,7 @@ class Catalog:
     def _add_files(self, files: Iterable[File], now_ms: int, *, fresh: bool) -> None:
         added = [replace(file, created_ms=now_ms) for file in files]
         insert_files(self.store, added, fresh={file.path for file in added} if fresh else ())
+        event_times.insert(self.store, added)
 
     def commit_run(self, run: int, table: str, partitions: Sequence[str], files: Sequence[File], now_ms: int) -> None:
         """Replace the files of a run's partitions with its own, and store that it succeeded, in one transaction."""
@@ -266,14 +277,17 @@ class Catalog:
 
     # -- compaction and expiry
 
-    def compactable(self, table: str, kind: str, before: str, arrangement: str | None) -> list[str]:
+    def compactable(
+        self, table: str, kind: str, before: str, arrangement: str | None, *, uncounted: bool = False
+    ) -> list[str]:
         """The partitions before one that have several live files or, if `arrangement` is given, a file without that
-        mark. Damaged files do not count."""
+        mark, or, if `uncounted`, one whose event times are not known. Damaged files do not count."""
         rows = self.store.rows(
             "select partition from files indexed by files_live where table_name = ?1 and kind = ?2"
             " and retired_ms is null and damage is null and partition < ?3 group by partition"
-            " having count(*) > 1 or (?4 is not null and sum(compacted is not ?4) > 0)",
-            (table, kind, before, arrangement),
+            " having count(*) > 1 or (?4 is not null and sum(compacted is not ?4) > 0)"
+            " or (?5 and sum(exists(select 1 from event_times where file = files.id and counts is null)) > 0)",
+            (table, kind, before, arrangement, uncounted),
         )
         return [partition for (partition,) in rows]
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from datawarehouse.catalog import event_times
 from datawarehouse.catalog.records import Converted, File
 from datawarehouse.catalog.store import Store
 from datawarehouse.definition.tables import Column, Table, to_wire
@@ -82,7 +83,11 @@ class Ledger:
             if versions and not known:
                 keys = json.dumps(to_wire(table.partition_keys))
                 row = (table.name, table.kind, keys, table.data_format, max(versions))
-                self._store.execute("insert or replace into tables values (?, ?, ?, ?, ?, 0)", row)
+                self._store.execute(
+                    "insert or replace into tables (name, kind, partition_keys, data_format, schema_version, declared)"
+                    " values (?, ?, ?, ?, ?, 0)",
+                    row,
+                )
 
     def _versions(self, table: str) -> list[tuple[int]]:
         return self._store.rows("select version from schemas where table_name = ?", (table,))
@@ -108,6 +113,7 @@ class Ledger:
             known = self._gone(table)
             self._store.execute("delete from files where table_name = ?", (table,))
             insert_files(self._store, live, fresh=fresh)
+            event_times.insert(self._store, live)
             insert_files(self._store, retired, retired_ms=now_ms)
             hours: list[tuple[object, ...]] = []
             for partition in {file.partition for file in live}:
@@ -216,10 +222,18 @@ def files_where(store: Store, where: str, parameters: Sequence[Any]) -> list[Fil
     """The files of which a condition of SQL holds."""
     rows = store.rows(
         "select table_name, kind, partition, path, schema_version, records, row_count, bytes, id, created_ms,"
-        f" compacted, digest, inode, modified_ns, damage, spans from files where {where}",
+        f" compacted, digest, inode, modified_ns, damage, {event_times.EVENT_TIMES}, spans from files where {where}",
         parameters,
     )
     return [
-        File(table, kind, partition, path, version, [(a, b) for a, b in json.loads(spans)], *numbers)
-        for table, kind, partition, path, version, *numbers, spans in rows
+        File(
+            table,
+            kind,
+            partition,
+            path,
+            version,
+            [(a, b) for a, b in json.loads(spans)],
+            *(*numbers, event_times.decoded(times)),
+        )
+        for table, kind, partition, path, version, *numbers, times, spans in rows
     ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from datawarehouse.definition.event_times import EventTimes
 from datawarehouse.definition.tables import Column
 
 
@@ -14,6 +15,7 @@ class File:
     """A live or retired data file; `path` is relative to the root of the lake.
 
     digest, inode, modified_ns: see `parquet.footer.DataFile`. damage: what is wrong with it, None if nothing is known.
+    event_times: None if they are not known, or the table declares no event time.
     """
 
     table: str
@@ -32,6 +34,7 @@ class File:
     inode: int = 0
     modified_ns: int = 0
     damage: str | None = None
+    event_times: EventTimes | None = None
 
 
 class LiveFile(NamedTuple):
@@ -105,6 +108,7 @@ class StoredTable:
     data_format: str
     schema_version: int
     columns: Mapping[int, tuple[Column, ...]]
+    event_time: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ ledger       per partition: stored_rows = live rows + deduplicated_rows + expire
              rejected_records = live rejects + expired_records + lost_records; lost: in damaged files, set aside
 runs         every attempt of every job; ended_ms is null while it runs
 schedules    up to which instant the schedule of a job has been attended to
+event_times  for each live file of rows of a table that declares its event time: the first and the last, and `counts`,
+             how many rows there are of each hour (see `event_times.py`); null if that is not known
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-VERSION = 3
+VERSION = 4
 """Of these tables; the format of the data folder that they first came with."""
 
 _JOBS = """
@@ -54,6 +56,26 @@ create table notes (
 ) strict;
 """
 
+_EVENT_TIMES = """
+create table event_times (
+    file integer primary key,
+    of_table text not null,
+    column_name text not null,
+    least_ms integer not null,
+    greatest_ms integer not null,
+    counts text
+) strict;
+create index event_times_of_table on event_times (of_table, greatest_ms, least_ms);
+create trigger files_get_event_times after insert on files when new.kind = 'rows' begin
+    insert into event_times (file, of_table, column_name, least_ms, greatest_ms, counts)
+    select new.id, name, event_time, -4611686018427387904, 4611686018427387904, null from tables
+    where name = new.table_name and event_time is not null;
+end;
+create trigger files_lose_event_times after delete on files begin
+    delete from event_times where file = old.id;
+end;
+"""
+
 SCHEMA = f"""
 create table warehouse (
     name text not null
@@ -64,7 +86,8 @@ create table tables (
     partition_keys text not null,
     data_format text not null,
     schema_version integer not null,
-    declared integer not null
+    declared integer not null,
+    event_time text
 ) strict;
 create table schemas (
     table_name text not null,
@@ -125,6 +148,7 @@ create table ledger (
 ) strict;
 {_JOBS}
 {_COMMITS}
+{_EVENT_TIMES}
 pragma user_version = {VERSION};
 """
 
@@ -147,6 +171,10 @@ alter table ledger add column lost_rows integer not null default 0;
 alter table ledger add column lost_records integer not null default 0;
 {_COMMITS}
 update commits set number = 1;  -- for the log does not begin with this one
+""",
+    3: f"""
+alter table tables add column event_time text;
+{_EVENT_TIMES}
 """,
 }
 """Version -> what makes the next one. The first had no number; SQLite reads that as 0."""

@@ -194,7 +194,8 @@ class _Batch:
 
     def publish(self, kind: str, table: pa.Table, footer: Footer) -> None:
         name = f"{self.first:016d}-{self.order.name}"
-        self.files.append(self.lake.write(name, table.schema, [table], footer, merged=False))
+        event_time = self.order.event_time if kind == ROWS else None
+        self.files.append(self.lake.write(name, table.schema, [table], footer, merged=False, event_time=event_time))
 
     def reject_table(self) -> pa.Table:
         created = self.order.stream_created_ms

@@ -53,6 +53,7 @@ class ConvertedTable:
     journal: Journal
     on_converted: Callable[[int], None]
     on_counted: Callable[[list[HourCount]], None] = lambda hours: None
+    event_time: str | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     deaths: int = 0
     poison: tuple[int, ...] = ()
@@ -133,6 +134,7 @@ class Converter:
             poison=table.poison,
             progress=str(self._progress(table)) if careful else "",
             known_keys=tuple(self._catalog.unknown_keys(table.name)),
+            event_time=table.event_time,
         )
 
     def _died(self, table: ConvertedTable, order: BatchOrder) -> None:
@@ -226,6 +228,7 @@ class Converter:
             schema_version=0 if is_rejects else table.schema_version,
             lake=str(self._lake),
             name=f"{merge.files[0].spans[0][0]:016d}-{secrets.token_hex(4)}",
+            event_time=None if is_rejects else table.event_time,
         )
         try:
             result = execute(order)

@@ -16,7 +16,7 @@ class BatchOrder(msgspec.Struct, frozen=True, tag=True):
     arrival_ms: when the record before it arrived. name: the end of the files' names, unique for each attempt. progress:
     if the batch is converted record by record, the file that gets the number of the present record; poison: the numbers
     of records to reject because the process died on them. known_keys: the keys that no column has and that are counted
-    by name already.
+    by name already. event_time: the column by whose hours the rows are counted.
     """
 
     table: str
@@ -32,6 +32,7 @@ class BatchOrder(msgspec.Struct, frozen=True, tag=True):
     progress: str = ""
     poison: tuple[int, ...] = ()
     known_keys: tuple[str, ...] = ()
+    event_time: str | None = None
 
 
 class HourCount(msgspec.Struct):

@@ -91,6 +91,7 @@ class StreamingInputTable(Table):
     event_bytes: int | None = None
     table_format: str = HIVE
     compaction: str | None = None
+    event_time: str | None = None
 
     @property
     def partition_key_name(self) -> str:
@@ -209,6 +210,19 @@ def checked_table(name: Any, columns: Columns, partition_keys: Columns | None, d
                 "queryable like a column and is not stored in the files: remove it from the columns."
             )
     return {"name": name, "columns": checked, "partition_keys": keys, "data_format": data_format}
+
+
+def check_event_time(table: str, name: Any, columns: Iterable[Column]) -> None:
+    """Check that `name` is a column that says when an event happened."""
+    types = {column.name: str(column.type) for column in columns}
+    if not isinstance(name, str) or types.get(name) != "timestamp":
+        is_other = isinstance(name, str) and name in types
+        what = f"which is {types[name]}" if is_other else "which is no column of it"
+        valid = ", ".join(repr(each) for each, kind in types.items() if kind == "timestamp") or "none"
+        raise DeclarationError(
+            f"Table {table!r}: event_time names {name!r}, {what}; valid are its columns of type timestamp: {valid}. "
+            "A timestamp takes texts, and numbers of seconds or milliseconds since 1970."
+        )
 
 
 QUARANTINE_COLUMNS = tuple(

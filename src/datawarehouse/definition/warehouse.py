@@ -32,6 +32,7 @@ from datawarehouse.definition.tables import (
     InputStream,
     StreamingInputTable,
     Table,
+    check_event_time,
     checked_name,
     checked_table,
 )
@@ -86,6 +87,7 @@ class Warehouse:
         event_bytes: int | None = None,
         compaction: str | None = None,
         table_format: str = HIVE,
+        event_time: str | None = None,
     ) -> Warehouse:
         """Declare a table filled from an input stream of the same name.
 
@@ -107,6 +109,8 @@ class Warehouse:
 
         table_format: on AWS, "hive" (Parquet in folders of hours) or "iceberg"; not used by the embedded host.
 
+        event_time: the timestamp column that says when an event happened; queries that bound it read only those files
+        that have such rows (embedded host).
         """
         self._check_unused(name)
         checked_int(name, "input_stream_shard_count", input_stream_shard_count, 1, SHARD_COUNT_MAX)
@@ -120,6 +124,7 @@ class Warehouse:
             check_orderable(name, "dedupe_key", dedupe_key, fields["columns"])
         check_peak(name, input_stream_shard_count, peak_events_per_second, event_bytes)
         days = checked_retention(name, retention_days)
+        check_event_time(name, event_time, fields["columns"])
         return self.add(
             StreamingInputTable(
                 **fields,
@@ -135,6 +140,7 @@ class Warehouse:
                 table_format=checked_table_format(
                     name, table_format, fields["columns"], partition_schedule_expression, days, compaction
                 ),
+                event_time=event_time,
             )
         )
 

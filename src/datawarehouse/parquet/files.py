@@ -18,9 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from datawarehouse.definition.event_times import EventTimes
 from datawarehouse.definition.tables import Column
 from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, make_folder, publish
 from datawarehouse.parquet.digest import check_digest, digest_of
+from datawarehouse.parquet.event_times import counted
 from datawarehouse.parquet.footer import DataFile, Footer, folder_for, joined
 from datawarehouse.parquet.schema import arrow_type, column_type
 
@@ -36,16 +38,24 @@ class Lake:
         self._made: set[Path] = set()
 
     def write(
-        self, name: str, schema: pa.Schema, tables: Iterable[pa.Table], footer: Footer, *, merged: bool
+        self,
+        name: str,
+        schema: pa.Schema,
+        tables: Iterable[pa.Table],
+        footer: Footer,
+        *,
+        merged: bool,
+        event_time: str | None = None,
     ) -> DataFile:
-        """Publish a file of these rows in the folder of its partition."""
+        """Publish a file of these rows in the folder of its partition. event_time: a column by whose hours its footer
+        counts the rows."""
         folder = self.root / folder_for(footer.table, footer.kind, footer.partition)
         if folder not in self._made:
             make_folder(LOCAL_DISK, self.root, folder)
             self._made.add(folder)
         target = folder / f"{name}.parquet"
         aside = target.with_name(target.name + ASIDE_SUFFIX)
-        schema = schema.with_metadata({FOOTER_KEY: msgspec.json.encode(footer)})
+        times = EventTimes(event_time, 0, ()) if event_time else None
         try:
             with pq.ParquetWriter(
                 aside,
@@ -57,7 +67,10 @@ class Lake:
                 write_page_checksum=True,
             ) as writer:
                 for table in tables:
-                    writer.write_table(table.replace_schema_metadata(schema.metadata), row_group_size=ROW_GROUP_ROWS)
+                    writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+                    times = counted(times, table) if times else None
+                footer = msgspec.structs.replace(footer, event_times=times)
+                writer.add_key_value_metadata({FOOTER_KEY: msgspec.json.encode(footer)})
             digest = digest_of(aside)
             publish(LOCAL_DISK, aside, target)
             found = target.stat()
@@ -74,6 +87,7 @@ class Lake:
         schema: pa.Schema,
         schema_version: int,
         sort_by: Sequence[str] = (),
+        event_time: str | None = None,
     ) -> DataFile:
         """Publish one file with the rows of several of one partition. The sources stay.
 
@@ -94,10 +108,16 @@ class Lake:
         tables = self._row_groups(files, schema)
         if sort_by:
             tables = _sorted(pa.concat_tables(tables), sort_by)
-        return self.write(name, schema, tables, footer, merged=True)
+        return self.write(name, schema, tables, footer, merged=True, event_time=event_time)
 
     def deduplicate(
-        self, name: str, files: Sequence[DataFile], schema: pa.Schema, schema_version: int, key: str
+        self,
+        name: str,
+        files: Sequence[DataFile],
+        schema: pa.Schema,
+        schema_version: int,
+        key: str,
+        event_time: str | None = None,
     ) -> tuple[list[tuple[str, DataFile]], int]:
         """Publish new files without duplicates: rows whose `key` was in an earlier row are left out.
 
@@ -115,7 +135,8 @@ class Lake:
             if not extra:
                 continue
             removed += extra
-            replaced.append((file.path, self._without(f"{name}-{number:04d}", file, schema, schema_version, here)))
+            new = self._without(f"{name}-{number:04d}", file, schema, schema_version, here, event_time)
+            replaced.append((file.path, new))
         return replaced, removed
 
     def _key_column(self, file: DataFile, schema: pa.Schema, key: str) -> pa.Table:
@@ -126,7 +147,13 @@ class Lake:
             return pa.Table.from_batches([conform(batch, only) for batch in source.iter_batches(columns=[key])], only)
 
     def _without(
-        self, name: str, file: DataFile, schema: pa.Schema, schema_version: int, leave_out: pa.ChunkedArray
+        self,
+        name: str,
+        file: DataFile,
+        schema: pa.Schema,
+        schema_version: int,
+        leave_out: pa.ChunkedArray,
+        event_time: str | None,
     ) -> DataFile:
         gone = pc.sum(leave_out).as_py() or 0
         footer = msgspec.structs.replace(
@@ -144,7 +171,7 @@ class Lake:
                 yield table.filter(keep.slice(start, table.num_rows))
                 start += table.num_rows
 
-        return self.write(name, schema, tables(), footer, merged=True)
+        return self.write(name, schema, tables(), footer, merged=True, event_time=event_time)
 
     def _deduplicated(self, file: DataFile) -> int:
         """What the footer of a source says, which the catalog does not know."""

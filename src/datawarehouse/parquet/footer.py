@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from datawarehouse.definition.event_times import EventTimes
 from datawarehouse.definition.partition import folder_of
 
 ROWS, REJECTS = "rows", "rejects"
@@ -21,7 +22,8 @@ class Footer(msgspec.Struct, frozen=True, omit_defaults=True):
     spans: the first and last numbers of the records that were converted together, rejects included; a file of rows and
     a file of rejects with the same span share its records. records: how many of these records are in this file.
     replaces: the paths of the files whose rows are in this file. run: of a job's output, the number of its run and the
-    scheduled instant (ms). deduplicated: how many duplicates were left out of the rows of these records.
+    scheduled instant (ms). deduplicated: how many duplicates were left out of the rows of these records. event_times:
+    when the rows happened, of a table that declares its column of event time.
     """
 
     table: str
@@ -34,6 +36,7 @@ class Footer(msgspec.Struct, frozen=True, omit_defaults=True):
     replaces: list[str] = []
     run: tuple[int, int] | None = None
     deduplicated: int = 0
+    event_times: EventTimes | None = None
 
 
 class DataFile(msgspec.Struct, frozen=True, tag=True):

@@ -35,6 +35,7 @@ from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Deci
 from datawarehouse.durable import ASIDE_SUFFIX
 from datawarehouse.errors import QueryFailed
 from datawarehouse.parquet.footer import REJECTS, ROWS, folder_for
+from datawarehouse.query.event_times import files_by_event_time
 from datawarehouse.query.footers import COUNT, PARTITION, extremes
 from datawarehouse.query.verify import Verifier
 from datawarehouse.sql.plan import ROW_COUNT, Scan, TableSchema
@@ -62,7 +63,8 @@ class Readable:
         suffix = QUARANTINE_SUFFIX if self.kind == REJECTS else ""
         keys = self.stored.partition_keys
         hours = keys[0].name if keys and self.stored.kind != Table.kind else None
-        return TableSchema(self.stored.name + suffix, self.columns, keys, hours)
+        event_time = self.stored.event_time if self.kind == ROWS else None
+        return TableSchema(self.stored.name + suffix, self.columns, keys, hours, event_time)
 
 
 def readables(catalog: Catalog) -> dict[str, Readable]:
@@ -173,15 +175,20 @@ class _Listed:
 
 def _list(catalog: Catalog, table: Readable, lake: Path, scan: Scan) -> _Listed:
     name, keys = table.stored.name, [key.name for key in table.stored.partition_keys]
-    low, high = scan.predicate.bounds(keys[0]) if keys else (None, None)
-    partitions = [
-        partition
-        for partition in catalog.partitions_between(name, table.kind, low, high)
-        if not keys or scan.predicate.matches({keys[0]: partition})
-    ]
+    timed = files_by_event_time(catalog, table.stored, table.kind, scan)
+    if timed is not None:
+        partitions = list(dict.fromkeys(each.partition for each in timed))
+        files = [each.file for each in timed]
+    else:
+        low, high = scan.predicate.bounds(keys[0]) if keys else (None, None)
+        partitions = [
+            partition
+            for partition in catalog.partitions_between(name, table.kind, low, high)
+            if not keys or scan.predicate.matches({keys[0]: partition})
+        ]
+        files = catalog.live_paths(name, table.kind, partitions)
     by_version: dict[int, list[str]] = {}
     sizes: dict[str, int] = {}
-    files = catalog.live_paths(name, table.kind, partitions)
     for file in files:
         path = f"{lake}/{file.path}"
         by_version.setdefault(file.schema_version, []).append(path)

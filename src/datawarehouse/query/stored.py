@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.definition.tables import Table
+from datawarehouse.query.event_times import files_by_event_time
 from datawarehouse.query.sources import Readable, folders_of
 from datawarehouse.sql.guard import Part, Stored
 from datawarehouse.sql.plan import Scan
@@ -23,6 +25,11 @@ def stored(catalog: Catalog, tables: Mapping[str, Readable], lake: Path) -> Stor
                 Part("/".join(map(str, values.values())), len(files), sum(file.stat().st_size for file in files))
                 for values, _, files in folders_of(catalog, table.stored, lake, scan)
             ]
+        timed = files_by_event_time(catalog, table.stored, table.kind, scan)
+        if timed is not None:
+            hours = groupby(timed, lambda each: each.partition)
+            sizes = [(hour, [each.file.bytes for each in files]) for hour, files in hours]
+            return [Part(hour, len(files), sum(files)) for hour, files in sizes]
         keys = [key.name for key in table.stored.partition_keys]
         low, high = scan.predicate.bounds(keys[0]) if keys else (None, None)
         return [

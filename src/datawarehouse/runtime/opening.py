@@ -250,5 +250,11 @@ def _converted_table(table: StreamingInputTable, version: int, stream: Stream) -
         stream.converted = position
 
     return ConvertedTable(
-        table.name, table.columns, version, table.file_flush_interval_seconds, stream.journal, on_converted
+        table.name,
+        table.columns,
+        version,
+        table.file_flush_interval_seconds,
+        stream.journal,
+        on_converted,
+        event_time=table.event_time,
     )

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from sqlglot import exp
 
 from datawarehouse.sql import predicate
+from datawarehouse.sql.instants import Step, compared
 from datawarehouse.sql.predicate import EVERYTHING, NOTHING, Among, Compare, Like, Predicate, Value, all_of, any_of
 from datawarehouse.sql.shape import Column, Condition, Equality
 
@@ -23,6 +24,7 @@ ColumnOf = Callable[[exp.Expr], "tuple[Column, type] | None"]
 """The column that an expression names, and the Python type of constants with which it can be compared as text or
 number."""
 ConstantOf = Callable[[exp.Expr], Constant]
+StepOf = Callable[[exp.Expr], "tuple[exp.Expr, Step] | None"]
 
 _COMPARISONS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",
@@ -36,11 +38,13 @@ _COMPARISONS: dict[type[exp.Expr], str] = {
 
 
 class ConditionReader:
-    """Reads conditions of one query, with its names (`column_of`) and constants (`constant_of`)."""
+    """Reads conditions of one query, with its names (`column_of`), constants (`constant_of`) and functions that keep
+    the order of times (`step_of`)."""
 
-    def __init__(self, column_of: ColumnOf, constant_of: ConstantOf) -> None:
+    def __init__(self, column_of: ColumnOf, constant_of: ConstantOf, step_of: StepOf) -> None:
         self._column_of = column_of
         self._constant_of = constant_of
+        self._step_of = step_of
 
     def read(self, nodes: Iterable[exp.Expr]) -> Condition:
         """What is true of columns where all of `nodes` are true."""
@@ -82,8 +86,14 @@ class ConditionReader:
             sign = predicate.NEGATED[sign]
         for column_side, constant_side, oriented in ((left, right, sign), (right, left, predicate.MIRRORED[sign])):
             if found := self._column_of(column_side):
+                if found[1] is datetime.datetime:
+                    return compared(found[0], oriented, self._constant_of(constant_side))
                 value = _comparable(self._constant_of(constant_side), found[1])
                 return EVERYTHING if value is None else Compare(found[0], oriented, value)
+            if (step := self._step_of(column_side)) and (found := self._column_of(step[0])):
+                if found[1] is not datetime.datetime:
+                    return EVERYTHING
+                return compared(found[0], oriented, self._constant_of(constant_side), step[1])
             if oriented == "=" and (prefix := self._prefix(column_side, constant_side)):
                 return prefix
         return EVERYTHING

@@ -14,11 +14,13 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from datawarehouse.definition.instants import instant_of
 from datawarehouse.sql.wildcards import like, matches
 
 Value = str | int
 Test = Callable[[Mapping[Any, Any]], bool]
-Bounds = tuple[str | None, str | None]
+Bounds = tuple[Any, Any]
+"""The least and the greatest value, None if there is none: of a partition key texts, of event time milliseconds."""
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
@@ -40,7 +42,7 @@ class Predicate:
         return self.test(values)
 
     def bounds(self, key: Hashable) -> Bounds:
-        """The least and the greatest text of `key` that can match, both inclusive; None is open."""
+        """The least and the greatest value of `key` that can match, both inclusive; None is open."""
         return None, None
 
     def rekeyed(self, change: Callable[[Any], Hashable | None]) -> Predicate:
@@ -150,6 +152,51 @@ class Like(Predicate):
         return f"{self.key} {'not ' if self.negated else ''}like {_shown(self.pattern)}{escape}"
 
 
+@dataclass(frozen=True, slots=True)
+class Instants:
+    """What is known of a row's event time: that it is one of these (ms, inclusive), or NULL if there are none."""
+
+    first: int
+    last: int
+
+
+NO_INSTANT = Instants(1, 0)
+
+
+@dataclass(frozen=True)
+class Within(Predicate):
+    """Of the event time `key`, in milliseconds since 1970-01-01T00:00:00Z, both inclusive; None is open."""
+
+    key: Any
+    low: int | None
+    high: int | None
+
+    def __post_init__(self) -> None:
+        key, low, high = self.key, self.low, self.high
+
+        def test(values: Mapping[Any, Any]) -> bool:
+            found = values.get(key)
+            if not isinstance(found, Instants):
+                return True
+            return (
+                found is not NO_INSTANT and (low is None or low <= found.last) and (high is None or found.first <= high)
+            )
+
+        object.__setattr__(self, "test", test)
+
+    def bounds(self, key: Hashable) -> Bounds:
+        return (self.low, self.high) if key == self.key else (None, None)
+
+    def rekeyed(self, change: Callable[[Any], Hashable | None]) -> Predicate:
+        key = change(self.key)
+        return EVERYTHING if key is None else Within(key, self.low, self.high)
+
+    def __str__(self) -> str:
+        low = "" if self.low is None else f"{_time_text(self.low)} <= "
+        high = "" if self.high is None else f" <= {_time_text(self.high)}"
+        return f"{low}{self.key}{high}"
+
+
 @dataclass(frozen=True)
 class AllOf(Predicate):
     parts: tuple[Predicate, ...]
@@ -246,6 +293,13 @@ def _after(prefix: str) -> str | None:
         if last < sys.maxunicode:
             return prefix + chr(0xE000 if last == 0xD7FF else last + 1)
     return None
+
+
+def _time_text(milliseconds: int) -> str:
+    try:
+        return instant_of(milliseconds).replace(tzinfo=None).isoformat(" ", "milliseconds")
+    except OverflowError:
+        return f"{milliseconds} ms"
 
 
 def _shown(value: Value | None) -> str:

@@ -106,5 +106,6 @@ def _arrive(relation: Relation, asked: Predicate, scans: Scans) -> None:
     elif relation.cte:
         relation.cte.asked.append(by_position)
     elif relation.scan:
-        wanted = by_position.rekeyed(lambda position: relation.keys[position])
+        at, name = relation.event_time or (None, None)
+        wanted = by_position.rekeyed(lambda position: name if position == at else relation.keys[position])
         scans[relation.scan] = any_of((scans.get(relation.scan, NOTHING), wanted))

@@ -21,6 +21,8 @@ class TableSchema:
     partition_keys: tuple[Column, ...]
     hours: str | None = None
     """The partition key that holds the hour of arrival, None if there is none."""
+    event_time: str | None = None
+    """The column that says when an event happened, if the table declares it."""
 
     def fields(self) -> list[tuple[str, Type]]:
         return [(column.name, types.of_column(column.type)) for column in (*self.columns, *self.partition_keys)]

@@ -28,6 +28,8 @@ class Relation:
     scan: str | None = None
     keys: tuple[str | None, ...] = ()
     """For each column of a scan: the name of the partition key, or None if it is not one."""
+    event_time: tuple[int, str] | None = None
+    """Of a scan: the position and the name of the column of event time."""
     query: Select | SetOperation | None = None
     cte: Cte | None = None
 

@@ -109,13 +109,14 @@ class Planner:
         table = self.tables[name]
         if kind == REJECTS or not isinstance(table, StreamingInputTable):
             return Wanted(self.limits.compact_bytes)
-        return Wanted(self.limits.compact_bytes, table.sort_by, table.dedupe_key)
+        return Wanted(self.limits.compact_bytes, table.sort_by, table.dedupe_key, table.event_time)
 
     def due(self, name: str, kind: str) -> Iterator[Planned]:
         """The partitions that need work, the oldest first."""
         wanted = self.wanted(name, kind)
         demanded = wanted.arrangement if wanted.demands else None
-        for partition in self.catalog.compactable(name, kind, self.hours().compacted, demanded):
+        uncounted = wanted.event_time is not None
+        for partition in self.catalog.compactable(name, kind, self.hours().compacted, demanded, uncounted=uncounted):
             planned = self.planned(name, kind, partition)
             if planned.plan.steps:
                 yield planned
@@ -256,7 +257,7 @@ class Chores:
         lake, now = str(self._lake), self._clock.now_ms
         if step.kind == "deduplicate":
             assert wanted.dedupe_key
-            answer = execute(DedupeOrder(sources, pairs, version, lake, name, wanted.dedupe_key))
+            answer = execute(DedupeOrder(sources, pairs, version, lake, name, wanted.dedupe_key, wanted.event_time))
             assert isinstance(answer, Deduplicated)
             gone = {path for path, _ in answer.replaced}
             old = [file for file in step.files if file.path in gone]
@@ -266,7 +267,7 @@ class Chores:
             removed = answer.removed_rows
             ok = self._catalog.replace_files(old, added, now(), removed_rows=removed, arranged=(stay, wanted.deduped))
         else:
-            answer = execute(MergeOrder(sources, pairs, version, lake, name, wanted.sort_by))
+            answer = execute(MergeOrder(sources, pairs, version, lake, name, wanted.sort_by, wanted.event_time))
             assert isinstance(answer, DataFile)
             old, new, removed = list(step.files), [answer], 0
             ok = self._catalog.replace_files(old, [stored_file(answer, wanted.arrangement)], now())

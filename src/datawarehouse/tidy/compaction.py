@@ -20,11 +20,12 @@ from datawarehouse.catalog.records import File
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How the files of a closed hour should be; `sort_by` and `dedupe_key` as declared."""
+    """How the files of a closed hour should be; `sort_by`, `dedupe_key` and `event_time` as declared."""
 
     target_bytes: int
     sort_by: tuple[str, ...] = ()
     dedupe_key: str | None = None
+    event_time: str | None = None
 
     @property
     def deduped(self) -> str:
@@ -89,7 +90,8 @@ def plan_of(files: Sequence[File], fresh: bool, partition: str, hours: Hours, wa
     steps = tuple(Step("merge", group) for group in groups if len(group) > 1 or not _is_arranged(group[0], wanted))
     if steps:
         order = f", ordered by {', '.join(wanted.sort_by)}" if wanted.sort_by else ""
-        return CompactionPlan(steps, f"{len(files)} files become {len(groups)}{order}")
+        counts = ", counted by event time" if any(not _is_counted(file, wanted) for file in files) else ""
+        return CompactionPlan(steps, f"{len(files)} files become {len(groups)}{order}{counts}")
     if len(files) == 1:
         return CompactionPlan((), "it is one file")
     return CompactionPlan(
@@ -117,4 +119,8 @@ def _ordered(files: Sequence[File]) -> tuple[File, ...]:
 
 
 def _is_arranged(file: File, wanted: Wanted) -> bool:
-    return not wanted.sort_by or file.compacted == wanted.arrangement
+    return _is_counted(file, wanted) and (not wanted.sort_by or file.compacted == wanted.arrangement)
+
+
+def _is_counted(file: File, wanted: Wanted) -> bool:
+    return not wanted.event_time or file.event_times is not None

@@ -23,6 +23,7 @@ def stored_file(file: DataFile, compacted: str | None = None) -> File:
         digest=file.digest,
         inode=file.inode,
         modified_ns=file.modified_ns,
+        event_times=footer.event_times,
     )
 
 

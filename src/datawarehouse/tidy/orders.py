@@ -10,7 +10,8 @@ from datawarehouse.parquet.footer import DataFile, FileState
 class MergeOrder(msgspec.Struct, frozen=True, tag=True):
     """Files of one partition to merge. columns: (name, Glue type). name: of the merged file.
 
-    sort_by: columns to order the rows by; without them they stay in the order of the files.
+    sort_by: columns to order the rows by; without them they stay in the order of the files. event_time: the column by
+    whose hours the rows are counted.
     """
 
     files: list[DataFile]
@@ -19,11 +20,12 @@ class MergeOrder(msgspec.Struct, frozen=True, tag=True):
     lake: str
     name: str
     sort_by: tuple[str, ...] = ()
+    event_time: str | None = None
 
 
 class DedupeOrder(msgspec.Struct, frozen=True, tag=True):
     """Files of one partition to remove duplicates from: of the rows with the same value in `key`, the first one
-    stays."""
+    stays. event_time: as in MergeOrder."""
 
     files: list[DataFile]
     columns: list[tuple[str, str]]
@@ -31,6 +33,7 @@ class DedupeOrder(msgspec.Struct, frozen=True, tag=True):
     lake: str
     name: str
     key: str
+    event_time: str | None = None
 
 
 class Deduplicated(msgspec.Struct, frozen=True, tag=True):

@@ -15,6 +15,8 @@ def rewrite(order: RewriteOrder) -> Rewritten:
     """Publish the files that an order asks for."""
     lake, schema = Lake(Path(order.lake)), arrow_schema(from_wire(order.columns))
     if isinstance(order, MergeOrder):
-        return lake.merge(order.name, order.files, schema, order.schema_version, order.sort_by)
-    replaced, removed = lake.deduplicate(order.name, order.files, schema, order.schema_version, order.key)
+        return lake.merge(order.name, order.files, schema, order.schema_version, order.sort_by, order.event_time)
+    replaced, removed = lake.deduplicate(
+        order.name, order.files, schema, order.schema_version, order.key, order.event_time
+    )
     return Deduplicated(replaced, removed)

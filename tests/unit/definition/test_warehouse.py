@@ -286,12 +286,25 @@ NESTED = {"id": "string", "tags": "array<string>", "device": "struct<os:string>"
         ({"retention_days": 0}, "retention_days is 0; valid is a whole number from 1 to 36500"),
         ({"retention_days": 36_501}, "retention_days is 36501"),
         ({"retention_days": "30"}, "retention_days is '30'"),
+        ({"event_time": "tags"}, "event_time names 'tags', which is array<string>; valid are .* type timestamp: none."),
+        ({"event_time": "inserted_at"}, "event_time names 'inserted_at', which is no column of it"),
+        ({"event_time": ["id"]}, r"event_time names \['id'\], which is no column"),
+        ({"event_time": ""}, "event_time names '', which is no column"),
     ],
 )
 def test_wrong_compaction_and_expiry(warehouse, arguments, says):
     with pytest.raises(DeclarationError, match=says):
         warehouse.with_streaming_input_table("clicks", NESTED, **arguments)
     assert warehouse.list_tables() == []
+
+
+@pytest.mark.parametrize("kind", ["date", "bigint", "string", "struct<at:timestamp>"])
+def test_event_time_is_a_timestamp(warehouse, kind):
+    columns = {"at": kind, "seen": "timestamp", "sent": "timestamp"}
+    with pytest.raises(DeclarationError, match=r"which is .*; valid are its columns of type timestamp: 'seen', 'sent'"):
+        warehouse.with_streaming_input_table("clicks", columns, event_time="at")
+    warehouse.with_streaming_input_table("clicks", columns, event_time="sent")
+    assert warehouse.get_table("clicks").event_time == "sent"
 
 
 def test_what_is_declared_of_compaction_expiry_and_runs(warehouse):

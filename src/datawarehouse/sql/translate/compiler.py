@@ -232,5 +232,6 @@ CATALOG_OF_TABLES = "awsdatacatalog"
 _KINDS: dict[Type, type] = {
     types.VARCHAR: str,
     types.DATE: datetime.date,
+    types.TIMESTAMP: datetime.datetime,
     **dict.fromkeys(types.INTEGERS, int),
 }

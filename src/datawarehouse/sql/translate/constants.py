@@ -11,15 +11,18 @@ import calendar
 import datetime
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from sqlglot import exp
 
 from datawarehouse.errors import QueryFailed, QueryRefused
-from datawarehouse.sql.conditions import Constant
+from datawarehouse.sql.conditions import ConditionReader, Constant
+from datawarehouse.sql.instants import Step
 from datawarehouse.sql.translate import formats
 from datawarehouse.sql.translate.compiler import Compiler
 from datawarehouse.sql.translate.literals import parsed_date, parsed_timestamp
+from datawarehouse.sql.translate.scope import Scope
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _DAY_MS = 86_400_000
@@ -32,6 +35,14 @@ class _Interval(NamedTuple):
 
 
 _Value = Constant | _Interval
+
+
+def condition_reader(compiler: Compiler, scope: Scope) -> ConditionReader:
+    """What reads the conditions of one query, with its names and constants."""
+    return ConditionReader(
+        lambda node: compiler.column_of(node, scope), compiler.constant, lambda node: step_of(compiler, node)
+    )
+
 
 _IN_INTERVAL = {
     "millisecond": _Interval(0, 1),
@@ -194,6 +205,33 @@ def _truncated(unit: Constant, value: _Value) -> datetime.date | None:
         return _moved(value, _Interval(0, -value.weekday() * _DAY_MS))
     first = {"month": value.month, "quarter": (value.month - 1) // 3 * 3 + 1, "year": 1}.get(str(unit))
     return value.replace(month=first, day=1) if first else value
+
+
+def step_of(compiler: Compiler, node: exp.Expr) -> tuple[exp.Expr, Step] | None:
+    """The argument of a function that keeps the order of times, and its steps: `date_trunc`, `date`, a cast to date."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    unit: Constant = None
+    if isinstance(node, exp.Cast) and node.args["to"].this == exp.DType.DATE:
+        unit, argument = "day", node.this
+    elif isinstance(node, exp.Anonymous) and (name := node.name.lower()) in ("date", "date_trunc"):
+        if len(node.expressions) != (1 if name == "date" else 2):
+            return None
+        unit, argument = "day" if name == "date" else compiler.constant(node.expressions[0]), node.expressions[-1]
+    if not isinstance(unit, str) or (unit := unit.lower()) not in _TRUNCATED:
+        return None
+    return argument, Step(partial(_floor, unit), partial(_following, _IN_INTERVAL[unit]))
+
+
+def _floor(unit: str, time: datetime.datetime) -> datetime.datetime:
+    floor = _truncated(unit, time)
+    assert isinstance(floor, datetime.datetime)
+    return floor
+
+
+def _following(by: _Interval, time: datetime.datetime) -> datetime.datetime | None:
+    moved = _moved(time, by)
+    return moved if isinstance(moved, datetime.datetime) else None
 
 
 def _written(value: _Value, pattern: Constant, read: Callable[[str, bool], str]) -> str | None:

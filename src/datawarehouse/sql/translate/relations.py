@@ -10,11 +10,11 @@ from sqlglot import exp
 
 from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql import types
-from datawarehouse.sql.conditions import ConditionReader
 from datawarehouse.sql.grammar import COMMA, place
 from datawarehouse.sql.schema import HIDDEN_COLUMNS, TableSchema
 from datawarehouse.sql.shape import Condition, Join, Place, Relation
 from datawarehouse.sql.translate.compiler import CATALOG_OF_TABLES, Compiler, Output, ScanUse, mismatch
+from datawarehouse.sql.translate.constants import condition_reader
 from datawarehouse.sql.translate.operators import comparable, condition
 from datawarehouse.sql.translate.scope import Field, Scope, row_field
 from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name
@@ -131,6 +131,8 @@ def _scan(compiler: Compiler, node: exp.Table, table: TableSchema, alias: str, c
     start, end = min(meta["start"] for meta in located), max(meta["end"] for meta in located)
     use = ScanUse(f"scan{len(compiler.scans) + 1}", table, Place(start, end, table.name, alias))
     relation = Relation(scan=use.id, keys=(*(name if name in keys else None for name, _ in found), None))
+    if table.event_time:
+        relation.event_time = [name for name, _ in found].index(table.event_time), table.event_time
     compiler.scans.append(use)
     compiler.scan_of[relation] = use
     sql_alias = compiler.unique(alias or table.name)
@@ -282,7 +284,7 @@ def _joined(compiler: Compiler, left: Source, node: exp.Join, outer: Scope | Non
         return _using(node, left, right, side, [column.name for column in using])
     if not on:
         raise QueryRefused(f"{place(node)}A join needs ON or USING; without a condition write CROSS JOIN.")
-    known = ConditionReader(lambda column: compiler.column_of(column, scope), compiler.constant).read([on])
+    known = condition_reader(compiler, scope).read([on])
     sql = f"{left.sql} {side.upper()} JOIN {right.sql} ON {condition(compiler, on, scope)}"
     return Source(sql, scope.fields, Join(left.shape, right.shape, side, known))
 

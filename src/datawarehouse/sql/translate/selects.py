@@ -15,11 +15,11 @@ from sqlglot import exp
 
 from datawarehouse.errors import QueryFailed, SqlSyntaxError
 from datawarehouse.sql import types
-from datawarehouse.sql.conditions import ConditionReader
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.shape import Column, Condition, Select
 from datawarehouse.sql.translate.calls import ordered, window_definition
 from datawarehouse.sql.translate.compiler import Compiler, Facts, Output, Query, mismatch
+from datawarehouse.sql.translate.constants import condition_reader
 from datawarehouse.sql.translate.operators import check_comparable, condition
 from datawarehouse.sql.translate.relations import from_clause
 from datawarehouse.sql.translate.scope import Field, Scope, row_field
@@ -206,7 +206,7 @@ def _filterable(
 
 
 def _known(compiler: Compiler, scope: Scope, nodes: Sequence[exp.Expr]) -> Condition:
-    return ConditionReader(lambda node: compiler.column_of(node, scope), compiler.constant).read(nodes)
+    return condition_reader(compiler, scope).read(nodes)
 
 
 def _copied(compiler: Compiler, node: exp.Expr, scope: Scope) -> Column | None:

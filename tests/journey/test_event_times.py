@@ -1,0 +1,192 @@
+"""The second clock: what is known of the event times of a table's files, from the first event to a lost catalog."""
+
+import json
+import shutil
+from collections import Counter
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from running import running
+
+from datawarehouse import Warehouse
+from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.definition.event_times import SPANS_MAX
+from datawarehouse.definition.instants import milliseconds_of
+from datawarehouse.definition.partition import HOUR_MS
+from datawarehouse.folder import catalog_path
+from datawarehouse.parquet.files import read_footer
+from datawarehouse.runtime.doctor import doctor_of
+from datawarehouse.testing import simulate
+from datawarehouse.testing.clock import TestClock
+
+START = datetime(2026, 3, 1, 7, tzinfo=UTC)
+START_MS = milliseconds_of(START)
+COLUMNS = {"id": "string", "at": "timestamp", "seen": "timestamp"}
+AT_ONCE = {"compact_after_hours": 0}
+TODAY = "select id from t where at >= timestamp '2026-03-01 00:00:00'"
+
+
+def declared(event_time="at", **options):
+    return Warehouse("shop").with_streaming_input_table("t", COLUMNS, event_time=event_time, **options)
+
+
+def event(name, hours_ago, start=START):
+    return {"id": name, "at": (start - timedelta(hours=hours_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+def known(folder):
+    """What the catalog and the footer of each live file say of its event times, by path; they must be the same."""
+    with closing(Catalog(catalog_path(folder), writable=False)) as catalog:
+        files = [file for file in catalog.ledger.live("t") if file.kind == "rows"]
+        entries = catalog.store.rows("select count(*) from event_times")[0][0]
+        assert entries == catalog.store.rows("select count(*) from files where kind = 'rows'")[0][0]
+    for file in files:
+        if file.event_times:
+            assert read_footer(folder / file.path).event_times == file.event_times
+    return {file.path: file.event_times for file in files}
+
+
+def counts(times):
+    """Rows by how many hours before START they happened; None for those without event time."""
+    found = Counter({None: times.nulls} if times.nulls else {})
+    for first, last, rows in times.spans:
+        assert first // HOUR_MS == last // HOUR_MS
+        found[START_MS // HOUR_MS - first // HOUR_MS] += rows
+    return found
+
+
+def test_a_merged_and_a_compacted_file_have_the_sum(tmp_path):
+    with simulate(declared(), tmp_path, start=START, settings=AT_ONCE) as opened:
+        for events in ([event("a", 0), event("b", 5), {"id": "c"}], [event("d", 0), event("e", 50)], [{"id": "f"}]):
+            opened.put("t", events)
+            opened.flush()
+        before = [counts(times) for times in known(tmp_path).values()]
+        assert sum(before, Counter()) == Counter({0: 2, 5: 1, 50: 1, None: 2})
+        opened.advance("2h")
+        [merged] = known(tmp_path).values()
+        assert counts(merged) == sum(before, Counter())
+        opened.advance("3h")  # the entries of retired files go with them, which `known` counts
+        assert list(known(tmp_path).values()) == [merged]
+
+
+def test_the_bounds_of_an_hour_are_those_of_its_rows(tmp_path):
+    with simulate(declared(), tmp_path, start=START) as opened:
+        opened.put("t", [{"id": "a", "at": f"2026-03-01 06:{minute:02d}:00.007"} for minute in (59, 12, 40)])
+        opened.flush()
+        [times] = known(tmp_path).values()
+        assert times.spans == ((START_MS - 48 * 60_000 + 7, START_MS - 60_000 + 7, 3),)
+        for bound, files in (
+            ("> timestamp '2026-03-01 06:59:00.007'", 0),
+            (">= timestamp '2026-03-01 06:59:00.007'", 1),
+        ):
+            assert opened.query(f"select id from t where at {bound}").statistics.files == files
+
+
+def test_what_a_file_says_is_bounded(tmp_path):
+    with simulate(declared(), tmp_path, start=START) as opened:
+        opened.put("t", [event(str(hour), hour * 7) for hour in range(1_000)])
+        opened.flush()
+        [times] = known(tmp_path).values()
+        assert len(times.spans) == SPANS_MAX
+        assert sum(rows for _, _, rows in times.spans) == 1_000
+        for hour in range(0, 1_000, 37):
+            at = event("", hour * 7)["at"].replace("T", " ").removesuffix("Z")
+            assert list(opened.query(f"select id from t where at = timestamp '{at}'")) == [(str(hour),)]
+
+
+def test_duplicates_that_go_are_counted_no_more(tmp_path):
+    with simulate(declared(dedupe_key="id"), tmp_path, start=START, settings=AT_ONCE) as opened:
+        opened.put("t", [event("a", 0), event("a", 9), event("b", 5), event("b", 5)])
+        opened.advance("2h")
+        [times] = known(tmp_path).values()
+        assert counts(times) == Counter({0: 1, 5: 1})
+
+
+def test_files_of_before_are_read_until_they_are_compacted(tmp_path):
+    with simulate(declared(None), tmp_path, start=START) as opened:
+        for hours_ago in (0, 100):
+            opened.put("t", [event(f"old {hours_ago}", hours_ago)])
+            opened.advance("1h")
+    with simulate(declared(), tmp_path, start=START + timedelta(hours=2), settings=AT_ONCE) as opened:
+        opened.put("t", [event("new", 100)])
+        opened.flush()
+        assert sorted(times is None for times in known(tmp_path).values()) == [False, True, True]
+        found = opened.query(TODAY)
+        assert (list(found), found.statistics.files) == ([("old 0",)], 2)
+        reasons = {each.plan.reason for each in opened.chores.planner.all("t", "rows") if each.plan.steps}
+        assert reasons == {"1 files become 1, counted by event time"}
+        opened.compact("t")
+        assert None not in known(tmp_path).values()
+        assert not list(opened.chores.planner.due("t", "rows"))
+        found = opened.query(TODAY)
+        assert (list(found), found.statistics.files) == ([("old 0",)], 1)
+
+
+def test_another_column_and_none_and_the_first_again(tmp_path):
+    """What was counted by one column says nothing of another, and files of a time without counts are read."""
+    sql = "select id from t where {} >= timestamp '2026-03-01 00:00:00'"
+    read = []
+    for event_time in ("at", "at", "seen", None, "at", "at"):
+        with simulate(declared(event_time), tmp_path, start=START) as opened:
+            assert list(opened.query(sql.format("at"))) == []
+            assert opened.query(sql.format("seen")).statistics.files == len(read)
+            read.append(opened.query(sql.format("at")).statistics.files)
+            opened.put("t", [{**event("a", 100), "seen": "2026-03-01T07:00:00Z"}])
+            opened.flush()
+            opened.catalog.mark_merged(opened.catalog.fresh_files("t"))
+    # Of six files the first two had lost their counts to another column; the third was counted by it, the fourth not.
+    assert read == [0, 0, 2, 3, 4, 4]
+
+
+def test_a_column_that_older_files_do_not_have(tmp_path):
+    with simulate(Warehouse("shop").with_streaming_input_table("t", {"id": "string"}), tmp_path, start=START) as opened:
+        opened.put("t", [{"id": "old"}])
+        opened.advance("1h")
+    with simulate(declared(), tmp_path, start=START + timedelta(hours=1), settings=AT_ONCE) as opened:
+        assert list(opened.query(TODAY)) == []
+        opened.compact("t")
+        assert [counts(times) for times in known(tmp_path).values()] == [Counter({None: 1})]
+        found = opened.query(TODAY)
+        assert (list(found), found.statistics.files) == ([], 0)
+        assert list(opened.query("select id from t where at is null")) == [("old",)]
+
+
+@pytest.mark.parametrize("commits", ["with the record of commits", "without it"])
+def test_a_lost_catalog_gets_them_back(tmp_path, commits):
+    folder = tmp_path / "data"
+    with simulate(declared(), folder, start=START, settings=AT_ONCE) as opened:
+        for hour in range(4):
+            opened.put("t", [event("a", 0), event("b", hour * 7), {"id": "c"}])
+            opened.flush()
+            opened.put("t", [event("d", hour)])
+            opened.advance("1h")
+    before = known(folder)
+    assert len(before) == 4
+    for path in folder.glob("_catalog.sqlite*"):
+        path.unlink()
+    if commits == "without it":
+        shutil.rmtree(folder / "_commits")
+    with doctor_of(folder, declared(), TestClock(START + timedelta(hours=4))) as doctor:
+        doctor.repair()
+    assert known(folder) == before
+
+
+def test_many_shards_in_a_process_of_their_own(tmp_path):
+    declaration = (
+        "from datawarehouse import Warehouse\n"
+        "columns = {'id': 'string', 'at': 'timestamp'}\n"
+        "warehouse = Warehouse('shop').with_streaming_input_table('t', columns, 64, event_time='at')\n"
+    )
+    with running(tmp_path, declaration=declaration) as warehouse:
+        now = datetime.now(UTC)
+        events = [event(str(n), 30 * (n % 10 == 0), now) for n in range(1_000)]
+        status, _ = warehouse.events("t", "".join(json.dumps(each) + "\n" for each in events).encode())
+        assert status == 200
+        warehouse.flush()
+        at = f"{now - timedelta(hours=2):%Y-%m-%d %H:%M:%S}"
+        assert warehouse.query(f"select count(*) as n from t where at < timestamp '{at}'") == [{"n": 100}]
+        folder = warehouse.folder / "data"
+    times = list(known(folder).values())
+    assert sum(rows for each in times for _, _, rows in each.spans) == 1_000
+    assert all(2 <= len(each.spans) <= 4 for each in times)
