@@ -14,6 +14,7 @@ from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.definition.event_times import SPANS_MAX
 from datawarehouse.definition.instants import milliseconds_of
 from datawarehouse.definition.partition import HOUR_MS
+from datawarehouse.definition.workgroups import Workgroup
 from datawarehouse.folder import catalog_path
 from datawarehouse.parquet.files import read_footer
 from datawarehouse.runtime.doctor import doctor_of
@@ -121,6 +122,28 @@ def test_files_of_before_are_read_until_they_are_compacted(tmp_path):
         assert not list(opened.chores.planner.due("t", "rows"))
         found = opened.query(TODAY)
         assert (list(found), found.statistics.files) == ([("old 0",)], 1)
+
+
+def test_a_guarded_workgroup_counts_the_hours_of_arrival_that_remain(tmp_path):
+    two = Workgroup("two", partitions_max=2)
+    with simulate(declared(None), tmp_path, start=START) as opened:
+        for _ in range(3):
+            opened.put("t", [event("old", 100)])
+            opened.advance("1h")
+    later = START + timedelta(hours=3)
+    with simulate(declared(), tmp_path, start=later, settings=AT_ONCE) as opened:
+        opened.put("t", [event("new", 0, later), event("late", 60)])
+        opened.flush()
+        refused = opened._engine.decide(TODAY, (), two)
+        assert refused.refusals[0].endswith(
+            "in 4 hours. 3 files say nothing of their event times: `dw compact` counts them."
+        )
+        opened.compact("t")
+        allowed = opened._engine.decide(TODAY, (), two)
+        assert (allowed.refusals, allowed.estimate.partitions, allowed.estimate.files) == ((), 1, 1)
+        assert opened._engine.decide("select id from t", (), two).rewritten == (
+            "select id from t where at >= timestamp '2026-03-01 09:00:00'"
+        )
 
 
 def test_another_column_and_none_and_the_first_again(tmp_path):

@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.event_times import TimedFile
 from datawarehouse.definition.tables import Table
 from datawarehouse.query.event_times import files_by_event_time
 from datawarehouse.query.sources import Readable, folders_of
@@ -28,8 +29,7 @@ def stored(catalog: Catalog, tables: Mapping[str, Readable], lake: Path) -> Stor
         timed = files_by_event_time(catalog, table.stored, table.kind, scan)
         if timed is not None:
             hours = groupby(timed, lambda each: each.partition)
-            sizes = [(hour, [each.file.bytes for each in files]) for hour, files in hours]
-            return [Part(hour, len(files), sum(files)) for hour, files in sizes]
+            return [_part(hour, list(files)) for hour, files in hours]
         keys = [key.name for key in table.stored.partition_keys]
         low, high = scan.predicate.bounds(keys[0]) if keys else (None, None)
         return [
@@ -39,3 +39,7 @@ def stored(catalog: Catalog, tables: Mapping[str, Readable], lake: Path) -> Stor
         ]
 
     return parts
+
+
+def _part(hour: str, files: list[TimedFile]) -> Part:
+    return Part(hour, len(files), sum(each.file.bytes for each in files), sum(each.counts is None for each in files))

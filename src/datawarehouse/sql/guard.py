@@ -3,18 +3,21 @@
 1. Each use of a table that has hours needs a range of hours with a lower bound, or a list of hours, computed from the
    statement. That a condition names the column is not enough: what counts is what pruning can make of it.
 2. The hours of a use are no more than `partitions_max`, however few of them have rows.
-3. The files of what remains have no more bytes than `scan_bytes_max`.
+3. Of a table that declares its event time, a lower bound of that is enough as well. What counts then are the hours of
+   arrival that remain: those with a file that can hold such rows.
+4. The files of what remains have no more bytes than `scan_bytes_max`.
 
 A refusal says what is missing, and has the statement that would pass. Pure: the sizes of partitions are an argument.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.definition.workgroups import Workgroup
 from datawarehouse.errors import QueryError
 from datawarehouse.sql import hours
@@ -33,11 +36,13 @@ _PROPOSED_HOURS = 24
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is stored of a table in one partition: the number of its files, and their bytes."""
+    """What is stored of a table in one partition: the number of its files, and their bytes. uncounted: how many of them
+    are there because nothing is known of their event times."""
 
     partition: str
     files: int
     bytes: int
+    uncounted: int = 0
 
 
 Stored = Callable[[Scan], Sequence[Part]]
@@ -112,14 +117,13 @@ def decide(
     refusals = _refusals(asked, workgroup)
     if not refusals:
         return Decision(asked.estimate)
-    rewritten = None
-    conditions = _conditions(asked, workgroup)
-    if conditions:
-        with suppress(QueryError):
-            text = with_conditions(sql, conditions)
-            if not _refusals(_asked(planned(text), tables, stored, now_ms), workgroup):
-                rewritten = text
-    return Decision(asked.estimate, tuple(refusals), rewritten)
+    for conditions in (*_conditions_of_events(asked, workgroup, now_ms), _conditions(asked, workgroup)):
+        if conditions:
+            with suppress(QueryError):
+                text = with_conditions(sql, conditions)
+                if not _refusals(_asked(planned(text), tables, stored, now_ms), workgroup):
+                    return Decision(asked.estimate, tuple(refusals), text)
+    return Decision(asked.estimate, tuple(refusals))
 
 
 # -- what a statement asks for
@@ -127,12 +131,23 @@ def decide(
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """A use of a table that has hours, in its column `key`: the hours that it asks for, and what is stored of them."""
+    """A use of a table that has hours, in its column `key`: the hours that it asks for, and what is stored of them.
+    event_time: the column of it, if the table declares one."""
 
     scan: Scan
     key: str
     ranges: tuple[Range, ...]
     parts: Sequence[Part]
+    event_time: str | None
+
+    @property
+    def events(self) -> tuple[int | None, int | None]:
+        """The first and the last event time (ms) that it asks for; None if nothing bounds it."""
+        return self.scan.predicate.bounds(self.event_time) if self.event_time else (None, None)
+
+    @property
+    def is_bounded(self) -> bool:
+        return hours.is_bounded(self.ranges) or self.events[0] is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +161,11 @@ class _Asked:
 
 def _asked(plan: Plan, tables: Mapping[str, TableSchema], stored: Stored, now_ms: int) -> _Asked:
     scans = plan.scans if plan.kind == "select" else ()
-    read = [(scan, tables[scan.table].hours, stored(scan)) for scan in scans]
+    read = [(scan, tables[scan.table], stored(scan)) for scan in scans]
     uses = [
-        _Use(scan, key, hours.ranges(scan.predicate, key, now_ms), parts)
-        for scan, key, parts in read
-        if key is not None
+        _Use(scan, table.hours, hours.ranges(scan.predicate, table.hours, now_ms), parts, table.event_time)
+        for scan, table, parts in read
+        if table.hours is not None
     ]
     every = [part for _, _, parts in read for part in parts]
     estimate = Estimate(len(every), sum(part.files for part in every), sum(part.bytes for part in every))
@@ -169,14 +184,29 @@ def _refusals(asked: _Asked, workgroup: Workgroup) -> list[str]:
 
 def _refusal_of_hours(use: _Use, workgroup: Workgroup) -> str | None:
     needs_range = workgroup.require_partition_filter or workgroup.partitions_max is not None
-    if needs_range and not hours.is_bounded(use.ranges):
+    if needs_range and not use.is_bounded:
+        either, write = "", ""
+        if use.event_time:
+            either = f" or {use.event_time}"
+            write = f" or {quoted(use.event_time)} >= timestamp 'YYYY-MM-DD HH:00:00'"
         return (
-            f"Workgroup {workgroup.name!r} requires a range of hours for each table, and nothing bounds {use.key} of "
-            f"{use.scan.table} from below: write {use.key} >= 'YYYY/MM/DD/HH'. A condition under OR, on a function of "
-            f"{use.key}, after LIMIT or on the side that an outer join keeps does not bound it."
+            f"Workgroup {workgroup.name!r} requires a range of hours for each table, and nothing bounds {use.key}"
+            f"{either} of {use.scan.table} from below: write {use.key} >= 'YYYY/MM/DD/HH'{write}. A condition under "
+            f"OR, on a function of {use.key}, after LIMIT or on the side that an outer join keeps does not bound it."
         )
+    if workgroup.partitions_max is None:
+        return None
+    if use.events[0] is not None and len(use.parts) <= workgroup.partitions_max:
+        return None
     asked = hours.count(use.ranges)
-    if workgroup.partitions_max is not None and asked > workgroup.partitions_max:
+    if not hours.is_bounded(use.ranges):
+        uncounted = sum(part.uncounted for part in use.parts)
+        counting = f" {uncounted:,} files say nothing of their event times: `dw compact` counts them." * bool(uncounted)
+        return (
+            f"Workgroup {workgroup.name!r} permits {workgroup.partitions_max:,} hours (partitions_max), and the files "
+            f"of {use.scan.table} that can hold events of these times arrived in {len(use.parts):,} hours.{counting}"
+        )
+    if asked > workgroup.partitions_max:
         return (
             f"Workgroup {workgroup.name!r} permits {workgroup.partitions_max:,} hours (partitions_max), and the "
             f"statement asks for {asked:,} of {use.scan.table}, from {hours.text_of(use.ranges[0][0])} to "
@@ -213,10 +243,40 @@ def _conditions(asked: _Asked, workgroup: Workgroup) -> dict[Place, str]:
         wanted = [max(1, most // 2) for most in wanted]
 
 
+def _conditions_of_events(asked: _Asked, workgroup: Workgroup, now_ms: int) -> Iterator[dict[Place, str]]:
+    """Lower bounds like those of `_conditions`, of event time where a table declares it and nothing bounds its hours of
+    arrival; first the longest ones. How many bytes remain is only known when the statement is planned again."""
+    if not any(use.event_time and not hours.is_bounded(use.ranges) for use in asked.uses):
+        return
+    most = max(_hours_permitted(use, workgroup) for use in asked.uses)
+    while most:
+        bounds = {
+            use.scan.place: _bound_of_events(use, min(most, _hours_permitted(use, workgroup)), now_ms)
+            for use in asked.uses
+        }
+        yield {place: bound for place, bound in bounds.items() if bound}
+        most //= 2
+
+
+def _bound_of_events(use: _Use, most: int, now_ms: int) -> str | None:
+    """A condition on a use that leaves the last `most` hours of what it asks for; None if it asks for no more."""
+    if hours.is_bounded(use.ranges) or not use.event_time:
+        bound = _lower_bound(use, most)
+        return f"{quoted(use.key)} >= '{bound}'" if bound else None
+    first, last = use.events
+    hour = min(now_ms if last is None else last, now_ms) // HOUR_MS - most + 1
+    if first is not None and first >= hour * HOUR_MS:
+        return None
+    year, month, day, number = hours.text_of(hour).split("/")
+    return f"{quoted(use.event_time)} >= timestamp '{year}-{month}-{day} {number}:00:00'"
+
+
 def _hours_permitted(use: _Use, workgroup: Workgroup) -> int:
     most = workgroup.partitions_max or _PROPOSED_HOURS
-    if not hours.is_bounded(use.ranges):
+    if not use.is_bounded:
         return min(most, _PROPOSED_HOURS)
+    if not hours.is_bounded(use.ranges):
+        return most
     asked = hours.count(use.ranges)
     return asked if workgroup.partitions_max is None else min(asked, most)
 
