@@ -25,7 +25,7 @@ from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.catalog.records import Converted
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.partition import HOUR_MS, partition_of
-from datawarehouse.definition.workgroups import WORKGROUPS
+from datawarehouse.definition.workgroups import chosen, with_defaults
 from datawarehouse.folder import catalog_path
 from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import ROWS, Footer
@@ -112,7 +112,7 @@ def main() -> None:
             files = files_by_event_time(catalog, tables["t"].stored, ROWS, planned.scans[0])
             found.append((time.process_time() - began) * 1000)
             began = time.process_time()
-            engine.decide(sql + " and true", (), WORKGROUPS["adhoc"])
+            engine.decide(sql + " and true", (), chosen(with_defaults(()), "adhoc"))
             decided.append((time.process_time() - began) * 1000)
             ids = order[slice(*np.searchsorted(events, (first, after), sorter=order))]
             needed = len(np.unique(file_of[ids]))

@@ -213,7 +213,9 @@ def checked_table(name: Any, columns: Columns, partition_keys: Columns | None, d
 
 
 def check_event_time(table: str, name: Any, columns: Iterable[Column]) -> None:
-    """Check that `name` is a column that says when an event happened."""
+    """Check that `name`, if it is not None, is a column that says when an event happened."""
+    if name is None:
+        return
     types = {column.name: str(column.type) for column in columns}
     if not isinstance(name, str) or types.get(name) != "timestamp":
         is_other = isinstance(name, str) and name in types

@@ -108,9 +108,8 @@ class Warehouse:
         AWS does no compaction. The embedded host always compacts closed hours.
 
         table_format: on AWS, "hive" (Parquet in folders of hours) or "iceberg"; not used by the embedded host.
-
-        event_time: the timestamp column that says when an event happened; queries that bound it read only those files
-        that have such rows (embedded host).
+        event_time: the timestamp column that says when an event happened; queries that bound it read the files that
+        have such rows (embedded host).
         """
         self._check_unused(name)
         checked_int(name, "input_stream_shard_count", input_stream_shard_count, 1, SHARD_COUNT_MAX)
@@ -118,10 +117,9 @@ class Warehouse:
         parse_schedule(partition_schedule_expression)
         fields = checked_table(name, columns, {partition_key_name: "string"}, "parquet")
         given = checked_names(name, "sort_by", sort_by)
-        for column in given:
-            check_orderable(name, "sort_by", column, fields["columns"])
-        if dedupe_key is not None:
-            check_orderable(name, "dedupe_key", dedupe_key, fields["columns"])
+        for argument, column in [*(("sort_by", each) for each in given), ("dedupe_key", dedupe_key)]:
+            if column is not None:
+                check_orderable(name, argument, column, fields["columns"])
         check_peak(name, input_stream_shard_count, peak_events_per_second, event_bytes)
         days = checked_retention(name, retention_days)
         check_event_time(name, event_time, fields["columns"])

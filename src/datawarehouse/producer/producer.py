@@ -71,6 +71,17 @@ class Counts:
     retries: int
 
 
+def _checked_timeout(url: str | None, seconds: float | None) -> float:
+    if url is None and seconds is not None:
+        raise BadRequest(
+            "request_timeout_s is for url=...; for Kinesis, give it to the client: boto3.client('kinesis', "
+            "config=botocore.config.Config(read_timeout=..., connect_timeout=...))."
+        )
+    if seconds is not None and not 0 < seconds <= threading.TIMEOUT_MAX:
+        raise BadRequest(f"request_timeout_s is {seconds}; valid are seconds above 0.")
+    return _REQUEST_TIMEOUT_S if seconds is None else seconds
+
+
 class Producer:
     """Sends events to a table of a running warehouse (`url`) or to a Kinesis stream (`kinesis`).
 
@@ -112,14 +123,7 @@ class Producer:
                 f"linger_s is {linger_s}, connections {connections}, buffer_bytes_max {buffer_bytes_max}, retry_s "
                 f"{retry_s}; valid are linger_s and retry_s from 0, connections and buffer_bytes_max from 1."
             )
-        if url is None and request_timeout_s is not None:
-            raise BadRequest(
-                "request_timeout_s is for url=...; for Kinesis, give it to the client: boto3.client('kinesis', "
-                "config=botocore.config.Config(read_timeout=..., connect_timeout=...))."
-            )
-        self._request_timeout_s = _REQUEST_TIMEOUT_S if request_timeout_s is None else request_timeout_s
-        if not 0 < self._request_timeout_s <= threading.TIMEOUT_MAX:
-            raise BadRequest(f"request_timeout_s is {request_timeout_s}; valid are seconds above 0.")
+        self._request_timeout_s = _checked_timeout(url, request_timeout_s)
         self._to: HttpDestination | KinesisDestination = (
             HttpDestination(table, url, self._request_timeout_s)
             if url is not None

@@ -9,7 +9,7 @@ import pytest
 from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
-from datawarehouse.definition.workgroups import WORKGROUPS, Workgroup
+from datawarehouse.definition.workgroups import Workgroup, chosen, with_defaults
 from datawarehouse.sql import hours
 from datawarehouse.sql.guard import Part, decide
 from datawarehouse.sql.plan import TableSchema, plan
@@ -26,7 +26,7 @@ TABLES = {
     "views": TableSchema("views", COLUMNS, HOUR, "inserted_at"),
     "old": TableSchema("old", COLUMNS, HOUR, "inserted_at", "at"),
 }
-ADHOC = WORKGROUPS["adhoc"]
+ADHOC = chosen(with_defaults(()), "adhoc")
 
 
 def stored(scan):
