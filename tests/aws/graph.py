@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -178,6 +179,7 @@ def has_physical_name(type: str) -> bool:
     return type in _NAMED
 
 
+@functools.cache
 def arn_types() -> frozenset[str]:
     """The types whose `arn` output is known here."""
     return frozenset(_ARN)
@@ -329,6 +331,30 @@ def invoke_answer(
     return dict(answers[token])
 
 
+def texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in inputs with its path, also those inside JSON documents; the contents of assets are left out."""
+    if isinstance(value, dict):
+        if value.get(SIGNATURE) == ASSET:
+            return
+        for key, item in value.items():
+            if not isinstance(item, dict) or item.get(SIGNATURE) != ASSET:
+                yield from texts(item, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from texts(item, f"{path}[{number}]")
+    elif isinstance(value, str):
+        inner = None
+        if value[:1] == "{":
+            try:
+                inner = json.loads(value)
+            except ValueError:
+                inner = None
+        if inner is None:
+            yield path, value
+        else:
+            yield from texts(inner, path)
+
+
 @dataclass
 class Node:
     """One registered resource. `inputs` and `outputs` are plain Python values with Pulumi's camelCase keys.
@@ -355,10 +381,15 @@ class Node:
     existing: bool = False
     registered_outputs: list[dict[str, Any]] = field(default_factory=list)
 
-    @property
+    @functools.cached_property
     def kind(self) -> str:
         """The last part of the type token: `Bucket`."""
         return self.type.rpartition(":")[2]
+
+    @functools.cached_property
+    def texts(self) -> list[tuple[str, str]]:
+        """`texts` of the inputs."""
+        return list(texts(self.inputs))
 
     @property
     def physical_name(self) -> str | None:

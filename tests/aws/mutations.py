@@ -213,10 +213,13 @@ class _Alike:
         self.names = names
         ordered = sorted((name for name in names if len(name) > 2), key=len, reverse=True)
         self.pattern = re.compile("|".join(map(re.escape, ordered)) or "(?!)")
+        self._neutral: dict[str, str] = {}
 
     def neutral(self, value: Any) -> str:
         text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
-        return self.pattern.sub(lambda match: self.names[match[0]], text)
+        if text not in self._neutral:
+            self._neutral[text] = self.pattern.sub(lambda match: self.names[match[0]], text)
+        return self._neutral[text]
 
     def key(self, node: Node, mutant: Mutant) -> tuple[Any, ...]:
         in_document = INSIDE in mutant.path
@@ -238,7 +241,7 @@ class _Checks:
     def __init__(self, graph: Graph, more: Mapping[str, Check]) -> None:
         self.graph = graph
         self.more = more
-        self.world = world = house.World(graph)
+        world = house.World(graph)
         self.before: dict[str, set[str]] = {
             node.urn: {*hints.check_node(node), *house.check_node(node, world), *policies.check_node(node)}
             for node in graph.custom
@@ -251,11 +254,11 @@ class _Checks:
             return "hints"
         graph = Graph({**self.graph.nodes, node.urn: node}, self.graph.exports)
         try:
-            world = house.World(graph, self.world)
+            world = house.World(graph)
             if set(house.check_node(node, world)) - before:
                 return "house"
             for other in graph.custom:
-                if other.urn != node.urn and set(house.check_node(other, world)) - self.before[other.urn]:
+                if other.urn != node.urn and set(house.check_beside(other, world)) - self.before[other.urn]:
                     return "house (other resource)"
         except Exception:
             # A test that calls the rules fails then, too; it says less than an error of theirs.

@@ -1,16 +1,18 @@
 """What no off-the-shelf tool checks: what holds between resources, and rules of this architecture.
 
 1. `world` finds resources by kind, name, ARN and location.
-2. Each rule, in a module per area, is a small function of one resource and the `World` around it that yields errors.
-   Its docstring names the page of AWS's documentation or the API it comes from; one without is of this architecture.
-3. `check` asks every rule about every resource, in the order of `RULES`.
+2. Each rule, in a module per area, is a small function of one resource, or of one and the `World` around it, that
+   yields errors. Its docstring names the page of AWS's documentation or the API it comes from; one without is of this
+   architecture.
+3. `check` asks every rule about every resource of the kinds that the rule is about.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 
-from graph import Graph, Node
+from graph import Graph, Node, texts
 
 from house.archives import import_rule, library_rule
 from house.functions import (
@@ -53,63 +55,75 @@ from house.storage import (
 )
 from house.streams import firehose_rule, stream_rule
 from house.watching import alarm_rule, dashboard_rule, log_group_rule, queue_rule, subscription_rule
-from house.world import Rule, World, texts
+from house.world import OwnRule, Rule, World, among
 
 __all__ = [
     "MANAGED_POLICIES",
+    "OWN_RULES",
     "RULES",
     "STAR_ONLY",
     "World",
     "check",
+    "check_beside",
     "check_components",
     "check_node",
     "firehose_rights",
 ]
 
-RULES: tuple[Rule, ...] = (
-    parent_rule,
+OWN_RULES: tuple[OwnRule, ...] = (
     text_rule,
-    name_rule,
-    arn_rule,
-    reference_rule,
     tags_rule,
     document_rule,
     identity_rule,
     attachment_rule,
+    import_rule,
+    invocation_rule,
+    stream_rule,
+    database_rule,
+    queue_rule,
+    log_group_rule,
+)
+RULES: tuple[Rule, ...] = (
+    parent_rule,
+    name_rule,
+    arn_rule,
+    reference_rule,
     trust_rule,
     resource_policy_rule,
     function_rule,
     function_rights_rule,
     reader_rule,
     environment_rule,
-    import_rule,
     library_rule,
     invoke_config_rule,
     permission_rule,
-    invocation_rule,
     schedule_rule,
     target_rule,
     bucket_rule,
     bucket_part_rule,
     object_rule,
     firehose_rule,
-    stream_rule,
     table_rule,
     optimizer_rule,
-    database_rule,
     workgroup_rule,
     alarm_rule,
     dashboard_rule,
     subscription_rule,
-    queue_rule,
-    log_group_rule,
     order_rule,
 )
+own_rules_of = functools.cache(functools.partial(among, OWN_RULES))
+rules_of = functools.cache(functools.partial(among, RULES))
 
 
 def check_node(node: Node, world: World) -> list[str]:
     """The errors of one resource."""
-    return [f"{node.label}: {text}" for rule in RULES for text in rule(node, world)]
+    own = [f"{node.label}: {text}" for rule in own_rules_of(node.kind) for text in rule(node)]
+    return own + check_beside(node, world)
+
+
+def check_beside(node: Node, world: World) -> list[str]:
+    """Those errors of one resource that can come and go when another resource is altered."""
+    return [f"{node.label}: {text}" for rule in rules_of(node.kind) for text in rule(node, world)]
 
 
 def check_components(graph: Graph) -> list[str]:

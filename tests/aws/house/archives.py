@@ -10,7 +10,7 @@ import sys
 
 from graph import Node
 
-from house.world import Errors, World, get
+from house.world import Errors, World, about, get
 
 
 def handler_errors(node: Node) -> Errors:
@@ -42,10 +42,11 @@ def handler_errors(node: Node) -> Errors:
 _PROVIDED = {"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"}
 
 
-def import_rule(node: Node, world: World) -> Errors:
+@about("Function")
+def import_rule(node: Node) -> Errors:
     """What the handler and the job import, and what that imports, is packaged or there on Lambda; data as well."""
     files = get(node.inputs, "code.assets")
-    if node.kind != "Function" or not isinstance(files, dict):
+    if not isinstance(files, dict):
         return
     modules = {name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): name for name in files}
     own = {module.partition(".")[0] for module in modules}
@@ -76,9 +77,10 @@ def import_rule(node: Node, world: World) -> Errors:
         yield "the archive has no statement.sql"
 
 
+@about("Function")
 def library_rule(node: Node, world: World) -> Errors:
     """Every archive has the same files of this package, but for the generator's."""
-    if node.kind != "Function" or not (own := _library(node)):
+    if not (own := _library(node)):
         return
     every = set().union(*(_library(one) for one in world.all("Function")))
     if missing := every - own:

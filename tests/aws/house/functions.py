@@ -11,7 +11,7 @@ from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.errors import DataWarehouseError
 from house.archives import handler_errors
 from house.identity import granted, waits_for_rights
-from house.world import Errors, World, get, number_in
+from house.world import Errors, World, about, get, number_in
 
 ENVIRONMENT_BYTES_MAX = 4096
 _RESERVED = re.compile(r"AWS_|_HANDLER$|_X_AMZN|LAMBDA_|PYTHONPATH$|TZ$")
@@ -21,10 +21,9 @@ CONVERT = "datawarehouse.functions.convert_events.handler"
 MEMORY_MB_MAX = 3008  # of new accounts; others may have 10,240
 
 
+@about("Function")
 def function_rule(node: Node, world: World) -> Errors:
     """One runtime and processor for all; a log that ends; what failed is kept. Developer guide, "Lambda quotas"."""
-    if node.kind != "Function":
-        return
     inputs = node.inputs
     if inputs.get("runtime") != "python3.13":
         yield f"runtime is {inputs.get('runtime')!r}, not python3.13"
@@ -97,10 +96,9 @@ _WANTED = {
 }
 
 
+@about("Function")
 def environment_rule(node: Node, world: World) -> Errors:
     """Developer guide, "Working with Lambda environment variables"; and the variables that our functions read."""
-    if node.kind != "Function":
-        return
     variables = get(node.inputs, "environment.variables") or {}
     if has_unknown(variables) or not isinstance(variables, dict):
         return
@@ -140,10 +138,9 @@ def environment_rule(node: Node, world: World) -> Errors:
             yield f"table {table!r} is not in the database {database!r}"
 
 
+@about("FunctionEventInvokeConfig")
 def invoke_config_rule(node: Node, world: World) -> Errors:
     """Lambda API, PutFunctionEventInvokeConfig: its limits. What failed for good goes to a queue or a topic."""
-    if node.kind != "FunctionEventInvokeConfig":
-        return
     if not number_in(node.inputs.get("maximumRetryAttempts"), 0, 2):
         yield f"maximumRetryAttempts is {node.inputs.get('maximumRetryAttempts')!r}, not 0 to 2"
     if not number_in(node.inputs.get("maximumEventAgeInSeconds"), 60, 21_600):
@@ -156,10 +153,9 @@ def invoke_config_rule(node: Node, world: World) -> Errors:
 STATEMENT_CHARACTERS_MAX = 100  # AddPermission, StatementId
 
 
+@about("Permission")
 def permission_rule(node: Node, world: World) -> Errors:
     """EventBridge user guide, "Using resource-based policies": a rule calls a function if a permission says so."""
-    if node.kind != "Permission":
-        return
     if node.inputs.get("action") != "lambda:InvokeFunction":
         yield f"action is {node.inputs.get('action')!r}, not lambda:InvokeFunction"
     if node.inputs.get("principal") != "events.amazonaws.com":
@@ -176,10 +172,9 @@ def permission_rule(node: Node, world: World) -> Errors:
         yield f"the rule {source.physical_name} does not call {function.physical_name}"
 
 
-def invocation_rule(node: Node, world: World) -> Errors:
+@about("Invocation")
+def invocation_rule(node: Node) -> Errors:
     """A deployment calls the registrar, which asks whether it is one that calls."""
-    if node.kind != "Invocation":
-        return
     try:
         event = json.loads(node.inputs.get("input", ""))
     except (TypeError, ValueError):
@@ -190,10 +185,9 @@ def invocation_rule(node: Node, world: World) -> Errors:
         yield f"lifecycleScope is {node.inputs.get('lifecycleScope')!r}"
 
 
+@about("EventRule")
 def schedule_rule(node: Node, world: World) -> Errors:
     """EventBridge user guide, "Creating an Amazon EventBridge rule that runs on a schedule"; API, PutTargets."""
-    if node.kind != "EventRule":
-        return
     expression = node.inputs.get("scheduleExpression")
     try:
         parse_schedule(expression)
@@ -208,13 +202,12 @@ def schedule_rule(node: Node, world: World) -> Errors:
         yield f"{len(targets)} targets, not 1 to 5"
 
 
+@about("EventTarget")
 def target_rule(node: Node, world: World) -> Errors:
     """What cannot be delivered goes to a queue; the event keeps its `time`.
 
     EventBridge API, RetryPolicy: its limits; user guide, "Using dead-letter queues to process undelivered events".
     """
-    if node.kind != "EventTarget":
-        return
     function = world.at(node.inputs.get("arn"))
     rule = world.named("EventRule", node.inputs.get("rule"))
     if function is None or function.kind != "Function":
@@ -231,7 +224,7 @@ def target_rule(node: Node, world: World) -> Errors:
     if queue is None or queue.kind != "Queue":
         yield "what cannot be delivered is lost: no queue of this stack in deadLetterConfig"
     elif rule and not any(
-        rule.outputs.get("arn") in [text for _, text in world.texts(one)]
+        rule.outputs.get("arn") in [text for _, text in one.texts]
         for one in world.all("QueuePolicy")
         if one.inputs.get("queueUrl") == queue.outputs.get("url")
     ):

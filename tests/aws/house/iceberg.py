@@ -14,7 +14,7 @@ from typing import Any
 from graph import ACCOUNT, PARTITION, REGION, Node, hive_type
 
 from house.identity import granted, waits_for_rights
-from house.world import Errors, World, get, number_in
+from house.world import Errors, World, about, get, number_in
 
 INPUT = "openTableFormatInput.icebergInput"
 _PRIMITIVE = re.compile(r"boolean|int|long|float|double|string|binary|date|timestamp|decimal\(\d+,\d+\)")
@@ -249,10 +249,9 @@ _SETTINGS = {
 }
 
 
+@about("CatalogTableOptimizer")
 def optimizer_rule(node: Node, world: World) -> Errors:
     """An optimizer of an Iceberg table, with a role that may do what it does and no more."""
-    if node.kind != "CatalogTableOptimizer":
-        return
     inputs = node.inputs
     if inputs.get("catalogId") != ACCOUNT:
         yield f"catalogId is {inputs.get('catalogId')!r}"

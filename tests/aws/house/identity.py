@@ -10,7 +10,7 @@ from typing import Any
 from graph import ACCOUNT, UNKNOWN, Node
 from policies import IDENTITY, RESOURCE, TRUST, as_list, document_of, statements
 
-from house.world import Errors, World, get
+from house.world import Errors, World, about, get
 
 # Actions that take no ARN (Service Authorization Reference: no resource types), and why they are needed.
 STAR_ONLY = {
@@ -34,7 +34,7 @@ _CONDITION = re.compile(
 )
 
 
-def document_rule(node: Node, world: World) -> Errors:
+def document_rule(node: Node) -> Errors:
     """IAM user guide, "IAM JSON policy elements reference" and "IAM and STS quotas"."""
     text = document_of(node)
     if text is None or text == UNKNOWN:
@@ -78,9 +78,10 @@ def document_rule(node: Node, world: World) -> Errors:
                 yield f"Condition {operator} is no operator of IAM with keys"
 
 
-def identity_rule(node: Node, world: World) -> Errors:
+@about(*IDENTITY)
+def identity_rule(node: Node) -> Errors:
     """Least privilege: actions are spelled out, resources are ARNs, nothing is denied."""
-    if node.kind not in IDENTITY or not (text := document_of(node)):
+    if not (text := document_of(node)):
         return
     try:
         found = statements(text)
@@ -102,19 +103,21 @@ def identity_rule(node: Node, world: World) -> Errors:
                 yield f"Resource {resource!r} is no ARN"
 
 
-def attachment_rule(node: Node, world: World) -> Errors:
+@about("RolePolicyAttachment")
+def attachment_rule(node: Node) -> Errors:
     """Least privilege: no managed policy that gives all of a service."""
-    if node.kind == "RolePolicyAttachment" and "FullAccess" in str(node.inputs.get("policyArn")):
+    if "FullAccess" in str(node.inputs.get("policyArn")):
         yield f"{node.inputs['policyArn']} gives all of a service"
 
 
+@about("Role")
 def trust_rule(node: Node, world: World) -> Errors:
     """Who uses a role is who may assume it; Firehose and other accounts under a condition.
 
     Firehose developer guide, "Controlling access with Amazon Data Firehose"; IAM user guide, "Access to AWS accounts
     owned by third parties".
     """
-    if node.kind != "Role" or not (text := document_of(node)) or text == UNKNOWN:
+    if not (text := document_of(node)) or text == UNKNOWN:
         return
     try:
         found = statements(text)
@@ -122,7 +125,7 @@ def trust_rule(node: Node, world: World) -> Errors:
         return
     users = {
         "firehose.amazonaws.com": any(
-            node.outputs.get("arn") in dict(world.texts(one)).values() for one in world.all("FirehoseDeliveryStream")
+            node.outputs.get("arn") in dict(one.texts).values() for one in world.all("FirehoseDeliveryStream")
         ),
         "glue.amazonaws.com": any(
             get(one.inputs, "configuration.roleArn") == node.outputs.get("arn")
@@ -200,6 +203,7 @@ def _only_tls(found: list[dict[str, Any]], action: str, resources: set[str]) -> 
     ] == [("Deny", True, [action], resources, {"Bool": {"aws:SecureTransport": "false"}})]
 
 
+@about(*RESOURCE, "Queue", "Topic")
 def resource_policy_rule(node: Node, world: World) -> Errors:
     """Dead letters come from the rule, alarms from CloudWatch, and buckets, queues and topics only take TLS.
 
@@ -217,7 +221,7 @@ def resource_policy_rule(node: Node, world: World) -> Errors:
         if len(having) != 1:
             yield f"has {len(having)} {kind}"
         return
-    if node.kind not in RESOURCE or not (text := document_of(node)) or text == UNKNOWN:
+    if not (text := document_of(node)) or text == UNKNOWN:
         return
     try:
         found = statements(text)

@@ -27,9 +27,9 @@ def hyphened(name: str) -> str:
     return name.replace("_", "-")
 
 
-def text_rule(node: Node, world: World) -> Errors:
+def text_rule(node: Node) -> Errors:
     """Pulumi: an f-string over an output, or an output that the provider does not give, ends up as such a text."""
-    for path, text in world.texts(node):
+    for path, text in node.texts:
         if re.search(r"\bNone\b|Output<|pulumi\.output|<.* object at 0x|Calling __str__", text):
             yield f"{path} is {text!r}: an output that was not resolved"
 
@@ -65,7 +65,7 @@ def name_rule(node: Node, world: World) -> Errors:
         return
     if not re.fullmatch(pattern, name, re.ASCII):
         yield f"physical name {name!r} ({len(name)} characters) does not match {pattern}"
-    same = [one for one in world.all(node.kind) if one.physical_name == name and _scope(one) == _scope(node)]
+    same = [one for one in world.sharing[node.kind, name] if _scope(one) == _scope(node)]
     if len(same) > 1:
         yield f"physical name {name!r} is also that of {next(one.name for one in same if one is not node)}"
 
@@ -86,7 +86,7 @@ MANAGED_POLICIES = {
 
 def arn_rule(node: Node, world: World) -> Errors:
     """Every ARN in an input, also inside policies, is of a resource of this stack or a known exception."""
-    for path, text in world.texts(node):
+    for path, text in node.texts:
         if text.startswith("arn:") and not _is_known_arn(text, world):
             yield f"{path} names {text}, which no resource of this stack has"
 
@@ -169,14 +169,14 @@ def reference_rule(node: Node, world: World) -> Errors:
         urls = {one.outputs.get("url") for one in world.all("Queue")}
         if node.inputs.get("queueUrl") not in urls:
             yield f"queueUrl is {node.inputs.get('queueUrl')!r}, no queue of this stack"
-    for path, text in world.texts(node):
+    for path, text in node.texts:
         if text.startswith("s3:") and not text.startswith("s3:::") and "." in path:
             match = re.match(r"s3://([^/]*)", text)
             if match and world.named("Bucket", match[1]) is None:
                 yield f"{path} is {text!r}; no bucket of this stack is called {match[1]!r}"
 
 
-def tags_rule(node: Node, world: World) -> Errors:
+def tags_rule(node: Node) -> Errors:
     """AWS General Reference, "Tag naming limits and requirements": keys of 1..128, values of 0..256, none aws:."""
     for key, value in (node.inputs.get("tags") or {}).items():
         if not 1 <= len(key) <= 128 or key.lower().startswith("aws:") or len(str(value)) > 256:

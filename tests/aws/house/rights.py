@@ -9,18 +9,19 @@ from policies import allowed, document_of
 
 from house.iceberg import location_of
 from house.identity import granted
-from house.world import Errors, World, get
+from house.world import Errors, World, about, get
 
 _EXPIRING = ("DeletePartition",)
 
 
+@about("Function")
 def function_rights_rule(node: Node, world: World) -> Errors:
     """What each of our functions needs at the least: it makes these calls, and Athena makes some with its rights.
 
     Athena user guide, "Configure access to databases and tables in the AWS Glue Data Catalog". That it has no
     more than it needs is for the audit against its calls to say.
     """
-    role = world.at(node.inputs.get("role")) if node.kind == "Function" else None
+    role = world.at(node.inputs.get("role"))
     variables = get(node.inputs, "environment.variables")
     if role is None or role.kind != "Role" or not isinstance(variables, dict):
         return
@@ -126,13 +127,14 @@ def _job_pairs(given: dict[str, str], world: World) -> set[tuple[str, str]]:
     return wanted | _glue_pairs(given, [name], (*actions, *_EXPIRING) if "DW_RETENTION_DAYS" in given else actions)
 
 
+@about("Role")
 def reader_rule(node: Node, world: World) -> Errors:
     """What a role that other accounts assume needs at the least, to query one workgroup.
 
     Athena user guide, "Example workgroup policies" and "Configure access to databases and tables in the AWS Glue Data
     Catalog".
     """
-    if node.kind != "Role" or '"AWS"' not in (document_of(node) or ""):
+    if '"AWS"' not in (document_of(node) or ""):
         return
     pairs = granted(world, node)
     groups = {one.outputs.get("arn") for one in world.all("Workgroup")} & {resource for _, resource in pairs}

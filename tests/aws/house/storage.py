@@ -12,7 +12,7 @@ from policies import as_list
 from datawarehouse.definition.types import parse_type
 from datawarehouse.errors import DataWarehouseError
 from house.iceberg import iceberg_table_errors, is_iceberg, location_of
-from house.world import Errors, World, get, number_in
+from house.world import Errors, World, about, get, number_in
 
 # S3.
 
@@ -24,10 +24,9 @@ _BUCKET_PARTS = (
 )
 
 
+@about("Bucket")
 def bucket_rule(node: Node, world: World) -> Errors:
     """Closed, encrypted, reached by TLS alone, with a lifecycle."""
-    if node.kind != "Bucket":
-        return
     for kind in _BUCKET_PARTS:
         if len(world.pointing(kind, "bucket", node)) != 1:
             yield f"has {len(world.pointing(kind, 'bucket', node))} {kind}"
@@ -35,6 +34,13 @@ def bucket_rule(node: Node, world: World) -> Errors:
         yield "does not say whether it may be destroyed with its objects (forceDestroy)"
 
 
+@about(
+    "BucketPublicAccessBlock",
+    "BucketServerSideEncryptionConfiguration",
+    "BucketLifecycleConfiguration",
+    "BucketVersioning",
+    "BucketOwnershipControls",
+)
 def bucket_part_rule(node: Node, world: World) -> Errors:
     """Amazon S3 user guide: "Blocking public access", "Default encryption", "Lifecycle configuration elements"."""
     if node.kind == "BucketPublicAccessBlock":
@@ -88,10 +94,9 @@ def _lifecycle_errors(node: Node, world: World) -> Errors:
                 yield f"rule {name}: {key} is {value!r}"
 
 
+@about("BucketObject", "BucketObjectv2")
 def object_rule(node: Node, world: World) -> Errors:
     """Objects that a program uploads belong to a table."""
-    if node.kind not in ("BucketObject", "BucketObjectv2"):
-        return
     key = node.inputs.get("key")
     url = f"s3://{node.inputs.get('bucket')}/{key}"
     if not isinstance(key, str) or not key or key.startswith("/") or key.endswith("/"):
@@ -142,13 +147,12 @@ _ERROR_COLUMNS = {
 }
 
 
+@about("CatalogTable")
 def table_rule(node: Node, world: World) -> Errors:
     """A table that Athena can read: lower case, types it has, partition keys given, columns of its own.
 
     Athena user guide, "Data types in Amazon Athena" and "Name databases, tables, and columns"; Glue API, TableInput.
     """
-    if node.kind != "CatalogTable":
-        return
     inputs = node.inputs
     if is_iceberg(node):
         yield from iceberg_table_errors(node, world)
@@ -297,22 +301,22 @@ def _projection_errors(inputs: dict[str, Any], keys: list[str]) -> Errors:
         yield f"storage.location.template is {template!r}, not the location with every partition key"
 
 
-def database_rule(node: Node, world: World) -> Errors:
+@about("CatalogDatabase")
+def database_rule(node: Node) -> Errors:
     """Athena user guide, "Name databases, tables, and columns": taken unquoted, a name begins with a letter or _."""
-    if node.kind == "CatalogDatabase" and not re.match(r"[a-z_]", str(node.physical_name)):
+    if not re.match(r"[a-z_]", str(node.physical_name)):
         yield f"name {node.physical_name!r} needs quotes in SQL"
 
 
 # Athena.
 
 
+@about("Workgroup")
 def workgroup_rule(node: Node, world: World) -> Errors:
     """Athena API, WorkGroupConfiguration; `batch` is not enforced, since UNLOAD writes where it is told.
 
     Athena user guide, "Override client-side settings".
     """
-    if node.kind != "Workgroup":
-        return
     settings = node.inputs.get("configuration") or {}
     is_batch = "batch" in node.name
     if settings.get("enforceWorkgroupConfiguration") is not (not is_batch):

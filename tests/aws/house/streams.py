@@ -10,18 +10,17 @@ from graph import REGION, Node
 from house.iceberg import iceberg_delivery_errors
 from house.identity import waits_for_rights
 from house.rights import delivery_errors
-from house.world import Errors, World, get, number_in
+from house.world import Errors, World, about, get, number_in
 
 _EXPRESSION = re.compile(r"!\{([^}]*)\}")
 
 
+@about("FirehoseDeliveryStream")
 def firehose_rule(node: Node, world: World) -> Errors:
     """Delivery of a stream with conversion to Parquet, into hours, by one role.
 
     Firehose developer guide, "Convert input data format" and "Understand custom prefixes"; API, BufferingHints.
     """
-    if node.kind != "FirehoseDeliveryStream":
-        return
     inputs = node.inputs
     if inputs.get("destination") == "iceberg":
         if extra := inputs.keys() - {
@@ -126,10 +125,9 @@ def _conversion_errors(node: Node, settings: dict[str, Any], world: World) -> Er
         yield f"no table {schema.get('tableName')}_quarantine over {failed}"
 
 
-def stream_rule(node: Node, world: World) -> Errors:
+@about("Stream")
+def stream_rule(node: Node) -> Errors:
     """Encrypted; Kinesis API, IncreaseStreamRetentionPeriod: its limits, and CreateStream: which mode has shards."""
-    if node.kind != "Stream":
-        return
     if node.inputs.get("encryptionType") != "KMS" or not node.inputs.get("kmsKeyId"):
         yield "is not encrypted"
     elif not re.fullmatch(r"alias/[\w/-]+|arn:aws:kms:.+|[0-9a-f-]{36}", str(node.inputs["kmsKeyId"])):

@@ -9,7 +9,7 @@ from typing import Any
 from graph import Node
 from policies import as_list
 
-from house.world import Errors, World, number_in
+from house.world import Errors, World, about, number_in
 
 _UP = ("GreaterThanThreshold", "GreaterThanOrEqualToThreshold")
 _DOWN = ("LessThanThreshold", "LessThanOrEqualToThreshold")
@@ -75,10 +75,9 @@ _METRICS: dict[str, tuple[str, str, dict[str, tuple[tuple[str, ...], tuple[str, 
 }
 
 
+@about("MetricAlarm")
 def alarm_rule(node: Node, world: World) -> Errors:
     """Metrics that exist, on resources that exist, sent to the topic; Amazon CloudWatch API, PutMetricAlarm."""
-    if node.kind != "MetricAlarm":
-        return
     inputs = node.inputs
     if inputs.get("metricQueries") is None:
         yield from _metric_errors(inputs, inputs.get("statistic"), world)
@@ -170,10 +169,9 @@ def _query_errors(queries: Any, world: World) -> Errors:
 _GRID = 24
 
 
+@about("Dashboard")
 def dashboard_rule(node: Node, world: World) -> Errors:
     """Metrics of resources that exist, alarms that exist; "Dashboard body structure and syntax" (CloudWatch API)."""
-    if node.kind != "Dashboard":
-        return
     try:
         widgets = json.loads(node.inputs["dashboardBody"])["widgets"]
     except (ValueError, KeyError, TypeError):
@@ -241,10 +239,9 @@ def _graph_errors(properties: dict[str, Any], world: World) -> Errors:
             yield f"a metric has {options}"
 
 
+@about("TopicSubscription")
 def subscription_rule(node: Node, world: World) -> Errors:
     """Amazon SNS API, Subscribe: protocols and the form of their endpoints."""
-    if node.kind != "TopicSubscription":
-        return
     forms = {
         "email": r"[^@\s]+@[^@\s]+\.[^@\s]+",
         "email-json": r"[^@\s]+@[^@\s]+\.[^@\s]+",
@@ -264,13 +261,12 @@ def subscription_rule(node: Node, world: World) -> Errors:
         yield f"topic is {node.inputs.get('topic')!r}, no topic of this stack"
 
 
-def queue_rule(node: Node, world: World) -> Errors:
+@about("Queue")
+def queue_rule(node: Node) -> Errors:
     """Amazon SQS API, SetQueueAttributes: its limits. Encrypted, and a standard queue, as dead letters need one.
 
     EventBridge user guide, "Using dead-letter queues to process undelivered events".
     """
-    if node.kind != "Queue":
-        return
     if node.inputs.get("fifoQueue"):
         yield "dead letters need a standard queue"
     if not number_in(node.inputs.get("messageRetentionSeconds"), 60, 1_209_600):
@@ -284,7 +280,8 @@ _RETENTION_DAYS = {
 }
 
 
-def log_group_rule(node: Node, world: World) -> Errors:
+@about("LogGroup")
+def log_group_rule(node: Node) -> Errors:
     """Amazon CloudWatch Logs API, PutRetentionPolicy: these days and no others. Logs end."""
-    if node.kind == "LogGroup" and node.inputs.get("retentionInDays") not in _RETENTION_DAYS:
+    if node.inputs.get("retentionInDays") not in _RETENTION_DAYS:
         yield f"retentionInDays is {node.inputs.get('retentionInDays')!r}"

@@ -3,48 +3,32 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
-from graph import ASSET, SIGNATURE, Graph, Node, arn_types
+from graph import Graph, Node, arn_types
 
 Errors = Iterator[str]
 
 
 class World:
-    """A graph with what rules look up in it.
+    """A graph with what rules look up in it."""
 
-    like: of a graph that has some of the same resources, not only equal ones; what was found in those is not looked
-    for again.
-    """
-
-    def __init__(self, graph: Graph, like: World | None = None) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._texts: dict[str, list[tuple[str, str]]] = {}
-        if like:
-            self._texts = {
-                urn: found for urn, found in like._texts.items() if graph.nodes[urn] is like.graph.nodes[urn]
-            }
         self.by_kind: dict[str, list[Node]] = defaultdict(list)
         self.by_name: dict[str, dict[str, Node]] = defaultdict(dict)
         self.by_arn: dict[str, Node] = {}
+        self.sharing: dict[tuple[str, str], list[Node]] = defaultdict(list)
         for node in graph:
             self.by_kind[node.kind].append(node)
-            if node.physical_name is not None:
-                self.by_name[node.kind][node.physical_name] = node
+            if (name := node.physical_name) is not None:
+                self.by_name[node.kind][name] = node
+                self.sharing[node.kind, name].append(node)
             arn = node.outputs.get("arn")
             if isinstance(arn, str) and node.type in arn_types():
                 self.by_arn[arn] = node
-
-    def texts(self, node: Node) -> list[tuple[str, str]]:
-        """`texts` of the inputs of a resource."""
-        if self.graph.nodes.get(node.urn) is not node:
-            return list(texts(node.inputs))
-        if node.urn not in self._texts:
-            self._texts[node.urn] = list(texts(node.inputs))
-        return self._texts[node.urn]
 
     def all(self, kind: str) -> list[Node]:
         return self.by_kind.get(kind, [])
@@ -116,32 +100,27 @@ def get(values: Any, path: str) -> Any:
     return values
 
 
-def texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every text in inputs with its path, also those inside JSON documents; the contents of assets are left out."""
-    if isinstance(value, dict):
-        if value.get(SIGNATURE) == ASSET:
-            return
-        for key, item in value.items():
-            yield from texts(item, f"{path}.{key}".lstrip("."))
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from texts(item, f"{path}[{number}]")
-    elif isinstance(value, str):
-        inner = None
-        if value[:1] == "{":
-            try:
-                inner = json.loads(value)
-            except ValueError:
-                inner = None
-        if inner is None:
-            yield path, value
-        else:
-            yield from texts(inner, path)
-
-
 def number_in(value: Any, least: int, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
+OwnRule = Callable[[Node], Errors]
+"""A function of a resource that yields what is wrong with it, whatever is around it."""
 Rule = Callable[[Node, World], Errors]
 """A function of a resource and what is around it that yields what is wrong with the resource."""
+AnyRule = TypeVar("AnyRule", OwnRule, Rule)
+
+
+def about(*kinds: str) -> Callable[[AnyRule], AnyRule]:
+    """Marks a rule that is about resources of these kinds alone."""
+
+    def marked(rule: AnyRule) -> AnyRule:
+        rule.kinds = frozenset(kinds)
+        return rule
+
+    return marked
+
+
+def among(rules: tuple[AnyRule, ...], kind: str) -> tuple[AnyRule, ...]:
+    """Those of the rules that are about resources of a kind."""
+    return tuple(rule for rule in rules if kind in getattr(rule, "kinds", (kind,)))
