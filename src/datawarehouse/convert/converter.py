@@ -30,6 +30,7 @@ from datawarehouse.durable import LOCAL_DISK, remove
 from datawarehouse.errors import FileDamaged, WorkerDied
 from datawarehouse.journal.journal import Journal
 from datawarehouse.parquet.footer import REJECTS, REJECTS_FOLDER, DataFile, is_inside
+from datawarehouse.settings import Settings
 from datawarehouse.tidy.daily_audit import log_damage
 from datawarehouse.tidy.files import data_file, stored_file
 from datawarehouse.tidy.merges import Merge, due_merges
@@ -68,9 +69,7 @@ class Converter:
         catalog: Catalog,
         lake: Path,
         clock: Clock,
-        *,
-        batch_bytes_max: int,
-        merge_bytes: int,
+        settings: Settings,
         grace_ms: int,
     ) -> None:
         """grace_ms: how long a retired file stays; longer than the longest query."""
@@ -78,8 +77,8 @@ class Converter:
         self._catalog = catalog
         self._lake = lake
         self._clock = clock
-        self._batch_bytes_max = batch_bytes_max
-        self._merge_bytes = merge_bytes
+        self._batch_bytes_max = settings.number("batch_bytes_max")
+        self._merge_bytes = settings.number("merge_bytes")
         self._grace_ms = grace_ms
         self._deleting = threading.Lock()
         self._trimming = threading.Lock()

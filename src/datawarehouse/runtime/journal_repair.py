@@ -66,16 +66,12 @@ def convert_what_is_there(folder: Path, catalog: Catalog, stream: str, clock: Cl
     start = start_of(catalog, stream)
     examined = examine(LOCAL_DISK, home, start, lenient=True)
     stored = next(each for each in catalog.tables(undeclared=True) if each.name == stream)
-    number = resolve({}).number
     with closing(Journal(journal_root(folder), stream, clock, LOCAL_DISK, start, examined=examined)) as journal:
         table = ConvertedTable(
             stream, stored.columns[stored.schema_version], stored.schema_version, 0, journal, lambda _: None,
             event_time=stored.event_time,
         )  # fmt: skip
-        converter = Converter(
-            {stream: table}, catalog, folder, clock,
-            batch_bytes_max=number("batch_bytes_max"), merge_bytes=number("merge_bytes"), grace_ms=0,
-        )  # fmt: skip
+        converter = Converter({stream: table}, catalog, folder, clock, resolve({}), grace_ms=0)
         batches = BatchConverter()
         while converter.convert(stream, batches.run):
             continue

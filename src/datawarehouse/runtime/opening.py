@@ -233,16 +233,8 @@ def _converter(
     longest_query_s: int,
 ) -> Converter:
     versions = {table.name: table.schema_version for table in catalog.tables()}
-    number = settings.number
-    return Converter(
-        {table.name: _converted_table(table, versions[table.name], streams[table.name]) for table in streaming},
-        catalog,
-        folder,
-        clock,
-        batch_bytes_max=number("batch_bytes_max"),
-        merge_bytes=number("merge_bytes"),
-        grace_ms=(longest_query_s + _RETIRED_GRACE_S) * 1000,
-    )
+    tables = {table.name: _converted_table(table, versions[table.name], streams[table.name]) for table in streaming}
+    return Converter(tables, catalog, folder, clock, settings, grace_ms=(longest_query_s + _RETIRED_GRACE_S) * 1000)
 
 
 def _converted_table(table: StreamingInputTable, version: int, stream: Stream) -> ConvertedTable:
