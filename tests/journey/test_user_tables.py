@@ -125,6 +125,17 @@ def test_registered_partitions_are_read_and_pruned(opened, tmp_path):
     ]
 
 
+def test_a_folder_that_was_not_there_before_changes_nothing_for_other_statements(opened, tmp_path):
+    sql = "select substr(region, 1, 1) || cast(cast(n as double) as varchar) as x from daily order by n"
+    for n in range(2):
+        folder = tmp_path / f"elsewhere{n}"
+        folder.mkdir()
+        pq.write_table(pa.table({"n": pa.array([n], pa.int32())}), folder / "1.parquet")
+        opened.register_partition("daily", ["eu", f"2026030{n + 1}"], location=folder)
+        for _ in range(2):
+            assert opened.query(sql).dicts() == [{"x": "e0.0"}, {"x": "e1.0"}][: n + 1]
+
+
 def test_an_hour_is_a_partition_of_a_users_table_too(opened):
     folder = opened.folder / "hourly" / "2026" / "03" / "01" / "07"
     folder.mkdir(parents=True)
