@@ -4,8 +4,9 @@ Method: connections in a closed loop send 500 records of 320 B at a time, each w
 a Kinesis client and half as plain events; who is refused waits a moment and goes on with new records. With the
 defaults, and with limits so small that many are refused, the number of connections among them. 1 and 64 shards.
 Meanwhile the memory of each process is sampled each second, and one connection that was there first asks for /health.
-Memory is bounded if it stays where it is: the medians of the four quarters of the time are shown for each process (that
-which converts takes more for a moment whenever it merges files), and the owner's must not grow from the second on.
+Memory is bounded if it stays where it is: for each process, while there is one, the medians of the four quarters of the
+time are shown, and the most in each half (that which converts takes more for a moment whenever it merges files). The
+owner's must not grow from the second quarter on.
 
 Afterwards all numbers are counted by a query, for each request: what was acknowledged has to be there once, what was
 refused not at all, and of a request without an answer all or nothing. It is an error if the memory exceeds a bar, if a
@@ -238,13 +239,16 @@ def run(connections: int, limits: tuple[str, ...], shards: int) -> dict:
 
 
 def quarters_of(samples: list[Counter[str]]) -> dict[str, list[float]]:
-    """The medians of the four quarters of the time, for each name of a process."""
+    """The medians of the four quarters of the time, and the most in each half, for each process while it was there."""
     ends = [len(samples) * quarter // 4 for quarter in range(5)]
-    medians = {
-        name: [statistics.median(each[name] for each in samples[a:b]) for a, b in pairwise(ends)]
-        for name in sorted({name for sample in samples for name in sample})
-    }
-    return {name: each for name, each in medians.items() if any(each)}  # others were there for a moment
+    found = {}
+    for name in sorted({name for sample in samples for name in sample}):
+        quarters = [[sample[name] for sample in samples[a:b] if sample[name]] or [0] for a, b in pairwise(ends)]
+        most = [max(each) for each in quarters]
+        if all(most):  # others were there for a moment
+            medians = [statistics.median(each) for each in quarters]
+            found[name] = [*medians, max(most[:2]), max(most[2:])]
+    return found
 
 
 def main() -> None:
@@ -266,10 +270,10 @@ def main() -> None:
                 (f"  most of the owner, MB (bar {OWNER_MAX / 1e6:,.0f})", f"{found['owner'] / 1e6:,.0f}"),
                 *(
                     (
-                        f"  {'the owner' if name == 'itself' else name}, medians of the quarters, MB",
-                        ", ".join(f"{each / 1e6:,.0f}" for each in medians),
+                        f"  {'the owner' if name == 'itself' else name}: quarters, most of halves, MB",
+                        "{:,.0f}, {:,.0f}, {:,.0f}, {:,.0f}; {:,.0f}, {:,.0f}".format(*(each / 1e6 for each in shown)),
                     )
-                    for name, medians in found["quarters"].items()
+                    for name, shown in found["quarters"].items()
                 ),
             ],
         )
