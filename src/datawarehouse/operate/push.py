@@ -135,7 +135,7 @@ class Push:
         lanes = lanes_of(self._here, self._glue, self._database, tables, self._kinds, now_ms)
         own = [stored for stored in tables if stored.kind == Table.kind]
         return Plan(
-            [planned(self._here, self._glue, self._s3, lane) for lane in lanes],
+            [planned(self._here, self._glue, self._s3, lane, now_ms) for lane in lanes],
             [planned_own(self._here, self._glue, self._s3, self._database, stored) for stored in own],
         )
 

@@ -4,7 +4,8 @@
 2. Write the mark of each hour, unless somebody else has done so. It says which objects will be put.
 3. Put the objects. A file that its owner retires meanwhile is read to its end if it is open; if it is gone, the hour
    is read from the catalog again.
-4. Show the hours: register them in Glue or, for a job's table, point them to the folder of the run.
+4. Show the hours: register them in Glue or, for a job's table, point them to the folder of the run. The run that was
+   there before stays, since queries may be reading it; a call that is made an hour later deletes it.
 5. Count their rows with Athena, compare them with the ledger, and write into the mark that they agree.
 """
 
@@ -55,7 +56,8 @@ class Pushed:
 
 @dataclass(slots=True)
 class _Put:
-    """An hour whose objects are there. etag: of its mark. old: objects that it replaces, to be deleted at last."""
+    """An hour whose objects are there. etag: of its mark. old: objects of a table without partitions that it replaces,
+    to be deleted at last."""
 
     hour: Hour
     mark: Mark
@@ -80,6 +82,9 @@ class HoursPush:
         pushed = Pushed(plan.lane, done=plan.done, refused=dict(plan.refused))
         for partition, names in plan.withdrawn.items():
             self._withdraw(plan.lane, partition, names)
+        for partition, names in plan.replaced.items():
+            runs = {name.partition("/")[0] for name in names}
+            self._delete(plan.lane, partition, {*names, *(f"{run}/{COMPLETE}" for run in runs)})
         wanted = [hour.partition for hour in plan.hours]
         for start in range(0, len(wanted), HOURS_A_ROUND):
             self._round(plan, wanted[start : start + HOURS_A_ROUND], pushed)
@@ -132,12 +137,12 @@ class HoursPush:
             for file in hour.files:  # before anything changes there
                 check_digest(self._here.lake / file.path, file.table, file.path, file.digest)
             mark, etag = self._claim(lane, hour, found)
-            at_once = decision.gone if lane.form.is_of_stream else ()
+            at_once = decision.gone if lane.form.is_of_stream else frozenset()
             self._delete(lane, hour.partition, at_once)
             self._put_objects(lane, hour, found.names)
         except (FileDamaged, BadRequest, _Refused) as problem:
             return problem
-        return _Put(hour, mark, etag, sorted(decision.gone.difference(at_once)))
+        return _Put(hour, mark, etag, sorted(decision.gone - at_once) if lane.form.is_loose else [])
 
     def _claim(self, lane: Lane, hour: Hour, found: Found) -> tuple[Mark, str]:
         """Write the mark of an hour, in the place of the one that was found."""
@@ -160,7 +165,7 @@ class HoursPush:
         except ClientError as error:
             if error_code(error) not in _TAKEN:
                 raise
-        there, its_etag = read_mark(self._s3, lane, partition)
+        there, its_etag, _ = read_mark(self._s3, lane, partition)
         if there != mark:
             raise _Refused("another call of `dw push` is putting it; push again when that has ended")
         return its_etag

@@ -74,18 +74,20 @@ class Hour:
 @dataclass(frozen=True, slots=True)
 class Found:
     """What the deployed warehouse has of an hour: the names of its visible objects below its folder, the mark and its
-    ETag, and the location of its partition (None: it is not registered)."""
+    ETag, the location of its partition (None: it is not registered), and when the mark was written."""
 
     names: frozenset[str] = frozenset()
     mark: Mark | None = None
     etag: str = ""
     location: str | None = None
+    marked_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to be done with an hour; why: of a refusal. gone: the objects of an earlier call that are to be deleted.
-    is_withdrawn: whether these are all, because the deployed warehouse itself has the hour."""
+    """What is to be done with an hour; why: of a refusal. gone: the objects of an earlier call that are to be deleted;
+    of an hour that is done, once no query reads them any more. is_withdrawn: whether these are all, because the
+    deployed warehouse itself has the hour."""
 
     step: Step
     why: str = ""
@@ -167,7 +169,8 @@ def decide(form: Form, hour: Hour, found: Found, identity: str, folder: str) -> 
     if mark.is_counted:
         is_merged = form.is_of_stream and mark.rows == hour.rows  # a merge changes files, never rows
         if is_merged or set(mark.digests) == {file.digest for file in hour.files}:
-            return Decision(Step.DONE)
+            replaced = found.names & frozenset(mark.before) if form.in_runs else frozenset()
+            return Decision(Step.DONE, gone=replaced.difference(mark.names))
         if not form.in_runs:
             why = f"it had {mark.rows} rows when it was pushed, and other ones, {hour.rows}, are here now"
             return Decision(Step.REFUSED, f"{why}. Delete what is in {folder}, {MARK} too, and push it again")

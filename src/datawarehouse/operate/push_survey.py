@@ -12,7 +12,7 @@ import msgspec
 
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.catalog.records import File, StoredTable
-from datawarehouse.definition.partition import partition_of
+from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.tables import QUARANTINE_SUFFIX, StreamingInputTable, Table
 from datawarehouse.errors import BadRequest, UnknownName
 from datawarehouse.functions.clients import ClientError, error_code
@@ -36,6 +36,8 @@ from datawarehouse.parquet.footer import REJECTS, ROWS
 
 THREADS = 8
 _HOUR_CHARACTERS = len("YYYY/MM/DD/HH")
+_QUERY_MS = HOUR_MS
+"""As long as runs of a job let queries read what they replaced (`functions/publish.py`)."""
 _ABSENT = ("404", "NoSuchKey")
 
 
@@ -66,7 +68,8 @@ class Lane:
 class Planned:
     """What is to be done for a lane. hours: to put, in order. found: what the deployed warehouse has of an hour. done:
     how many hours an earlier call has put. refused: why an hour is not put. withdrawn: objects of an earlier call that
-    stand beside those of the deployed warehouse itself, by hour. open_hours: how many hours are here that may still
+    stand beside those of the deployed warehouse itself, by hour. replaced: objects that an earlier call has replaced so
+    long ago that no query reads them any more, by hour. open_hours: how many hours are here that may still
     change, from `lane.until` on."""
 
     lane: Lane
@@ -75,6 +78,7 @@ class Planned:
     done: int = 0
     refused: dict[str, str] = field(default_factory=dict)
     withdrawn: dict[str, frozenset[str]] = field(default_factory=dict)
+    replaced: dict[str, frozenset[str]] = field(default_factory=dict)
     open_hours: int = 0
 
     @property
@@ -166,7 +170,7 @@ def glue_table(glue: Any, database: str, name: str) -> Mapping[str, Any] | None:
     return found
 
 
-def planned(here: Here, glue: Any, s3: Any, lane: Lane) -> Planned:
+def planned(here: Here, glue: Any, s3: Any, lane: Lane, now_ms: int) -> Planned:
     """Decide what to do with each complete hour of a lane."""
     plan = Planned(lane)
     plan.open_hours = len(here.catalog.partitions_between(lane.stored.name, lane.kind, lane.until, None))
@@ -180,6 +184,8 @@ def planned(here: Here, glue: Any, s3: Any, lane: Lane) -> Planned:
             plan.hours.append(hour)
         elif decision.step is Step.DONE:
             plan.done += 1
+            if decision.gone and plan.found[hour.partition].marked_ms < now_ms - _QUERY_MS:
+                plan.replaced[hour.partition] = decision.gone
         else:
             plan.refused[hour.partition] = decision.why
             if decision.is_withdrawn:
@@ -208,11 +214,11 @@ def found_in(glue: Any, s3: Any, lane: Lane, partitions: Sequence[str]) -> dict[
     with ThreadPoolExecutor(THREADS) as pool:
         marks = dict(zip(marked, pool.map(lambda partition: read_mark(s3, lane, partition), marked), strict=True))
     locations = _locations(glue, lane)
-    nothing: tuple[Mark | None, str] = (None, "")
-    return {
-        partition: Found(frozenset(each), *marks.get(partition, nothing), locations.get(partition))
-        for partition, each in names.items()
-    }
+    found: dict[str, Found] = {}
+    for partition, each in names.items():
+        mark, etag, marked_ms = marks.get(partition, (None, "", 0))
+        found[partition] = Found(frozenset(each), mark, etag, locations.get(partition), marked_ms)
+    return found
 
 
 def _listed(s3: Any, lane: Lane, first: str, last: str) -> Iterator[tuple[str, str]]:
@@ -238,16 +244,18 @@ def _locations(glue: Any, lane: Lane) -> dict[str, str]:
     return {each["Values"][0]: each["StorageDescriptor"]["Location"] for page in pages for each in page["Partitions"]}
 
 
-def read_mark(s3: Any, lane: Lane, partition: str) -> tuple[Mark | None, str]:
-    """The mark of an hour and its ETag; (None, "") if it has none. Raises BadRequest if it is not one."""
+def read_mark(s3: Any, lane: Lane, partition: str) -> tuple[Mark | None, str, int]:
+    """The mark of an hour, its ETag, and when it was written in ms; (None, "", 0) if it has none. Raises BadRequest if
+    it is not one."""
     bucket, folder = split_url(lane.folder(partition))
     try:
         answer = s3.get_object(Bucket=bucket, Key=f"{folder}{MARK}")
-        return msgspec.json.decode(answer["Body"].read(), type=Mark), answer["ETag"]
+        written_ms = int(answer["LastModified"].timestamp() * 1000)
+        return msgspec.json.decode(answer["Body"].read(), type=Mark), answer["ETag"], written_ms
     except ClientError as error:
         if error_code(error) not in _ABSENT:
             raise
-        return None, ""
+        return None, "", 0
     except msgspec.DecodeError as error:
         raise BadRequest(
             f"s3://{bucket}/{folder}{MARK} is not what `dw push` of this release writes: {error}. Install the newest "
