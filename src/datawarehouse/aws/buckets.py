@@ -14,6 +14,8 @@ from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.errors import DeclarationError
 
 INCOMPLETE_UPLOAD_DAYS = 7
+EARLIER_VERSION_DAYS = 30
+"""Of a bucket in which a program turns versioning on; without it there are no earlier versions."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,53}[a-z0-9]")
 """Amazon S3 user guide, "Bucket naming rules", less the eight characters that Pulumi adds."""
 _ID_CHARACTERS_MAX = 255
@@ -112,7 +114,13 @@ def _rules(expire_days: dict[str, int]) -> list[dict[str, Any]]:
             "status": "Enabled",
             "filter": {"prefix": ""},
             "abort_incomplete_multipart_upload": {"days_after_initiation": INCOMPLETE_UPLOAD_DAYS},
-        }
+        },
+        {
+            "id": "earlier-versions",
+            "status": "Enabled",
+            "filter": {"prefix": ""},
+            "noncurrent_version_expiration": {"noncurrent_days": EARLIER_VERSION_DAYS},
+        },
     ]
     for prefix, days in sorted(expire_days.items()):
         rules.append(

@@ -71,17 +71,6 @@ class Counts:
     retries: int
 
 
-def _checked_timeout(url: str | None, seconds: float | None) -> float:
-    if url is None and seconds is not None:
-        raise BadRequest(
-            "request_timeout_s is for url=...; for Kinesis, give it to the client: boto3.client('kinesis', "
-            "config=botocore.config.Config(read_timeout=..., connect_timeout=...))."
-        )
-    if seconds is not None and not 0 < seconds <= threading.TIMEOUT_MAX:
-        raise BadRequest(f"request_timeout_s is {seconds}; valid are seconds above 0.")
-    return _REQUEST_TIMEOUT_S if seconds is None else seconds
-
-
 class Producer:
     """Sends events to a table of a running warehouse (`url`) or to a Kinesis stream (`kinesis`).
 
@@ -123,7 +112,7 @@ class Producer:
                 f"linger_s is {linger_s}, connections {connections}, buffer_bytes_max {buffer_bytes_max}, retry_s "
                 f"{retry_s}; valid are linger_s and retry_s from 0, connections and buffer_bytes_max from 1."
             )
-        self._request_timeout_s = _checked_timeout(url, request_timeout_s)
+        self._request_timeout_s = _checked_timeout(request_timeout_s, is_http=url is not None)
         self._to: HttpDestination | KinesisDestination = (
             HttpDestination(table, url, self._request_timeout_s)
             if url is not None
@@ -432,6 +421,19 @@ class Producer:
                 error.add_note(f"on_failure could not be told: {type(wrong).__name__}: {wrong}")
                 untold += [(event, error) for event in events]
         return untold
+
+
+def _checked_timeout(given: float | None, *, is_http: bool) -> float:
+    if given is None:
+        return _REQUEST_TIMEOUT_S
+    if not is_http:
+        raise BadRequest(
+            "request_timeout_s is for url=...; for Kinesis, give it to the client: boto3.client('kinesis', "
+            "config=botocore.config.Config(read_timeout=..., connect_timeout=...))."
+        )
+    if not 0 < given <= threading.TIMEOUT_MAX:
+        raise BadRequest(f"request_timeout_s is {given}; valid are seconds above 0.")
+    return given
 
 
 def _memory_of(batch: Batch) -> int:
