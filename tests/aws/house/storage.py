@@ -86,8 +86,9 @@ def _lifecycle_errors(node: Node, world: World) -> Errors:
             "abortIncompleteMultipartUpload.daysAfterInitiation": get(
                 rule, "abortIncompleteMultipartUpload.daysAfterInitiation"
             ),
+            "noncurrentVersionExpiration.noncurrentDays": get(rule, "noncurrentVersionExpiration.noncurrentDays"),
         }
-        if all(value is None for value in days.values()) and "noncurrentVersionExpiration" not in rule:
+        if all(value is None for value in days.values()):
             yield f"rule {name} does nothing"
         for key, value in days.items():
             if value is not None and not number_in(value, 1, 36_500):
