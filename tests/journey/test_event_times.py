@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from running import running
+from running import command, running
 
 from datawarehouse import Warehouse
 from datawarehouse.catalog.catalog import Catalog
@@ -213,3 +213,54 @@ def test_many_shards_in_a_process_of_their_own(tmp_path):
     times = list(known(folder).values())
     assert sum(rows for each in times for _, _, rows in each.spans) == 1_000
     assert all(2 <= len(each.spans) <= 4 for each in times)
+
+
+def test_how_late_events_come(tmp_path):
+    folder = tmp_path / "data"
+    with simulate(declared(), folder, start=START) as opened:
+        opened.put("t", [event(str(n), 0) for n in range(98)] + [event("late", 70), event("ahead", -2), {"id": "none"}])
+        opened.advance("1h")
+        opened.put("t", [event("b", 3)])
+        opened.flush()
+    done = command(tmp_path, "lateness", "t", "--data", folder, "--output", "json")
+    first = {"arrived": "2026/03/01/07", "events": 100, "without": 1, "unknown": 0}
+    second = {"arrived": "2026/03/01/08", "events": 1, "without": 0, "unknown": 0}
+    assert json.loads(done.stdout) == {
+        "table": "t",
+        "unit": "hours",
+        "events": 101,
+        "without": 1,
+        "unknown": 0,
+        "p50": 0,
+        "p99": 4,
+        "p99.9": 70,
+        "maximum": 70,
+        "hours": [
+            {**first, "p50": 0, "p99": 0, "p99.9": 70, "maximum": 70},
+            {**second, "p50": 4, "p99": 4, "p99.9": 4, "maximum": 4},
+        ],
+    }
+    done = command(tmp_path, "lateness", "t", "--data", folder, "--limit", "1")
+    assert [line.split() for line in done.stdout.splitlines()[2:]] == [
+        ["all", "2", "hours", "101", "1", "0", "4", "70", "70"],
+        ["2026/03/01/08", "1", "0", "4", "4", "4", "4"],
+    ]
+
+
+def test_how_late_events_come_is_not_known_of_every_table(tmp_path):
+    folder = tmp_path / "data"
+    with simulate(declared(None), folder, start=START) as opened:
+        opened.put("t", [event("a", 0)])
+        opened.flush()
+    wrong = [
+        ("t", "declares no event_time"),
+        ("u", "There is no table 'u'; those that declare their event_time are none"),
+    ]
+    for table, says in wrong:
+        done = command(tmp_path, "lateness", table, "--data", folder)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert says in done.stderr
+    with simulate(declared(), folder, start=START):
+        done = command(tmp_path, "lateness", "t", "--data", folder)
+    assert done.stdout.splitlines()[2].split() == ["all", "1", "hour", "0", "0", *["NULL"] * 4]
+    assert "1 row in files of before are not counted" in done.stderr

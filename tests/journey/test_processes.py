@@ -20,7 +20,7 @@ def job(context):
 
 warehouse = (
     Warehouse("shop")
-    .with_streaming_input_table("clicks", {"id": "string"})
+    .with_streaming_input_table("clicks", {"id": "string", "at": "timestamp"}, event_time="at")
     .with_table("prices", {"item": "string"}, {"day": "string"})
     .with_batch_input_table("sums", {"n": "int"}, job, "rate(1 day)")
 )
@@ -38,6 +38,7 @@ CALLS = {
     "run": (("sums",), "succeeded"),
     "backfill": (("sums", "--from", "2026-11-01", "--to", "2026-11-02", "--again"), "succeeded"),
     "jobs": ((), "succeeded"),
+    "lateness": (("clicks",), "maximum"),
     "audit": ((), "no known data errors"),
     "compact": ((), "files_before"),
     "expire": (("--dry-run",), "partition"),

@@ -91,6 +91,15 @@ class FilesByEventTime:
         )
         return [TimedFile(LiveFile(*row[:7]), *row[7:]) for row in rows]
 
+    def counts(self, table: str) -> list[tuple[str, str | None, int]]:
+        """(partition, counts, rows) of the live files of a table that have an entry, in the order of their
+        partitions."""
+        return self._store.rows(
+            "select partition, counts, row_count from event_times join files on files.id = file"
+            " where of_table = ? and retired_ms is null order by partition",
+            (table,),
+        )
+
 
 def encoded(times: EventTimes) -> str:
     return msgspec.json.encode((times.nulls, times.spans)).decode()

@@ -29,6 +29,7 @@ VERBS = {
     "run": "run the job of a batch input table now",
     "backfill": "run the job of a batch input table for a period in the past",
     "jobs": "show the latest runs of jobs",
+    "lateness": "show how late events of a table arrive",
     "audit": "prove from the files that what was stored is there",
     "compact": "merge the files of closed hours now, or explain what would be done",
     "expire": "delete hours that are older than declared now, or show which",
