@@ -95,7 +95,11 @@ def main() -> None:
         folder = Path(name) / "data"
         events, file_of = fill(folder, hours)
         catalog = Catalog(catalog_path(folder), writable=False)
-        engine = Engine("bench", catalog, folder, QueryLimits(60, 2**30, 1, 10**8), read_json, WallClock())
+        limits = QueryLimits(60, 2**30, 1, 10**8)
+        engine, guarded = (
+            Engine("bench", catalog, folder, limits, read_json, WallClock(), chosen(with_defaults(()), name))
+            for name in ("production", "adhoc")
+        )
         tables = readables(catalog)
         schemas = {name: table.schema for name, table in tables.items()}
         chance = random.Random(20_261_130)
@@ -112,7 +116,7 @@ def main() -> None:
             files = files_by_event_time(catalog, tables["t"].stored, ROWS, planned.scans[0])
             found.append((time.process_time() - began) * 1000)
             began = time.process_time()
-            engine.decide(sql + " and true", (), chosen(with_defaults(()), "adhoc"))
+            guarded.decide(sql)
             decided.append((time.process_time() - began) * 1000)
             ids = order[slice(*np.searchsorted(events, (first, after), sorter=order))]
             needed = len(np.unique(file_of[ids]))
@@ -121,6 +125,7 @@ def main() -> None:
             read_files, minimum = read_files + len(files or ()), minimum + needed
             shares.append(len(files or ()) / max(1, needed))
         engine.close()
+        guarded.close()
         counts = catalog.store.rows("select max(length(counts)), sum(length(counts)) from event_times")[0]
     report(
         f"Queries on event time over {hours:,} hours: {ranges:,} ranges, each with the rows of a full scan",

@@ -17,7 +17,10 @@ from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.definition.workgroups import Workgroup
 from datawarehouse.folder import catalog_path
 from datawarehouse.parquet.files import read_footer
+from datawarehouse.query.engine import Engine
+from datawarehouse.query.limits import QueryLimits
 from datawarehouse.runtime.doctor import doctor_of
+from datawarehouse.runtime.reader import read_json
 from datawarehouse.testing import simulate
 from datawarehouse.testing.clock import TestClock
 
@@ -125,7 +128,10 @@ def test_files_of_before_are_read_until_they_are_compacted(tmp_path):
 
 
 def test_a_guarded_workgroup_counts_the_hours_of_arrival_that_remain(tmp_path):
-    two = Workgroup("two", partitions_max=2)
+    def guarded(opened):
+        limits, two = QueryLimits.of(opened.settings), Workgroup("two", partitions_max=2)
+        return Engine("shop", opened.catalog, tmp_path, limits, read_json, opened.clock, two)
+
     with simulate(declared(None), tmp_path, start=START) as opened:
         for _ in range(3):
             opened.put("t", [event("old", 100)])
@@ -134,14 +140,14 @@ def test_a_guarded_workgroup_counts_the_hours_of_arrival_that_remain(tmp_path):
     with simulate(declared(), tmp_path, start=later, settings=AT_ONCE) as opened:
         opened.put("t", [event("new", 0, later), event("late", 60)])
         opened.flush()
-        refused = opened._engine.decide(TODAY, (), two)
+        refused = guarded(opened).decide(TODAY)
         assert refused.refusals[0].endswith(
             "in 4 hours. 3 files say nothing of their event times: `dw compact` counts them."
         )
         opened.compact("t")
-        allowed = opened._engine.decide(TODAY, (), two)
+        allowed = guarded(opened).decide(TODAY)
         assert (allowed.refusals, allowed.estimate.partitions, allowed.estimate.files) == ((), 1, 1)
-        assert opened._engine.decide("select id from t", (), two).rewritten == (
+        assert guarded(opened).decide("select id from t").rewritten == (
             "select id from t where at >= timestamp '2026-03-01 09:00:00'"
         )
 
