@@ -6,7 +6,7 @@
     _commits/         a second record of what the catalog holds
     _alerts.json      the alerts that are on, and those on their way to a receiver
     _journal/<table>/ the journals
-    _queries/         results of queries that are kept for a while
+    _queries/         the history of queries, and results that are kept for a while
     _sent/            how far each file was sent; written by `dw send`
     _aside/           files that were set aside, each under the path that it had
     _restoring        there until a back-up is restored completely
@@ -69,6 +69,10 @@ def alerts_path(folder: Path) -> Path:
 
 def queries_root(folder: Path) -> Path:
     return folder / "_queries"
+
+
+def history_path(folder: Path) -> Path:
+    return queries_root(folder) / "history.sqlite"
 
 
 def journal_root(folder: Path) -> Path:

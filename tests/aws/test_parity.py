@@ -12,7 +12,7 @@ from datawarehouse.folder import catalog_path
 NOW_MS = 1_795_417_200_000  # 2026-11-23T07:00:00Z
 HOUR = "2026/11/23/07"
 ONLY_ON_AWS = {"sessions_staging"}
-ONLY_EMBEDDED = {"job_runs"}
+ONLY_EMBEDDED = {"job_runs", "query_history"}
 
 
 class Standing:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from running import running, until
 
-from datawarehouse.folder import queries_root
+from datawarehouse.folder import history_path, queries_root
 
 DECLARED = """
 from datawarehouse import Warehouse
@@ -64,6 +64,11 @@ def page(shop, id, number):
     return page
 
 
+def results(shop):
+    """The files in which results are kept."""
+    return list(queries_root(shop.folder / "data").glob("*.result"))
+
+
 def listed(shop):
     return call(shop, "GET", "/v1/queries")[1]["queries"]
 
@@ -101,7 +106,7 @@ def test_what_a_query_reads_stands_in_its_state(shop):
 def test_a_removed_query_is_gone_with_its_result(shop):
     id = submitted(shop, MANY)
     state(shop, id)
-    file = queries_root(shop.folder / "data") / f"{id}.result"
+    [file] = [file for file in results(shop) if file.stem == id]
     assert file.stat().st_mode & 0o777 == 0o600
     assert call(shop, "DELETE", f"/v1/queries/{id}")[0] == 200
     assert not file.exists()
@@ -156,7 +161,64 @@ def test_a_failure_is_told_where_the_query_is_asked_for(shop):
     told = state(shop, id)
     assert (told["state"], told["error"]["code"], told["result"]) == ("failed", "QueryLimitExceeded", None)
     assert call(shop, "GET", f"/v1/queries/{id}/pages/0")[0] == 422
-    assert not list(queries_root(shop.folder / "data").glob(f"{id}*"))
+    assert id not in {file.stem for file in results(shop)}
+
+
+def history(shop, id):
+    """What the table of queries says of one, once it says how it ended."""
+    asked = {}
+
+    def has_ended():
+        [row] = shop.query("select * from query_history where id = ?", id)
+        asked.update(row)
+        return row["ended"]
+
+    until(has_ended, "the end is in the history")
+    return asked
+
+
+def test_the_history_has_every_query_and_its_outcome(shop):
+    read = submitted(shop, "select max(n) as most from clicks where id > 'a'", workgroup="slow", full_scan=True)
+    row = history(shop, read)
+    assert (row["who"], row["workgroup"], row["outcome"], row["full_scan"]) == ("owner", "slow", "succeeded", True)
+    assert row["sql"] == "select max(n) as most from clicks where id > 'a'"
+    assert (row["partitions"], row["files"], row["rows"], row["error"]) == (1, 1, 1, None)
+    assert row["bytes"] == state(shop, read)["progress"]["bytes"] > 0
+    assert row["asked"] <= row["started"] <= row["ended"]
+    _, headers, _ = shop.request("POST", "/v1/query", json.dumps({"sql": "select id from clicks"}))
+    assert history(shop, headers["X-DW-Query"])["rows"] == 5
+    failed = history(shop, submitted(shop, "select id from clicks", workgroup="few"))
+    assert (failed["outcome"], "more than 3 rows" in failed["error"]) == ("failed", True)
+    wrong = history(shop, submitted(shop, "selec"))
+    assert (wrong["outcome"], wrong["sql"], wrong["files"]) == ("failed", "selec", 0)
+    endless = submitted(shop, ENDLESS, workgroup="slow")
+    [running_now] = shop.query("select outcome, ended from query_history where id = ?", endless)
+    assert running_now == {"outcome": "running", "ended": None}
+    call(shop, "DELETE", f"/v1/queries/{endless}")
+    assert history(shop, endless)["outcome"] == "ended"
+    command = shop.dw("query", "--output", "json", "select count(*) as c from query_history where outcome = 'ended'")
+    assert json.loads(command.stdout)[0]["c"] >= 1
+
+
+def test_the_history_outlives_its_owner(tmp_path):
+    with running(tmp_path, declaration=DECLARED) as started:
+        cut = submitted(started, ENDLESS)
+        until(lambda: started.query("select * from query_history where id = ?", cut), "it is in the history")
+        started.process.kill()
+        started.process.wait()
+    with running(tmp_path, declaration=DECLARED) as started:
+        assert history_outcomes(started)[cut] == "interrupted"
+    path = history_path(tmp_path / "data")
+    path.write_bytes(b"this is no database " * 1000)
+    for beside in path.parent.glob("history.sqlite-*"):
+        beside.unlink()
+    with running(tmp_path, declaration=DECLARED) as started:
+        until(lambda: list(history_outcomes(started).values())[:-1] == [], "it begins anew")
+    assert path.with_name("history.sqlite.aside").read_bytes().startswith(b"this is no database")
+
+
+def history_outcomes(started):
+    return {row["id"]: row["outcome"] for row in started.query("select id, outcome from query_history order by asked")}
 
 
 @pytest.mark.parametrize(
@@ -187,10 +249,10 @@ def test_results_expire_and_the_oldest_make_room(tmp_path):
             state(started, id)
         states = {each["id"]: each["state"] for each in listed(started)}
         assert "succeeded" in states.values()
-        assert sum(file.stat().st_size for file in queries_root(started.folder / "data").iterdir()) <= 1024**2
+        assert sum(file.stat().st_size for file in results(started)) <= 1024**2
         too_much = state(started, submitted(started, MANY.replace("1, 5)", "1, 10)")))
         assert (too_much["state"], "query_results_bytes_max" in too_much["error"]["message"]) == ("failed", True)
         until(lambda: not listed(started), "all have expired")
-        assert not list(queries_root(started.folder / "data").iterdir())
+        assert not results(started)
         submitted(started, "select 1")
-    assert not list(queries_root(started.folder / "data").iterdir())
+    assert not results(started)

@@ -41,6 +41,7 @@ _RESERVED = {
     "errors": "it is the name of the folder of rejected records",
     "information_schema": "SQL engines keep their own tables there",
     "job_runs": "it is the name of the table of job runs",
+    "query_history": "it is the name of the table of queries",
 }
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -260,3 +261,25 @@ RUNS_COLUMNS = tuple(
     )
 )
 """The columns of the table of runs, which a warehouse with a batch input table has."""
+
+HISTORY_TABLE = "query_history"
+HISTORY_COLUMNS = tuple(
+    Column(name, parse_type(kind))
+    for name, kind in (
+        ("id", "string"),
+        ("who", "string"),
+        ("workgroup", "string"),
+        ("sql", "string"),
+        ("full_scan", "boolean"),
+        ("asked", "timestamp"),
+        ("started", "timestamp"),
+        ("ended", "timestamp"),
+        ("outcome", "string"),
+        ("partitions", "bigint"),
+        ("files", "bigint"),
+        ("bytes", "bigint"),
+        ("rows", "bigint"),
+        ("error", "string"),
+    )
+)
+"""The columns of the table of queries."""

@@ -48,6 +48,7 @@ class QueryAnswer:
     files: int
     bytes: int
     rows: int = 0
+    partitions: int = 0
 
 
 class Engine:
@@ -136,7 +137,7 @@ class Engine:
                 raise self._failure(error) from None
             names = list(planned.column_names)
             schema = pa.schema(zip(names, reader.schema.types, strict=True))
-            answer = QueryAnswer(schema, iter(()), sources.files, sources.bytes)
+            answer = QueryAnswer(schema, iter(()), sources.files, sources.bytes, partitions=sources.partitions)
             answer.batches = (batch.rename_columns(names) for batch in self._counted(reader, answer, deadline))
             yield answer
 

@@ -34,6 +34,7 @@ class Head(msgspec.Struct, frozen=True, tag=True):
 
     files: int
     bytes: int
+    partitions: int = 0
 
 
 class Piece(msgspec.Struct, frozen=True, tag=True):

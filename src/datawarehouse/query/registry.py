@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from datawarehouse.catalog.history import TEXT_CHARACTERS_MAX, Entry
 from datawarehouse.clock import Clock
 from datawarehouse.definition.instants import written
 from datawarehouse.errors import DataWarehouseError, QueryEnded, QueryFailed, QueryLimitExceeded, UnknownQuery
@@ -35,12 +36,12 @@ WAITING, RUNNING, SUCCEEDED, FAILED, ENDED = "waiting", "running", "succeeded", 
 GONE = "whoever asked it has gone"
 _AHEAD_MAX = 2  # messages that wait for a slow reader
 _KEPT_MAX = 1000
-_TEXT_CHARACTERS_SHOWN = 4096
 
 
 @dataclass(slots=True, eq=False)
 class Query:
-    """One query. files, bytes: what it reads. rows: of its result so far. result: where a submitted one is kept."""
+    """One query. partitions, files, bytes: what it reads. rows: of its result so far. result: where a submitted one is
+    kept."""
 
     id: str
     who: str
@@ -50,6 +51,7 @@ class Query:
     state: str = WAITING
     started_ms: int | None = None
     ended_ms: int | None = None
+    partitions: int = 0
     files: int = 0
     bytes: int = 0
     rows: int = 0
@@ -70,6 +72,25 @@ class Query:
                 while not until():
                     await self.changed.wait()
 
+    def entry(self) -> Entry:
+        """What the history says of it. record: keeps what the history says of a query, which changes when it ends."""
+        return Entry(
+            self.id,
+            self.who,
+            self.workgroup,
+            self.order.sql,
+            self.order.full_scan,
+            self.asked_ms,
+            self.started_ms,
+            self.ended_ms,
+            self.state if self.is_over else RUNNING,
+            self.partitions,
+            self.files,
+            self.bytes,
+            self.rows,
+            str(self.error) if self.error else None,
+        )
+
     def notify(self) -> None:
         """Wake those who wait for a change."""
         self.changed.set()
@@ -87,12 +108,14 @@ class Query:
             "id": self.id,
             "who": self.who,
             "workgroup": self.workgroup,
-            "sql": self.order.sql[:_TEXT_CHARACTERS_SHOWN],
+            "sql": self.order.sql[:TEXT_CHARACTERS_MAX],
             "state": self.state,
             "asked_at": _text(self.asked_ms),
             "started_at": _text(self.started_ms),
             "ended_at": _text(self.ended_ms),
-            "progress": {"files": self.files, "bytes": self.bytes, "rows": self.rows},
+            "progress": {
+                "partitions": self.partitions, "files": self.files, "bytes": self.bytes, "rows": self.rows,
+            },
             "result": self.result and {
                 "format": self.order.format, "pages": len(self.result.ends), "bytes": self.result.size,
             },
@@ -109,6 +132,7 @@ class QueryRegistry:
         results: Results,
         files: Executor,
         on_fault: Callable[[Exception], DataWarehouseError],
+        record: Callable[[Entry], object],
         *,
         results_bytes_max: int,
         results_keep_s: float,
@@ -122,6 +146,7 @@ class QueryRegistry:
         self._results = results
         self._files = files
         self._on_fault = on_fault
+        self._record = record
         self._results_bytes_max = results_bytes_max
         self._results_keep_s = results_keep_s
         self._queries: dict[str, Query] = {}
@@ -169,7 +194,7 @@ class QueryRegistry:
                 query.remove_result()
                 if not isinstance(query.error, DataWarehouseError):
                     query.error = self._on_fault(query.error)
-            text = query.order.sql[:_TEXT_CHARACTERS_SHOWN]
+            text = query.order.sql[:TEXT_CHARACTERS_MAX]
             query.order = msgspec.structs.replace(query.order, sql=text, parameters=[])
             for each in [each for each in self.all() if each.is_over][:-_KEPT_MAX]:
                 self._forget(each)
@@ -192,6 +217,7 @@ class QueryRegistry:
     ) -> Query:
         query = Query(id, who, self._workgroup_of(order.workgroup), order, self._clock.now_ms())
         self._queries[query.id] = query
+        self._record(query.entry())
         query.task = asyncio.get_running_loop().create_task(self._run(query, put, finished))
         return query
 
@@ -200,7 +226,7 @@ class QueryRegistry:
             async with aclosing(self._ask(query.order, lambda: self._started(query))) as messages:
                 async for message in messages:
                     if isinstance(message, Head):
-                        query.files, query.bytes = message.files, message.bytes
+                        query.partitions, query.files, query.bytes = message.partitions, message.files, message.bytes
                     else:
                         query.rows = message.rows
                     if isinstance(message, End):
@@ -212,6 +238,7 @@ class QueryRegistry:
             query.state, query.error = FAILED, error
         finally:
             query.ended_ms = self._clock.now_ms()
+            self._record(query.entry())
             finished()
             query.notify()
 
@@ -229,7 +256,7 @@ class QueryRegistry:
         if id not in self._queries:
             raise UnknownQuery(
                 f"There is no query {id!r}, or it is over and its result is no longer kept. GET /v1/queries lists "
-                "those that are there."
+                "those that are there, and the table query_history has all."
             )
         return self._queries[id]
 

@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.catalog.records import LiveFile, Partition, StoredTable
-from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.tables import (
+    HISTORY_COLUMNS,
+    HISTORY_TABLE,
     QUARANTINE_COLUMNS,
     QUARANTINE_SUFFIX,
     RUNS_COLUMNS,
@@ -34,7 +35,9 @@ from datawarehouse.definition.tables import (
 from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Decimal, Map, Primitive, Struct, Text
 from datawarehouse.durable import ASIDE_SUFFIX
 from datawarehouse.errors import QueryFailed
+from datawarehouse.folder import history_path
 from datawarehouse.parquet.footer import REJECTS, ROWS, folder_for
+from datawarehouse.query import own_tables
 from datawarehouse.query.event_times import files_by_event_time
 from datawarehouse.query.footers import COUNT, PARTITION, extremes
 from datawarehouse.query.verify import Verifier
@@ -43,9 +46,7 @@ from datawarehouse.sql.plan import ROW_COUNT, Scan, TableSchema
 JsonReader = Callable[[Path, Sequence[Column]], pa.Table]
 """Reads a file of JSON lines as rows of these columns. Raises BadLine."""
 
-_RUNS = "runs"  # the kind of the table of runs
-_RUNS_MAX = 1_000_000
-_ARROW_TYPES = {"string": pa.string(), "int": pa.int32(), "bigint": pa.int64(), "timestamp": pa.timestamp("us")}
+_RUNS, _HISTORY = "runs", "history"  # the kinds of the tables of runs and of queries
 _PARTITION_CHARACTERS = len("YYYY/MM/DD/HH")
 _TYPES = {"int": "integer", "string": "varchar", "binary": "blob"}
 
@@ -77,6 +78,8 @@ def readables(catalog: Catalog) -> dict[str, Readable]:
     if any(each.stored.kind == BatchInputTable.kind for each in found.values()):
         runs = StoredTable(RUNS_TABLE, _RUNS, (), "", 1, {1: RUNS_COLUMNS})
         found[RUNS_TABLE] = Readable(runs, _RUNS, RUNS_COLUMNS)
+    history = StoredTable(HISTORY_TABLE, _HISTORY, (), "", 1, {1: HISTORY_COLUMNS})
+    found[HISTORY_TABLE] = Readable(history, _HISTORY, HISTORY_COLUMNS)
     return found
 
 
@@ -85,8 +88,8 @@ class Sources:
     """What the scans of a plan read.
 
     selects: scan id -> sub-select. tables: those in memory, by name. summarized: the ids of scans whose sub-select
-    gives summaries in the place of rows (see `sql.plan.Scan`). files, bytes: those that are opened; of a file of which
-    only the footer is read, the bytes of the footer.
+    gives summaries in the place of rows (see `sql.plan.Scan`). partitions, files, bytes: those that are opened; of a
+    file of which only the footer is read, the bytes of the footer.
     """
 
     selects: dict[str, str] = field(default_factory=dict)
@@ -94,6 +97,7 @@ class Sources:
     tables: dict[str, pa.Table] = field(default_factory=dict)
     folders: set[Path] = field(default_factory=set)
     summarized: set[str] = field(default_factory=set)
+    partitions: int = 0
     files: int = 0
     bytes: int = 0
 
@@ -128,7 +132,9 @@ def open_sources(
         for scan in scans:
             table = tables[scan.table]
             if table.kind == _RUNS:
-                selects = _runs(sources, catalog, scan)
+                selects = _in_memory(sources, own_tables.runs(catalog), scan)
+            elif table.kind == _HISTORY:
+                selects = _in_memory(sources, own_tables.history(history_path(lake)), scan)
             elif table.stored.kind == Table.kind:
                 selects = _users(sources, catalog, table.stored, lake, scan, read_json)
             elif scan.extremes is not None and not scan.extremes:
@@ -138,6 +144,7 @@ def open_sources(
                 continue
             sources.selects[scan.id] = _united(selects, table, scan)
     for scan, files in listed:  # with the catalog free for others, for this may open many files
+        sources.partitions += len(files.partitions)
         verifier.check(files.table.stored.name, files.files, deadline)
         selects = _summaries(sources, files, scan, deadline) if scan.extremes else _managed(sources, files, scan)
         sources.selects[scan.id] = _united(selects, files.table, scan)
@@ -277,29 +284,14 @@ def _cast(column: Column, has_it: bool) -> str:
     return f"cast({name if has_it else 'null'} as {duckdb_type(column.type)}) as {name}"
 
 
-# -- the runs of jobs, which are in the catalog
+# -- tables that are in memory
 
 
-def _runs(sources: Sources, catalog: Catalog, scan: Scan) -> list[str]:
-    columns: dict[str, list[Any]] = {column.name: [] for column in RUNS_COLUMNS}
-    for run in catalog.runs.latest(limit=_RUNS_MAX):
-        values = (
-            run.job, _instant(run.scheduled_ms), run.partition, run.attempt, run.cause, _instant(run.started_ms),
-            _instant(run.ended_ms), run.outcome, run.rows, run.error,
-        )  # fmt: skip
-        for column, value in zip(columns.values(), values, strict=True):
-            column.append(value)
-    kinds = [_ARROW_TYPES[str(column.type)] for column in RUNS_COLUMNS]
-    arrays = [pa.array(values, kind) for values, kind in zip(columns.values(), kinds, strict=True)]
-    table = pa.table(arrays, names=list(columns))
-    outputs = [_quoted(column) for column in columns]
+def _in_memory(sources: Sources, table: pa.Table, scan: Scan) -> list[str]:
+    outputs = [_quoted(column) for column in table.column_names]
     if scan.hidden_columns:
         outputs += [f"cast(null as {kind}) as {_quoted(hidden)}" for hidden, kind in _HIDDEN_TYPES.items()]
     return [f"select {', '.join(outputs)} from {sources.hold(table)}"]
-
-
-def _instant(instant_ms: int | None) -> datetime | None:
-    return None if instant_ms is None else instant_of(instant_ms).replace(tzinfo=None)
 
 
 # -- tables that the user fills
@@ -311,6 +303,7 @@ def _users(
     selects = []
     for values, folder, files in folders_of(catalog, stored, lake, scan):
         sources.folders.add(folder)
+        sources.partitions += 1
         sources.files += len(files)
         sources.bytes += sum(file.stat().st_size for file in files)
         keys = [

@@ -35,12 +35,13 @@ from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.definition.workgroups import chosen
 from datawarehouse.errors import BadRequest, FolderError, InternalFailure
-from datawarehouse.folder import Holder, queries_root
+from datawarehouse.folder import Holder, history_path, queries_root
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.query.registry import QueryRegistry
 from datawarehouse.query.results import Results
 from datawarehouse.runtime.connections import limited
 from datawarehouse.runtime.owner import Owner
+from datawarehouse.runtime.query_history import QueryHistory
 from datawarehouse.runtime.query_pools import QueryPools
 from datawarehouse.runtime.status import described
 from datawarehouse.runtime.workers import QuerySetup, StartChild, Worker, spawned
@@ -138,6 +139,7 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
     pools = _query_pools(opened, start_child)
     results = Results(queries_root(opened.folder))
     results.clear()
+    history = QueryHistory(history_path(opened.folder))
     commit = GroupCommit(opened.intake, flushing)
     token = secrets.token_urlsafe(32)
     host, port = bound.getsockname()[:2]
@@ -148,7 +150,7 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
     app = App(
         kinesis=Kinesis(opened.intake, commit, opened.clock),
         events=Events(opened.intake, commit, largest, settings.number("request_events_max")),
-        queries=Queries(_registry(opened, pools, results, keeping)),
+        queries=Queries(_registry(opened, pools, results, keeping, history)),
         admin=admin,
         request_bytes_max=largest,
         on_fault=lambda what, error: opened.faults.met(
@@ -187,6 +189,7 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
         flushing.shutdown()
         pools.shutdown()
         keeping.shutdown()
+        history.close()
         results.clear()
 
 
@@ -278,7 +281,9 @@ def _query_pools(opened: Owner, start_child: StartChild) -> QueryPools:
     )
 
 
-def _registry(opened: Owner, pools: QueryPools, results: Results, files: Executor) -> QueryRegistry:
+def _registry(
+    opened: Owner, pools: QueryPools, results: Results, files: Executor, history: QueryHistory
+) -> QueryRegistry:
     def on_fault(error: Exception) -> InternalFailure:
         opened.faults.met("requests", "a submitted query", error, "it failed")
         return InternalFailure("An unexpected error occurred in the server; its log has the details.")
@@ -291,6 +296,7 @@ def _registry(opened: Owner, pools: QueryPools, results: Results, files: Executo
         results,
         files,
         on_fault,
+        history.record,
         results_bytes_max=opened.settings.number("query_results_bytes_max"),
         results_keep_s=opened.settings.number("query_results_keep_s"),
     )

@@ -385,7 +385,7 @@ def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
                 yield from (Head(0, 0), Piece(msgspec.json.encode(decision.values()) + b"\n"), End(0))
                 continue
             with engine.answer(order.sql, order.parameters, full_scan=order.full_scan) as answer:
-                yield Head(answer.files, answer.bytes)
+                yield Head(answer.files, answer.bytes, answer.partitions)
                 for piece in encoded(answer.schema, answer.batches, order.format):
                     yield Piece(piece, answer.rows)
                 yield End(answer.rows)

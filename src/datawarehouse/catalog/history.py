@@ -1,0 +1,124 @@
+"""The history of queries: a file of its own beside the catalog, of which a power loss may take the last entries.
+
+One process writes it, the owner that serves; any process reads it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from datawarehouse.durable import ASIDE_SUFFIX
+
+log = logging.getLogger("datawarehouse")
+
+ENTRIES_MAX = 50_000
+"""Of more, the oldest go: with texts of TEXT_CHARACTERS_MAX that is some 200 MB at the most."""
+TEXT_CHARACTERS_MAX = 4096
+_SCHEMA = """
+create table if not exists queries (
+    number integer primary key, id text unique, who text, workgroup text, sql text, full_scan integer,
+    asked_ms integer, started_ms integer, ended_ms integer, outcome text,
+    partitions integer, files integer, bytes integer, rows integer, error text
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One query. outcome: "running" (or waiting), "succeeded", "failed", "ended" (by somebody) or "interrupted" (the
+    owner ended before the query did). partitions, files, bytes: what it read. error: why it has no result."""
+
+    id: str
+    who: str
+    workgroup: str
+    sql: str
+    full_scan: bool
+    asked_ms: int
+    started_ms: int | None = None
+    ended_ms: int | None = None
+    outcome: str = "running"
+    partitions: int = 0
+    files: int = 0
+    bytes: int = 0
+    rows: int = 0
+    error: str | None = None
+
+
+class History:
+    """Writes the history. Any thread may call it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file; one that is damaged is moved aside. Raises OSError or sqlite3.Error."""
+        path.parent.mkdir(exist_ok=True)
+        self._lock = threading.Lock()
+        try:
+            self._db = _opened(path)
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                raise
+            log.error("%s cannot be read (%s); it is moved aside, and the history of queries begins anew", path, error)
+            path.replace(path.with_name(path.name + ASIDE_SUFFIX))
+            self._db = _opened(path)
+        with self._transaction():
+            self._db.execute("update queries set outcome = 'interrupted' where outcome = 'running'")
+
+    def put(self, entry: Entry) -> None:
+        """Store a query, in the place of what was stored of it before. Raises sqlite3.Error."""
+        text = entry.sql[:TEXT_CHARACTERS_MAX]
+        values = (
+            entry.id, entry.who, entry.workgroup, text, entry.full_scan, entry.asked_ms, entry.started_ms,
+            entry.ended_ms, entry.outcome, entry.partitions, entry.files, entry.bytes, entry.rows, entry.error,
+        )  # fmt: skip
+        with self._transaction():
+            self._db.execute(
+                "insert into queries values (null, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do update"
+                " set started_ms = excluded.started_ms, ended_ms = excluded.ended_ms, outcome = excluded.outcome,"
+                " partitions = excluded.partitions, files = excluded.files, bytes = excluded.bytes,"
+                " rows = excluded.rows, error = excluded.error",
+                values,
+            )
+            self._db.execute(
+                "delete from queries where number <= (select max(number) from queries) - ?", (ENTRIES_MAX,)
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._db.execute("begin immediate")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("rollback")
+                raise
+            self._db.execute("commit")
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+
+def entries(path: Path) -> list[Entry]:
+    """What a file has, the oldest first; nothing if there is none."""
+    if not path.exists():
+        return []
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+        rows = db.execute("select * from queries order by number")
+        return [Entry(*row[1:]) for row in rows]
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("pragma journal_mode = wal")
+        db.execute("pragma synchronous = off")
+        db.executescript(_SCHEMA)
+    except BaseException:
+        db.close()
+        raise
+    return db
