@@ -172,9 +172,16 @@ class QueryRefused(QueryError):
 
 
 class ScanRefused(QueryError):
-    """The workgroup of the query does not permit it to read what it would read."""
+    """The workgroup of the query does not permit it to read what it would read.
+
+    has_grown: it would read more than was estimated for it, since files came in between.
+    """
 
     http_status, exit_code = 403, 11
+
+    def __init__(self, message: str, has_grown: bool = False) -> None:
+        super().__init__(message)
+        self.has_grown = has_grown
 
 
 class QueryFailed(QueryError):

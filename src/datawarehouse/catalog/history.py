@@ -1,4 +1,5 @@
-"""The history of queries: a file of its own beside the catalog, of which a power loss may take the last entries.
+"""The history of queries, and what each workgroup has read today: a file of its own beside the catalog, of which a
+power loss may take the last entries.
 
 One process writes it, the owner that serves; any process reads it.
 """
@@ -26,6 +27,7 @@ create table if not exists queries (
     asked_ms integer, started_ms integer, ended_ms integer, outcome text,
     partitions integer, files integer, bytes integer, rows integer, error text
 );
+create table if not exists spent (day text, workgroup text, bytes integer, primary key (day, workgroup));
 """
 
 
@@ -86,6 +88,31 @@ class History:
             self._db.execute(
                 "delete from queries where number <= (select max(number) from queries) - ?", (ENTRIES_MAX,)
             )
+
+    def spend(self, day: str, workgroup: str, bytes: int, bytes_max: int) -> int | None:
+        """Count bytes for a workgroup unless its day would have more than `bytes_max` then: None, or what is left if
+        that is too little. Raises sqlite3.Error."""
+        with self._transaction():
+            self._db.execute("delete from spent where day < ?", (day,))
+            found = self._db.execute(
+                "select bytes from spent where day = ? and workgroup = ?", (day, workgroup)
+            ).fetchone()
+            left = bytes_max - (found[0] if found else 0)
+            if bytes > left:
+                return max(left, 0)
+            self._add(day, workgroup, bytes)
+            return None
+
+    def give_back(self, day: str, workgroup: str, bytes: int) -> None:
+        """Count so many bytes less, which were not read. Raises sqlite3.Error."""
+        with self._transaction():
+            self._add(day, workgroup, -bytes)
+
+    def _add(self, day: str, workgroup: str, bytes: int) -> None:
+        self._db.execute(
+            "insert into spent values (?, ?, ?) on conflict do update set bytes = spent.bytes + excluded.bytes",
+            (day, workgroup, bytes),
+        )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -278,6 +278,7 @@ class Warehouse:
         allow_full_scan: bool = False,
         partitions_max: int | None = None,
         scan_bytes_max: int | None = None,
+        scan_bytes_per_day_max: int | None = None,
         query_time_max_s: int | None = None,
         memory_bytes_max: int | None = None,
         threads: int | None = None,
@@ -293,12 +294,14 @@ class Warehouse:
         require_partition_filter: of each table that has hours, a query must read a range that begins at some hour, or a
         list. partitions_max: of at most so many hours, which includes the former. allow_full_scan: a query may ask for
         a full scan, to which both do not apply. scan_bytes_max: the files that a query may read have so many bytes.
+        scan_bytes_per_day_max: those of all its queries of a day (UTC), of those that `dw up` answers.
         query_time_max_s, memory_bytes_max, threads, result_rows_max: limits of each query. concurrency_max: so many of
         its queries run at once, in processes of their own; others wait.
         """
         limits = {
             "partitions_max": partitions_max,
             "scan_bytes_max": scan_bytes_max,
+            "scan_bytes_per_day_max": scan_bytes_per_day_max,
             "query_time_max_s": query_time_max_s,
             "memory_bytes_max": memory_bytes_max,
             "threads": threads,

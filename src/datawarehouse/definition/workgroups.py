@@ -17,6 +17,7 @@ _MIB = 1024 * 1024
 _LIMITS: dict[str, tuple[int, int]] = {
     "partitions_max": (1, 10**7),
     "scan_bytes_max": (10 * _MIB, 10**15),  # Athena's least and what pulumi_aws takes (WorkgroupConfigurationArgs)
+    "scan_bytes_per_day_max": (10 * _MIB, 10**15),
     "query_time_max_s": (1, 43_200),
     "memory_bytes_max": (32 * _MIB, 2**50),
     "threads": (1, 256),
@@ -31,7 +32,8 @@ class Workgroup:
 
     require_partition_filter: each use of a table that has hours needs a range of hours. partitions_max: of at most so
     many hours, which requires a range too. allow_full_scan: a query may ask for a full scan, to which these two do not
-    apply. scan_bytes_max: the files that a query reads have so many bytes in all.
+    apply. scan_bytes_max: the files that a query reads have so many bytes in all. scan_bytes_per_day_max: those of all
+    its queries of a day (UTC).
     query_time_max_s, memory_bytes_max, threads, result_rows_max: limits of each query. concurrency_max: so many queries
     run at once; others wait.
     """
@@ -41,6 +43,7 @@ class Workgroup:
     allow_full_scan: bool = False
     partitions_max: int | None = None
     scan_bytes_max: int | None = None
+    scan_bytes_per_day_max: int | None = None
     query_time_max_s: int | None = None
     memory_bytes_max: int | None = None
     threads: int | None = None

@@ -104,19 +104,28 @@ class Engine:
 
     @contextmanager
     def answer(
-        self, sql: str, parameters: Sequence[Any] = (), started: Started = nobody, *, full_scan: bool = False
+        self,
+        sql: str,
+        parameters: Sequence[Any] = (),
+        started: Started = nobody,
+        *,
+        full_scan: bool = False,
+        bytes_max: int | None = None,
     ) -> Iterator[QueryAnswer]:
-        """The result in batches, to be read inside the context, whose memory counts as the query's."""
+        """The result in batches, to be read inside the context, whose memory counts as the query's. bytes_max: what was
+        estimated for it; raises ScanRefused if it would read more."""
         try:
             if self._is_guarded and not (decision := self.decide(sql, parameters, full_scan=full_scan)).is_allowed:
                 raise ScanRefused(str(decision))
-            with self._answer(sql, parameters, started) as answer:
+            with self._answer(sql, parameters, started, bytes_max) as answer:
                 yield answer
         except MemoryError as error:
             raise self._failure(error) from None
 
     @contextmanager
-    def _answer(self, sql: str, parameters: Sequence[Any], started: Started) -> Iterator[QueryAnswer]:
+    def _answer(
+        self, sql: str, parameters: Sequence[Any], started: Started, bytes_max: int | None
+    ) -> Iterator[QueryAnswer]:
         deadline = time.monotonic() + self._limits.time_max_s
         tables = readables(self._catalog)
         schemas = {name: table.schema for name, table in tables.items()}
@@ -126,6 +135,8 @@ class Engine:
             yield QueryAnswer(table.schema, iter(table.to_batches()), 0, 0, table.num_rows)
             return
         sources = self._sources(planned, tables, deadline)
+        if bytes_max is not None and sources.bytes > bytes_max:
+            raise ScanRefused(f"The query would read more than {bytes_max} bytes: files came in.", has_grown=True)
         cursor = self._cursor(sources, planned.macros)
         with self._time_limit(cursor, deadline) as interrupt:
             started(interrupt)

@@ -19,7 +19,8 @@ CONTENT_TYPES = {
 
 class QueryOrder(msgspec.Struct, frozen=True, tag=True):
     """A query. format: one of CONTENT_TYPES. workgroup: whose query it is; "" is production's.
-    dry_run: the answer is the workgroup's decision, as JSON. full_scan: whether that is asked for."""
+    dry_run: the answer is the workgroup's decision, as JSON. full_scan: whether that is asked for.
+    bytes_max: what it may read by its estimate; None if nobody made one."""
 
     sql: str
     parameters: list[Any]
@@ -27,6 +28,7 @@ class QueryOrder(msgspec.Struct, frozen=True, tag=True):
     workgroup: str = ""
     dry_run: bool = False
     full_scan: bool = False
+    bytes_max: int | None = None
 
 
 class Head(msgspec.Struct, frozen=True, tag=True):

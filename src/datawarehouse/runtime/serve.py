@@ -41,6 +41,7 @@ from datawarehouse.query.registry import QueryRegistry
 from datawarehouse.query.results import Results
 from datawarehouse.runtime.connections import limited
 from datawarehouse.runtime.owner import Owner
+from datawarehouse.runtime.query_budgets import QueryBudgets
 from datawarehouse.runtime.query_history import QueryHistory
 from datawarehouse.runtime.query_pools import QueryPools
 from datawarehouse.runtime.status import described
@@ -290,7 +291,7 @@ def _registry(
 
     workgroups = opened.warehouse.workgroups()
     return QueryRegistry(
-        pools.ask,
+        QueryBudgets(pools.ask, workgroups, history, opened.clock).ask,
         lambda name: chosen(workgroups, name).name,
         opened.clock,
         results,

@@ -384,7 +384,8 @@ def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
                 decision = engine.decide(order.sql, order.parameters, full_scan=order.full_scan)
                 yield from (Head(0, 0), Piece(msgspec.json.encode(decision.values()) + b"\n"), End(0))
                 continue
-            with engine.answer(order.sql, order.parameters, full_scan=order.full_scan) as answer:
+            limits: dict[str, Any] = {"full_scan": order.full_scan, "bytes_max": order.bytes_max}
+            with engine.answer(order.sql, order.parameters, **limits) as answer:
                 yield Head(answer.files, answer.bytes, answer.partitions)
                 for piece in encoded(answer.schema, answer.batches, order.format):
                     yield Piece(piece, answer.rows)
