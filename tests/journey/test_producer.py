@@ -26,6 +26,8 @@ from datawarehouse.errors import BadRequest, BodyTooLarge, Closed, DataWarehouse
 from datawarehouse.producer import AsyncProducer, Producer, Undelivered
 from patience import patient
 
+EVENTS = int(os.environ.get("DW_TEST_PRODUCER_EVENTS", "4000"))
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
@@ -125,6 +127,30 @@ def test_a_warehouse_that_is_killed_and_started_again_has_each_event_once(tmp_pa
         producer.flush()
         assert stored(first, "kill") == once(number)
         assert producer.counts().retries
+    first.stop()
+
+
+def test_refusals_lost_answers_and_kills_together_leave_each_event_once(tmp_path):
+    """DW_TEST_PRODUCER_EVENTS=100000 sends as many."""
+    chance, kills = random.Random(11), max(2, EVENTS // 25_000)
+    limit = ("--request-events-max", "300")
+    first = start(tmp_path, *limit)
+    port = first.url.rpartition(":")[2]
+    with (
+        lossy(first.url, lambda number: chance.random() < 0.2) as network,
+        Producer("clicks", url=network.url, linger_s=0.01, connections=4) as producer,
+    ):
+        for number in range(EVENTS):
+            producer.put(event("all", number))
+            if number % (EVENTS // kills) == EVENTS // (2 * kills):
+                first.process.kill()
+                first.process.wait()
+                first.process.stdout.close()
+                first = start(tmp_path, *limit, "--port", port, declaration=None)
+        producer.flush()
+        assert network.lost >= kills and network.requests > EVENTS // 300
+        assert stored(first, "all") == once(EVENTS)
+        assert producer.counts().delivered == EVENTS
     first.stop()
 
 
