@@ -18,6 +18,7 @@ from athena_endpoint import emulator_with_athena
 from deployed_example import EXAMPLE, DeployedExample
 from running import command
 
+from datawarehouse.cli.exits import INTERRUPTED
 from datawarehouse.functions.athena import Athena
 from datawarehouse.operate.push_plan import MARK
 from datawarehouse.runtime.declaration import load
@@ -28,22 +29,22 @@ from patience import patient
 
 HOURS = int(os.environ.get("DW_TEST_PUSH_HOURS", "8"))
 KILLS = int(os.environ.get("DW_TEST_PUSH_KILLS", "5"))
-# Runs the command, and kills it before a request that changes something on AWS is sent, or after its answer.
+# Runs the command, and kills or interrupts it before a request that changes something on AWS, or after its answer.
 COMMAND = """
 import itertools, os, signal, sys
 from botocore.client import BaseClient
 from datawarehouse.cli.main import main
 
-at, is_before = int(sys.argv.pop(1)), sys.argv.pop(1) == "before"
+at, is_before, ending = int(sys.argv.pop(1)), sys.argv.pop(1) == "before", int(sys.argv.pop(1))
 changes, call = itertools.count(1), BaseClient._make_api_call
 
 def killed(client, operation, given):
     is_it = not operation.startswith(("Get", "List", "Head", "BatchGet")) and next(changes) == at
     if is_it and is_before:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), ending)
     answer = call(client, operation, given)
     if is_it:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), ending)
     return answer
 
 BaseClient._make_api_call = killed
@@ -99,10 +100,11 @@ def test_killed_at_any_moment_and_gone_on_with(tmp_path, monkeypatch, seed):
         for kill in range(KILLS):
             at = chance.randint(1, max(2, 2 * left // (KILLS - kill + 1)))
             when = chance.choice(("before", "after"))
-            code, said = pushed(deployed, str(at), when)
-            assert code == -signal.SIGKILL, said
+            ending = chance.choice((signal.SIGKILL, signal.SIGINT))  # Ctrl-C
+            code, said = pushed(deployed, str(at), when, ending)
+            assert code == {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: INTERRUPTED}[ending], said
             left = objects_to_put(deployed)
-            sys.stdout.write(f"killed {when} change {at}; {left} are left\n")
+            sys.stdout.write(f"{ending.name} {when} change {at}; {left} are left\n")
         assert left > 0
         code, said = pushed(deployed, "0", "before")
         assert code == 0, said
@@ -113,10 +115,10 @@ def test_killed_at_any_moment_and_gone_on_with(tmp_path, monkeypatch, seed):
         assert everything(deployed) == before
 
 
-def pushed(deployed, at, when):
+def pushed(deployed, at, when, ending=signal.SIGKILL):
     """The exit code of `dw push` in a process of its own, and what it said."""
     done = subprocess.run(
-        [sys.executable, "-c", COMMAND, at, when, "push", "--output", "json"],
+        [sys.executable, "-c", COMMAND, at, when, str(int(ending)), "push", "--output", "json"],
         cwd=deployed.folder, env=deployed.environment, capture_output=True, text=True, timeout=patient(120),
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from pushing import DECLARATION, Sides
+from pushing import DECLARATION, QUERIES, Sides
 
 from datawarehouse.aws.glue_tables import quarantine_of, table_of
 from datawarehouse.clock import WallClock
@@ -300,6 +300,19 @@ def test_a_users_file_beside_objects_of_the_deployed_warehouse(shop, name, text,
     assert (message or "To put: 0 B") in said
     assert list(told["facts"]["refused"]) == (["de"] if message else [])
     assert shop.objects() == before
+
+
+def test_a_file_that_is_put_in_parts_arrives_whole_and_once(shop):
+    shop.push()
+    text = "".join(f'{{"color": "{number:08d}{"x" * 1_000_000}"}}\n' for number in range(70))
+    assert len(text) > 64 * 1024 * 1024
+    own(shop, "large.json", text)
+    told, _ = shop.push("facts")
+    assert (told["facts"]["files"], told["facts"]["rows"]) == (1, 70)
+    [etag] = [etag for key, (etag, _) in shop.objects("facts/").items() if key.endswith("large.json")]
+    assert etag.strip('"').endswith("-2"), "it was not put in parts"
+    assert shop.push("facts")[0]["facts"]["there_already"] == 1
+    assert len({color for _, color in shop.there(QUERIES["facts"])}) == 70
 
 
 def test_a_line_that_cannot_be_read_is_told_and_the_other_tables_go(shop):
