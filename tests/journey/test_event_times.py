@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -219,6 +220,22 @@ def test_many_shards_in_a_process_of_their_own(tmp_path):
     times = list(known(folder).values())
     assert sum(rows for each in times for _, _, rows in each.spans) == 1_000
     assert all(2 <= len(each.spans) <= 4 for each in times)
+
+
+def test_an_audit_compares_them(tmp_path):
+    """What the catalog has of them decides which files are read."""
+    folder = tmp_path / "data"
+    with simulate(declared(), folder, start=START) as opened:
+        opened.put("t", [event("a", 0), event("b", 30)])
+        opened.flush()
+    assert command(tmp_path, "audit", "--data", folder).returncode == 0
+    with closing(sqlite3.connect(catalog_path(folder), isolation_level=None)) as db:
+        [(counts,)] = db.execute("select counts from event_times").fetchall()
+        nulls, spans = json.loads(counts)
+        db.execute("update event_times set counts = ?", (json.dumps([nulls, spans[1:]]),))
+    done = command(tmp_path, "audit", "--data", folder)
+    assert done.returncode == 20
+    assert "its footer says other event times than the catalog has" in done.stdout
 
 
 def test_how_late_events_come(tmp_path):

@@ -75,6 +75,8 @@ def _footer_problem(path: Path, expected: Footer, schema: pa.Schema | None) -> t
         said, written = getattr(footer, name), getattr(expected, name)
         if said != written:
             return f"its footer says {name.replace('_', ' ')} {_short(said)}, and not {_short(written)}", size
+    if expected.event_times is not None and footer.event_times != expected.event_times:
+        return "its footer says other event times than the catalog has", size
     if metadata.num_rows != expected.rows:
         return f"it has {metadata.num_rows} rows, and {expected.rows} were written", size
     if schema is not None and not metadata.schema.equals(_parquet_schema(schema)):

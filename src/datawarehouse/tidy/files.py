@@ -29,5 +29,14 @@ def stored_file(file: DataFile, compacted: str | None = None) -> File:
 
 def data_file(file: File) -> DataFile:
     """A file of the catalog as it was published."""
-    footer = Footer(file.table, file.kind, file.partition, file.spans, file.records, file.rows, file.schema_version)
+    footer = Footer(
+        file.table,
+        file.kind,
+        file.partition,
+        file.spans,
+        file.records,
+        file.rows,
+        file.schema_version,
+        event_times=file.event_times,
+    )
     return DataFile(file.path, file.bytes, footer, file.digest, file.inode, file.modified_ns)
