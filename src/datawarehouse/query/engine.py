@@ -25,6 +25,7 @@ from datawarehouse.clock import Clock
 from datawarehouse.definition.tables import Table
 from datawarehouse.definition.workgroups import NO_LIMITS, Workgroup, for_a_full_scan, is_guarded
 from datawarehouse.errors import QueryFailed, QueryLimitExceeded, ScanRefused
+from datawarehouse.query.failures import described
 from datawarehouse.query.interruptible import INTERRUPT_AGAIN_S, Started, nobody
 from datawarehouse.query.limits import QueryLimits
 from datawarehouse.query.plans import Plans
@@ -287,7 +288,7 @@ class Engine:
                 "and was ended. Read fewer partitions or columns, or raise the limit.",
                 "query_memory_bytes_max",
             )
-        return QueryFailed(text)
+        return QueryFailed(described(text))
 
     def _explained(self, planned: Plan, tables: Mapping[str, Readable]) -> list[str]:
         sources = self._sources(planned, tables, time.monotonic() + self._limits.time_max_s)
