@@ -6,6 +6,7 @@ times; some say nothing of them, as files of a table that declared it later. A f
 """
 
 import random
+import re
 from collections import Counter
 from datetime import datetime, timedelta
 
@@ -179,6 +180,7 @@ class Statements:
         )
         more = self.pick("", f" and {self.condition('a', 'b', depth=1)}")
         one, both = self.condition("a"), self.condition("a", "b")
+        merged = re.sub(r"\b[ab]\.at\b", "at", both)
         return self.pick(
             f"select a.id, a.at from {a} a where {one}",
             f"select a.id, a.at from {a} a where {one}",
@@ -188,7 +190,7 @@ class Statements:
             f"select a.id, b.id from {a} a {join} {b} b on {on}{more} where {both}",
             f"select a.id, b.id from {a} a {join} {b} b on {on}{more}",
             f"select id, at from {a} a where {one} union select id, at from {b} b where {self.condition('b')}",
-            f"with a as (select * from {a} c) select a.id, b.id from a join a as b using (at) where {both}",
+            f"with a as (select * from {a} c) select a.id, b.id from a join a as b using (at) where {merged}",
             f"select a.id from {a} a where a.at in (select b.at from {b} b where {self.condition('b')}) and {one}",
             f"select a.id from {a} a where not exists (select 1 from {b} b where b.at = a.at and {both})",
             f"select * from (select id, at, row_number() over (partition by at order by id) as n from {a}) a "

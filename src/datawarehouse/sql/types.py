@@ -25,6 +25,8 @@ class Type:
     scale: int = 0
 
     def __str__(self) -> str:
+        if self.name == "char":
+            return f"char({self.precision})"
         if self.name == "decimal":
             return f"decimal({self.precision},{self.scale})"
         if self.name == "row":
@@ -101,6 +103,11 @@ def decimal(precision: int, scale: int) -> Type:
     return Type("decimal", precision=precision, scale=scale)
 
 
+def char(length: int) -> Type:
+    """Text that is filled with blanks to its length; in a comparison the blanks do not count."""
+    return Type("char", precision=length)
+
+
 def is_numeric(type: Type) -> bool:
     return type in INTEGERS or type in FLOATS or type.name == "decimal"
 
@@ -131,6 +138,8 @@ def duckdb(type: Type) -> str:
     """The DuckDB type that holds values of `type`."""
     if type in _DUCKDB:
         return _DUCKDB[type]
+    if type.name == "char":
+        return "VARCHAR"
     if type.name == "decimal":
         return f"DECIMAL({type.precision}, {type.scale})"
     if type.name == "array":
@@ -152,6 +161,8 @@ def common(a: Type, b: Type) -> Type | None:
         return b
     if is_numeric(a) and is_numeric(b):
         return _common_number(a, b)
+    if a.name == b.name == "char":
+        return max(a, b, key=lambda type: type.precision)
     if a in TIMES and b in TIMES:
         return max(a, b, key=TIMES.index)
     if a.name == b.name and len(a.args) == len(b.args) and a.args:
@@ -164,7 +175,7 @@ def common(a: Type, b: Type) -> Type | None:
 
 
 def coerces(source: Type, target: Type) -> bool:
-    return common(source, target) == target
+    return common(source, target) == target or (source.name == "char" and target == VARCHAR)
 
 
 def _common_number(a: Type, b: Type) -> Type:

@@ -197,7 +197,7 @@ REWRITTEN = {
     "'2026/11/23/08' and (id = 1 or id = 2) group by 1, 2, 3",
     "select * from (select id from clicks where id > 5) t": "select * from (select id from clicks where inserted_at >= "
     "'2026/11/23/08' and id > 5) t",
-    "select c.id from clicks c join users using (id)": "select c.id from (select * from clicks where inserted_at >= "
+    "select id from clicks c join users using (id)": "select id from (select * from clicks where inserted_at >= "
     "'2026/11/23/08') c join users using (id)",
     "select clicks.id from users, shop.clicks": "select clicks.id from users, (select * from shop.clicks where inserted_at >= "
     "'2026/11/23/08') as clicks",

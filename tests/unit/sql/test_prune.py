@@ -223,7 +223,7 @@ NOW_MS = 1_795_503_600_000  # 2026-11-24T07:00:00Z
         f"{K} >= concat(date_format(localtimestamp - interval '2' day, '%Y/%m/%d'), '/23')": ALL,
         f"{K} < date_format(date_trunc('day', now()), '%Y/%m/%d/%H')": ALL - D24,
         f"{K} = date_format(timestamp '2026-11-23 07:59:59', '%Y/%m/%d/%H')": D23B,
-        f"{K} = date_format(now(), name)": None,
+        f"{K} = date_format(now(), name)": ALL,
         f"{K} = date_format(at, '%Y/%m/%d/%H')": ALL,
         f"{K} = date_format(now(), '%W')": ALL,
     }.items(),

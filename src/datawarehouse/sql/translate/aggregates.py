@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from datawarehouse.errors import QueryRefused
 from datawarehouse.sql import types
-from datawarehouse.sql.grammar import place
 from datawarehouse.sql.translate.arithmetic import calculated, scaled, whole
 from datawarehouse.sql.translate.calls import (
     Call,
@@ -24,7 +22,7 @@ from datawarehouse.sql.translate.operators import row_of
 from datawarehouse.sql.translate.relations import ROWS_OF, SCAN_MARK
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.summaries import is_count_of_rows
-from datawarehouse.sql.translate.typed import NULL, Typed, quoted_text
+from datawarehouse.sql.translate.typed import NULL, Typed, coerced, quoted_text
 
 
 @special("mod")
@@ -47,11 +45,23 @@ def rounded(compiler: Compiler, call: Call, scope: Scope) -> Typed:
         type = types.decimal(min(max(source.precision - source.scale, 0) + grows, types.DECIMAL_DIGITS_MAX) or 1, 0)
         return Typed(f"CAST({name}({values[0].sql}) AS {types.duckdb(type)})", type)
     digits = compiler.constant(call.arguments[1])
-    if not isinstance(digits, int) or call.name not in ("round", "truncate"):
-        raise QueryRefused(f"{place(call.node)}{call.name} of a decimal takes a literal number of digits.")
+    if call.name not in ("round", "truncate") or not types.coerces(values[1].type, types.INTEGER):
+        raise mismatch(call.node, f"{call.name} takes no {values[1].type} as a number of digits.")
     grown = min(source.precision + (call.name == "round"), types.DECIMAL_DIGITS_MAX)
     type = types.decimal(grown, source.scale)
+    if not isinstance(digits, int):
+        return scaled(_to_digits(name, values[0], values[1]), type)
     return Typed(f"CAST({name}({values[0].sql}, {digits}) AS {types.duckdb(type)})", type)
+
+
+def _to_digits(name: str, value: Typed, digits: Typed) -> str:
+    """The digits of a decimal after `round` or `trunc` to a number of places that is not known before."""
+    dropped = f"greatest({value.type.scale} - {coerced(digits, types.INTEGER)}, 0)"
+    unit = f"CAST(CAST('1' || repeat('0', CAST(least({dropped}, 38) AS BIGINT)) AS DECIMAL(38, 0)) AS HUGEINT)"
+    half = f"{unit} // 2" if name == "round" else "0"
+    number = whole(value)
+    rounded = f"if({number} < 0, -1, 1) * ((abs({number}) + {half}) // {unit}) * {unit}"
+    return f"if({digits.sql} IS NULL, NULL, if({dropped} > {value.type.precision}, 0, {rounded}))"
 
 
 @special("sum", "avg")

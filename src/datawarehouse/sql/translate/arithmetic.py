@@ -60,6 +60,9 @@ def _of_decimals(left: Typed, sign: str, right: Typed) -> Typed:
         digits = min(a.precision - a.scale, b.precision - b.scale) + scale
     type = types.decimal(min(digits, DECIMAL_DIGITS_MAX), scale)
     x, y = coerced(left, a), coerced(right, b)
+    if sign == "*" and digits > 18:
+        # DuckDB multiplies two decimals of at most 18 digits in 64 bits.
+        x = f"CAST({x} AS DECIMAL({DECIMAL_DIGITS_MAX}, {a.scale}))"
     if sign == "/":
         return _divided(Typed(x, a), Typed(y, b), type)
     return Typed(f"CAST(({x} {sign} {y}) AS {types.duckdb(type)})", type)
@@ -74,7 +77,11 @@ def _divided(left: Typed, right: Typed, type: Type) -> Typed:
 
 def whole(value: Typed) -> str:
     """The digits of a decimal, as a number of 128 bits."""
-    return f"CAST({value.sql} * 1{'0' * value.type.scale} AS HUGEINT)"
+    precision, scale = value.type.precision, value.type.scale
+    if precision + scale > DECIMAL_DIGITS_MAX:
+        return f"CAST(replace(CAST({value.sql} AS VARCHAR), '.', '') AS HUGEINT)"
+    wide = f"CAST({value.sql} AS DECIMAL({DECIMAL_DIGITS_MAX}, {scale}))" if precision + scale > 18 else value.sql
+    return f"CAST({wide} * 1{'0' * scale} AS HUGEINT)"
 
 
 def scaled(digits: str, type: Type) -> Typed:
@@ -101,11 +108,26 @@ def _of_times(left: Typed, sign: str, right: Typed) -> Typed | None:
         return Typed(f"CAST({moved} AS {types.duckdb(left.type)})", left.type)
     if left.type in types.INTERVALS and right.type == left.type and sign in "+-":
         return Typed(f"({left.sql} {sign} {right.sql})", left.type)
-    if left.type in types.INTEGERS and right.type in types.INTERVALS and sign == "*":
+    if types.is_numeric(left.type) and right.type in types.INTERVALS and sign == "*":
         left, right = right, left
     if left.type in types.INTERVALS and right.type in types.INTEGERS and sign == "*":
         return Typed(f"({left.sql} * {coerced(right, types.BIGINT)})", left.type)
+    if left.type in types.INTERVALS and types.is_numeric(right.type) and sign in "*/":
+        return _scaled_interval(left, sign, right)
     return None
+
+
+def _scaled_interval(left: Typed, sign: str, right: Typed) -> Typed:
+    """An interval times or by a number, cut off to whole milliseconds or months."""
+    if left.type == types.DAY_TO_SECOND:
+        amount, made = f"epoch_ms({left.sql})", "to_milliseconds"
+    else:
+        amount, made = f"(datepart('year', {left.sql}) * 12 + datepart('month', {left.sql}))", "to_months"
+    number = coerced(right, types.DOUBLE)
+    impossible = failing("An interval is divided by a finite number that is not 0", types.DOUBLE)
+    number = f"if(isfinite({number}){f' AND {number} <> 0' if sign == '/' else ''}, {number}, {impossible})"
+    kind = "BIGINT" if left.type == types.DAY_TO_SECOND else "INTEGER"
+    return Typed(f"{made}(CAST(trunc({amount} {sign} {number}) AS {kind}))", left.type)
 
 
 def _as_timestamp(value: Typed, type: Type) -> str:
@@ -120,11 +142,17 @@ def concatenated(node: exp.Expr, parts: Sequence[Typed]) -> Typed:
     """Of texts, of bytes, or of arrays and elements; NULL if any part is."""
     element = next((part.type.args[0] for part in parts if part.type.name == "array"), None)
     if element is None:
+        parts = [Typed(part.sql, types.VARCHAR) if part.type.name == "char" else part for part in parts]
         type = common_type(node, parts, "concat")
         if type not in (types.VARCHAR, types.VARBINARY, types.UNKNOWN):
             raise mismatch(node, f"{type} cannot be concatenated; use cast(... as varchar).")
         return Typed(f"({' || '.join(coerced(part, type) for part in parts)})", type)
-    lists = [part if part.type.name == "array" else Typed(f"[{part.sql}]", types.array(part.type)) for part in parts]
+    lists = [
+        part
+        if part.type.name == "array"
+        else Typed(f"(CASE WHEN {part.sql} IS NOT NULL THEN [{part.sql}] END)", types.array(part.type))
+        for part in parts
+    ]
     type = common_type(node, lists, "concat")
     return Typed(f"({' || '.join(coerced(part, type) for part in lists)})", type)
 

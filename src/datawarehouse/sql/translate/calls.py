@@ -109,7 +109,7 @@ def arguments(compiler: Compiler, found: Call, scope: Scope, fewest: int, most: 
 
 def varchar(found: Call, value: Typed) -> str:
     """The text of an argument that must be a varchar."""
-    if value.type not in (types.VARCHAR, types.UNKNOWN):
+    if value.type not in (types.VARCHAR, types.UNKNOWN) and value.type.name != "char":
         raise mismatch(found.node, f"{found.name} takes varchar; this is {value.type}. Use cast(... as varchar).")
     return coerced(value, types.VARCHAR)
 
@@ -188,6 +188,11 @@ def _check_clauses(compiler: Compiler, kind: str, found: Call) -> None:
         raise QueryRefused(f"{place(found.node)}{name} is not an aggregate; {_NO_CLAUSES}")
     if kind == "window" and not found.over:
         raise QueryFailed(f"{place(found.node)}Window function {name} needs OVER (...).")
+    if name in ("lag", "lead") and found.over and not found.over.args.get("alias"):
+        if not found.over.args.get("order"):
+            raise QueryFailed(f"{place(found.node)}{name} needs ORDER BY in OVER (...).")
+        if found.over.args.get("spec"):
+            raise QueryFailed(f"{place(found.node)}{name} takes no frame in OVER (...).")
     if kind == "window" and (found.distinct or found.order or found.filter):
         raise QueryRefused(f"{place(found.node)}{name} takes no DISTINCT, FILTER or ORDER BY of its own.")
     if kind == "aggregate" and (found.ignore_nulls or (found.distinct and found.over)):
@@ -202,11 +207,14 @@ def _filled(compiler: Compiler, found: Call, lines: Sequence[str], scope: Scope)
     values = [None if isinstance(node, exp.Lambda) else compiler.expression(node, scope) for node in nodes]
     signature, bound = _chosen(found, lines, [value.type if value else None for value in values])
     texts = []
+    trims = found.name in ("ltrim", "rtrim", "trim") and values[0] is not None and values[0].type.name == "char"
     for position, (node, value) in enumerate(zip(nodes, values, strict=True)):
         parameter = signature.parameter(position)
         if value is None:
             texts.append(_lambda_of(compiler, node, parameter, bound, scope))
         else:
+            if trims and position == 0:
+                value = Typed(f"rtrim({value.sql}, ' ')", types.VARCHAR)
             texts.append(coerced(value, signatures.filled(parameter, bound)))
     if found.distinct or found.name in _COMPARING:
         for node, value in zip(nodes, values, strict=True):
@@ -215,6 +223,7 @@ def _filled(compiler: Compiler, found: Call, lines: Sequence[str], scope: Scope)
     if (found.distinct and "$d" not in signature.template) or (found.order and "$o" not in signature.template):
         raise QueryRefused(f"{place(found.node)}{found.name} takes no DISTINCT or ORDER BY here.")
     text = template(compiler, found, signature.template, texts, scope, bound)
+    text = f"rtrim({text}, ' ')" if trims else text
     return Typed(text, signatures.filled(signature.result, bound))
 
 
@@ -300,20 +309,25 @@ def _frame(compiler: Compiler, node: exp.Expr, scope: Scope) -> str:
     if kind not in _FRAME_UNITS:
         raise QueryRefused(f"{place(node)}A frame counts {', '.join(_FRAME_UNITS)}; got {kind}.")
     bounds = [
-        _bound(compiler, node.args[side], node.args.get(f"{side}_side"), scope)
+        _bound(compiler, node.args[side], node.args.get(f"{side}_side"), scope, kind)
         for side in ("start", "end")
         if node.args.get(side)
     ]
     return f"{kind} BETWEEN {bounds[0]} AND {bounds[1]}" if len(bounds) == 2 else f"{kind} {bounds[0]}"
 
 
-def _bound(compiler: Compiler, value: str | exp.Expr, side: str | None, scope: Scope) -> str:
+def _bound(compiler: Compiler, value: str | exp.Expr, side: str | None, scope: Scope, kind: str) -> str:
     if value == "CURRENT ROW":
         return "CURRENT ROW"
     direction = (side or "").upper()
     if direction not in ("PRECEDING", "FOLLOWING"):
         raise QueryRefused("A frame bound is UNBOUNDED or a value, and PRECEDING or FOLLOWING; or CURRENT ROW.")
-    amount = "UNBOUNDED" if isinstance(value, str) else compiler.expression(value, scope).sql
+    if isinstance(value, str):
+        return f"UNBOUNDED {direction}"
+    bound = compiler.expression(value, scope)
+    if kind != "RANGE" and bound.type not in types.INTEGERS:
+        raise mismatch(value, f"the bound of a frame of {kind} is a whole number; this is {bound.type}.")
+    amount = bound.sql
     return f"{amount} {direction}"
 
 

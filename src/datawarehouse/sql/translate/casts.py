@@ -3,12 +3,13 @@
 - Text is read strictly: '1.5' is no integer, '2024-01-01T00:00:00' no timestamp. The macros named trino_..._text turn
   text that Trino refuses into text that DuckDB refuses too, so that CAST fails and TRY_CAST gives NULL.
 - A double becomes an integer by rounding half away from zero; DuckDB rounds half to even.
-- A timestamp's text has three digits after the second; a double's text is Java's, e.g. 1.0E10.
+- A timestamp's text has three digits after the second; a double's text is like 2.56E1 (see docs/decisions/0006-sql.md).
 - JSON becomes text, numbers and nested types by its values; other values become JSON by their types.
 """
 
 from __future__ import annotations
 
+import json
 import re
 
 from sqlglot import exp
@@ -35,7 +36,7 @@ _SCALARS = {
     exp.DType.DATE: types.DATE,
 }
 _TIMESTAMPS = {exp.DType.TIMESTAMP: types.TIMESTAMP, exp.DType.TIMESTAMPTZ: types.INSTANT}
-_NO_JSON = (*types.TIMES, types.ZONED, types.VARBINARY, *types.INTERVALS)
+_NO_JSON = (types.ZONED, types.VARBINARY, *types.INTERVALS)
 _VALID = (
     "boolean, tinyint, smallint, integer, bigint, real, double, decimal(p,s), varchar, varchar(n), varbinary, json, "
     "date, timestamp, timestamp(3), timestamp with time zone, array(type), map(key, value) and row(name type, ...)"
@@ -66,13 +67,20 @@ def casted(node: exp.Expr, value: Typed, target: Type, word: str = "CAST") -> Ty
         return Typed(coerced(NULL, target), target)
     if source == target:
         return value
+    if source.name == "char" and target.name != "char":
+        value, source = Typed(value.sql, types.VARCHAR), types.VARCHAR
+        if target == types.VARCHAR:
+            return value
     prepared = _prepared(value, target)
     if prepared:
         return Typed(f"{word}({prepared} AS {types.duckdb(target)})", target)
     if target == types.JSON:
-        return Typed(f"CAST(to_json({_json_ready(node, value)}) AS JSON)", types.JSON)
+        return Typed(to_json(node, value), types.JSON)
+    if source == types.JSON and target.args:
+        nested = from_json(node, value.sql, target)
+        return Typed(f"TRY({nested})" if word == "TRY_CAST" else nested, target)
     same_shape = source.name == target.name and len(source.args) == len(target.args)
-    if target.args and (source == types.JSON or same_shape):
+    if target.args and same_shape:
         nested = _nested(node, value, target)
         return Typed(f"TRY({nested})" if word == "TRY_CAST" else nested, target)
     hint = f" {_OF_ZONED}" if source == types.ZONED else ""
@@ -86,6 +94,9 @@ def _prepared(value: Typed, target: Type) -> str | None:
     match target.name:
         case "varchar":
             return text(value)
+        case "char":
+            shown = text(value)
+            return shown and f"rpad(substr({shown}, 1, {target.precision}), {target.precision}, ' ')"
         case "tinyint" | "smallint" | "integer" | "bigint":
             if source == types.VARCHAR:
                 return f"trino_integer_text({sql})"
@@ -103,10 +114,16 @@ def _prepared(value: Typed, target: Type) -> str | None:
         case "decimal":
             if source == types.VARCHAR:
                 return f"trino_number_text({sql})"
-            if source in types.FLOATS:
+            if source == types.DOUBLE:
                 # Java's BigDecimal.valueOf uses the shortest text of the double.
                 return f"CAST({sql} AS VARCHAR)"
+            if source == types.REAL:
+                return f"trino_real_digits({sql})"
+            if source == types.JSON:
+                return f"trino_json_number({sql})"
             return sql if number or source == types.BOOLEAN else None
+        case "varbinary":
+            return f"encode({sql})" if source == types.VARCHAR or source.name == "char" else None
         case "boolean":
             if source in (types.VARCHAR, types.JSON):
                 return _BOOLEAN_TEXT.format(text(value))
@@ -128,19 +145,28 @@ def text(value: Typed) -> str | None:
     """The varchar to which Trino casts a value; None if it refuses the cast."""
     sql = value.sql
     match value.type:
-        case types.VARCHAR:
+        case types.VARCHAR | types.Type(name="char"):
             return sql
         case types.BOOLEAN | types.DATE | types.TINYINT | types.SMALLINT | types.INTEGER | types.BIGINT:
             return f"CAST({sql} AS VARCHAR)"
-        case types.REAL | types.DOUBLE:
-            return f"trino_double_as_text({sql})"
+        case types.REAL:
+            return f"trino_real_cast({sql})"
+        case types.DOUBLE:
+            return f"trino_double_cast({sql})"
         case types.TIMESTAMP:
             return f"strftime({sql}, '%Y-%m-%d %H:%M:%S.%g')"
         case types.INSTANT:
             return f"strftime({sql}, '%Y-%m-%d %H:%M:%S.%g UTC')"
         case types.JSON:
             return f"trino_json_text({sql})"
-    return f"CAST({sql} AS VARCHAR)" if value.type.name == "decimal" else None
+    if value.type == types.DAY_TO_SECOND:
+        return f"trino_day_to_second_text(epoch_ms({sql}))"
+    if value.type == types.YEAR_TO_MONTH:
+        return f"trino_year_to_month_text(datepart('year', {sql}) * 12 + datepart('month', {sql}))"
+    if value.type.name == "decimal":
+        fraction = value.type.precision == value.type.scale
+        return f"trino_fraction_text({sql})" if fraction else f"CAST({sql} AS VARCHAR)"
+    return None
 
 
 def type_of(node: exp.Expr) -> Type:
@@ -152,6 +178,8 @@ def type_of(node: exp.Expr) -> Type:
         return _TIMESTAMPS[kind]
     if kind == exp.DType.VARCHAR:
         return types.VARCHAR
+    if kind in (exp.DType.CHAR, exp.DType.NCHAR) and len(arguments) < 2:
+        return types.char(int(arguments[0].name) if arguments else 1)
     if kind == exp.DType.DECIMAL:
         precision, scale = [int(part.name) for part in arguments] + [38, 0][len(arguments) :]
         if 1 <= precision <= types.DECIMAL_DIGITS_MAX and 0 <= scale <= precision:
@@ -173,12 +201,15 @@ def _of_literal(compiler: Compiler, node: exp.Cast, target: Type) -> Typed | Non
     """A literal read when the statement is planned: dates and timestamps, and DECIMAL '1.5' with its own digits."""
     literal = node.this.this
     typed_literal = re.search(r"\w$", compiler.sql[: node.this.meta["start"]].rstrip()) is not None
+    if target.name == "char" and typed_literal:
+        return Typed(quoted_text(literal), types.char(len(literal)))
     if target == types.DATE:
         return date_text(parsed_date(literal, node))
     if target == types.TIMESTAMP and typed_literal:
         return timestamp_text(*parsed_timestamp(literal, node))
     if target == types.INSTANT:
-        return timestamp_text(parsed_timestamp(literal, node)[0], True)
+        value, zone = parsed_timestamp(literal, node)
+        return timestamp_text(value, zone or "UTC")
     number = re.fullmatch(r"[+-]?0*([0-9]*)\.?([0-9]*)", literal)
     if typed_literal and target.name == "decimal" and not node.args["to"].expressions and number:
         digits = len(number[1]) + len(number[2])
@@ -196,24 +227,85 @@ def _of_length(node: exp.Cast, source: Typed, value: Typed) -> Typed:
     return Typed(f"(CASE WHEN length({value.sql}) > {length} THEN {too_long} ELSE {value.sql} END)", types.VARCHAR)
 
 
-def _json_ready(node: exp.Expr, value: Typed) -> str:
-    """`value`, in which the parts that `to_json` would write differently from Trino are replaced by their text."""
-    if value.type in types.TIMES:
-        return str(text(value))
-    for part in _parts(value.type):
-        if part in _NO_JSON:
-            raise mismatch(
-                node, f"Cannot cast {value.type} to json: {part} has no JSON here; cast it to varchar first."
-            )
-        if None in part.names:
-            raise mismatch(node, f"Cannot cast {value.type} to json: name the fields with cast(... as row(name type)).")
-    return value.sql
+def to_json(node: exp.Expr, value: Typed, depth: int = 0) -> str:
+    """The JSON of a value: objects with their keys in order, and texts for numbers that JSON does not have."""
+    sql, type, item = value.sql, value.type, f'"j{depth}#"'
+    if type in types.TIMES:
+        return f"to_json({text(value)})"
+    if type in types.FLOATS:
+        shown = f"trino_double_as_text({sql})"
+        return f"if(isfinite({sql}), CAST({shown} AS JSON), to_json({shown}))"
+    if type.name == "decimal":
+        return f"CAST({text(value)} AS JSON)"
+    # Texts are joined, because to_json would write the numbers of what is inside in another form.
+    if type.name == "array":
+        element = _json_text(node, Typed(item, type.args[0]), depth + 1)
+        return f"CAST('[' || array_to_string(list_transform({sql}, lambda {item}: {element}), ',') || ']' AS JSON)"
+    if type.name == "map":
+        key = text(Typed(f"{item}.key", type.args[0]))
+        if key is None:
+            raise mismatch(node, f"Cannot cast {type} to json: {type.args[0]} is no key of an object.")
+        element = _json_text(node, Typed(f"{item}.value", type.args[1]), depth + 1)
+        entries = f"list_sort(list_transform(map_entries({sql}), lambda {item}: row({key}, {element})))"
+        pairs = f"list_transform({entries}, lambda {item}: to_json({item}[1]) || ':' || {item}[2])"
+        return f"CAST('{{' || array_to_string({pairs}, ',') || '}}' AS JSON)"
+    if type.name == "row":
+        fields = [
+            f"{quoted_text(json.dumps(name or '') + ':')} || {_json_text(node, row_field(value, at), depth)}"
+            for at, name in enumerate(type.names)
+        ]
+        members = " || ',' || ".join(fields)
+        return f"CASE WHEN {sql} IS NOT NULL THEN CAST('{{' || {members} || '}}' AS JSON) END"
+    if type in _NO_JSON:
+        raise mismatch(node, f"Cannot cast to json: {type} has no JSON here; cast it to varchar first.")
+    return f"to_json({sql})"
+
+
+def _json_text(node: exp.Expr, value: Typed, depth: int) -> str:
+    return f"coalesce(CAST({to_json(node, value, depth)} AS VARCHAR), 'null')"
+
+
+def from_json(node: exp.Expr, sql: str, target: Type, depth: int = 0) -> str:
+    """A JSON value cast to an array, a map or a row, part by part. An object gives a row the fields that it names."""
+    if not target.args:
+        if target == types.JSON:
+            return f"coalesce({sql}, CAST('null' AS JSON))"
+        return casted(node, Typed(sql, types.JSON), target).sql
+    item, kind = f'"j{depth}#"', f"json_type({sql})"
+    null = types.duckdb(target)
+    wrong = failing(f"Cannot cast this JSON to {target}", target)
+    if target.name == "array":
+        element = from_json(node, item, target.args[0], depth + 1)
+        whole = f"WHEN 'ARRAY' THEN list_transform(CAST({sql} AS JSON[]), lambda {item}: {element})"
+    elif target.name == "map":
+        key = casted(node, Typed(f"{item}.key", types.VARCHAR), target.args[0]).sql
+        element = from_json(node, f"{item}.value", target.args[1], depth + 1)
+        entries = f"map_entries(CAST({sql} AS MAP(VARCHAR, JSON)))"
+        pair = f"{{'key': {key}, 'value': {element}}}"
+        whole = f"WHEN 'OBJECT' THEN map_from_entries(list_transform({entries}, lambda {item}: {pair}))"
+    else:
+        places = [f"json_extract({sql}, '$[{at}]')" for at in range(len(target.args))]
+        whole = (
+            f"WHEN 'ARRAY' THEN CASE WHEN json_array_length({sql}) = {len(target.args)} "
+            f"THEN {_row_of_json(node, places, target, depth)} ELSE {wrong} END"
+        )
+        if None not in target.names:
+            names = ['$."' + str(name).replace('"', '\\"') + '"' for name in target.names]
+            fields = [f"json_extract({sql}, {quoted_text(name)})" for name in names]
+            whole += f" WHEN 'OBJECT' THEN {_row_of_json(node, fields, target, depth)}"
+    return f"(CASE {kind} {whole} WHEN 'NULL' THEN CAST(NULL AS {null}) ELSE if({sql} IS NULL, NULL, {wrong}) END)"
+
+
+def _row_of_json(node: exp.Expr, parts: list[str], target: Type, depth: int) -> str:
+    fields = (
+        part if kind == types.JSON else from_json(node, part, kind, depth)
+        for part, kind in zip(parts, target.args, strict=True)
+    )
+    return f"CAST(row({', '.join(fields)}) AS {types.duckdb(target)})"
 
 
 def _nested(node: exp.Expr, value: Typed, target: Type) -> str:
     """Casts of arrays, maps and rows, part by part."""
-    if value.type == types.JSON:
-        return f"CAST({value.sql} AS {types.duckdb(target)})"
     source = value.type
     if target.name == "array":
         element = casted(node, Typed('"e#"', source.args[0]), target.args[0])
@@ -226,10 +318,6 @@ def _nested(node: exp.Expr, value: Typed, target: Type) -> str:
     fields = [casted(node, row_field(value, position), field) for position, field in enumerate(target.args)]
     built = f"row({', '.join(field.sql for field in fields)})"
     return f"CASE WHEN {value.sql} IS NULL THEN NULL ELSE CAST({built} AS {types.duckdb(target)}) END"
-
-
-def _parts(type: Type) -> list[Type]:
-    return [type, *(inner for part in type.args for inner in _parts(part))]
 
 
 def json_literal(_: Compiler, node: exp.ParseJSON, __: Scope) -> Typed:

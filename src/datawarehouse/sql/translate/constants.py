@@ -119,8 +119,8 @@ def _cast(value: _Value, node: exp.Cast) -> Constant:
         if target == exp.DType.DATE:
             return parsed_date(value, node) if isinstance(value, str) else _date(value)
         if target == exp.DType.TIMESTAMP and isinstance(value, str) and not isinstance(node, exp.TryCast):
-            moment, zoned = parsed_timestamp(value, node)
-            return None if zoned else moment
+            moment, zone = parsed_timestamp(value, node)
+            return None if zone else moment
     except (QueryFailed, QueryRefused):
         pass
     return None

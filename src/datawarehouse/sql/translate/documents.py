@@ -49,12 +49,18 @@ def json_array_get(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     value, index = arguments(compiler, call, scope, 2)
     items = f"CAST(json_extract({_json(call, value)}, '$[*]') AS JSON[])"
     at = coerced(index, types.BIGINT)
-    return Typed(f"list_extract({items}, if({at} < 0, {at}, {at} + 1))", types.JSON)
+    item = f"list_extract({items}, if({at} < 0, {at}, {at} + 1))"
+    # Trino documentation, "JSON functions": a text comes without its quotes, so that it is no JSON any more.
+    return Typed(f"(CASE json_type({item}) WHEN 'NULL' THEN NULL ELSE {item} ->> '$' END)", types.JSON)
 
 
 @special("json_array_contains")
 def json_array_contains(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     value, wanted = arguments(compiler, call, scope, 2)
+    if wanted.type == types.UNKNOWN:
+        return Typed("CAST(NULL AS BOOLEAN)", types.BOOLEAN)
+    if wanted.type.name == "decimal":
+        wanted = Typed(coerced(wanted, types.DOUBLE), types.DOUBLE)
     if wanted.type not in (types.BOOLEAN, types.VARCHAR, *types.INTEGERS, types.DOUBLE):
         raise mismatch(
             call.node, f"json_array_contains looks for a boolean, a number or a varchar; this is {wanted.type}."

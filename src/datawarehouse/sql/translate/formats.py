@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from datawarehouse.errors import QueryFailed, QueryRefused
 
-_MYSQL = {
+MYSQL = {
     "a": "%a",
     "b": "%b",
     "c": "%-m",
@@ -130,11 +130,11 @@ def regular_replacement(text: str) -> str:
 def _of_mysql(pattern: str, part: re.Match[str]) -> str:
     if part[2]:
         return part[2]
-    if part[1] not in _MYSQL:
+    if part[1] not in MYSQL:
         raise QueryRefused(
-            f"The date format {pattern!r} has %{part[1]}; supported are {' '.join('%' + key for key in _MYSQL)}."
+            f"The date format {pattern!r} has %{part[1]}; supported are {' '.join('%' + key for key in MYSQL)}."
         )
-    return _MYSQL[part[1]]
+    return MYSQL[part[1]]
 
 
 def _of_joda(pattern: str, part: re.Match[str], reading: bool) -> str:

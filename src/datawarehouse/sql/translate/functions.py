@@ -58,8 +58,10 @@ log10(double) -> double                             log10($1)
 pow(double, double) -> double                       pow($1, $2)
 power(double, double) -> double                     pow($1, $2)
 sqrt(double) -> double                              sqrt($1)
+format_number(I) -> varchar                         trino_format_number($1)
+format_number(F) -> varchar                         trino_format_number($1)
 sign(I) -> I                                        CAST(sign($1) AS {{I}})
-sign(F) -> F                                        CAST(sign($1) AS {{F}})
+sign(F) -> F                                        if(isnan($1), $1, CAST(sign($1) AS {{F}}))
 sin(double) -> double                               sin($1)
 cos(double) -> double                               cos($1)
 tan(double) -> double                               tan($1)
@@ -76,10 +78,14 @@ is_infinite(F) -> boolean                           isinf($1)
 nan() -> double                                     CAST('nan' AS DOUBLE)
 infinity() -> double                                CAST('inf' AS DOUBLE)
 rand() -> double                                    random()
-rand(I) -> I                                        CAST(floor(random() * $1) AS {{I}})
+rand(I) -> I
+    CAST(floor(random() * if($1 > 0, $1, CAST('bound must be positive' AS BIGINT))) AS {{I}})
 random() -> double                                  random()
-random(I) -> I                                      CAST(floor(random() * $1) AS {{I}})
-random(I, I) -> I                                   CAST($1 + floor(random() * ($2 - $1)) AS {{I}})
+random(I) -> I
+    CAST(floor(random() * if($1 > 0, $1, CAST('bound must be positive' AS BIGINT))) AS {{I}})
+random(I, I) -> I
+    CAST($1 + floor(random() * if($1 < $2, CAST($2 AS HUGEINT) - $1, CAST('start value must be less than stop value' AS
+    HUGEINT))) AS {{I}})
 to_base(bigint, bigint) -> varchar
     (if($1 < 0, '-', '') || lower(to_base(abs($1), CAST($2 AS INTEGER))))
 from_base(varchar, bigint) -> bigint
@@ -87,9 +93,14 @@ from_base(varchar, bigint) -> bigint
     if(strpos('{_DIGITS}', "e#") BETWEEN 1 AND $2, CAST(strpos('{_DIGITS}', "e#") - 1 AS HUGEINT),
     CAST('Not a digit of this base: ' || "e#" AS HUGEINT))), lambda "f#", "g#": "f#" * $2 + "g#")
     * if(starts_with($1, '-'), -1, 1) AS BIGINT)
-width_bucket(double, array(double)) -> bigint       len(list_filter($2, lambda "e#": "e#" <= $1))
+width_bucket(double, array(double)) -> bigint
+    if(len($2) = 0 OR isnan($1) OR list_bool_or(list_transform($2, lambda "e#": NOT isfinite("e#"))) OR $2 <>
+    list_sort($2),
+    CAST('width_bucket takes a number, and bins that are finite, sorted and not empty' AS BIGINT),
+    len(list_filter($2, lambda "e#": "e#" <= $1)))
 width_bucket(double, double, double, bigint) -> bigint
-    CASE WHEN $2 = $3 THEN CAST('The bounds of width_bucket cannot be equal' AS BIGINT)
+    CASE WHEN $2 = $3 OR $4 < 1 OR isnan($1) OR NOT isfinite($2) OR NOT isfinite($3) THEN
+    CAST('width_bucket takes a number, two finite bounds that differ and at least one bucket' AS BIGINT)
     WHEN ($2 < $3 AND $1 < $2) OR ($2 > $3 AND $1 > $2) THEN 0
     WHEN ($2 < $3 AND $1 >= $3) OR ($2 > $3 AND $1 <= $3) THEN $4 + 1
     ELSE CAST(floor($4 * ($1 - $2) / ($3 - $2)) AS BIGINT) + 1 END
@@ -97,8 +108,21 @@ bitwise_and(bigint, bigint) -> bigint               ($1 & $2)
 bitwise_or(bigint, bigint) -> bigint                ($1 | $2)
 bitwise_xor(bigint, bigint) -> bigint               xor($1, $2)
 bitwise_not(bigint) -> bigint                       (~$1)
-bitwise_left_shift(bigint, bigint) -> bigint        ($1 << $2)
-bitwise_right_shift_arithmetic(bigint, bigint) -> bigint  ($1 >> $2)
+bitwise_left_shift(I, bigint) -> I
+    if($2 >= bit_length(CAST($1 AS BIT)), 0, CAST(CAST($1 AS BIT) << CAST($2 AS INTEGER) AS {{I}}))
+bitwise_right_shift(I, bigint) -> I
+    if($2 >= bit_length(CAST($1 AS BIT)), 0, CAST(CAST($1 AS BIT) >> CAST($2 AS INTEGER) AS {{I}}))
+bitwise_right_shift_arithmetic(I, bigint) -> I      CAST($1 >> least($2, bit_length(CAST($1 AS BIT)) - 1) AS {{I}})
+bit_count(bigint, bigint) -> bigint
+    if($2 BETWEEN 2 AND 64 AND $1 BETWEEN -(CAST(1 AS HUGEINT) << CAST($2 - 1 AS INTEGER)) AND (CAST(1 AS HUGEINT) <<
+    CAST($2 - 1 AS INTEGER)) - 1, bit_count($1) - if($1 < 0, 64 - $2, 0), CAST('bit_count takes from 2 to 64 bits,
+    and a number
+    that they hold' AS BIGINT))
+cosine_similarity(map(varchar, double), map(varchar, double)) -> double
+    if(list_count(map_values($1)) < cardinality($1) OR list_count(map_values($2)) < cardinality($2), NULL,
+    list_sum(list_transform(map_keys($1), lambda "e#": $1["e#"] * coalesce(map_extract_value($2, "e#"), 0))) /
+    (sqrt(list_sum(list_transform(map_values($1), lambda "e#": "e#" * "e#"))) *
+    sqrt(list_sum(list_transform(map_values($2), lambda "e#": "e#" * "e#")))))
 
 # Text
 lower(varchar) -> varchar                           lower($1)
@@ -107,26 +131,59 @@ upper(varchar) -> varchar
     lambda "e#": if("e#" = 'ß', 'ß', upper("e#"))), '') ELSE upper($1) END
 length(varchar) -> bigint                           length($1)
 length(varbinary) -> bigint                         octet_length($1)
+reverse(varbinary) -> varbinary
+    unhex(array_to_string(list_reverse(regexp_extract_all(hex($1), '..')), ''))
+substr(varbinary, bigint) -> varbinary
+    unhex(if($2 > 0, substr(hex($1), 2 * $2 - 1), if($2 < 0 AND -$2 <= octet_length($1), substr(hex($1), 2 * $2),
+    substr(hex($1),
+    1, 0 * $2))))
+substr(varbinary, bigint, bigint) -> varbinary
+    unhex(substr(if($2 > 0, substr(hex($1), 2 * $2 - 1), if($2 < 0 AND -$2 <= octet_length($1), substr(hex($1), 2 * $2),
+    substr(hex($1), 1, 0 * $2))), 1, 2 * greatest($3, 0)))
+lpad(varbinary, bigint, varbinary) -> varbinary
+    unhex(lpad(hex($1), if($2 < 0 OR octet_length($3) = 0, CAST('The size of lpad is 0 or more, and its padding not
+    empty' AS
+    INTEGER), CAST(2 * $2 AS INTEGER)), hex($3)))
+rpad(varbinary, bigint, varbinary) -> varbinary
+    unhex(rpad(hex($1), if($2 < 0 OR octet_length($3) = 0, CAST('The size of rpad is 0 or more, and its padding not
+    empty' AS
+    INTEGER), CAST(2 * $2 AS INTEGER)), hex($3)))
 trim(varchar) -> varchar                            trim($1, {_SPACE})
 trim(varchar, varchar) -> varchar                   trim($1, $2)
 ltrim(varchar) -> varchar                           ltrim($1, {_SPACE})
 ltrim(varchar, varchar) -> varchar                  ltrim($1, $2)
 rtrim(varchar) -> varchar                           rtrim($1, {_SPACE})
 rtrim(varchar, varchar) -> varchar                  rtrim($1, $2)
-lpad(varchar, bigint, varchar) -> varchar           lpad($1, CAST($2 AS INTEGER), $3)
-rpad(varchar, bigint, varchar) -> varchar           rpad($1, CAST($2 AS INTEGER), $3)
+lpad(varchar, bigint, varchar) -> varchar
+    lpad($1, if($2 < 0 OR $3 = '', CAST('The size of lpad is 0 or more, and its padding not empty' AS INTEGER),
+    CAST($2 AS
+    INTEGER)), $3)
+rpad(varchar, bigint, varchar) -> varchar
+    rpad($1, if($2 < 0 OR $3 = '', CAST('The size of rpad is 0 or more, and its padding not empty' AS INTEGER),
+    CAST($2 AS
+    INTEGER)), $3)
 reverse(varchar) -> varchar                         array_to_string(list_reverse(string_split($1, '')), '')
 strpos(varchar, varchar) -> bigint                  strpos($1, $2)
+strpos(varchar, varchar, bigint) -> bigint
+    CASE WHEN $3 = 0 THEN CAST('The instance of strpos is not 0' AS BIGINT) WHEN $2 = '' THEN 1 WHEN $1 IS NOT NULL
+    AND $2 IS
+    NOT NULL AND $3 IS NOT NULL THEN coalesce(list_extract(list_filter(range(1, length($1) + 1), lambda "e#":
+    starts_with(substr($1, "e#"), $2)), $3), 0) END
+luhn_check(varchar) -> boolean
+    if(regexp_full_match($1, '[0-9]+'), list_sum(list_transform(list_reverse(string_split($1, '')), lambda "e#", "f#":
+    if("f#" % 2 = 1, CAST("e#" AS INTEGER), CAST("e#" AS INTEGER) * 2 - if(CAST("e#" AS INTEGER) > 4, 9, 0)))) % 10 = 0,
+    CAST('luhn_check takes digits' AS BOOLEAN))
 starts_with(varchar, varchar) -> boolean            starts_with($1, $2)
 substr(varchar, bigint) -> varchar                  trino_substr($1, $2)
 substr(varchar, bigint, bigint) -> varchar          substr(trino_substr($1, $2), 1, if($3 < 0, 0, $3))
 substring(varchar, bigint) -> varchar               trino_substr($1, $2)
 substring(varchar, bigint, bigint) -> varchar       substr(trino_substr($1, $2), 1, if($3 < 0, 0, $3))
 split_part(varchar, varchar, bigint) -> varchar
-    list_extract(trino_split($1, $2), if($3 <= 0, CAST('The index must be greater than zero' AS BIGINT), $3))
+    list_extract(if($2 = '', string_split($1, ''), trino_split($1, $2)), if($3 <= 0, CAST('The index must be greater
+    than zero' AS BIGINT), $3))
 chr(bigint) -> varchar                              chr(CAST($1 AS INTEGER))
 codepoint(varchar) -> integer                       unicode($1)
-concat_ws(varchar, array(varchar)) -> varchar       array_to_string($2, $1)
+concat_ws(varchar, array(varchar)) -> varchar       trino_joined($2, $1)
 concat_ws(varchar, varchar...) -> varchar           concat_ws($*)
 levenshtein_distance(varchar, varchar) -> bigint
     CASE WHEN length($1 || $2) = strlen($1 || $2) THEN levenshtein($1, $2)
@@ -135,16 +192,39 @@ hamming_distance(varchar, varchar) -> bigint
     CASE WHEN length($1 || $2) = strlen($1 || $2) THEN hamming($1, $2)
     WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN CAST('hamming_distance takes only ASCII here' AS BIGINT) END
 translate(varchar, varchar, varchar) -> varchar     translate($1, $2, $3)
-normalize(varchar) -> varchar                       nfc_normalize($1)
 uuid() -> varchar                                   CAST(uuid() AS VARCHAR)
 
 # Bytes
 to_utf8(varchar) -> varbinary                       encode($1)
 from_utf8(varbinary) -> varchar                     trino_from_utf8($1)
 to_hex(varbinary) -> varchar                        hex($1)
-from_hex(varchar) -> varbinary                      unhex($1)
+from_hex(varchar) -> varbinary
+    unhex(if(length($1) % 2 = 0, $1, CAST(CAST('from_hex takes an even number of digits' AS INTEGER) AS VARCHAR)))
 to_base64(varbinary) -> varchar                     to_base64($1)
 from_base64(varchar) -> varbinary                   from_base64($1)
+to_base64url(varbinary) -> varchar                  translate(to_base64($1), '+/', '-_')
+from_base64url(varchar) -> varbinary                from_base64(translate($1, '-_', '+/'))
+to_base32(varbinary) -> varchar
+    array_to_string(list_transform(range(0, 8 * ((octet_length($1) + 4) // 5)), lambda "e#":
+    if("e#" * 5 >= octet_length($1) * 8, '=', substr('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567', 1 +
+    CAST(CAST(substr(rpad(CAST(CAST($1
+    AS BIT) AS VARCHAR), CAST(octet_length($1) * 8 + 8 AS INTEGER), '0'), "e#" * 5 + 1, 5) AS BIT) AS INTEGER), 1))),
+    '')
+from_base32(varchar) -> varbinary                   trino_from_base32(upper(rtrim($1, '=')))
+to_big_endian_64(bigint) -> varbinary               unhex(printf('%016x', $1))
+to_big_endian_32(integer) -> varbinary              unhex(right(printf('%016x', CAST($1 AS BIGINT)), 8))
+from_big_endian_64(varbinary) -> bigint
+    if(octet_length($1) = 8, CAST(CAST($1 AS BIT) AS BIGINT), CAST('from_big_endian_64 takes 8 bytes' AS BIGINT))
+from_big_endian_32(varbinary) -> integer
+    if(octet_length($1) = 4, CAST(CAST($1 AS BIT) AS INTEGER), CAST('from_big_endian_32 takes 4 bytes' AS INTEGER))
+to_ieee754_64(double) -> varbinary
+    if(isnan($1), unhex('7FF8000000000000'), unhex(printf('%016x', CAST(CAST($1 AS BIT) AS BIGINT))))
+to_ieee754_32(real) -> varbinary
+    if(isnan($1), unhex('7FC00000'), unhex(right(printf('%016x', CAST(CAST(CAST($1 AS BIT) AS INTEGER) AS BIGINT)), 8)))
+from_ieee754_64(varbinary) -> double
+    if(octet_length($1) = 8, CAST(CAST($1 AS BIT) AS DOUBLE), CAST('from_ieee754_64 takes 8 bytes' AS DOUBLE))
+from_ieee754_32(varbinary) -> real
+    if(octet_length($1) = 4, CAST(CAST($1 AS BIT) AS FLOAT), CAST('from_ieee754_32 takes 4 bytes' AS FLOAT))
 md5(varbinary) -> varbinary                         unhex(md5($1))
 sha1(varbinary) -> varbinary                        unhex(sha1($1))
 sha256(varbinary) -> varbinary                      unhex(sha256($1))
@@ -156,7 +236,13 @@ regexp_extract(varchar, varchar) -> varchar         list_extract(regexp_extract_
 regexp_extract(varchar, varchar, bigint) -> varchar  list_extract(regexp_extract_all($1, $2, CAST($3 AS INTEGER)), 1)
 regexp_extract_all(varchar, varchar) -> array(varchar)  regexp_extract_all($1, $2)
 regexp_extract_all(varchar, varchar, bigint) -> array(varchar)  regexp_extract_all($1, $2, CAST($3 AS INTEGER))
-regexp_split(varchar, varchar) -> array(varchar)    string_split_regex($1, $2)
+regexp_position(varchar, varchar) -> integer        trino_regexp_position($1, $2, 1, 1)
+regexp_position(varchar, varchar, bigint) -> integer  trino_regexp_position($1, $2, $3, 1)
+regexp_position(varchar, varchar, bigint, bigint) -> integer  trino_regexp_position($1, $2, $3, $4)
+regexp_split(varchar, varchar) -> array(varchar)
+    CASE WHEN $2 = '' THEN [''] || string_split($1, '') || [''] WHEN regexp_full_match('', $2) THEN
+    [CAST(CAST('A pattern that matches the empty text does not split here; write + for *' AS INTEGER) AS VARCHAR)]
+    ELSE string_split_regex($1, $2) END
 
 # URLs
 url_encode(varchar) -> varchar
@@ -195,6 +281,7 @@ second(interval day to second) -> bigint            (epoch_ms($1) // 1000 % 60)
 millisecond(M) -> bigint                            (millisecond($1) % 1000)
 millisecond(interval day to second) -> bigint       (epoch_ms($1) % 1000)
 to_milliseconds(interval day to second) -> bigint   epoch_ms($1)
+parse_duration(varchar) -> interval day to second   trino_duration($1)
 last_day_of_month(D) -> date                        last_day(CAST($1 AS DATE))
 current_timezone() -> varchar                       'UTC'
 to_unixtime(timestamp(3)) -> double                 epoch($1)
@@ -207,7 +294,7 @@ to_iso8601(timestamp(3) with time zone) -> varchar  strftime($1, '%Y-%m-%dT%H:%M
 
 # JSON
 json_parse(varchar) -> json                         json($1)
-json_format(json) -> varchar                        CAST(json($1) AS VARCHAR)
+json_format(json) -> varchar                        CAST($1 AS VARCHAR)
 json_array_length(json) -> bigint
     CASE WHEN json_type($1) = 'ARRAY' THEN CAST(json_array_length($1) AS BIGINT) END
 json_array_length(varchar) -> bigint
@@ -248,21 +335,49 @@ none_match(array(E), fn(E):boolean) -> boolean
 filter(array(E), fn(E):boolean) -> array(E)         list_filter($1, $2)
 transform(array(E), fn(E):U) -> array(U)            list_transform($1, $2)
 flatten(array(array(E))) -> array(E)                flatten($1)
-repeat(E, bigint) -> array(E)                       list_transform(range($2), lambda "e#": $1)
+repeat(E, bigint) -> array(E)
+    list_transform(range(if($2 > 10000, CAST('repeat gives at most 10000 entries' AS BIGINT), $2)), lambda "e#": $1)
 reverse(array(E)) -> array(E)                       list_reverse($1)
-sequence(bigint, bigint) -> array(bigint)           generate_series($1, $2, if($1 <= $2, 1, -1))
-sequence(bigint, bigint, bigint) -> array(bigint)   generate_series($1, $2, $3)
+sequence(bigint, bigint) -> array(bigint)
+    generate_series($1, $2, trino_sequence_step($1, $2, if($1 <= $2, 1, -1), abs($1 - $2)))
+sequence(bigint, bigint, bigint) -> array(bigint)
+    generate_series($1, $2, trino_sequence_step($1, $2, $3, abs(($1 - $2) // nullif($3, 0))))
 sequence(date, date) -> array(date)
-    list_transform(generate_series($1, $2, if($1 <= $2, to_days(1), to_days(-1))), lambda "e#": CAST("e#" AS DATE))
+    list_transform(trino_series($1, $2, if($1 <= $2, to_days(1), to_days(-1))), lambda "e#": CAST("e#" AS DATE))
 sequence(date, date, Y) -> array(date)
-    list_transform(generate_series($1, $2, $3), lambda "e#": CAST("e#" AS DATE))
-sequence(timestamp(3), timestamp(3), Y) -> array(timestamp(3))  generate_series($1, $2, $3)
+    list_transform(trino_series($1, $2, trino_whole_days($3)), lambda "e#": CAST("e#" AS DATE))
+sequence(timestamp(3), timestamp(3)) -> array(timestamp(3))
+    trino_series($1, $2, if($1 <= $2, to_days(1), to_days(-1)))
+sequence(timestamp(3), timestamp(3), Y) -> array(timestamp(3))  trino_series($1, $2, $3)
 slice(array(E), bigint, bigint) -> array(E)
     trino_slice($1, if($2 = 0, CAST('SQL array indices start at 1' AS BIGINT), $2), if($3 < 0, CAST('The length of
     slice must not be negative' AS BIGINT), $3))
-trim_array(array(E), bigint) -> array(E)            list_slice($1, 1, len($1) - $2)
+trim_array(array(E), bigint) -> array(E)
+    list_slice($1, 1, len($1) - if($2 BETWEEN 0 AND len($1), $2, CAST('trim_array takes a number from 0 to the length
+    of the
+    array' AS BIGINT)))
 zip(array(A), array(B)) -> array(row(A, B))         list_zip($1, $2)
 zip(array(A), array(B), array(C)) -> array(row(A, B, C))  list_zip($1, $2, $3)
+
+array_histogram(array(K)) -> map(K, bigint)
+    map_from_entries(list_transform(trino_distinct(list_filter($1, lambda "e#": "e#" IS NOT NULL)), lambda "e#":
+    {{'key': "e#",
+    'value': len(list_filter($1, lambda "f#": "f#" = "e#"))}}))
+combinations(array(E), bigint) -> array(array(E))
+    CASE WHEN $2 NOT BETWEEN 0 AND 5 THEN [[CAST(CAST('combinations takes a size from 0 to 5' AS BIGINT) AS {{E}})]]
+    ELSE
+    list_transform(list_reduce(range($2), lambda "e#", "f#": flatten(list_transform("e#", lambda "g#":
+    list_transform(range(coalesce("g#"[1], len($1) + 1) - 1), lambda "h#": ["h#" + 1] || "g#"))), [CAST([] AS
+    BIGINT[])]),
+    lambda "g#": list_transform("g#", lambda "h#": $1["h#"])) END
+ngrams(array(E), bigint) -> array(array(E))
+    list_transform(range(1, greatest(len($1) - if($2 > 0, $2, CAST('ngrams takes a size above 0' AS BIGINT)), 0) +
+    2), lambda
+    "e#": list_slice($1, "e#", "e#" + $2 - 1))
+contains_sequence(array(E), array(E)) -> boolean
+    if($1 IS NULL OR $2 IS NULL, NULL, len($2) = 0 OR list_bool_or(list_transform(range(1, len($1) - len($2) + 2),
+    lambda "e#":
+    list_slice($1, "e#", "e#" + len($2) - 1) IS NOT DISTINCT FROM $2)) IS TRUE)
 
 # Maps
 map() -> map(unknown, unknown)                      MAP {{}}
@@ -272,7 +387,19 @@ map_values(map(K, V)) -> array(V)                   map_values($1)
 map_entries(map(K, V)) -> array(row(K, V))
     list_transform(map_entries($1), lambda "e#": row("e#".key, "e#".value))
 map_from_entries(array(row(K, V))) -> map(K, V)     map_from_entries($1)
-map_concat(map(K, V)...) -> map(K, V)               map_concat($*)
+map_concat(map(K, V)...) -> map(K, V)               if(list_count([$*]) = len([$*]), map_concat($*), NULL)
+multimap_from_entries(array(row(K, V))) -> map(K, array(V))
+    map_from_entries(list_transform(trino_distinct(list_transform($1, lambda "e#": "e#"[1])), lambda "f#": {{'key':
+    "f#",
+    'value': list_transform(list_filter($1, lambda "g#": "g#"[1] = "f#"), lambda "h#": "h#"[2])}}))
+split_to_multimap(varchar, varchar, varchar) -> map(varchar, array(varchar))
+    map_from_entries(list_transform(trino_distinct(list_transform(list_filter(trino_split($1, $2), lambda "h#": $1 <>
+    ''),
+    lambda "e#": if(len(string_split("e#", $3)) = 2, split_part("e#", $3, 1), CAST(CAST('Each entry of
+    split_to_multimap must
+    have the delimiter once' AS INTEGER) AS VARCHAR)))), lambda "f#": {{'key': "f#", 'value':
+    list_transform(list_filter(trino_split($1, $2), lambda "g#": split_part("g#", $3, 1) =
+    "f#"), lambda "h#": split_part("h#", $3, 2))}}))
 split_to_map(varchar, varchar, varchar) -> map(varchar, varchar)
     map_from_entries(list_transform(trino_split($1, $2), lambda "e#": row(string_split("e#", $3)[1],
     string_split("e#", $3)[if(len(string_split("e#", $3)) = 2, 2, CAST('Each entry of split_to_map must have the

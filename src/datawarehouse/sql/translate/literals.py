@@ -6,6 +6,7 @@ import datetime
 import decimal
 import math
 import re
+from itertools import pairwise
 from typing import Any
 
 from sqlglot import exp
@@ -26,6 +27,8 @@ _INTERVAL_UNITS = {
     "month": types.YEAR_TO_MONTH,
     "year": types.YEAR_TO_MONTH,
 }
+_LONG_UNITS = {"week": (7, "to_days"), "quarter": (3, "to_months")}
+_INTERVAL_SIZES = {"second": 1000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000, "month": 1, "year": 12}
 _TIMESTAMP = re.compile(
     r"\s*(\d{4})-(\d{1,2})-(\d{1,2})(?: (?:(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d+))?)?)?)?"
     r"\s*([+-]\d\d?(?::?\d\d)?|[A-Za-z][A-Za-z_/]*)?"
@@ -71,6 +74,8 @@ def negated(compiler: Compiler, node: exp.Neg, scope: Scope) -> Typed:
         return value
     if not types.is_numeric(value.type) and value.type not in types.INTERVALS:
         raise QueryFailed(f"TYPE_MISMATCH: {place(node)}{value.type} takes no minus sign; write it before a number.")
+    if value.type in (types.TINYINT, types.SMALLINT):
+        return Typed(f"CAST(-{value.sql} AS {types.duckdb(value.type)})", value.type)
     return Typed(f"(-{value.sql})", value.type)
 
 
@@ -90,24 +95,54 @@ def binary(_: Compiler, node: exp.HexString, __: Scope) -> Typed:
 
 
 def interval(_: Compiler, node: exp.Interval, __: Scope) -> Typed:
+    """INTERVAL '<value>' <unit>, or <unit> TO <smaller unit>. Trino documentation, "Interval"."""
     sign, value = 1, node.this
     while isinstance(value, exp.Neg | exp.Paren):
         sign, value = (-sign if isinstance(value, exp.Neg) else sign), value.this
     unit = node.args.get("unit")
-    name = unit.name.lower().removesuffix("s") if isinstance(unit, exp.Var) else ""
-    if (
-        name not in _INTERVAL_UNITS
-        or not isinstance(value, exp.Literal)
-        or not re.fullmatch(r"-?[0-9]{1,1000}", value.this)
-    ):
+    units = (unit.this, unit.expression) if isinstance(unit, exp.IntervalSpan) else (unit, unit)
+    first, last = (each.name.lower().removesuffix("s") if isinstance(each, exp.Var) else "" for each in units)
+    text = value.this if isinstance(value, exp.Literal) else ""
+    if first == last in _LONG_UNITS and re.fullmatch(r"-?[0-9]{1,9}", text):
+        unit_days, kind = _LONG_UNITS[first]
+        return Typed(f"{kind}({sign * unit_days * int(text)})", _INTERVAL_UNITS[kind.removeprefix("to_")[:-1]])
+    pattern = _interval_pattern(first, last)
+    found = re.fullmatch(pattern, text) if pattern else None
+    if not found:
         raise QueryRefused(
-            f"{place(node)}An interval is written INTERVAL '<whole number>' and one of "
-            f"{', '.join(_INTERVAL_UNITS).upper()}; for others add several, e.g. INTERVAL '1' DAY + INTERVAL '2' HOUR."
+            f"{place(node)}An interval is written INTERVAL '<number>' and one of "
+            f"{', '.join(_INTERVAL_UNITS).upper()}, or two of these with TO, e.g. INTERVAL '2 03:04:05' DAY TO "
+            f"SECOND; got {text!r} {first.upper()}{'' if first == last else f' TO {last.upper()}'}."
         )
-    amount = sign * int(value.this)
-    if abs(amount) >= 2**31:
-        raise QueryFailed(f"{place(node)}An interval of {amount} {name}s is longer than any calendar.")
-    return Typed(f"to_{name}s({amount})", _INTERVAL_UNITS[name])
+    if found["sign"]:
+        sign = -sign
+    type = _INTERVAL_UNITS[first]
+    parts = {name: found[name] for name in _INTERVAL_UNITS if name in found.groupdict() and found[name]}
+    amount = sum(int(number) * _INTERVAL_SIZES[name] for name, number in parts.items())
+    amount = sign * (amount + int((found.groupdict().get("fraction") or "").ljust(3, "0")[:3]))
+    if abs(amount) // min(_INTERVAL_SIZES[first], 86_400_000) >= 2**31:
+        raise QueryFailed(f"{place(node)}An interval of {text} {first}s is longer than any calendar.")
+    if first == last and not found.groupdict().get("fraction"):
+        return Typed(f"to_{first}s({sign * int(found[first])})", type)
+    if type == types.YEAR_TO_MONTH:
+        return Typed(f"to_months({amount})", type)
+    return Typed(f"to_milliseconds({amount})", type)
+
+
+def _interval_pattern(first: str, last: str) -> str:
+    """A regular expression for the values of an interval of these units, '' if there is no such interval."""
+    names = list(_INTERVAL_UNITS)
+    family = names[:4] if first in names[:4] else names[4:]
+    if first not in family or last not in family or family.index(last) > family.index(first):
+        return ""
+    between = [name for name in reversed(family) if family.index(last) <= family.index(name) <= family.index(first)]
+    pattern = rf"\s*(?P<sign>-)?(?P<{first}>[0-9]{{1,1000}})"
+    for before, name in pairwise(between):
+        separator = {"day": " ", "year": "-"}.get(before, ":")
+        pattern += rf"(?:{separator}(?P<{name}>[0-9]{{1,1000}})"
+    if last == "second":
+        pattern += r"(?:[.](?P<fraction>[0-9]{1,1000}))?"
+    return pattern + ")?" * (len(between) - 1)
 
 
 def date_text(value: datetime.date) -> Typed:
@@ -127,8 +162,8 @@ def parsed_date(text: str, node: exp.Expr) -> datetime.date:
     )
 
 
-def parsed_timestamp(text: str, node: exp.Expr) -> tuple[datetime.datetime, bool]:
-    """The timestamp of `YYYY-MM-DD HH:MM:SS.mmm` and whether its text has a zone, which must be UTC."""
+def parsed_timestamp(text: str, node: exp.Expr) -> tuple[datetime.datetime, str]:
+    """The local time of `YYYY-MM-DD HH:MM:SS.mmm` and the zone that follows it, '' if none does."""
     found = _TIMESTAMP.fullmatch(text)
     try:
         if found:
@@ -139,13 +174,8 @@ def parsed_timestamp(text: str, node: exp.Expr) -> tuple[datetime.datetime, bool
                     f"{place(node)}{text!r} has more than milliseconds; a timestamp here has three digits, as in "
                     "Athena's tables."
                 )
-            if zone and zone not in _UTC:
-                raise QueryRefused(
-                    f"{place(node)}{text!r} is in the zone {zone!r}; here a timestamp keeps no zone but UTC. Write it "
-                    "in UTC."
-                )
             milliseconds = int(fraction[:3].ljust(3, "0"))
-            return datetime.datetime(year, month, day, hour, minute, second, milliseconds * 1000), bool(zone)  # noqa: DTZ001
+            return datetime.datetime(year, month, day, hour, minute, second, milliseconds * 1000), zone or ""  # noqa: DTZ001
     except ValueError:
         pass
     raise QueryFailed(
@@ -154,9 +184,14 @@ def parsed_timestamp(text: str, node: exp.Expr) -> tuple[datetime.datetime, bool
     )
 
 
-def timestamp_text(value: datetime.datetime, zoned: bool) -> Typed:
-    text = quoted_text(value.isoformat(" ", "milliseconds") + ("+00" if zoned else ""))
-    return Typed(f"TIMESTAMPTZ {text}", types.INSTANT) if zoned else Typed(f"TIMESTAMP {text}", types.TIMESTAMP)
+def timestamp_text(value: datetime.datetime, zone: str) -> Typed:
+    """A literal without a zone, in UTC, or in another zone, of which only the local time is known afterwards."""
+    text = value.isoformat(" ", "milliseconds")
+    if not zone:
+        return Typed(f"TIMESTAMP {quoted_text(text)}", types.TIMESTAMP)
+    if zone in _UTC:
+        return Typed(f"TIMESTAMPTZ {quoted_text(text + '+00')}", types.INSTANT)
+    return Typed(f"TIMESTAMP {quoted_text(text)}", types.ZONED)
 
 
 def parameter(compiler: Compiler, node: exp.Placeholder, _: Scope) -> Typed:

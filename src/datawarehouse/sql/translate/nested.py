@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datawarehouse.sql import types
 from datawarehouse.sql.translate.arithmetic import common_type
-from datawarehouse.sql.translate.calls import Call, arguments, lambda_body, special, varchar
+from datawarehouse.sql.translate.calls import Call, arguments, by_signature, lambda_body, special, varchar
 from datawarehouse.sql.translate.casts import text
 from datawarehouse.sql.translate.compiler import Compiler, mismatch
 from datawarehouse.sql.translate.operators import row_of
 from datawarehouse.sql.translate.scope import Scope
-from datawarehouse.sql.translate.typed import Typed, coerced
+from datawarehouse.sql.translate.typed import Typed, coerced, failing
 
 
 @special("row")
@@ -25,10 +25,10 @@ def array_join(compiler: Compiler, call: Call, scope: Scope) -> Typed:
         raise mismatch(call.node, f"array_join takes an array of scalars; this is {array.type}.")
     if replacement:
         element = f"coalesce({element}, {varchar(call, replacement[0])})"
-    return Typed(
-        f'array_to_string(list_transform({array.sql}, lambda "e#": {element}), {varchar(call, delimiter)})',
-        types.VARCHAR,
-    )
+    texts, separator = f'list_transform({array.sql}, lambda "e#": {element})', varchar(call, delimiter)
+    if compiler.constant(call.arguments[1]) is None:
+        return Typed(f"trino_joined({texts}, {separator})", types.VARCHAR)
+    return Typed(f"array_to_string({texts}, {separator})", types.VARCHAR)
 
 
 @special("reduce")
@@ -67,6 +67,47 @@ def zip_with(compiler: Compiler, call: Call, scope: Scope) -> Typed:
         f'list_transform(list_zip({left.sql}, {right.sql}), lambda "p{len(scope.variables)}#": {body.sql})',
         types.array(body.type),
     )
+
+
+@special("array_sort")
+def array_sort(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    """With a comparator (a, b) -> -1, 0 or 1 each element is put behind those that are not greater."""
+    if len(call.arguments) != 2:
+        return by_signature(compiler, call, scope)
+    array = compiler.expression(call.arguments[0], scope)
+    if array.type.name != "array":
+        raise mismatch(call.node, f"array_sort takes an array; this is {array.type}.")
+    element, depth = array.type.args[0], len(scope.variables)
+    sorted_before, new, old = (f'"{letter}{depth}#"' for letter in "stu")
+    body, _ = lambda_body(compiler, call.arguments[1], [old, new], [element, element], scope)
+    if not types.coerces(body.type, types.INTEGER):
+        raise mismatch(call.arguments[1], f"the comparator must return -1, 0 or 1; it returns {body.type}.")
+    checked = (
+        f"if({body.sql} IN (-1, 0, 1), {body.sql}, {failing('The comparator must return -1, 0 or 1', types.INTEGER)})"
+    )
+    inserted = (
+        f"list_filter({sorted_before}, lambda {old}: {checked} <= 0) || [{new}] || "
+        f"list_filter({sorted_before}, lambda {old}: {checked} > 0)"
+    )
+    none = f"CAST([] AS {types.duckdb(array.type)})"
+    return Typed(f"list_reduce({array.sql}, lambda {sorted_before}, {new}: {inserted}, {none})", array.type)
+
+
+@special("map_zip_with")
+def map_zip_with(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    if len(call.arguments) != 3:
+        raise mismatch(call.node, "map_zip_with takes two maps and (key, value1, value2) -> value.")
+    left, right = (compiler.expression(node, scope) for node in call.arguments[:2])
+    if left.type.name != "map" or right.type.name != "map":
+        raise mismatch(call.node, f"map_zip_with takes two maps; these are {left.type} and {right.type}.")
+    key = common_type(call.node, [Typed("", side.type.args[0]) for side in (left, right)], "The keys of map_zip_with")
+    item = f'"p{len(scope.variables)}#"'
+    values = [f"map_extract_value({side.sql}, {item})" for side in (left, right)]
+    kinds = [key, left.type.args[1], right.type.args[1]]
+    body, _ = lambda_body(compiler, call.arguments[2], [item, *values], kinds, scope)
+    keys = f"trino_distinct(map_keys({left.sql}) || map_keys({right.sql}))"
+    pair = f"{{'key': {item}, 'value': {body.sql}}}"
+    return Typed(f"map_from_entries(list_transform({keys}, lambda {item}: {pair}))", types.map_of(key, body.type))
 
 
 @special("map_filter", "transform_keys", "transform_values")

@@ -15,7 +15,8 @@ from datawarehouse.sql import types
 from datawarehouse.sql.conditions import flat
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.translate.arithmetic import common_type
-from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
+from datawarehouse.sql.translate.compiler import Compiler, Query, Rule, mismatch, rule
+from datawarehouse.sql.translate.equality import any_equal, equal, in_query
 from datawarehouse.sql.translate.scope import Scope, dereferenced, row_field
 from datawarehouse.sql.translate.typed import Typed, coerced, failing
 from datawarehouse.sql.types import Type
@@ -97,12 +98,17 @@ def comparison(compiler: Compiler, node: exp.Binary, scope: Scope) -> Typed:
 
 def compared(node: exp.Expr, left: Typed, sign: str, right: Typed) -> Typed:
     type = comparable(node, left.type, right.type, sign)
+    if type.args and sign in ("=", "<>"):
+        same = equal(coerced(left, type), coerced(right, type), type)
+        return Typed(same if sign == "=" else f"(NOT {same})", types.BOOLEAN)
     return Typed(f"({_for_comparison(left, type)} {sign} {_for_comparison(right, type)})", types.BOOLEAN)
 
 
 def comparable(node: exp.Expr, left: Type, right: Type, sign: str = "=") -> Type:
     """The type in which two values are compared, or the error that Athena gives."""
     type = types.common(left, right)
+    if {left.name, right.name} == {"char", "varchar"}:
+        type = left if left.name == "char" else right
     if type is None:
         raise mismatch(node, f"Cannot apply operator: {left} {sign} {right}. Cast one side to the type of the other.")
     check_comparable(node, type)
@@ -142,19 +148,34 @@ def membership(compiler: Compiler, node: exp.In, scope: Scope) -> Typed:
     listed = node.expressions
     source = listed[0] if len(listed) == 1 and isinstance(listed[0], exp.Values) else node.args.get("query")
     if source:
-        query = compiler.subquery(source, scope)
-        if len(query.outputs) != 1:
-            raise mismatch(node, f"the query of IN has {len(query.outputs)} columns; it must have one.")
-        type = comparable(node, value.type, query.outputs[0].type, "IN")
-        return Typed(f"({coerced(value, type)} IN ({compiler.of_types(query, [type])}))", types.BOOLEAN)
+        return _in_query(compiler, node, value, compiler.subquery(source, scope))
     items = [compiler.expression(item, scope) for item in listed]
     if not items:
         raise QueryRefused(
             f"{place(node)}IN takes a list or a query in parentheses; for an array write contains(array, value)."
         )
     type = reduce(lambda so_far, item: comparable(node, so_far, item.type, "IN"), items, value.type)
-    texts = ", ".join(_for_comparison(item, type) for item in items)
-    return Typed(f"({_for_comparison(value, type)} IN ({texts}))", types.BOOLEAN)
+    texts = [_for_comparison(item, type) for item in items]
+    return Typed(any_equal(_for_comparison(value, type), texts, type), types.BOOLEAN)
+
+
+def _in_query(compiler: Compiler, node: exp.Expr, value: Typed, query: Query) -> Typed:
+    """Whether a value is in the only column of a query, or a row in its columns."""
+    if value.type.name != "row":
+        if len(query.outputs) != 1:
+            raise mismatch(node, f"the query of IN has {len(query.outputs)} columns; it must have one.")
+        type = comparable(node, value.type, query.outputs[0].type, "IN")
+        text, found = coerced(value, type), compiler.of_types(query, [type])
+        if type.args:
+            return Typed(in_query([text], [type], found, compiler.unique("listed")), types.BOOLEAN)
+        return Typed(f"({text} IN ({found}))", types.BOOLEAN)
+    fields = [row_field(value, at) for at in range(len(value.type.args))]
+    if len(query.outputs) != len(fields):
+        raise mismatch(node, f"the query of IN has {len(query.outputs)} columns, and the row has {len(fields)} fields.")
+    pairs = zip(fields, query.outputs, strict=True)
+    kinds = [comparable(node, field.type, output.type, "IN") for field, output in pairs]
+    texts = [coerced(field, kind) for field, kind in zip(fields, kinds, strict=True)]
+    return Typed(in_query(texts, kinds, compiler.of_types(query, kinds), compiler.unique("listed")), types.BOOLEAN)
 
 
 def like(compiler: Compiler, node: exp.Like, scope: Scope) -> Typed:
@@ -227,17 +248,24 @@ def exists(compiler: Compiler, node: exp.Exists, scope: Scope) -> Typed:
 def _quantified(compiler: Compiler, node: exp.Binary, left: Typed, sign: str, scope: Scope) -> Typed:
     """`value = ANY (query)` and the like."""
     query = compiler.subquery(node.expression.this, scope)
+    kind = "ANY" if isinstance(node.expression, exp.Any) else "ALL"
+    if (sign, kind) in (("=", "ANY"), ("<>", "ALL")):
+        found = _in_query(compiler, node, left, query)
+        return found if sign == "=" else Typed(f"(NOT {found.sql})", types.BOOLEAN)
+    if left.type.name == "row" and len(left.type.args) == len(query.outputs) == 1:
+        left = row_field(left, 0)
     if sign not in ("=", "<>", "<", "<=", ">", ">=") or len(query.outputs) != 1:
         raise mismatch(node, "ANY and ALL follow a comparison and take a query of one column.")
     type = comparable(node, left.type, query.outputs[0].type, sign)
-    kind = "ANY" if isinstance(node.expression, exp.Any) else "ALL"
+    if type.args:
+        raise QueryRefused(f"{place(node)}{sign} {kind} of {type} is not supported here; compare its parts.")
     return Typed(f"({coerced(left, type)} {sign} {kind} ({compiler.of_types(query, [type])}))", types.BOOLEAN)
 
 
 def _like(compiler: Compiler, node: exp.Like, escape: str, scope: Scope) -> Typed:
     value, pattern = compiler.expression(node.this, scope), compiler.expression(node.expression, scope)
     for part in (value, pattern):
-        if part.type not in (types.VARCHAR, types.UNKNOWN):
+        if part.type not in (types.VARCHAR, types.UNKNOWN) and part.type.name != "char":
             raise mismatch(node, f"LIKE takes varchar; this is {part.type}. Use cast(... as varchar).")
     sign = "NOT LIKE" if node.args.get("negate") else "LIKE"
     texts = [coerced(part, types.VARCHAR) for part in (value, pattern)]
@@ -247,6 +275,8 @@ def _like(compiler: Compiler, node: exp.Like, escape: str, scope: Scope) -> Type
 def _for_comparison(value: Typed, type: Type) -> str:
     """Numbers and times are not cast: DuckDB compares them as Trino does, and without a cast it reads less of a
     file."""
+    if type.name == "char" and value.type != types.UNKNOWN:
+        return f"rtrim({value.sql}, ' ')"
     plain = types.is_numeric(type) or type in types.TIMES
     return value.sql if plain and value.type != types.UNKNOWN else coerced(value, type)
 

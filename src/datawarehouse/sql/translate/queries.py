@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from datawarehouse.errors import QueryRefused
+from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.shape import Condition, Cte, Relation, Select, SetOperation
 from datawarehouse.sql.translate.arithmetic import common_type
 from datawarehouse.sql.translate.compiler import Compiler, NamedQuery, Output, Query, mismatch
 from datawarehouse.sql.translate.operators import check_comparable
-from datawarehouse.sql.translate.scope import Scope
+from datawarehouse.sql.translate.scope import Scope, row_field
 from datawarehouse.sql.translate.selects import Item, limit_and_offset, order_by, outputs_of, select
-from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name, quoted_text
+from datawarehouse.sql.translate.typed import NULL, Typed, coerced, quoted_name, quoted_text
 
 RECURSION_STEPS_MAX = 10
 """Trino's max-recursion-depth, which Athena leaves at its default (planExpand of Trino's QueryPlanner; "The maximum
@@ -88,10 +88,9 @@ def values(compiler: Compiler, node: exp.Values, outer: Scope | None) -> Query:
     """VALUES (1, 'a'), (2, 'b'): columns without names, each of the common type of its values."""
     compiler.check(node, frozenset(("expressions", "alias", "with_")))
     scope = Scope(parent=outer)
-    rows = [
-        [compiler.expression(value, scope) for value in (row.expressions if isinstance(row, exp.Tuple) else [row])]
-        for row in node.expressions
-    ]
+    rows = [_fields_of(compiler, row, scope) for row in node.expressions]
+    widest = max(map(len, rows))
+    rows = [row * widest if row == [NULL] else row for row in rows]
     if len({len(row) for row in rows}) != 1:
         raise mismatch(node, "all rows of VALUES must have the same number of columns.")
     kinds = [common_type(node, column, "a column of VALUES") for column in zip(*rows, strict=True)]
@@ -104,6 +103,15 @@ def values(compiler: Compiler, node: exp.Values, outer: Scope | None) -> Query:
     return Query(sql, outputs, shape)
 
 
+def _fields_of(compiler: Compiler, node: exp.Expr, scope: Scope) -> list[Typed]:
+    """A row of VALUES: `(1, 2)`, or one value, which is a whole row if it is of a row type."""
+    nodes = node.expressions if isinstance(node, exp.Tuple) else [node]
+    values = [compiler.expression(each, scope) for each in nodes]
+    if len(values) > 1 or values[0].type.name != "row":
+        return values
+    return [row_field(values[0], at) for at in range(len(values[0].type.args))]
+
+
 def _ctes(compiler: Compiler, node: exp.Expr, outer: Scope | None) -> str:
     """WITH: each query can use those before it, and itself if it is recursive."""
     clause = node.args.get("with_")
@@ -112,6 +120,10 @@ def _ctes(compiler: Compiler, node: exp.Expr, outer: Scope | None) -> str:
     compiler.check(clause, frozenset(("expressions", "recursive")))
     recursive = bool(clause.args.get("recursive"))
     compiler.visible = dict(compiler.visible)
+    names = [item.alias.lower() for item in clause.expressions]
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            raise QueryFailed(f"DUPLICATE_NAMED_QUERY: {place(clause.expressions[at])}WITH names {name!r} twice.")
     texts = [_cte(compiler, item, recursive, outer) for item in clause.expressions]
     return f"WITH {'RECURSIVE ' if recursive else ''}{', '.join(texts)} "
 

@@ -276,6 +276,10 @@ def _joined(compiler: Compiler, left: Source, node: exp.Join, outer: Scope | Non
     right = _item(compiler, node.this, Scope(left.fields, outer), outer)
     scope = Scope((*left.fields, *right.fields), outer)
     on, using = node.args.get("on"), node.args.get("using")
+    if side in ("right", "full") and isinstance(node.this, exp.Lateral):
+        raise QueryRefused(
+            f"{place(node)}{side.upper()} JOIN LATERAL is not supported; valid are CROSS, INNER and LEFT."
+        )
     if kind in ("CROSS", COMMA):
         if on or using:
             raise QueryRefused(f"{place(node)}CROSS JOIN takes no condition; write JOIN ... ON.")
@@ -286,6 +290,13 @@ def _joined(compiler: Compiler, left: Source, node: exp.Join, outer: Scope | Non
         raise QueryRefused(f"{place(node)}A join needs ON or USING; without a condition write CROSS JOIN.")
     known = condition_reader(compiler, scope).read([on])
     sql = f"{left.sql} {side.upper()} JOIN {right.sql} ON {condition(compiler, on, scope)}"
+    if side != "inner" and scope.is_used_inside:
+        raise QueryRefused(
+            f"{place(node)}The ON of an outer join cannot have a query that names its columns, as on Athena; join with "
+            "that query first."
+        )
+    if side != "inner" and isinstance(node.this, exp.Unnest) and not (isinstance(on, exp.Boolean) and on.this):
+        raise QueryRefused(f"{place(node)}An outer join with UNNEST takes ON TRUE alone, as on Athena.")
     return Source(sql, scope.fields, Join(left.shape, right.shape, side, known))
 
 
@@ -311,7 +322,7 @@ def _using(node: exp.Join, left: Source, right: Source, side: str, names: Sequen
         shared.append(Field(name, value, None, None if side == "full" else kept.origin))
     lowered = {name.lower() for name in names}
     others = [
-        replace(found, qualified_only=found.qualified_only or (found.name or "").lower() in lowered)
+        replace(found, merged=found.merged or (found.name or "").lower() in lowered)
         for found in (*left.fields, *right.fields)
     ]
     sql = f"{left.sql} {side.upper()} JOIN {right.sql} ON {' AND '.join(conditions)}"

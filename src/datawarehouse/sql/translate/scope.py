@@ -23,8 +23,8 @@ from datawarehouse.sql.translate.typed import Typed, quoted_text
 class Field:
     """A column that a FROM defines: `relation` is its qualifier, `origin` is the column that pruning uses.
 
-    `qualified_only` is a side's own column after JOIN ... USING, which a star leaves out; `hidden` is "$path" and
-    the like. Both are found only when they are named.
+    `merged` is a side's own column after JOIN ... USING, which has no name any more; `hidden` is "$path" and the like,
+    which is found only when it is named.
     """
 
     name: str | None
@@ -32,7 +32,7 @@ class Field:
     relation: str | None = None
     origin: Column | None = None
     hidden: bool = False
-    qualified_only: bool = False
+    merged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,8 @@ class Scope:
         self.fields = tuple(fields)
         self.parent = parent
         self.variables = variables or {}
+        self.is_used_inside = False
+        """Whether a query inside an expression of this scope names one of its columns."""
         self._named: dict[str, list[Field]] = defaultdict(list)
         for found in self.fields:
             self._named[(found.name or "").lower()].append(found)
@@ -70,7 +72,7 @@ class Scope:
         return [
             found
             for found in self.fields
-            if not found.hidden and (not found.qualified_only if relation is None else _same(found.relation, relation))
+            if not (found.hidden or found.merged) and (relation is None or _same(found.relation, relation))
         ]
 
     def resolve(self, parts: Sequence[str], where: str) -> Found:
@@ -85,6 +87,7 @@ class Scope:
                         "FROM has it. Write table.column."
                     )
                 if matches:
+                    scope.is_used_inside |= scope is not self and not self.variables
                     value = _dereferenced(matches[0].value, rest, where)
                     return Found(value, None if rest else matches[0])
         raise QueryFailed(
@@ -101,12 +104,17 @@ class Scope:
         """The columns that a prefix of `parts` can name here, each with the remaining field names."""
         if len(parts) > 1:
             named = self._named.get(parts[1].lower(), ())
-            yield [found for found in named if found.name and _same(found.relation, parts[0])], parts[2:]
+            yield (
+                [found for found in named if found.name and not found.merged and _same(found.relation, parts[0])],
+                parts[2:],
+            )
         named = self._named.get(parts[0].lower(), ())
-        yield [found for found in named if found.name and not found.qualified_only], parts[1:]
+        yield [found for found in named if found.name and not found.merged], parts[1:]
 
     def _hint(self, name: str) -> str:
         names = [f.name for scope in self._outwards() for f in scope.fields if f.name and not f.hidden]
+        if any(f.merged and _same(f.name, name) for scope in self._outwards() for f in scope.fields):
+            return f"USING makes it one column of no table: write {name} without a table's name."
         near = difflib.get_close_matches(name.lower(), names, n=3)
         if near:
             return f"Did you mean {' or '.join(map(repr, near))}?"

@@ -10,10 +10,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from sqlglot import exp
 
-from datawarehouse.errors import QueryFailed, SqlSyntaxError
+from datawarehouse.errors import QueryFailed, QueryRefused, SqlSyntaxError
 from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.shape import Column, Condition, Select
@@ -27,6 +28,7 @@ from datawarehouse.sql.translate.summaries import note_summary
 from datawarehouse.sql.translate.typed import Typed, quoted_name
 from datawarehouse.sql.types import Type
 
+_SETS_ITEMS_MAX, _SETS_MAX = 32, 4_096
 _SELECT = frozenset("with_ expressions distinct from_ joins where group having windows order limit offset".split())
 
 
@@ -102,8 +104,12 @@ def _starred(node: exp.Expr, fields: Sequence[Field]) -> list[Item]:
 def _qualified_star(compiler: Compiler, node: exp.Column | exp.Dot, scope: Scope) -> list[Item]:
     """`relation.*`, or `column.*` of a row."""
     compiler.check(_last(node), frozenset())
-    if isinstance(node, exp.Column) and (fields := scope.starred(node.table)):
-        return _starred(node, fields)
+    if isinstance(node, exp.Column):
+        around: Scope | None = scope
+        while around:
+            if fields := around.starred(node.table):
+                return _starred(node, fields)
+            around = around.parent
     if isinstance(node, exp.Column):
         value = scope.resolve([part.name for part in node.parts[:-1]], place(node)).value
     else:
@@ -149,14 +155,64 @@ def _group(compiler: Compiler, node: exp.Select, scope: Scope) -> str:
     group = node.args.get("group")
     if not group:
         return ""
-    compiler.check(group, frozenset(("expressions",)))
+    compiler.check(group, frozenset(("expressions", "all")) if group.expressions else frozenset())
+    if group.args.get("all") is False:
+        return f" GROUP BY GROUPING SETS ({', '.join(_distinct_sets(compiler, node, group, scope))})"
     return " GROUP BY " + ", ".join(_group_item(compiler, node, item, scope) for item in group.expressions)
+
+
+def _distinct_sets(compiler: Compiler, select: exp.Select, group: exp.Group, scope: Scope) -> list[str]:
+    """The sets of GROUP BY DISTINCT: one of each item of the list, joined; of equal ones one."""
+    if len(group.expressions) > _SETS_ITEMS_MAX:
+        raise QueryRefused(f"{place(group)}GROUP BY DISTINCT takes at most {_SETS_ITEMS_MAX} items here.")
+    found: list[tuple[str, ...]] = [()]
+    for item in group.expressions:
+        found = [(*before, *more) for before in found for more in _sets(compiler, select, item, scope)]
+        if len(found) > _SETS_MAX:
+            raise QueryRefused(f"{place(group)}The GROUP BY makes more than {_SETS_MAX} grouping sets.")
+    unique = {frozenset(each): tuple(dict.fromkeys(each)) for each in reversed(found)}
+    return [f"({', '.join(each)})" for each in reversed(unique.values())]
+
+
+def _sets(compiler: Compiler, select: exp.Select, node: exp.Expr, scope: Scope) -> list[tuple[str, ...]]:
+    """The grouping sets that an item of GROUP BY stands for. Trino documentation, "GROUP BY clause"."""
+    if isinstance(node, exp.GroupingSets):
+        return [each for item in node.expressions for each in _sets(compiler, select, item, scope)]
+    if isinstance(node, exp.Rollup | exp.Cube):
+        _check_plain(node)
+        parts = [_columns(compiler, select, item, scope) for item in node.expressions]
+        if isinstance(node, exp.Rollup):
+            chosen = [parts[:count] for count in range(len(parts), -1, -1)]
+        else:
+            chosen = [list(each) for count in range(len(parts), -1, -1) for each in combinations(parts, count)]
+        return [tuple(column for part in each for column in part) for each in chosen]
+    return [_columns(compiler, select, node, scope)]
+
+
+def _check_plain(node: exp.Expr) -> None:
+    """Grouping sets of anything but columns are an error on Athena."""
+    for item in node.expressions:
+        if isinstance(item, exp.Paren | exp.Tuple):
+            _check_plain(exp.Tuple(expressions=[item.this] if isinstance(item, exp.Paren) else item.expressions))
+        elif not isinstance(item, exp.Column | exp.Literal | exp.GroupingSets | exp.Rollup | exp.Cube | exp.Dot):
+            raise QueryFailed(
+                f"{place(item)}GROUPING SETS, ROLLUP and CUBE take columns; compute the value in a sub-query first."
+            )
+
+
+def _columns(compiler: Compiler, select: exp.Select, node: exp.Expr, scope: Scope) -> tuple[str, ...]:
+    if isinstance(node, exp.Tuple):
+        return tuple(_group_item(compiler, select, item, scope) for item in node.expressions)
+    while isinstance(node, exp.Paren):
+        node = node.this
+    return (_group_item(compiler, select, node, scope),)
 
 
 def _group_item(compiler: Compiler, select: exp.Select, node: exp.Expr, scope: Scope) -> str:
     for kind, word in ((exp.GroupingSets, "GROUPING SETS"), (exp.Rollup, "ROLLUP"), (exp.Cube, "CUBE")):
         if isinstance(node, kind):
             compiler.check(node, frozenset(("expressions",)))
+            _check_plain(node)
             return f"{word} ({', '.join(_group_item(compiler, select, item, scope) for item in node.expressions)})"
     if isinstance(node, exp.Tuple):
         return f"({', '.join(_group_item(compiler, select, item, scope) for item in node.expressions)})"
@@ -232,6 +288,13 @@ def order_by(compiler: Compiler, node: exp.Expr, scope: Scope, items: Sequence[I
     texts = []
     for item in order.expressions:
         position = _output_position(compiler, item.this, items)
+        if node.args.get("distinct") and isinstance(node, exp.Select) and not position:
+            value = compiler.expression(item.this, _unambiguous(seen)).sql
+            if value not in [each.sql for _, each, _ in items]:
+                raise QueryFailed(
+                    f"EXPRESSION_NOT_IN_DISTINCT: {place(item)}For SELECT DISTINCT, ORDER BY expressions must appear "
+                    "in the SELECT list."
+                )
         if position:
             check_comparable(item.this, items[position - 1][1].type)
         texts.append(ordered(compiler, item, _unambiguous(seen), str(position) if position else None))

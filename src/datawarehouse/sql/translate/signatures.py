@@ -66,10 +66,16 @@ Bound = dict[str, Type]
 
 def signatures(table: str) -> dict[str, list[str]]:
     """The lines of a table by the function's name. They are parsed when they are needed."""
+    lines: list[str] = []
+    for line in table.splitlines():
+        if line.startswith(" "):
+            # Two blanks part the signature from its expression.
+            lines[-1] += (" " if "  " in lines[-1] else "  ") + line.strip()
+        elif line and not line.startswith("#"):
+            lines.append(line)
     found: dict[str, list[str]] = {}
-    for line in re.sub(r"\n +", "  ", table).splitlines():
-        if line and not line.startswith("#"):
-            found.setdefault(line[: line.index("(")], []).append(line)
+    for line in lines:
+        found.setdefault(line[: line.index("(")], []).append(line)
     return found
 
 

@@ -6,16 +6,16 @@ import re
 
 from sqlglot import exp
 
-from datawarehouse.errors import QueryRefused
+from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.translate import formats
 from datawarehouse.sql.translate.arithmetic import concatenated
-from datawarehouse.sql.translate.calls import Call, arguments, special, varchar
+from datawarehouse.sql.translate.calls import Call, arguments, lambda_body, special, varchar
 from datawarehouse.sql.translate.casts import text as text_of
 from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
 from datawarehouse.sql.translate.scope import Scope
-from datawarehouse.sql.translate.typed import Typed, failing, quoted_text
+from datawarehouse.sql.translate.typed import Typed, coerced, failing, quoted_text
 
 
 @special("concat")
@@ -26,15 +26,11 @@ def concat(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 @special("replace")
 def replace(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     parts = arguments(compiler, call, scope, 2, 3)
-    if compiler.constant(call.arguments[1]) == "":
-        raise QueryRefused(
-            f"{place(call.node)}replace of '' is not supported: Athena puts the text between all characters."
-        )
     text, search, *new = (varchar(call, part) for part in parts)
-    if compiler.constant(call.arguments[1]) is None:
-        empty = failing("replace of '' is not supported here", types.VARCHAR)
-        search = f"CASE WHEN {search} = '' THEN {empty} ELSE {search} END"
-    return Typed(f"replace({text}, {search}, {new[0] if new else quoted_text('')})", types.VARCHAR)
+    replacement = new[0] if new else quoted_text("")
+    # '' is found before and after each character.
+    between = f"regexp_replace({text}, '', replace({replacement}, '\\', '\\\\'), 'g')"
+    return Typed(f"if({search} = '', {between}, replace({text}, {search}, {replacement}))", types.VARCHAR)
 
 
 @special("split")
@@ -54,14 +50,57 @@ def split(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 
 @special("regexp_replace")
 def regexp_replace(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    if len(call.arguments) == 3 and isinstance(call.arguments[2], exp.Lambda):
+        return _replaced_by(compiler, call, scope)
     value, pattern, *_ = arguments(compiler, call, scope, 2, 3)
     new = (
         compiler.constant_text(call.arguments[2], "The replacement of regexp_replace")
         if len(call.arguments) == 3
         else ""
     )
-    texts = [varchar(call, value), varchar(call, pattern), quoted_text(formats.regular_replacement(new))]
-    return Typed(f"regexp_replace({', '.join(texts)}, 'g')", types.VARCHAR)
+    text, regular = varchar(call, value), varchar(call, pattern)
+    if new and compiler.constant(call.arguments[1]) != "":
+        # After a match that goes to the end Trino finds an empty one, and DuckDB none.
+        empty = failing("A pattern that matches the empty text is not replaced here; write + for *", types.VARCHAR)
+        text = f"if(regexp_full_match('', {regular}), {empty}, {text})"
+    return Typed(
+        f"regexp_replace({text}, {regular}, {quoted_text(formats.regular_replacement(new))}, 'g')", types.VARCHAR
+    )
+
+
+def _replaced_by(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    """Each match replaced by what a function gives for the array of its groups; NULL if it gives NULL once."""
+    value, pattern = (varchar(call, compiler.expression(node, scope)) for node in call.arguments[:2])
+    regular = compiler.constant_text(call.arguments[1], "The pattern of regexp_replace with a function")
+    try:
+        groups = re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", regular)).groups
+    except re.error as error:
+        raise QueryFailed(f"{place(call.node)}The pattern {regular!r} is not valid: {error}.") from None
+    if re.fullmatch(regular, ""):
+        raise QueryRefused(f"{place(call.node)}A pattern that matches the empty text is not replaced here.")
+    depth = len(scope.variables)
+    at, found = f'"r{depth}#"', f"regexp_extract_all({value}, {pattern})"
+    matched = [f"regexp_extract_all({value}, {pattern}, {group})[{at}]" for group in range(1, groups + 1)]
+    match = f"[{', '.join(matched)}]" if matched else "CAST([] AS VARCHAR[])"
+    body, _ = lambda_body(compiler, call.arguments[2], [match], [types.array(types.VARCHAR)], scope)
+    if body.type not in (types.VARCHAR, types.UNKNOWN):
+        raise mismatch(call.node, f"the function of regexp_replace must return a varchar; it returns {body.type}.")
+    news = f"list_transform(range(1, len({found}) + 1), lambda {at}: {coerced(body, types.VARCHAR)})"
+    between = f"string_split_regex({value}, {pattern})"
+    joined = (
+        f'list_reduce(list_transform(list_zip({between}, {news}), lambda "z#": "z#"[1] || coalesce("z#"[2], \'\')), '
+    )
+    joined += 'lambda "x#", "y#": "x#" || "y#")'
+    return Typed(f"(CASE WHEN list_count({news}) = len({news}) THEN {joined} END)", types.VARCHAR)
+
+
+@special("normalize")
+def normalize(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    forms = [node.name.upper() for node in call.arguments[1:]]
+    if forms not in ([], ["NFC"]):
+        raise QueryRefused(f"{place(call.node)}normalize has the form NFC alone here; got {', '.join(forms)}.")
+    call.arguments = call.arguments[:1]
+    return Typed(f"nfc_normalize({varchar(call, *arguments(compiler, call, scope, 1))})", types.VARCHAR)
 
 
 @special("format")
@@ -83,8 +122,9 @@ def url_extract_parameter(compiler: Compiler, call: Call, scope: Scope) -> Typed
     url, _ = arguments(compiler, call, scope, 2)
     name = compiler.constant_text(call.arguments[1], "The parameter's name")
     pattern = quoted_text(f"[?&]{re.escape(name)}(?:=([^&#]*))?(?:[&#]|$)")
-    found = f"list_extract(regexp_extract_all({varchar(call, url)}, {pattern}, 1), 1)"
-    return Typed(f"url_decode(replace({found}, '+', ' '))", types.VARCHAR)
+    text = varchar(call, url)
+    found = f"coalesce(list_extract(regexp_extract_all({text}, {pattern}, 1), 1), '')"
+    return Typed(f"if(regexp_matches({text}, {pattern}), url_decode(replace({found}, '+', ' ')), NULL)", types.VARCHAR)
 
 
 @special("typeof")
@@ -115,11 +155,20 @@ def _placed(call: Call, slot: formats.Slot, value: Typed) -> str:
         # Java rounds the shortest decimal text of a double (half up); C rounds the double itself.
         placed = f"CAST(CAST(CAST({value.sql} AS VARCHAR) AS DECIMAL(38, {slot.digits})) AS VARCHAR)"
         placed = _padded(slot, placed)
-    elif slot.kind == "s" and text_of(value):
-        placed = _padded(slot, str(text_of(value)))
+    elif slot.kind == "s" and (text := _java_text(value)):
+        placed = _padded(slot, text)
     else:
         raise mismatch(call.node, f"format: %{slot.kind} does not take {value.type}.")
     return f"coalesce({placed}, 'null')"
+
+
+def _java_text(value: Typed) -> str | None:
+    """What `String.valueOf` of Java gives for a value; of a time java.time's shortest text."""
+    if value.type in types.FLOATS:
+        return f"trino_double_as_text({value.sql})"
+    if value.type == types.TIMESTAMP:
+        return f"regexp_replace(strftime({value.sql}, '%Y-%m-%dT%H:%M:%S.%g'), '(:00)?[.]000$', '')"
+    return text_of(value)
 
 
 def _padded(slot: formats.Slot, text: str) -> str:

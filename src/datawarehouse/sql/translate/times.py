@@ -6,6 +6,7 @@ A timestamp with a zone is an instant in UTC here. A time shown in another zone 
 from __future__ import annotations
 
 import datetime
+import re
 
 from sqlglot import exp
 
@@ -93,7 +94,11 @@ def date(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 
 @special("date_format", "format_datetime")
 def date_format(compiler: Compiler, call: Call, scope: Scope) -> Typed:
-    value, _ = arguments(compiler, call, scope, 2)
+    value, format = arguments(compiler, call, scope, 2)
+    if call.name == "date_format" and not isinstance(compiler.constant(call.arguments[1]), str):
+        if value.type not in (*types.TIMES, types.ZONED):
+            raise mismatch(call.node, f"{call.name} takes a date or a timestamp; this is {value.type}. Cast it.")
+        return Typed(f"trino_date_format({coerced(value, types.TIMESTAMP)}, {varchar(call, format)})", types.VARCHAR)
     pattern = compiler.constant_text(call.arguments[1], f"The format of {call.name}")
     read = formats.mysql if call.name == "date_format" else formats.joda
     if value.type not in (*types.TIMES, types.ZONED):
@@ -110,7 +115,20 @@ def date_parse(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     value = varchar(call, arguments(compiler, call, scope, 2)[0])
     pattern = compiler.constant_text(call.arguments[1], f"The format of {call.name}")
     read = formats.mysql if call.name == "date_parse" else formats.joda
-    parsed = f"date_trunc('milliseconds', strptime({value}, {quoted_text(read(pattern, True))}))"
+    wanted = read(pattern, True)
+    directives = set(re.findall(r"%-?([A-Za-z])", wanted.replace("%%", "")))
+    if not directives & {"Y", "y"}:
+        # Joda-Time's default year, for dates and for times of a day: DateTimeParserBucket.
+        year = "2000 " if directives & {"m", "b", "B", "d", "j"} else "1970 "
+        value, wanted = f"{quoted_text(year)} || {value}", f"%Y {wanted}"
+    if ".%f" in wanted:
+        value = f"regexp_replace({value}, '([.][0-9]{{6}})[0-9]+', '\\1')"
+    if "I" in directives and "p" not in directives:
+        value, wanted = f"{value} || ' AM'", f"{wanted} %p"
+    parsed = f"date_trunc('milliseconds', strptime({value}, {quoted_text(wanted)}))"
+    if "y" in directives and call.name == "date_parse":
+        # Two digits of a year are from 1970 to 2069.
+        parsed = f"if(year({parsed}) = 1969, CAST({parsed} + to_years(100) AS TIMESTAMP), {parsed})"
     if call.name == "date_parse":
         return Typed(parsed, types.TIMESTAMP)
     return Typed(f"CAST({parsed} AS TIMESTAMPTZ)", types.INSTANT)

@@ -46,6 +46,8 @@ def failing(message: str, type: Type) -> str:
 def coerced(value: Typed, target: Type) -> str:
     """`value` as DuckDB's type for `target`; for coercions and other casts in which both engines agree."""
     have, want = duckdb(value.type), duckdb(target)
+    if value.type == UNKNOWN and target.args:
+        return f"CAST(NULL AS {want})"
     if have == want and value.type != UNKNOWN:
         return value.sql
     if "row" in (value.type.name, target.name) and value.type.names != target.names:
