@@ -16,6 +16,7 @@ def addresses_of(
     warehouse: str,
     database: aws.glue.CatalogDatabase,
     buckets: Mapping[str, aws.s3.Bucket],
+    alarm_topic: aws.sns.Topic,
     workgroups: Mapping[str, aws.athena.Workgroup],
     tables: Iterable[Table],
     of_table: Mapping[str, Mapping[str, pulumi.Input[str]]],
@@ -26,6 +27,7 @@ def addresses_of(
         "region": database.arn.apply(lambda arn: Place.of(arn).region),
         "database": database.name,
         **{f"{which}_bucket": bucket.bucket for which, bucket in buckets.items()},
+        "alarm_topic": alarm_topic.arn,
         "workgroups": {audience: workgroup.name for audience, workgroup in workgroups.items()},
         "tables": {table.name: {"kind": table.kind, **of_table.get(table.name, {})} for table in tables},
     }

@@ -177,12 +177,12 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
     def addresses(self) -> pulumi.Output[Mapping[str, Any]]:
         """Where everything is, as `dw ... --on aws` needs it: `pulumi.export("warehouse", deployed.addresses)`.
 
-        The names of the warehouse, Region, database and buckets, of the workgroups by audience, and for each table that
-        was declared so far its kind, and its stream, delivery, registrar, function and schedule if it has them.
+        The names of the warehouse, Region, database and buckets, topic of alarms, the workgroups by audience, and for
+        each table that was declared so far its kind, and its stream, delivery, registrar, function and schedule if any.
         """
         buckets = {"data": self.data_warehouse_bucket, "results": self.query_results_bucket}
-        tables = self._declared.tables()
-        return addresses_of(self._name, self.database, buckets, self.workgroups, tables, self._addresses)
+        tables, topic = self._declared.tables(), self.alarm_topic
+        return addresses_of(self._name, self.database, buckets, topic, self.workgroups, tables, self._addresses)
 
     # -- creating
 

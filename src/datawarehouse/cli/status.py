@@ -5,20 +5,28 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from datawarehouse.cli.options import add_output, add_settings, settings_of
+from datawarehouse.cli.options import add_on, add_output, add_settings, settings_of
 from datawarehouse.cli.output import keys_shown, print_json, print_table, quantity, remark, size
+from datawarehouse.cli.progress import progress
+from datawarehouse.clock import WallClock
+from datawarehouse.definition.instants import instant_of
 from datawarehouse.runtime.client import client_of
 from datawarehouse.runtime.reader import Reader
 
 _COLUMNS = ("table", "received", "stored", "rejected", "lost", "pending", "lag_s", "files", "bytes")
+_COLUMNS_ON_AWS = ("table", "received", "stored", "rejected", "lag_s", "newest_hour", "registered_until", "registrar")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output(parser, "table", "json")
+    add_on(parser)
     add_settings(parser, "data")
 
 
 def run(arguments: argparse.Namespace) -> None:
+    if arguments.on:
+        _on_aws(arguments)
+        return
     settings = settings_of(arguments)
     client = client_of(settings.folder)
     if client:
@@ -70,6 +78,41 @@ def run(arguments: argparse.Namespace) -> None:
         remark(f"{len(foreign)} data files are not of this warehouse and are not read; the first is {foreign[0]}.")
     if aside := status["set_aside_files"]:
         remark(f"{aside} files were set aside, in the folder _aside. See `dw doctor`.")
+
+
+def _on_aws(arguments: argparse.Namespace) -> None:
+    from datawarehouse.cli.on_aws import deployed
+    from datawarehouse.operate.status import status_of
+
+    with deployed(arguments) as (deployment, clients), progress("CloudWatch, Glue and S3 are asked"):
+        status = status_of(deployment, clients, instant_of(WallClock().now_ms()))
+    if arguments.output == "json":
+        print_json(status)
+        return
+    print(f"{status['warehouse']} on AWS, database {status['database']} in {status['region']}, at {status['at']}\n")
+    streaming = [table for table in status["tables"] if "received" in table]
+    for table in streaming:
+        runs = table["registrar"]
+        table["registrar"] = _runs(runs) if runs else "projected"
+    print_table(_COLUMNS_ON_AWS, ([_shown(table[name]) for name in _COLUMNS_ON_AWS] for table in streaming))
+    if status["jobs"]:
+        print()
+        columns = ("job", "schedule", "last_run", "runs_24h", "failed_24h")
+        print_table(columns, ([_shown(job[name]) for name in columns] for job in status["jobs"]))
+    for on in status["alerts"] or ():
+        print(f"\nalert {on['alert']} since {on['began']}: {on['cause']}")
+    if status["alerts"] is None:
+        remark(
+            "Which alarms are on is not known: the addresses have no alarm_topic. Run `pulumi up` with this release."
+        )
+    remark(f"\nreceived, stored and rejected are counted since {status['counted_since']}. What figures rest on:")
+    for name, text in status["rests_on"].items():
+        remark(f"  {name}: {text}")
+
+
+def _runs(runs: dict[str, Any]) -> str:
+    failed = f", {runs['failed_24h']} failed in 24 h" if runs["failed_24h"] else ""
+    return f"ran {runs['last_run']}{failed}" if runs["last_run"] else "has not run for weeks"
 
 
 def _backup(backup: dict[str, Any]) -> str:

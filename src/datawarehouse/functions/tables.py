@@ -157,7 +157,7 @@ def refresh(glue: Any, table: DescribedTable, partitions: Sequence[str]) -> list
 
     Athena reads a partition by its own columns, and hours are registered before columns are added. At most 1,000.
     """
-    known = _partitions(glue, table, partitions)
+    known = registered_among(glue, table.database, table.name, partitions)
     found = [each for each in known if _columns(each["StorageDescriptor"]) != _columns(table.storage)]
     entries = [
         {
@@ -171,8 +171,8 @@ def refresh(glue: Any, table: DescribedTable, partitions: Sequence[str]) -> list
     return [each["Values"][0] for each in found]
 
 
-def _partitions(glue: Any, table: DescribedTable, partitions: Sequence[str]) -> list[Mapping[str, Any]]:
-    """The partitions of a list that are registered. The list has at most 1,000.
+def registered_among(glue: Any, database: str, table: str, partitions: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The partitions of a list that are registered, as Glue describes them. The list has at most 1,000.
 
     UnprocessedKeys are those that were not returned (AWS Glue API reference, BatchGetPartition): because Glue had no
     time for them, or because they do not exist. So they are requested again as long as an answer has some.
@@ -180,7 +180,7 @@ def _partitions(glue: Any, table: DescribedTable, partitions: Sequence[str]) -> 
     found: list[Mapping[str, Any]] = []
     wanted = [{"Values": [partition]} for partition in partitions]
     while wanted:
-        answer = glue.batch_get_partition(DatabaseName=table.database, TableName=table.name, PartitionsToGet=wanted)
+        answer = glue.batch_get_partition(DatabaseName=database, TableName=table, PartitionsToGet=wanted)
         found += answer["Partitions"]
         wanted = answer.get("UnprocessedKeys", []) if answer["Partitions"] else []
     return found

@@ -45,7 +45,8 @@ class DeployedTable:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A deployed warehouse. workgroups: names by audience."""
+    """A deployed warehouse. workgroups: names by audience. alarm_topic: the ARN of the topic of its alarms; None if an
+    earlier release has exported the addresses."""
 
     warehouse: str
     region: str
@@ -54,6 +55,7 @@ class Deployment:
     results_bucket: str
     workgroups: Mapping[str, str]
     tables: Mapping[str, DeployedTable]
+    alarm_topic: str | None = None
 
     def table(self, name: str) -> DeployedTable:
         """Raises UnknownName, with the tables that there are."""
@@ -170,6 +172,7 @@ def _parsed(given: Mapping[str, Any], source: str) -> Deployment:
                 name: DeployedTable(name, **{key: _text(told, key) for key in told if key in known})
                 for name, told in given["tables"].items()
             },
+            alarm_topic=_text(given, "alarm_topic") if "alarm_topic" in given else None,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise BadRequest(
