@@ -1,16 +1,20 @@
 """`dw status`, `dw jobs` and `dw partition` with `--on aws`, as processes, against a deployed warehouse."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from athena_endpoint import emulator_with_athena
+from botocore.exceptions import ClientError
 from deployed import Deployed
 from running import command
 
-from datawarehouse.definition.partition import partition_of
+from datawarehouse.definition.partition import partition_of, start_ms
+from datawarehouse.functions.run_log import logged_run
 from datawarehouse.operate.clients import Clients
 from datawarehouse.operate.deployment import find_deployment
+from datawarehouse.operate.jobs import latest_hours, outcome_of, read_attempts
 from datawarehouse.operate.status import status_of
 from datawarehouse.runtime.declaration import load
 from datawarehouse.testing import simulate
@@ -122,13 +126,20 @@ def test_names_are_those_of_the_embedded_host(deployed, before, tmp_path):
     assert all(of_stream <= set(next(each for each in one["tables"] if "received" in each)) for one in (here, before))
 
 
-def test_the_number_of_calls_does_not_grow_with_the_data(deployed, monkeypatch):
+@pytest.fixture
+def here(deployed, monkeypatch):
+    """(the deployment, makes clients for it) in this process."""
     for name, value in deployed.aws.environment().items():
         monkeypatch.setenv(name, value)
     deployment = find_deployment(str(deployed.folder / "outputs.json"), deployed.folder / "dw.toml")
+    return deployment, lambda: Clients(deployment.region)
+
+
+def test_the_number_of_calls_does_not_grow_with_the_data(deployed, here):
+    deployment, new_clients = here
 
     def calls():
-        clients, made = Clients(deployment.region), []
+        clients, made = new_clients(), []
         for service in ("cloudwatch", "glue", "s3"):
             clients(service).meta.events.register("before-call", lambda model, **_: made.append(model.name))
         status_of(deployment, clients, datetime.now(UTC))
@@ -148,3 +159,124 @@ def test_addresses_of_an_earlier_release(deployed, tmp_path):
     (deployed.folder / "older.json").write_text(json.dumps(older))
     out, err = deployed.dw("status", "--outputs", "older.json")
     assert out.startswith("shop on AWS") and "the addresses have no alarm_topic" in err
+
+
+# -- jobs
+
+
+def hours(here, now, *names, limit=20):
+    """(job, partition, outcome, rows, error) of the latest hours at an instant, and the remarks."""
+    deployment, new_clients = here
+    found, remarks = latest_hours(deployment, new_clients(), names, limit, now)
+    return [tuple(one[name] for name in ("job", "partition", "outcome", "rows", "error")) for one in found], remarks
+
+
+def logged(deployed, capsys, job, *runs):
+    """Write what runs of a job log into its log: (hours of 2026/05/05 that they are for, how they end, minutes ago)."""
+    function = deployed.at["tables"][job]["function"]
+    told = deployed.aws.client("lambda").get_function_configuration(FunctionName=function)["LoggingConfig"]
+    logs, group = deployed.aws.client("logs"), told["LogGroup"]
+    for hour, end, ago in runs:
+        time_ms = start_ms(f"2026/05/05/{hour:02}") + 3_600_000
+        run = logged_run(job, f"2026/05/05/{hour:02}", time_ms)
+        capsys.readouterr()
+        with suppress(ValueError), run as rows:
+            rows |= end if isinstance(end, dict) else {}
+            if end == "fails":
+                raise ValueError("no such thing")
+        lines = capsys.readouterr().out.splitlines()[: 1 if end == "never" else 2]
+        at = int((NOW - timedelta(minutes=ago)).timestamp() * 1000)
+        stream = f"stream-{job}-{hour}-{ago}"
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        events = [{"timestamp": at + 4000 * number, "message": line} for number, line in enumerate(lines)]
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+
+def test_a_run_that_succeeded_and_one_that_failed(deployed, here):
+    deployed.dw("run", "counts", "--at", "2026-10-31T10:00:00Z", code=1)
+    deployed.dw("run", "counts", "--at", "2026-10-30T23:00:00Z")
+    found, remarks = hours(here, datetime(2026, 10, 31, 12, tzinfo=UTC), "counts")
+    failed = ("counts", "2026/10/31/09", "failed", None, "ValueError: no counts of 2026/10/31/09")
+    assert failed in found and ("counts", "2026/10/30/22", "succeeded", 2, None) in found and not remarks
+    out, _ = deployed.dw("jobs", "counts", "--output", "json", "--limit", "5")
+    runs = json.loads(out)
+    assert {
+        "job",
+        "scheduled",
+        "partition",
+        "attempt",
+        "cause",
+        "outcome",
+        "rows",
+        "started",
+        "seconds",
+        "error",
+    } == set(runs[0])
+    deployed.dw("run", "plain")
+    out, _ = deployed.dw("jobs")
+    assert out.split()[:9] == list("job scheduled partition attempt cause outcome rows seconds error".split())
+    assert {line.split()[0] for line in out.splitlines()[2:]} == {"counts", "plain"}
+
+
+def test_an_hour_whose_partition_points_elsewhere(deployed, here):
+    deployed.dw("run", "counts", "--at", "2026-09-30T23:00:00Z")
+    glue, now = deployed.aws.client("glue"), datetime(2026, 10, 1, tzinfo=UTC)
+    assert hours(here, now, "counts")[0] == [("counts", "2026/09/30/22", "succeeded", 2, None)]
+    glue.delete_partition(DatabaseName="shop_test", TableName="counts", PartitionValues=["2026/09/30/22"])
+    [(_, _, outcome, _, error)], _ = hours(here, now, "counts")
+    assert outcome == "invisible" and "its partition does not point there" in error
+
+
+def test_hours_that_nothing_has_written(here):
+    later = NOW + timedelta(hours=6)
+    found, _ = hours(here, later, "counts")
+    expected = [hour_of(NOW + timedelta(hours=hour)) for hour in range(5, 0, -1)]
+    assert [one[1:3] for one in found[:5]] == [(expected[0], "due"), *((hour, "missing") for hour in expected[1:])]
+    assert found[-1][1] >= hour_of(NOW - timedelta(hours=1))  # before it was deployed nothing is missing
+
+
+def test_what_the_log_says_of_attempts(deployed, here, capsys):
+    logged(
+        deployed, capsys, "counts",
+        (5, "fails", 9), (5, {"2026/05/05/05": 7}, 8), (6, {"2026/05/05/01": 4}, 7),
+        (7, {"2026/05/05/07": 4}, 6), (7, "fails", 5),
+    )  # fmt: skip
+    found, _ = hours(here, datetime(2026, 5, 5, 9, tzinfo=UTC), "counts")
+    at = {one[1][-2:]: one[2:] for one in found}
+    assert at["05"][0] == "invisible" and at["06"] == ("succeeded", 4, None)
+    assert at["07"] == ("failed", 4, "ValueError: no such thing")
+
+
+def test_an_attempt_that_never_ended(deployed, here, capsys):
+    logged(deployed, capsys, "plain", (3, "never", 20), (4, "never", 1))
+    _, new_clients = here
+    function = deployed.at["tables"]["plain"]["function"]
+    configured = {**new_clients()("lambda").get_function_configuration(FunctionName=function)}
+    attempts = read_attempts(new_clients(), configured, NOW - timedelta(days=1), [])
+    for hour, outcome in (("03", "failed"), ("04", "running")):
+        log = attempts[f"2026/05/05/{hour}"]
+        assert outcome_of(f"2026/05/05/{hour}", False, log, timedelta(minutes=15), NOW) == outcome
+
+
+def test_a_log_that_cannot_be_read_is_said(deployed, here):
+    deployment, _ = here
+
+    class Refused(Clients):
+        def __call__(self, service):
+            client = super().__call__(service)
+            if service == "logs":
+                client.meta.events.register("before-call", self._refuse)
+            return client
+
+        def _refuse(self, **_):
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "FilterLogEvents")
+
+    found, [remark] = latest_hours(
+        deployment, Refused(deployment.region), ["counts"], 5, datetime(2026, 10, 31, tzinfo=UTC)
+    )
+    assert "could not be read" in remark and found[0]["outcome"] == "succeeded"
+
+
+def test_wrong_use_of_jobs(deployed):
+    assert "valid is 1 to 500" in deployed.dw("jobs", "--limit", "0", code=2)[1]
+    assert "'facts' is a table" in deployed.dw("jobs", "facts", code=2)[1]

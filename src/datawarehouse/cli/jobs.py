@@ -6,8 +6,12 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from datawarehouse.cli.options import add_output, add_settings, settings_of
-from datawarehouse.cli.output import print_json, print_table
+from datawarehouse.cli.options import add_on, add_output, add_settings, settings_of
+from datawarehouse.cli.output import print_json, print_table, remark
+from datawarehouse.cli.progress import progress
+from datawarehouse.clock import WallClock
+from datawarehouse.definition.instants import instant_of
+from datawarehouse.errors import BadRequest
 from datawarehouse.runtime.reader import Reader
 from datawarehouse.runtime.status import described
 
@@ -18,17 +22,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", nargs="?", help="a batch input table (default: all)")
     parser.add_argument("--limit", type=int, default=20, metavar="RUNS", help="how many runs to show (default: 20)")
     add_output(parser, "table", "json")
+    add_on(parser)
     add_settings(parser, "data")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    settings = settings_of(arguments)
-    with Reader(settings.folder, settings) as reader:
-        runs = [described(run) for run in reader.catalog.runs.latest(arguments.job, arguments.limit)]
+    runs = _on_aws(arguments) if arguments.on else _here(arguments)
     if arguments.output == "json":
         print_json(runs)
     else:
         print_runs(runs)
+
+
+def _here(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    settings = settings_of(arguments)
+    with Reader(settings.folder, settings) as reader:
+        return [described(run) for run in reader.catalog.runs.latest(arguments.job, arguments.limit)]
+
+
+def _on_aws(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """The latest hours; on AWS there is no list of all runs."""
+    from datawarehouse.cli.on_aws import deployed
+    from datawarehouse.operate.jobs import LIMIT_MAX, latest_hours
+
+    if not 1 <= arguments.limit <= LIMIT_MAX:
+        raise BadRequest(f"--limit is {arguments.limit}; with --on aws, valid is 1 to {LIMIT_MAX} hours.")
+    with deployed(arguments) as (deployment, clients), progress("The hours of jobs are looked up"):
+        names = [arguments.job] if arguments.job else []
+        now = instant_of(WallClock().now_ms())
+        hours, remarks = latest_hours(deployment, clients, names, arguments.limit, now)
+    for text in remarks:
+        remark(text)
+    return hours
 
 
 def print_runs(runs: Sequence[dict[str, Any]]) -> None:

@@ -75,7 +75,7 @@ def watch(
             break
         try:
             done[partition] = run(instant)
-            log("the job ran again", table=table.name, partition=partition)
+            log("that was a rerun", table=table.name, partition=partition)
         except Exception as error:  # whatever the job raises, the other hours get their turn
             log("a rerun failed", table=table.name, partition=partition, error=error)
             failures.append(error)

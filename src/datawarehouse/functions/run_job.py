@@ -26,6 +26,7 @@ from datawarehouse.functions.late import PastRun, mark_of, watch
 from datawarehouse.functions.logs import log
 from datawarehouse.functions.publish import HourRows, Publisher, point_again
 from datawarehouse.functions.rows import RowWriter
+from datawarehouse.functions.run_log import logged_run
 from datawarehouse.functions.tables import DescribedTable, expire_old, read_table
 
 _BYTES_IN_MEMORY_MAX = 16 * 1024 * 1024  # of one hour; more bytes go to Lambda's /tmp
@@ -52,17 +53,17 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
 
     def run(time_ms: int) -> dict[str, int]:
         mark = mark_of(PastRun(time_ms, datetime.now(UTC)))
-        with ExitStack() as files:
+        partition = partition_of(time_ms - HOUR_MS)
+        with logged_run(table.name, partition, time_ms) as stored, ExitStack() as files:
             job = LambdaJobContext(table, time_ms, athena, files)
-            log("the job starts", table=table.name, job=os.environ["DW_JOB"], partition=job.partition)
             run_function(_function(os.environ["DW_JOB"]), job)
             Publisher(glue, client("s3"), athena, table, results, mark).publish(job.written)
-            return {partition: rows.count for partition, rows in job.written.items()}
+            stored |= {partition: rows.count for partition, rows in job.written.items()}
+        return stored
 
     before_ms = context.get_remaining_time_in_millis()
     written = run(time_ms)
     expire_old(glue, table, time_ms)
-    log("the job's rows are stored", table=table.name, rows=written)
     took_ms = before_ms - context.get_remaining_time_in_millis()
     for again in watch(glue, table, time_ms, run, context.get_remaining_time_in_millis, took_ms).values():
         written = again | written

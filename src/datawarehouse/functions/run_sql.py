@@ -18,9 +18,9 @@ from datawarehouse.definition.sql_job import STATEMENT, bound
 from datawarehouse.functions.clients import client
 from datawarehouse.functions.instant import scheduled_ms
 from datawarehouse.functions.late import PastRun, mark_of, watch
-from datawarehouse.functions.logs import log
 from datawarehouse.functions.publish import Publisher
 from datawarehouse.functions.run_job import LambdaContext, athena_for, point_hours_again
+from datawarehouse.functions.run_log import logged_run
 from datawarehouse.functions.tables import expire_old, read_table
 
 
@@ -39,16 +39,15 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, An
 
     def run(time_ms: int) -> str:
         partition = partition_of(time_ms - HOUR_MS)
-        log("the statement starts", table=table.name, partition=partition)
         mark = mark_of(PastRun(time_ms, datetime.now(UTC)))
-        publisher = Publisher(glue, client("s3"), athena, table, results, mark)
-        publisher.publish_result(partition, bound(statement, time_ms))
+        with logged_run(table.name, partition, time_ms):
+            publisher = Publisher(glue, client("s3"), athena, table, results, mark)
+            publisher.publish_result(partition, bound(statement, time_ms))
         return partition
 
     before_ms = context.get_remaining_time_in_millis()
     partition = run(time_ms)
     expire_old(glue, table, time_ms)
-    log("the rows of the statement are stored", table=table.name, partition=partition)
     took_ms = before_ms - context.get_remaining_time_in_millis()
     again = watch(glue, table, time_ms, run, context.get_remaining_time_in_millis, took_ms)
     return {"partition": partition, **({"again": list(again)} if again else {})}

@@ -14,7 +14,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -137,8 +137,23 @@ def left_to_run(
 
 
 def _complete_hours(clients: Clients, table: DescribedTable, first: str, last: str) -> set[str]:
+    found, marked = listed_runs(clients("s3"), table, first, last)
+    if not table.partition_key:
+        return found
+    return complete_of(table, _locations(clients, table), marked)
+
+
+def complete_of(table: DescribedTable, locations: Iterable[str], marked: Collection[str]) -> set[str]:
+    """The hours of those locations of partitions that are folders of complete runs, `<hour>/<run>` in `marked`."""
+    pointed = (location.removeprefix(table.location).strip("/") for location in locations)
+    return {run.rpartition("/")[0] for run in pointed if run in marked}
+
+
+def listed_runs(s3: Any, table: DescribedTable, first: str, last: str) -> tuple[set[str], set[str]]:
+    """(hours that have an object, `<hour>/<run>` of complete runs) in the folders of a job's table, from an hour to
+    another."""
     bucket, home = split_url(table.location)
-    lists = clients("s3").get_paginator("list_objects_v2")
+    lists = s3.get_paginator("list_objects_v2")
     pages = lists.paginate(Bucket=bucket, Prefix=home, StartAfter=f"{home}{first}")
     keys = (each["Key"].removeprefix(home) for page in pages for each in page.get("Contents", []))
     found: set[str] = set()
@@ -152,10 +167,7 @@ def _complete_hours(clients: Clients, table: DescribedTable, first: str, last: s
             marked.add(f"{partition}/{run}")
         elif not key.rpartition("/")[2].startswith("_"):
             found.add(hour)
-    if not table.partition_key:
-        return found
-    pointed = (location.removeprefix(table.location).strip("/") for location in _locations(clients, table))
-    return {run.rpartition("/")[0] for run in pointed if run in marked}
+    return found, marked
 
 
 def _locations(clients: Clients, table: DescribedTable) -> Iterator[str]:
