@@ -251,8 +251,8 @@ class Endpoint:
 
     def _rows(self, execution: Execution, table: dict, schema: TableSchema, predicate) -> pa.Table:
         """The rows of the partitions that a scan needs, with their values."""
-        converter, names = RowConverter(schema.columns), [key.name for key in schema.partition_keys]
-        parts = []
+        converter, parts = RowConverter(schema.columns), []
+        hidden = (*schema.partition_keys, Column("$path", parse_type("string")))
         for values, storage in self._partitions(table, schema, predicate):
             serde = storage.get("SerdeInfo", {}).get("SerializationLibrary", "")
             if not serde:
@@ -260,11 +260,10 @@ class Endpoint:
             for url, data in self._objects(storage["Location"]):
                 execution.scanned += len(data)
                 rows = _parquet(data, schema) if "parquet" in serde.lower() else _json(url, data, converter)
-                for name, value in (*zip(names, values, strict=True), ("$path", url)):
-                    rows = rows.append_column(name, pa.array([value] * len(rows), pa.string()))
+                for one, value in zip(arrow_schema(hidden), (*values, url), strict=True):
+                    rows = rows.append_column(one, pa.array([value] * len(rows), pa.string()).cast(one.type))
                 parts.append(rows)
-        every = (*schema.columns, *schema.partition_keys, Column("$path", parse_type("string")))
-        return pa.concat_tables([arrow_schema(every).empty_table(), *parts])
+        return pa.concat_tables([arrow_schema((*schema.columns, *hidden)).empty_table(), *parts])
 
     def _partitions(self, table: dict, schema: TableSchema, predicate):
         """(values, StorageDescriptor) of the partitions that may hold matching rows."""

@@ -280,3 +280,46 @@ def test_a_log_that_cannot_be_read_is_said(deployed, here):
 def test_wrong_use_of_jobs(deployed):
     assert "valid is 1 to 500" in deployed.dw("jobs", "--limit", "0", code=2)[1]
     assert "'facts' is a table" in deployed.dw("jobs", "facts", code=2)[1]
+
+
+# -- partitions
+
+
+def bought(deployed):
+    out, _ = deployed.dw("query", "select country, year, n from bought order by 1, 2, 3", "--output", "json")
+    return [tuple(row.values()) for row in json.loads(out)]
+
+
+def test_a_partition_is_registered_and_pointed_elsewhere(deployed):
+    s3, bucket = deployed.aws.client("s3"), deployed.at["data_bucket"]
+    for folder, n in (("bought/es/2026/", 1), ("bought/fr/2026/", 2), ("elsewhere/", 3)):
+        s3.put_object(Bucket=bucket, Key=f"{folder}rows.json", Body=f'{{"n": {n}}}'.encode())
+    _, err = deployed.dw("partition", "bought", "es", "2026")
+    assert err == f"es/2026 of table bought is s3://{bucket}/bought/es/2026/\n"
+    deployed.dw("partition", "bought", "fr", "2026")
+    assert bought(deployed) == [("es", 2026, 1), ("fr", 2026, 2)]
+    _, err = deployed.dw("partition", "bought", "es", "2026", "--location", f"s3://{bucket}/elsewhere")
+    assert err.endswith(f"is s3://{bucket}/elsewhere/, before: s3://{bucket}/bought/es/2026/\n")
+    assert bought(deployed) == [("es", 2026, 3), ("fr", 2026, 2)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("bought", "it", "2026"), "there is no folder s3://"),
+        (("bought", "fr"), "it has the partition keys (country, year), and ['fr'] was given"),
+        (("bought", "fr", "now"), "its key year is int, and Athena could not read the table with 'now'"),
+        (("bought", "..", "2026"), "does not make a folder below the table's"),
+        (("bought", "fr", "2026", "--location", "/srv/files"), "is not a folder of S3"),
+        (("bought", "fr", "2026", "--location", "s3://bucket"), "is not a folder of S3"),
+        (("bought", "fr", "2026", "--location", "s3://no-such-bucket/x/"), "there is no bucket 'no-such-bucket'"),
+        (("facts", "x"), "it has the partition keys (), and ['x'] was given"),
+        (("counts", "2026/11/01/00"), "it is a batch input table, whose partitions the warehouse makes"),
+        (("nothing", "x"), "no table 'nothing'"),
+    ],
+)
+def test_a_partition_that_cannot_be(deployed, arguments, says):
+    glue = deployed.aws.client("glue")
+    before = glue.get_partitions(DatabaseName="shop_test", TableName="bought")["Partitions"]
+    assert says in deployed.dw("partition", *arguments, code=2)[1]
+    assert glue.get_partitions(DatabaseName="shop_test", TableName="bought")["Partitions"] == before
