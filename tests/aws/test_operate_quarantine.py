@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.request import Request, urlopen
 
@@ -15,6 +16,9 @@ import pytest
 from athena_endpoint import emulator_with_athena
 from deployed import Deployed
 
+from datawarehouse.errors import DataWarehouseError
+from datawarehouse.operate.rejects import rejects_of
+from datawarehouse.operate.shard import keys_in_stream
 from patience import patient
 
 HOUR = "2026/11/20/{:02}"
@@ -204,6 +208,33 @@ def test_what_one_answer_refuses_is_put_again_alone(deployed, hour):
     assert in_stream(deployed, "part") == once("part", 6)
 
 
+def test_what_is_answered_as_failed_may_be_there(deployed, hour):
+    folder, period = hour
+    put(deployed, f"{folder}a", ids("failed", 20))
+
+    def passes(number, forward):
+        status, body = forward()
+        answer = json.loads(body)
+        if number < 3:
+            for record in answer["Records"][::2]:
+                record |= {"ErrorCode": "InternalFailure", "ErrorMessage": "Internal service failure."}
+        return status, json.dumps(answer).encode()
+
+    with kinesis_between(deployed, passes) as environment:
+        out, _ = deployed.dw(*REPLAY, *period, "--rate", "10", **environment)
+    assert json.loads(out)["sent"] == 20 and in_stream(deployed, "failed") == once("failed", 20)
+
+
+def test_the_shard_is_read_by_the_clock_of_aws(deployed, hour):
+    kinesis, stream = deployed.aws.client("kinesis"), deployed.at["tables"]["clicks"]["stream"]
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    for key in ("first", "second"):
+        kinesis.put_record(StreamName=stream, Data=event("clock"), PartitionKey=key, ExplicitHashKey="7")
+    wanted, now = {"first", "second", "third"}, datetime.now(UTC)
+    assert keys_in_stream(kinesis, stream, "7", since, now, wanted) == {"first", "second"}
+    assert keys_in_stream(kinesis, stream, "7", since, since + timedelta(hours=25), wanted) is None
+
+
 @pytest.mark.parametrize("arrives", [True, False], ids=["after the put", "before the put"])
 def test_killed_around_a_put(deployed, hour, arrives):
     folder, period = hour
@@ -287,6 +318,22 @@ def test_a_damaged_object_is_named_and_nothing_of_it_is_sent(deployed, hour):
         assert (told["sent"], told["objects"]) == (sent, 2)
         assert f"The object {folder}a does not consist of error documents of Firehose" in err
     assert in_stream(deployed, "bad") == Counter() and in_stream(deployed, "good") == once("good", 2)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"rawData": ' + b"[" * 100_000,
+        b"\xff",
+        b"[]",
+        b'{"rawData": "", "arrivalTimestamp": 1e400}',
+        b'{"errorCode": ""}',
+    ],
+    ids=["nested", "not UTF-8", "a list", "a time out of range", "without data"],
+)
+def test_what_is_no_error_document_is_named(body):
+    with pytest.raises(DataWarehouseError, match="does not consist of error documents of Firehose"):
+        list(rejects_of("key", body))
 
 
 def test_a_portion_older_than_the_stream_is_left_alone_and_named(deployed, hour):

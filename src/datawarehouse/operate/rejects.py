@@ -68,7 +68,7 @@ def rejects_of(key: str, text: bytes) -> Iterator[Reject]:
             document, at = decoder.raw_decode(documents, at)
             yield _reject({name.lower(): value for name, value in document.items()})
             at = _after_space(documents, at)
-    except (ValueError, AttributeError, KeyError, TypeError, OverflowError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataWarehouseError(
             f"The object {key} does not consist of error documents of Firehose: {type(error).__name__}: {error}."
         ) from None

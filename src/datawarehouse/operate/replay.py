@@ -43,10 +43,9 @@ _PORTION_BYTES_MAX = 512 * 1024
 """Half of what a shard takes in a second (Kinesis, "Quotas and limits"): the other half is for producers."""
 _RECORD_BYTES_MAX = 1024 * 1024
 _TRIES_MAX = 10
-_START_S = 10.0
 _CONNECT_S, _READ_S = 3, 10
 _UNDER_WAY_S = 30.0
-"""A put begins at most 10 s after its record was written, and ends 13 s later; the rest is for what is slow."""
+"""A put begins when its record was written, and ends 13 s later; the rest is for what is slow."""
 _SETTLE_S = 5.0
 _CLOCKS_DIFFER = timedelta(seconds=60)
 
@@ -151,8 +150,7 @@ class Replay:
         while at < len(documents):
             portion = _portion(documents, at, self._rate)
             self._pace(portion[1] - at)
-            state = record.write(self._claim(portion, len(documents)))
-            self._put(key, record, state, documents, list(range(*portion)))
+            self._put(key, record, self._claim(portion, len(documents)), documents, list(range(*portion)))
             at = portion[1]
         record.write(self._claim((at, at), at))
 
@@ -164,7 +162,7 @@ class Replay:
         """The numbers of those documents of a portion that are not in the stream."""
         since = datetime.fromisoformat(state.since) - _CLOCKS_DIFFER
         ids = {_partition_key(key, number): number for number in range(state.sent, state.sending)}
-        found = keys_in_stream(self._kinesis, self._stream, state.hash_key, since, ids.keys())
+        found = keys_in_stream(self._kinesis, self._stream, state.hash_key, since, self._now, ids.keys())
         if found is None:
             raise _NotSent(
                 f"Documents {state.sent} to {state.sending - 1} of s3://{self._bucket}/{key} were being sent at "
@@ -187,7 +185,7 @@ class Replay:
     # -- putting
 
     def _put(self, key: str, record: _Record, state: _State, documents: Sequence[bytes], left: list[int]) -> None:
-        """Put documents of a portion until each was taken."""
+        """Put documents of a portion until each was taken; before each put, the record says that they are being put."""
         sendable, unsendable = _checked(key, documents, left)
         self.outcome.problems += unsendable
         for tried in range(_TRIES_MAX):
@@ -195,8 +193,7 @@ class Replay:
                 return
             if tried:
                 self._pace(len(sendable))
-            if record.since_written() > _START_S / 2:
-                state = record.write(state)
+            record.write(state)  # each time, whatever the clock says: a machine may have slept in the pause
             entries = [
                 {
                     "Data": documents[number],
@@ -233,8 +230,10 @@ class Replay:
             raise
         except BotoCoreError:
             return None
-        told = answer["Records"]
-        return [number for number, one in zip(numbers, told, strict=True) if one.get("ErrorCode")]
+        told = dict(zip(numbers, (one.get("ErrorCode") for one in answer["Records"]), strict=True))
+        if any(code and code not in _REFUSED for code in told.values()):  # InternalFailure: it may be there
+            return None
+        return [number for number, code in told.items() if code]
 
     def _pace(self, count: int) -> None:
         """Wait until the rate permits a put, and note when it permits the next."""
@@ -259,7 +258,6 @@ class _Record:
         self._replay = replay
         self._place = {"Bucket": replay._bucket, "Key": replay.record_key(key)}
         self._etag: str | None = None
-        self._written = 0.0
         self._age = timedelta(0)
 
     def read(self) -> _State | None:
@@ -278,13 +276,9 @@ class _Record:
         """How long before it was read it was written, by the clock of S3."""
         return self._age
 
-    def since_written(self) -> float:
-        return time.monotonic() - self._written
-
     def write(self, state: _State) -> _State:
         """Raises _Taken if another process has written it since."""
         condition = {"IfMatch": self._etag} if self._etag else {"IfNoneMatch": "*"}
-        began = time.monotonic()
         try:
             answer = self._replay._s3.put_object(
                 **self._place, **condition, Body=json.dumps(asdict(state)).encode(), ContentType="application/json"
@@ -294,7 +288,7 @@ class _Record:
                 raise
             raise _Taken from None
         self._replay.saw(answer)
-        self._etag, self._written = answer["ETag"], began
+        self._etag = answer["ETag"]
         return state
 
 
