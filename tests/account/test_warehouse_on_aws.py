@@ -147,7 +147,7 @@ def quarantined(account: Account, since: datetime) -> dict[bytes, str]:
     """Error code by raw bytes, of the quarantine; those of the example's own events are among them."""
     rows = query(
         account,
-        f"""select rawdata, coalesce(lasterrorcode, errorcode) from clicks_quarantine
+        f"""select to_base64(raw_data), error_code from clicks_quarantine
             where inserted_at in {hours_since(since)}""",
     )
     return {base64.b64decode(raw): code for raw, code in rows}

@@ -129,7 +129,8 @@ def _text_policy(key: str) -> Shape:
     return reshape
 
 
-_GLUE_TABLE = ("name", "description", "owner", "parameters", "partitionKeys", "retention", "storageDescriptor")
+_GLUE_TABLE = ("name", "description", "owner", "parameters", "partitionKeys", "retention", "storageDescriptor",
+               "viewExpandedText", "viewOriginalText")  # fmt: skip
 
 _QUEUE = {
     "delaySeconds": "DelaySeconds",

@@ -10,6 +10,7 @@ A table's rows are all objects under the locations that the partitions name, whi
 prunes; a partition without a SerDe fails. Not there: DDL, INSERT, CTAS, workgroup settings, "$file_size" and the like.
 """
 
+import base64
 import csv
 import io
 import json
@@ -215,8 +216,10 @@ class Endpoint:
         schemas = {
             name: TableSchema(name, _columns(table["StorageDescriptor"]["Columns"]), _columns(table["PartitionKeys"]))
             for name, table in tables.items()
+            if table.get("TableType") != "VIRTUAL_VIEW"
         }
-        planned = plan(unload["query"] if unload else text, schemas, database)
+        views = {name: table for name, table in tables.items() if name not in schemas}
+        planned = plan(_with_views(unload["query"] if unload else text, views, database), schemas, database)
         if planned.kind == "show_tables":
             execution.columns = [_column_info("tab_name", "varchar")]
             execution.rows = [[name] for name in sorted(tables)]
@@ -372,6 +375,31 @@ def _json(url: str, data: bytes, converter: RowConverter) -> pa.Table:
     for _, reject in rows.rejects:
         raise Failed(f"HIVE_BAD_DATA: {url}: {reject.message}")
     return pa.Table.from_batches(rows.batches, converter.schema)
+
+
+def _with_views(sql: str, views: dict, database: str) -> str:
+    """A statement with the views that it names as its first WITH, which is what Athena reads in their place. A view has
+    to be as Trino reads it: ViewReaderUtil."""
+    read = ""
+    for name, view in views.items():
+        if not re.search(rf"\b{name}\b", sql):
+            continue
+        if (parameters := view["Parameters"]).get("presto_view") != "true" or parameters.get(
+            "comment"
+        ) != "Presto View":
+            raise Failed(f"HIVE_UNSUPPORTED_FORMAT: {name} is a view of Hive")
+        encoded = re.fullmatch(r"/\* Presto View: (.+) \*/", view["ViewOriginalText"])[1]
+        described = json.loads(base64.b64decode(encoded, validate=True))
+        if (described["catalog"], described["schema"]) != ("awsdatacatalog", database):
+            raise Failed(f"SCHEMA_NOT_FOUND: {described['catalog']}.{described['schema']}")
+        names = [column["Name"] for column in view["StorageDescriptor"]["Columns"]]
+        if names != [column["name"] for column in described["columns"]]:
+            raise Failed(f"INVALID_VIEW: the columns of {name} are not those of its description")
+        read += f'"{name}" AS ({described["originalSql"]}), '
+    if not read:
+        return sql
+    own = re.match(r"\s*with\b", sql, re.IGNORECASE)
+    return f"WITH {read}{sql[own.end() :]}" if own else f"WITH {read[:-2]} {sql}"
 
 
 def _with_parameters(sql: str, values: list[str]) -> str:

@@ -136,6 +136,8 @@ _ROWS = {
                 "retention",
                 "storageDescriptor",
                 "tableType",
+                "viewExpandedText",
+                "viewOriginalText",
             )
         },
         filler={"CatalogId": "123456789012"},

@@ -420,7 +420,7 @@ def program() -> dict[str, Any]:
     )
     table(
         warehouse,
-        "dw-clicks_quarantine",
+        "dw-clicks_error_docs",
         database,
         pulumi.Output.concat("s3://", data.bucket, "/errors/clicks/format-conversion-failed/"),
         ERROR_DOCUMENTS,

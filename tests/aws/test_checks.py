@@ -266,7 +266,7 @@ def test_a_seeded_mistake_is_found(stack, checker, resource, path, value, says):
         ("QueuePolicy", "dw-registrar-dead-letters-policy", "Queue dw-registrar-dead-letters: has 0 QueuePolicy"),
         ("TopicPolicy", "dw-alarms-policy", "Topic dw-alarms: has 0 TopicPolicy"),
         ("RolePolicy", "dw-clicks-policy", "does not wait for the policy of its role"),
-        ("CatalogTable", "dw-clicks_quarantine", "no table clicks_quarantine"),
+        ("CatalogTable", "dw-clicks_error_docs", "no table clicks_error_docs"),
         ("LogStream", "dw-clicks-log-stream", "does not log to a log stream"),
         ("Stream", "dw-clicks-stream", "no stream of this stack"),
     ],

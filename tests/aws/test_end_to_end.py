@@ -172,7 +172,7 @@ def from_to(first, last):
 
 
 def test_the_deployment_has_registered_the_hours_from_then_on(aws, deployed):
-    for table in ("impressions", "clicks", "impressions_quarantine", "clicks_quarantine"):
+    for table in ("impressions", "clicks", "impressions_error_docs", "clicks_error_docs"):
         found = registered(aws, deployed, table)
         assert found == from_to(found[0], found[-1]) and len(found) >= 13
         assert f"{datetime.now(UTC):%Y/%m/%d/%H}" in found
@@ -196,11 +196,11 @@ def test_the_values_that_were_sent_come_back(aws, deployed, hours):
 
 
 def test_the_malformed_event_is_in_the_quarantine(aws, deployed, hours):
-    # Documentation and real documents name two members differently: the table has both, and the emulator one of them.
+    # Documentation and real documents name two members differently: the view reads both, and the emulator has one.
     [(code, message, data, arrived)] = query(
         aws,
         deployed,
-        f"""select coalesce(lasterrorcode, errorcode), coalesce(lasterrormessage, errormessage), rawdata, inserted_at
+        f"""select error_code, error_message, to_base64(raw_data), inserted_at
             from clicks_quarantine where inserted_at in ({hours})""",
     )
     assert code == "DataFormatConversion.MalformedData" and message.startswith("Data does not match the schema")
@@ -224,9 +224,9 @@ def test_the_registrar_goes_on_where_it_was(aws, deployed):
     before = registered(aws, deployed, "clicks")
     later = datetime.strptime(before[-1], "%Y/%m/%d/%H").replace(tzinfo=UTC) + timedelta(hours=18)
     function, tick = "analytics_dw-clicks-partitions-cron-function", {"time": f"{later:%Y-%m-%dT%H:20:00Z}"}
-    assert invoke(aws, deployed, function, tick) == {"clicks": 30, "clicks_quarantine": 30}
+    assert invoke(aws, deployed, function, tick) == {"clicks": 30, "clicks_error_docs": 30}
     assert registered(aws, deployed, "clicks") == from_to(before[0], f"{later + timedelta(hours=12):%Y/%m/%d/%H}")
-    assert invoke(aws, deployed, function, tick) == {"clicks": 0, "clicks_quarantine": 0}
+    assert invoke(aws, deployed, function, tick) == {"clicks": 0, "clicks_error_docs": 0}
 
 
 def test_the_rule_calls_the_function_that_was_deployed(aws, deployed):

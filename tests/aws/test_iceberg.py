@@ -79,9 +79,9 @@ def test_its_metadata_have_every_column_and_the_hour(graph):
 
 
 def test_error_documents_are_in_projected_hours_from_the_first_that_there_can_be(graph):
-    parameters = graph.one("CatalogTable", "dw-events_quarantine").inputs["parameters"]
+    parameters = graph.one("CatalogTable", "dw-events_error_docs").inputs["parameters"]
     assert parameters["projection.arrived_at.range"] == "2026/11/01/00,NOW+1HOURS"
-    assert "projection.enabled" not in graph.one("CatalogTable", "dw-clicks_quarantine").inputs["parameters"]
+    assert "projection.enabled" not in graph.one("CatalogTable", "dw-clicks_error_docs").inputs["parameters"]
 
 
 def test_another_table_of_the_warehouse_is_as_it_would_be_alone(graph):
@@ -116,7 +116,8 @@ def test_jobs_that_read_it_and_another_table_look_for_late_hours_of_the_other_al
 def test_what_feeds_and_names_it_is_protected(graph):
     kept = closure(graph)
     assert {graph.nodes[urn].name for urn in kept} >= {
-        "dw-events", "dw-events_quarantine", "dw-events-input", "dw-events-input-stream", "dw-events-input-delivery",
+        "dw-events", "dw-events_error_docs", "dw-events_quarantine",
+        "dw-events-input", "dw-events-input-stream", "dw-events-input-delivery",
         "dw-events-input-converter", "dw-events-input-converter-function", "dw-events-input-converter-role",
         "dw-events-input-converter-policy", "dw-events-input-delivery-role", "dw-events-input-delivery-policy",
     }  # fmt: skip

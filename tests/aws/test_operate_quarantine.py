@@ -16,6 +16,7 @@ import pytest
 from athena_endpoint import emulator_with_athena
 from deployed import Deployed
 
+from datawarehouse.definition.tables import QUARANTINE_COLUMNS
 from datawarehouse.errors import DataWarehouseError
 from datawarehouse.operate.rejects import rejects_of
 from datawarehouse.operate.shard import keys_in_stream
@@ -142,6 +143,34 @@ def test_causes_are_counted_over_both_spellings(deployed, hour):
     ]
     out, _ = deployed.dw("quarantine", "ls", "clicks", *period)
     assert out.splitlines()[0].split() == ["error_code", "error_message", "records", "latest"]
+
+
+def test_a_query_has_the_columns_of_the_embedded_host(deployed, hour):
+    folder, _ = hour
+    ours = "Data does not match the schema. Column 'tags[]': expected a string, got 'it's, got x' of\n2 lines."
+    whole = "Encountered malformed JSON. Expected an object, got nothing."
+    documents = [
+        document(b"\xff\x00", sequenceNumber="1", lastErrorMessage=ours),
+        document(event("q"), new=True, sequenceNumber="2", errorMessage=whole),
+        document(event("q"), new=True, sequenceNumber="3"),
+    ]
+    bucket = deployed.at["data_bucket"]
+    deployed.aws.client("s3").put_object(Bucket=bucket, Key=f"{folder}a", Body=b"\n".join(documents))
+    glue, value = deployed.aws.client("glue"), "/".join(folder.split("/")[3:7])
+    storage = glue.get_table(DatabaseName="shop_test", Name="clicks_error_docs")["Table"]["StorageDescriptor"]
+    given = {"Values": [value], "StorageDescriptor": {**storage, "Location": f"s3://{bucket}/{folder}"}}
+    glue.create_partition(DatabaseName="shop_test", TableName="clicks_error_docs", PartitionInput=given)
+    names = ", ".join(column.name for column in QUARANTINE_COLUMNS)
+    sql = f"select {names} from clicks_quarantine where inserted_at = '{value}' order by sequence_number"
+    out, _ = deployed.dw("query", sql, "--output", "json")
+    first, *others = json.loads(out)
+    assert first == {
+        "arrival_timestamp": "2026-11-20T07:00:00.000Z", "shard_id": None, "sequence_number": "1",
+        "error_code": "DataFormatConversion.MalformedData", "error_message": ours, "column_name": "tags[]",
+        "expected": "a string", "received": "'it's, got x' of\n2 lines", "raw_data": "/wA=",
+    }  # fmt: skip
+    found = [(one["error_message"], one["column_name"], one["expected"], one["received"]) for one in others]
+    assert found == [(whole, None, "an object", "nothing"), ("Data does not match the schema.", None, None, None)]
 
 
 def test_what_firehose_rejected_is_put_again_once_and_becomes_rows(deployed, hour):

@@ -11,7 +11,7 @@ from datawarehouse.folder import catalog_path
 
 NOW_MS = 1_795_417_200_000  # 2026-11-23T07:00:00Z
 HOUR = "2026/11/23/07"
-ONLY_ON_AWS = {"sessions_staging"}
+ONLY_ON_AWS = {"sessions_staging", "clicks_error_docs", "impressions_error_docs"}
 ONLY_EMBEDDED = {"job_runs", "query_history"}
 
 
@@ -60,6 +60,14 @@ def test_the_same_tables_answer_queries(embedded, cloud):
     assert listed - ONLY_EMBEDDED == set(cloud) - ONLY_ON_AWS
 
 
+def test_quarantines_have_the_same_columns(embedded, cloud):
+    warehouse, _ = embedded
+    for table in ("clicks", "impressions"):
+        described = warehouse.query(f"describe {table}_quarantine").dicts()
+        columns = {row["col_name"]: row["data_type"] for row in described if row["data_type"]}
+        assert typed(cloud[f"{table}_quarantine"]["storageDescriptor"]["columns"]) == columns
+
+
 def test_files_lie_in_the_same_folders(embedded, cloud):
     _, folder = embedded
     lake = {path.parent.relative_to(folder).as_posix() for path in folder.rglob("*.parquet")}
@@ -68,5 +76,5 @@ def test_files_lie_in_the_same_folders(embedded, cloud):
         location = cloud[table]["storageDescriptor"]["location"]
         assert location.split("/", 3)[3] + HOUR in lake
     # Rejects: error documents there, below the kind of error; here Parquet files of their own.
-    rejected = cloud["clicks_quarantine"]["storageDescriptor"]["location"].split("/", 3)[3]
+    rejected = cloud["clicks_error_docs"]["storageDescriptor"]["location"].split("/", 3)[3]
     assert rejected == "errors/clicks/format-conversion-failed/" and f"errors/clicks/{HOUR}" in lake

@@ -153,7 +153,7 @@ def check(deployed):
             for table in ("impressions", "clicks")
             for file in reader.catalog.files_between(table, None, f"{datetime.now(UTC):%Y/%m/%d/%H}")
         }
-    [found] = athena.query("select count(*), count(distinct rawdata) from clicks_quarantine")
+    [found] = athena.query("select count(*), count(distinct raw_data) from clicks_quarantine")
     assert found == (rejects, rejects) and rejects > 0
     put = Counter(key.rpartition("pushed-")[2].partition(".")[0] for key in everything(deployed) if "/pushed-" in key)
     assert put == dict.fromkeys(names, 1)

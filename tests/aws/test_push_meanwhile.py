@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pushing import DECLARATION, QUERIES, Sides
 
-from datawarehouse.aws.glue_tables import quarantine_of, table_of
+from datawarehouse.aws.glue_tables import error_documents_of, table_of
 from datawarehouse.clock import WallClock
 from datawarehouse.operate.clients import Clients
 from datawarehouse.operate.deployment import find_deployment
@@ -202,7 +202,7 @@ def test_rows_that_come_while_an_hour_is_put_are_counted(sides):
 
 def test_hours_that_athena_projects_are_not_registered_and_those_before_are_refused(sides):
     first = f"{datetime.now(UTC) - timedelta(hours=HOURS - 2):%Y/%m/%d/%H}"
-    for table in (table_of, quarantine_of):
+    for table in (table_of, error_documents_of):
         each = table(sides.warehouse.get_table("clicks"))
         parameters = each.arguments("")["parameters"] | {
             "projection.enabled": "true",

@@ -130,7 +130,7 @@ def test_the_registrar(graph, aws, audited):
     function, event = "analytics_dw-clicks-partitions-cron-function", {"source": "deployment"}
     calls, _ = audited(function, event)
     again, _ = audited(function, event)
-    for table in ("clicks", "clicks_quarantine"):
+    for table in ("clicks", "clicks_error_docs"):
         _add_column(aws.client("glue"), table)
     updating, _ = audited(function, event)
     found = audit_of(graph, function, [*calls, *again, *updating])
@@ -139,7 +139,7 @@ def test_the_registrar(graph, aws, audited):
 
 def test_the_registrar_of_a_table_whose_hours_expire(graph, aws, audited):
     glue = aws.client("glue")
-    tables = ("views", "views_quarantine")
+    tables = ("views", "views_error_docs")
     for table in tables:
         storage = glue.get_table(DatabaseName=DATABASE, Name=table)["Table"]["StorageDescriptor"]
         old = {"Values": ["2020/01/01/00"], "StorageDescriptor": storage}
@@ -156,7 +156,7 @@ def test_the_registrar_of_a_table_whose_hours_expire(graph, aws, audited):
 def test_the_registrar_of_a_table_whose_hours_are_compacted(graph, aws, audited):
     function, event = "analytics_dw-taps-partitions-cron-function", {"source": "deployment"}
     calls, _ = audited(function, event)
-    for table in ("taps", "taps_quarantine"):
+    for table in ("taps", "taps_error_docs"):
         _add_column(aws.client("glue"), table)
     updating, _ = audited(function, event)
     found = audit_of(graph, function, [*calls, *updating])
@@ -203,7 +203,7 @@ def _check_the_job_that_ran_again(graph, calls):
     assert ("cloudwatch", "PutMetricData") in [call[:2] for call in calls]
     implied = _queries(
         graph,
-        ["taps", "taps_quarantine", "tapped"],
+        ["taps", "taps_error_docs", "taps_quarantine", "tapped"],
         [("data", "taps/"), ("data", "errors/taps/format-conversion-failed/"), ("data", "tapped/")],
         [("results", "batch/tapped/"), ("data", f"tapped/{HOUR}/run/")],
     )
@@ -233,7 +233,7 @@ def test_a_job_whose_query_runs_when_its_time_ends(audited):
 def test_a_job_that_writes_json(graph, audited):
     function = "analytics_dw-aggregates-job-cron-function"
     read = ["clicks", "impressions"]
-    tables = [*read, *(f"{table}_quarantine" for table in read), "aggregates"]
+    tables = [*read, *(f"{table}{end}" for table in read for end in ("_error_docs", "_quarantine")), "aggregates"]
     folders = [f"{table}/" for table in read] + [f"errors/{table}/format-conversion-failed/" for table in read]
     implied = _queries(
         graph,
@@ -371,7 +371,7 @@ def test_a_right_that_is_missing_or_not_needed_is_found(graph, audited):
         found = audit([document.replace(f'"{action}"', '"glue:DeleteTable"')], calls, by_lambda)
         assert {name for name, _ in found.missing} == {action}
         assert {name for name, _ in found.unused} == {"glue:DeleteTable", *unused_here}
-    narrowed = document.replace("impressions_quarantine", "other")
+    narrowed = document.replace("impressions_error_docs", "other")
     assert audit([narrowed], calls, by_lambda).missing
 
 

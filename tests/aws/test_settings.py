@@ -274,7 +274,7 @@ SETTINGS = {
         "allow_data_loss": (lambda graph: graph.one("CatalogTable", "dw-clicks").inputs["databaseName"], "shared"),
         "partition_projection_start": (
             lambda graph: (hours(graph), graph.all("HourlyPartitionRegistrar")),
-            ({"dw-clicks": "2026/11/01/00", "dw-clicks_quarantine": "2026/11/01/00"}, []),
+            ({"dw-clicks": "2026/11/01/00", "dw-clicks_error_docs": "2026/11/01/00"}, []),
         ),
         "on_demand_streams": (
             lambda graph: by_name(graph, "Stream", "streamModeDetails", "streamMode"),

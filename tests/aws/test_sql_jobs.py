@@ -145,7 +145,7 @@ def test_the_statement_is_part_of_the_function_and_no_staging_table_is_made():
     assert function.inputs["handler"] == "datawarehouse.functions.run_sql.handler"
     assert "DW_JOB" not in function.inputs["environment"]["variables"]
     tables = {node.inputs["name"] for node in graph.all("CatalogTable")}
-    assert tables == {"clicks", "clicks_quarantine", "totals"}
+    assert tables == {"clicks", "clicks_error_docs", "clicks_quarantine", "totals"}
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def test_hours_are_registered_for_a_table_and_its_quarantine_and_at_once(graph):
     function = graph.one("Function", "analytics_dw-clicks-partitions-cron-function")
     assert function.inputs["environment"]["variables"] == {
         "DW_DATABASE": "analytics_dw_dev",
-        "DW_TABLES": "clicks,clicks_quarantine",
+        "DW_TABLES": "clicks,clicks_error_docs",
         "DW_HOURS_AHEAD": "12",
     }
     rule = graph.one("EventRule", "analytics_dw-clicks-partitions-cron-rule")
@@ -206,7 +206,7 @@ def test_hours_are_registered_for_a_table_and_its_quarantine_and_at_once(graph):
     assert now.inputs["functionName"] == function.outputs["name"]
     # What is added is registered at once, too: a table, a column of the hours that are there already.
     assert now.inputs["triggers"].keys() == {"tables", "columns"}
-    assert now.inputs["triggers"]["tables"] == "clicks,clicks_quarantine"
+    assert now.inputs["triggers"]["tables"] == "clicks,clicks_error_docs"
 
 
 def test_ticks_and_runs_are_tried_again_for_six_hours_and_kept_then(graph):
@@ -238,7 +238,7 @@ def test_projected_hours_need_no_registrar():
     clicks = graph.one("CatalogTable", "analytics_dw-clicks").inputs["parameters"]
     assert clicks["projection.arrived_at.range"] == "2026/11/01/00,NOW+1HOURS"
     assert clicks["storage.location.template"] == f"s3://{bucket}/clicks/${{arrived_at}}/"
-    rejected = graph.one("CatalogTable", "analytics_dw-clicks_quarantine").inputs["parameters"]
+    rejected = graph.one("CatalogTable", "analytics_dw-clicks_error_docs").inputs["parameters"]
     assert rejected["storage.location.template"] == (
         f"s3://{bucket}/errors/clicks/format-conversion-failed/${{arrived_at}}/"
     )

@@ -169,7 +169,9 @@ def job_policy_characters(warehouse: str, table: BatchInputTable, reads: Sequenc
 def _readable(reads: Sequence[Table]) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
     """(Glue tables, folders) that a job may read; None for all of the database."""
     found = [each for table in reads for each in readable_of(table)]
-    return (tuple(each.name for each in found) if reads else None), tuple(each.folder for each in found)
+    return (tuple(each.name for each in found) if reads else None), tuple(
+        each.folder for each in found if not each.statement
+    )
 
 
 def _rights(given: Mapping[str, Any], table: BatchInputTable) -> pulumi.Output[JobRights]:

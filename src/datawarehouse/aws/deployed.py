@@ -16,7 +16,7 @@ import pulumi
 
 from datawarehouse.aws.changes import DeployedTable, problems_of, settings_of
 from datawarehouse.aws.refusals import RefusedChange, RefusedDeployment
-from datawarehouse.definition.tables import QUARANTINE_SUFFIX, Column, Table
+from datawarehouse.definition.tables import ERROR_DOCUMENTS_SUFFIX, Column, Table
 from datawarehouse.definition.types import Primitive, parse_type
 from datawarehouse.errors import DeclarationError
 
@@ -53,7 +53,7 @@ class Comparison:
             before = self._deployed(table.name, database)
             if before is None:
                 continue
-            if before.is_iceberg and (rejects := self._deployed(table.name + QUARANTINE_SUFFIX, database)):
+            if before.is_iceberg and (rejects := self._deployed(table.name + ERROR_DOCUMENTS_SUFFIX, database)):
                 # The parameters of an Iceberg table belong to Iceberg.
                 before = replace(before, parameters={**rejects.parameters, **before.parameters})
             for problem in problems_of(before, table, self.settings(table), is_projected=self.is_projected):

@@ -23,15 +23,15 @@ def check_table(warehouse: str, table: Table, declared: Warehouse, given: Mappin
     longest = max(len(each.name) for each in glue_tables_of(table))
     if longest > NAME_CHARACTERS_MAX:
         raise DeclarationError(
-            f"Table {table.name!r}: on AWS its quarantine or staging table has a name of {longest} characters; "
+            f"Table {table.name!r}: on AWS one of its Glue tables has a name of {longest} characters; "
             f"Glue takes {NAME_CHARACTERS_MAX}. Choose a shorter name."
         )
     taken = {each.name: other.name for other in declared.tables() for each in glue_tables_of(other)[1:]}
     for name in declared.list_tables():
         if name in taken:
             raise DeclarationError(
-                f"The table name {name!r} is already used on AWS: a table of that name converts the rows of "
-                f"{taken[name]!r} to Parquet. Choose another name."
+                f"The table name {name!r} is already used on AWS, for a table that belongs to {taken[name]!r}. "
+                "Choose another name."
             )
     if isinstance(table, StreamingInputTable):
         check_hours(table, "partition_projection_start" in given)

@@ -27,6 +27,7 @@ from datawarehouse.aws.dashboard import Dashboard
 from datawarehouse.aws.deployed import Comparison
 from datawarehouse.aws.glue_tables import (
     GlueTable,
+    error_documents_of,
     expiring,
     quarantine_of,
     staging_of,
@@ -43,6 +44,7 @@ from datawarehouse.aws.readers import ReaderRole
 from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.aws.schedules import dev_schedule, early_run, flush_seconds, job_schedule
 from datawarehouse.aws.table_checks import check_table
+from datawarehouse.aws.views import add_view
 from datawarehouse.aws.warehouse_arguments import (
     ServerlessDataWarehouseArgs,
     check_on_demand,
@@ -332,7 +334,8 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
 
     def _streaming_tables(self, table: StreamingInputTable) -> list[aws.glue.CatalogTable]:
         """The Glue tables of the rows and of the error documents; hours are projected if nothing registers them."""
-        rows, rejects = table_of(table), quarantine_of(table)
+        rows, rejects = table_of(table), error_documents_of(table)
+        add_view(self._name, quarantine_of(table), self.database.name, self._place, self._kept)
         first_hour = self._given.get("partition_projection_start")
 
         def hive(each: GlueTable, first: str | None, declared: Table | None) -> aws.glue.CatalogTable:

@@ -14,6 +14,12 @@ DAMAGED = "DataWarehouse.DamagedJournal"
 CRASHED = "DataWarehouse.ConversionCrashed"
 """Ours: acknowledged bytes that are not what was written, and a record at which the converting process died."""
 
+MESSAGE = (
+    r"(?s)^(?:Data does not match the schema|Encountered malformed JSON)\. "
+    r"(?:Column '(.*?)': e|E)xpected (.*?), got (.*)\.$"
+)
+"""A regular expression, for Python and Athena, of the messages of reasons: column, expected, received."""
+
 EXCERPT_CHARACTERS = 100
 
 

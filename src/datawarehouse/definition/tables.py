@@ -29,6 +29,8 @@ JOB_MEMORY_MB_LIMITS = (128, 10_240)
 JOB_TIMEOUT_S = 900
 """Lambda quotas. A new account may be allowed 3,008 MB only."""
 QUARANTINE_SUFFIX = "_quarantine"
+ERROR_DOCUMENTS_SUFFIX = "_error_docs"
+"""On AWS: of the table over Firehose's error documents, of which the quarantine is a view."""
 NAME_CHARACTERS_MAX = 255
 EVENT_BYTES_MAX = 1_024_000
 """Amazon Data Firehose, "Quota": a record has at most 1,000 KiB."""

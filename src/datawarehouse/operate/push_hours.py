@@ -226,14 +226,14 @@ class HoursPush:
         """How many rows Athena finds, by hour; in a table without partitions, by the objects of the hour."""
         key = lane.target.partition_key
         if key is not None:
-            return dict(self._athena.query(_count_by(f'"{key}"', lane.name, [hour.partition for hour in hours])))
+            return dict(self._athena.query(_count_by(f'"{key}"', lane.target.name, [hour.partition for hour in hours])))
         paths = {
             f"{lane.folder(hour.partition)}{name}": hour.partition
             for hour in hours
             for name in lane.form.names(hour.files)
         }
         counts: dict[str, int] = {}
-        for path, count in self._athena.query(_count_by('"$path"', lane.name, list(paths))):
+        for path, count in self._athena.query(_count_by('"$path"', lane.target.name, list(paths))):
             counts[paths[path]] = counts.get(paths[path], 0) + count
         return counts
 

@@ -13,7 +13,7 @@ import msgspec
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.catalog.records import File, StoredTable
 from datawarehouse.definition.partition import HOUR_MS, partition_of
-from datawarehouse.definition.tables import QUARANTINE_SUFFIX, StreamingInputTable, Table
+from datawarehouse.definition.tables import ERROR_DOCUMENTS_SUFFIX, QUARANTINE_SUFFIX, StreamingInputTable, Table
 from datawarehouse.errors import BadRequest, UnknownName
 from datawarehouse.functions.clients import ClientError, error_code
 from datawarehouse.functions.objects import split_url
@@ -58,7 +58,7 @@ class Lane:
 
     @property
     def name(self) -> str:
-        return self.target.name
+        return self.stored.name if self.kind == ROWS else f"{self.stored.name}{QUARANTINE_SUFFIX}"
 
     def folder(self, partition: str) -> str:
         return self.target.folder(partition)
@@ -146,7 +146,7 @@ def lanes_of(
         until = partition_of(here.until_ms.get(stored.name, 0))
         filled = (ROWS, REJECTS) if stored.kind == StreamingInputTable.kind else (ROWS,)
         for kind in filled:
-            name = stored.name if kind == ROWS else f"{stored.name}{QUARANTINE_SUFFIX}"
+            name = stored.name if kind == ROWS else f"{stored.name}{ERROR_DOCUMENTS_SUFFIX}"
             if kind == REJECTS and not (described := glue_table(glue, database, name)):
                 faults.append(f"table {name!r}: the deployed warehouse has no such table")
             elif not any(fault.startswith(f"table {stored.name!r}") for fault in faults):

@@ -82,9 +82,9 @@ def iceberg_table_errors(node: Node, world: World) -> Errors:
     wanted = {"transform": "identity", "name": column.get("name"), "fieldId": 1000, "sourceId": column.get("id")}
     if not column or hour != wanted or json.loads(str(column.get("type"))) != "string" or spec.get("specId") != 0:
         yield f"is partitioned by {spec}, not by its hour"
-    quarantine = world.named("CatalogTable", f"{node.physical_name}_quarantine")
-    if quarantine and [one.get("name") for one in quarantine.inputs.get("partitionKeys") or []] != [hour.get("name")]:
-        yield "its quarantine has another hour"
+    documents = world.named("CatalogTable", f"{node.physical_name}_error_docs")
+    if documents and [one.get("name") for one in documents.inputs.get("partitionKeys") or []] != [hour.get("name")]:
+        yield "its error documents have another hour"
     kinds = {one.inputs.get("type") for one in world.pointing("CatalogTableOptimizer", "tableName", node)}
     if kinds != {"compaction", "retention", "orphan_file_deletion"}:
         yield f"its optimizers are {sorted(map(str, kinds))}"
@@ -144,9 +144,9 @@ def iceberg_delivery_errors(node: Node, world: World) -> Errors:
     errors = f"errors/{name}/!{{firehose:error-output-type}}/!{{timestamp:yyyy/MM/dd/HH}}/"
     if backup.get("errorOutputPrefix") != errors:
         yield f"errorOutputPrefix is {backup.get('errorOutputPrefix')!r}, not {errors}"
-    quarantine = world.named("CatalogTable", f"{name}_quarantine")
-    if quarantine is None or location_of(quarantine) != f"s3://{bucket}/errors/{name}/format-conversion-failed/":
-        yield f"no table {name}_quarantine over its error documents"
+    documents = world.named("CatalogTable", f"{name}_error_docs")
+    if documents is None or location_of(documents) != f"s3://{bucket}/errors/{name}/format-conversion-failed/":
+        yield f"no table {name}_error_docs over its error documents"
     yield from _processor_errors(settings, table, world)
     yield from _role_errors(node, settings, table, bucket, world)
 

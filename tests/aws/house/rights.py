@@ -164,7 +164,8 @@ def reader_rule(node: Node, world: World) -> Errors:
         wanted |= {(f"glue:{action}", resource) for resource in databases | {f"{glue}:database/default"}}
     for action in ("GetTable", "GetTables", "GetPartition", "GetPartitions", "BatchGetPartition"):
         wanted |= {(f"glue:{action}", resource) for resource in inside}
-    locations = [str(location_of(one)).removeprefix("s3://") for one in tables]
+    files = [one for one in tables if one.inputs.get("tableType") != "VIRTUAL_VIEW"]
+    locations = [str(location_of(one)).removeprefix("s3://") for one in files]
     buckets = {location.partition("/")[0] for location in locations}
     buckets.add(output.partition("/")[0])
     wanted |= {

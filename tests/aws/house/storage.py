@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections import Counter
 from typing import Any
@@ -155,6 +157,9 @@ def table_rule(node: Node, world: World) -> Errors:
     Athena user guide, "Data types in Amazon Athena" and "Name databases, tables, and columns"; Glue API, TableInput.
     """
     inputs = node.inputs
+    if inputs.get("tableType") == "VIRTUAL_VIEW":
+        yield from _view_errors(node, world)
+        return
     if is_iceberg(node):
         yield from iceberg_table_errors(node, world)
         yield from _location_errors(node, location_of(node), world)
@@ -184,11 +189,11 @@ def table_rule(node: Node, world: World) -> Errors:
     for one in keys:
         if one.get("type") != "string":
             yield f"partition key {one.get('name')} is {one.get('type')}, not string"
-    if str(node.physical_name).endswith("_quarantine"):
+    if str(node.physical_name).endswith("_error_docs"):
         for one in columns:
             if _ERROR_COLUMNS.get(str(one.get("name"))) != one.get("type"):
                 yield f"error documents have no {one.get('name')} {one.get('type')}"
-    yield from _format_errors(inputs, storage, str(node.physical_name).endswith("_quarantine"))
+    yield from _format_errors(inputs, storage, str(node.physical_name).endswith("_error_docs"))
     yield from _location_errors(node, storage.get("location"), world)
     yield from _comparison_errors(node, world)
     yield from _projection_errors(inputs, [str(one.get("name")) for one in keys])
@@ -197,14 +202,45 @@ def table_rule(node: Node, world: World) -> Errors:
         yield f"its columns are not those of {twin.physical_name}"
 
 
-def _format_errors(inputs: dict[str, Any], storage: dict[str, Any], is_quarantine: bool) -> Errors:
+_TRINO = {"string": "varchar", "timestamp": "timestamp(3)", "binary": "varbinary"}
+
+
+def _view_errors(node: Node, world: World) -> Errors:
+    """A view that Athena reads as one of its own: Trino, ViewReaderUtil and ConnectorViewDefinition."""
+    inputs = node.inputs
+    if inputs.get("parameters") != {"presto_view": "true", "comment": "Presto View"}:
+        yield f"parameters are {inputs.get('parameters')!r}, not those of a view of Athena"
+    if inputs.get("viewExpandedText") != "/* Presto View */":
+        yield f"viewExpandedText is {inputs.get('viewExpandedText')!r}"
+    storage = inputs.get("storageDescriptor")
+    if inputs.get("partitionKeys") or not isinstance(storage, dict) or set(storage) != {"columns"}:
+        yield "a view has columns, and neither partition keys nor files"
+        return
+    try:
+        encoded = str(inputs.get("viewOriginalText")).removeprefix("/* Presto View: ").removesuffix(" */")
+        view = json.loads(base64.b64decode(encoded, validate=True))
+        columns = {column["name"]: _TRINO[column["type"]] for column in storage["columns"]}
+        described = {column["name"]: column["type"] for column in view["columns"]}
+        read = re.findall(r'from "(\w+)"', view["originalSql"])
+    except (ValueError, KeyError, TypeError) as error:
+        yield f"the view cannot be read: {error!r}"
+        return
+    if (view["catalog"], view["schema"]) != ("awsdatacatalog", inputs.get("databaseName")):
+        yield f"reads {view['catalog']}.{view['schema']}, not its own database"
+    if described != columns:
+        yield f"its columns are {columns}, its description has {described}"
+    if not read or any(world.named("CatalogTable", table) is None for table in read):
+        yield f"reads {read}, and not all of these are tables"
+
+
+def _format_errors(inputs: dict[str, Any], storage: dict[str, Any], is_of_errors: bool) -> Errors:
     parameters = inputs.get("parameters") or {}
     classification = parameters.get("classification")
     if classification not in _FORMATS:
         yield f"classification is {classification!r}, not one of {sorted(_FORMATS)}"
         return
     reader, writer, serde, serde_parameters, own = _FORMATS[classification]
-    serde = _ERROR_SERDE if is_quarantine else serde
+    serde = _ERROR_SERDE if is_of_errors else serde
     given = storage.get("serDeInfo") or {}
     found = (storage.get("inputFormat"), storage.get("outputFormat"), given.get("serializationLibrary"))
     if found != (reader, writer, serde):
@@ -234,7 +270,7 @@ def _comparison_errors(node: Node, world: World) -> Errors:
         schema = "extendedS3Configuration.dataFormatConversionConfiguration.schemaConfiguration.tableName"
         name = get(delivery.inputs, schema)
         for target in get(delivery.inputs, "icebergConfiguration.destinationTableConfigurations") or []:
-            name = f"{target.get('tableName')}_quarantine"  # the parameters of the table itself are Iceberg's
+            name = f"{target.get('tableName')}_error_docs"  # the parameters of the table itself are Iceberg's
         stream = world.at(get(delivery.inputs, "kinesisSourceConfiguration.kinesisStreamArn"))
         if stream and name == node.physical_name:
             is_on_demand = get(stream.inputs, "streamModeDetails.streamMode") == "ON_DEMAND"

@@ -118,11 +118,11 @@ def _conversion_errors(node: Node, settings: dict[str, Any], world: World) -> Er
     failed = errors.replace("!{firehose:error-output-type}", "format-conversion-failed").partition("!")[0]
     failed = f"s3://{bucket}/{failed}"
     for location, other in world.table_locations.items():
-        if failed.startswith(location) and not str(other.physical_name).endswith("_quarantine"):
+        if failed.startswith(location) and not str(other.physical_name).endswith("_error_docs"):
             yield f"error documents lie in the table {other.physical_name}"
-    quarantine = world.named("CatalogTable", f"{schema.get('tableName')}_quarantine")
-    if quarantine is None or get(quarantine.inputs, "storageDescriptor.location") != failed:
-        yield f"no table {schema.get('tableName')}_quarantine over {failed}"
+    documents = world.named("CatalogTable", f"{schema.get('tableName')}_error_docs")
+    if documents is None or get(documents.inputs, "storageDescriptor.location") != failed:
+        yield f"no table {schema.get('tableName')}_error_docs over {failed}"
 
 
 @about("Stream")
