@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from running import command
 from datawarehouse.definition.partition import partition_of, start_ms
 from datawarehouse.functions.run_log import logged_run
 from datawarehouse.operate.clients import Clients
-from datawarehouse.operate.deployment import find_deployment
+from datawarehouse.operate.deployment import DeployedTable, find_deployment
 from datawarehouse.operate.jobs import latest_hours, outcome_of, read_attempts
 from datawarehouse.operate.status import status_of
 from datawarehouse.runtime.declaration import load
@@ -93,7 +94,7 @@ def test_what_happened_is_counted(deployed, before):
     assert (counts["runs_24h"], counts["failed_24h"]) == (2, 1) and counts["last_run"][:10] == f"{NOW:%Y-%m-%d}"
     out, err = deployed.dw("status")
     assert out.startswith("shop on AWS, database shop_test in us-east-1, at ")
-    assert "lag_s: DeliveryToS3.DataFreshness" in err and "counted since" in err
+    assert "lag_s: DataFreshness of the delivery" in err and "counted since" in err
     row = next(line for line in out.splitlines() if line.startswith("clicks "))
     assert row.split()[1:6] == ["120", "110", "3", "36.5", "2026/10/02/01"]
 
@@ -152,6 +153,20 @@ def test_the_number_of_calls_does_not_grow_with_the_data(deployed, here):
         for hour in range(3):
             s3.put_object(Bucket=bucket, Key=f"clicks/2025/02/{day:02}/{hour:02}/x", Body=b"x")
     assert calls() == before and len(before) <= 3 + 1 + 10
+
+
+def test_a_table_in_iceberg_has_other_metrics(deployed, here):
+    deployment, new_clients = here
+    table = DeployedTable("rows", "streaming input table", "rows-stream", "rows-delivery", converter="rows-converter")
+    measured(deployed, "AWS/Kinesis", "IncomingRecords", "StreamName", 9, resource="rows-stream")
+    for name, value in (("SuccessfulRowCount", 6), ("DataFreshness", 40)):
+        resource = "rows-delivery"
+        measured(deployed, "AWS/Firehose", f"DeliveryToIceberg.{name}", "DeliveryStreamName", value, resource=resource)
+    measured(deployed, "DataWarehouse", "RejectedRecords", "Function", 2, resource="rows-converter")
+    found = status_of(replace(deployment, tables={"rows": table}), new_clients(), datetime.now(UTC))
+    [rows] = found["tables"]
+    assert (rows["received"], rows["stored"], rows["rejected"], rows["lag_s"]) == (9, 6, 2, 40.0)
+    assert rows["registrar"] is rows["newest_hour"] is rows["registered_until"] is None
 
 
 def test_addresses_of_an_earlier_release(deployed, tmp_path):

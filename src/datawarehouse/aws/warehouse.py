@@ -180,7 +180,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         """Where everything is, as `dw ... --on aws` needs it: `pulumi.export("warehouse", deployed.addresses)`.
 
         The names of the warehouse, Region, database and buckets, topic of alarms, the workgroups by audience, and for
-        each table that was declared so far its kind, and its stream, delivery, registrar, function and schedule if any.
+        each table that was declared so far its kind, and its stream, delivery, registrar, function and so on if any.
         """
         buckets = {"data": self.data_warehouse_bucket, "results": self.query_results_bucket}
         tables, topic = self._declared.tables(), self.alarm_topic
@@ -321,6 +321,8 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         )
         self._streams[table.name] = stream.input_stream
         self._addresses[table.name] = {"stream": stream.input_stream.name, "delivery": stream.delivery_stream.name}
+        if stream.converter:
+            self._addresses[table.name]["converter"] = stream.converter.function.name
         self._dashboard.add(table.name, stream)
         if table.table_format == ICEBERG:
             files = {"table": catalog[0], "bucket": self.data_warehouse_bucket.bucket}

@@ -93,7 +93,7 @@ def _on_aws(arguments: argparse.Namespace) -> None:
     streaming = [table for table in status["tables"] if "received" in table]
     for table in streaming:
         runs = table["registrar"]
-        table["registrar"] = _runs(runs) if runs else "projected"
+        table["registrar"] = _runs(runs) if runs else "none needed"
     print_table(_COLUMNS_ON_AWS, ([_shown(table[name]) for name in _COLUMNS_ON_AWS] for table in streaming))
     if status["jobs"]:
         print()

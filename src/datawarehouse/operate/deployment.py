@@ -30,8 +30,8 @@ class DeployedTable:
     """A table of the deployed warehouse.
 
     stream, delivery: the names of the Kinesis stream and of the Firehose of a streaming input table. registrar: of the
-    function that registers its hours, None if they are projected. function, schedule: of the job of a batch input
-    table; the schedule is the declared one.
+    function that registers its hours, None if they are projected. converter: of the function that converts records for
+    an Iceberg table. function, schedule: of the job of a batch input table; the schedule is the declared one.
     """
 
     name: str
@@ -39,6 +39,7 @@ class DeployedTable:
     stream: str | None = None
     delivery: str | None = None
     registrar: str | None = None
+    converter: str | None = None
     function: str | None = None
     schedule: str | None = None
 

@@ -15,6 +15,7 @@ from datawarehouse.definition.instants import milliseconds_of
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable
 from datawarehouse.functions.compacted import FOLDER
+from datawarehouse.functions.metric_names import NAMESPACE, REJECTED_RECORDS
 from datawarehouse.functions.tables import registered_among
 from datawarehouse.operate.clients import Clients
 from datawarehouse.operate.deployment import DeployedTable, Deployment
@@ -30,14 +31,17 @@ _AT_ONCE = 8
 
 RESTS_ON = {
     "received": "IncomingRecords of the stream, in CloudWatch: minutes old; an aggregate of the KPL is one record.",
-    "stored": "SucceedConversion.Records of the delivery stream, in CloudWatch: a flush interval and some minutes old. "
-    "Firehose delivers at least once; what it delivers twice counts twice.",
-    "rejected": "FailedConversion.Records of the delivery stream, in CloudWatch: as old as stored.",
-    "lag_s": "DeliveryToS3.DataFreshness of the delivery stream plus the iterator age of the stream, in CloudWatch, at "
-    f"lag_at; NULL if there was nothing to deliver for {_LAG_HOURS} hours, or nothing is delivered.",
-    "newest_hour": "the folders of the table in S3, now.",
+    "stored": "SucceedConversion.Records of the delivery stream, or DeliveryToIceberg.SuccessfulRowCount, in "
+    "CloudWatch: a flush interval and some minutes old. Firehose delivers at least once; what it delivers twice counts "
+    "twice.",
+    "rejected": "FailedConversion.Records of the delivery stream, or what the function of a table in Iceberg counts "
+    "(RejectedRecords), in CloudWatch: as old as stored.",
+    "lag_s": "DataFreshness of the delivery stream (DeliveryToS3, DeliveryToIceberg) plus the iterator age of the "
+    f"stream, in CloudWatch, at lag_at; NULL if there was nothing to deliver for {_LAG_HOURS} hours, or nothing is "
+    "delivered.",
+    "newest_hour": "the folders of the table in S3, now; NULL for a table in Iceberg, whose folders are its own.",
     "registered_until": "the partitions in the Glue catalog, now: from the present hour on, without a gap, at most "
-    f"{_HOURS_AHEAD} hours ahead; NULL if the present hour is not registered, or hours are projected.",
+    f"{_HOURS_AHEAD} hours ahead; NULL if the present hour is not registered, or no hours ever are.",
     "last_run": "Invocations of the function, in CloudWatch: the five minutes in which it was called last, in "
     f"{_RUNS_DAYS} days; some minutes old.",
     "alerts": "alarms of CloudWatch in the state ALARM, now; each has its own delay.",
@@ -98,15 +102,18 @@ def written(instant: datetime) -> str:
 
 def _counts(table: DeployedTable) -> dict[str, Metric]:
     delivery = ("DeliveryStreamName", str(table.delivery))
-    return {
-        "received": Metric("AWS/Kinesis", "IncomingRecords", ("StreamName", str(table.stream)), "Sum"),
-        "stored": Metric("AWS/Firehose", "SucceedConversion.Records", delivery, "Sum"),
-        "rejected": Metric("AWS/Firehose", "FailedConversion.Records", delivery, "Sum"),
-    }
+    stored = Metric("AWS/Firehose", "SucceedConversion.Records", delivery, "Sum")
+    rejected = Metric("AWS/Firehose", "FailedConversion.Records", delivery, "Sum")
+    if table.converter:
+        stored = Metric("AWS/Firehose", "DeliveryToIceberg.SuccessfulRowCount", delivery, "Sum")
+        rejected = Metric(NAMESPACE, REJECTED_RECORDS, ("Function", table.converter), "Sum")
+    received = Metric("AWS/Kinesis", "IncomingRecords", ("StreamName", str(table.stream)), "Sum")
+    return {"received": received, "stored": stored, "rejected": rejected}
 
 
 def _lags(table: DeployedTable) -> tuple[Metric, Metric]:
-    freshness, age = "DeliveryToS3.DataFreshness", "GetRecords.IteratorAgeMilliseconds"
+    freshness = f"DeliveryTo{'Iceberg' if table.converter else 'S3'}.DataFreshness"
+    age = "GetRecords.IteratorAgeMilliseconds"
     return (
         Metric("AWS/Firehose", freshness, ("DeliveryStreamName", str(table.delivery)), "Maximum"),
         Metric("AWS/Kinesis", age, ("StreamName", str(table.stream)), "Maximum"),
