@@ -11,7 +11,7 @@ from datawarehouse.catalog.event_times import TimedFile, decoded_counts
 from datawarehouse.catalog.records import StoredTable
 from datawarehouse.parquet.footer import ROWS
 from datawarehouse.sql.plan import Scan
-from datawarehouse.sql.predicate import NO_INSTANT, Instants
+from datawarehouse.sql.predicate import Instants
 
 
 def files_by_event_time(catalog: Catalog, table: StoredTable, kind: str, scan: Scan) -> list[TimedFile] | None:
@@ -33,7 +33,5 @@ def _can_count(file: TimedFile, column: str, key: str, scan: Scan) -> bool:
     for instant in (file.least_ms, file.greatest_ms):
         if test({key: partition, column: Instants(instant, instant)}):
             return True
-    nulls, spans = decoded_counts(file.counts)
-    if nulls and test({key: partition, column: NO_INSTANT}):
-        return True
+    _, spans = decoded_counts(file.counts)  # a row without event time passes no bound
     return any(test({key: partition, column: Instants(first, last)}) for first, last, _ in spans)

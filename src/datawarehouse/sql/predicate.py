@@ -154,13 +154,10 @@ class Like(Predicate):
 
 @dataclass(frozen=True, slots=True)
 class Instants:
-    """What is known of a row's event time: that it is one of these (ms, inclusive), or NULL if there are none."""
+    """What is known of a row's event time: that it is one of these (ms, inclusive)."""
 
     first: int
     last: int
-
-
-NO_INSTANT = Instants(1, 0)
 
 
 @dataclass(frozen=True)
@@ -178,9 +175,7 @@ class Within(Predicate):
             found = values.get(key)
             if not isinstance(found, Instants):
                 return True
-            return (
-                found is not NO_INSTANT and (low is None or low <= found.last) and (high is None or found.first <= high)
-            )
+            return (low is None or low <= found.last) and (high is None or found.first <= high)
 
         object.__setattr__(self, "test", test)
 
