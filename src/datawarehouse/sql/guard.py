@@ -25,6 +25,7 @@ from datawarehouse.sql.hours import Range
 from datawarehouse.sql.plan import Plan, Scan, TableSchema
 from datawarehouse.sql.rewriting import quoted, with_conditions
 from datawarehouse.sql.shape import Place
+from datawarehouse.sql.statement import immediate
 
 ATHENA_DOLLARS_PER_TB = 5
 ATHENA_BYTES_MIN = 10 * 10**6
@@ -115,8 +116,8 @@ def decide(
     """Decide on a statement. planned: makes the plan of a text at the time `now_ms`; raises QueryError."""
     asked = _asked(planned(sql), tables, stored, now_ms)
     refusals = _refusals(asked, workgroup)
-    if not refusals:
-        return Decision(asked.estimate)
+    if not refusals or immediate(sql):  # the places of what is read are those of an inner text
+        return Decision(asked.estimate, tuple(refusals))
     for conditions in (*_conditions_of_events(asked, workgroup, now_ms), _conditions(asked, workgroup)):
         if conditions:
             with suppress(QueryError):

@@ -6,9 +6,14 @@ Pure: text and schemas in, plan out. The caller reads the catalog, makes a sub-s
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
+
+from sqlglot import exp
 
 from datawarehouse.errors import BadRequest, QueryFailed, QueryRefused
 from datawarehouse.sql import types
@@ -16,7 +21,7 @@ from datawarehouse.sql.predicate import EVERYTHING, Predicate
 from datawarehouse.sql.prune import prune
 from datawarehouse.sql.schema import TableSchema
 from datawarehouse.sql.shape import Place
-from datawarehouse.sql.statement import Statement, read
+from datawarehouse.sql.statement import Statement, immediate, read
 from datawarehouse.sql.translate.compiler import Compiler, Query
 from datawarehouse.sql.translate.literals import numbered
 from datawarehouse.sql.translate.macros import SETTING, macros_in
@@ -29,6 +34,7 @@ __all__ = ["ROW_COUNT", "SETTING", "Plan", "Scan", "TableSchema", "plan"]
 ROW_COUNT = "$rows"
 """How many rows a row of a summary stands for; no column is called so."""
 
+_DIGITS_MAX = 100
 _SUM_OF_COUNTS = f'CAST(coalesce(sum("{ROW_COUNT}"), 0) AS BIGINT)'
 
 
@@ -104,6 +110,8 @@ def plan(
     Raises SqlSyntaxError, QueryRefused (not allowed, or not supported here), QueryFailed (no such table or column,
     types that do not fit) and BadRequest (not as many parameters as `?`).
     """
+    if inner := immediate(sql):
+        return _of_immediate(*inner, tables, database, parameters, now_ms)
     statement = read(sql)
     if statement.query is None:
         return _of_metadata(statement, tables, database, parameters)
@@ -115,6 +123,58 @@ def plan(
     except RecursionError:
         raise QueryRefused("The statement nests too deeply; flatten it or name its parts with WITH.") from None
     return _of_query(statement.kind, compiler, query, scans)
+
+
+def _of_immediate(
+    sql: str,
+    values: Sequence[exp.Expr],
+    tables: Mapping[str, TableSchema],
+    database: str,
+    parameters: Sequence[object],
+    now_ms: int | None,
+) -> Plan:
+    """EXECUTE IMMEDIATE: another statement, with the values of USING for its `?`."""
+    if parameters:
+        raise BadRequest("EXECUTE IMMEDIATE takes its values from USING; give no parameters beside it.")
+    if immediate(sql):
+        raise QueryRefused("EXECUTE IMMEDIATE of EXECUTE IMMEDIATE is not allowed; write the inner statement.")
+    return plan(sql, tables, database, [_value(node) for node in values], now_ms)
+
+
+def _value(node: exp.Expr) -> object:
+    """The value of a literal in USING."""
+    sign, inner = 1, node
+    while isinstance(inner, exp.Neg | exp.Paren):
+        sign, inner = (-sign if isinstance(inner, exp.Neg) else sign), inner.this
+    match inner:
+        case exp.Null():
+            return None
+        case exp.Boolean() if sign == 1:
+            return bool(inner.this)
+        case exp.Literal() if inner.is_string and sign == 1:
+            return inner.this
+        case exp.Literal() if not inner.is_string and len(inner.this) < _DIGITS_MAX:
+            return sign * (int(inner.this) if inner.this.isdigit() else float(inner.this))
+        case exp.Cast() if isinstance(inner.this, exp.Literal) and inner.this.is_string and sign == 1:
+            return _typed_value(inner)
+    raise QueryRefused(
+        f"{node.sql()!r} in USING is not supported here; valid are NULL, numbers, texts, true, false and literals such "
+        "as DECIMAL '1.5', DATE '2026-01-31' and TIMESTAMP '2026-01-31 12:00:00'."
+    )
+
+
+def _typed_value(node: exp.Cast) -> object:
+    text, kind = node.this.this, node.args["to"].this
+    with suppress(ValueError, ArithmeticError):
+        if kind == exp.DType.DECIMAL:
+            return Decimal(text)
+        if kind == exp.DType.DATE:
+            return datetime.date.fromisoformat(text)
+        if kind == exp.DType.TIMESTAMP:
+            return datetime.datetime.fromisoformat(text)
+        if kind in (exp.DType.BIGINT, exp.DType.INT):
+            return int(text)
+    raise QueryRefused(f"{node.sql()!r} in USING is not supported here.")
 
 
 def _of_query(kind: str, compiler: Compiler, query: Query, predicates: Mapping[str, Predicate]) -> Plan:

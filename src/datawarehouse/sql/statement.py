@@ -40,6 +40,12 @@ _FORMS = {
 _FORM = {kind: re.compile(rf"(?:{form})\s*;?", re.IGNORECASE) for kind, form in _FORMS.items()}
 
 
+_IMMEDIATE = re.compile(
+    r"\s*EXECUTE\s+IMMEDIATE\s+'(?P<text>(?:[^']|'')*)'(?:\s+USING\s+(?P<using>.+?))?\s*;?\s*",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """`kind` is that of `plan.Plan`; `query` was read from `text`; names are as written, without their quotes."""
@@ -68,6 +74,20 @@ def read(sql: str) -> Statement:
     if word == "EXPLAIN":
         return _explain(sql, text)
     return Statement("select", _query(sql), sql)
+
+
+def immediate(sql: str) -> tuple[str, list[exp.Expr]] | None:
+    """The text of `EXECUTE IMMEDIATE 'text' USING values`, and its values; None for another statement."""
+    found = _IMMEDIATE.fullmatch(_without_leading_comments(sql))
+    if not found:
+        return None
+    values: list[exp.Expr] = []
+    if found["using"]:
+        [tree] = grammar.parse(f"SELECT {found['using']}")
+        if not isinstance(tree, exp.Select) or len(tree.args["expressions"]) != len(list(tree.iter_expressions())):
+            raise SqlSyntaxError("USING of EXECUTE IMMEDIATE takes a list of values, such as 5, 'a'.")
+        values = tree.expressions
+    return found["text"].replace("''", "'"), values
 
 
 def _explain(sql: str, text: str) -> Statement:

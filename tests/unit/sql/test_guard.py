@@ -102,7 +102,7 @@ REFUSED = {
     "CALL statements": ["call pragma_version()"],
     "USE statements": ["use x"],
     "PREPARE statements": ["prepare p from select 1"],
-    "EXECUTE statements": ["execute p", "execute immediate 'select 1'"],
+    "EXECUTE statements": ["execute p", "execute immediate name"],
     "DEALLOCATE statements": ["deallocate prepare p"],
     "UNLOAD statements": ["unload (select 1) to 's3://x' with (format = 'parquet')", "UNLOAD\n(\n\tselect 1) to 's3://x'"],
     "OPTIMIZE statements": ["optimize events rewrite data using bin_pack"],
