@@ -113,6 +113,9 @@ SETTINGS = (
     Setting("query_waiting_max", 32, "queries", "How many queries wait for their turn; more are refused."),
     Setting("query_time_max_s", 300, "seconds", "A query is ended after this time.", 1, 86_400),
     Setting("query_memory_bytes_max", GIB, "bytes", "The memory that one query may use.", 32 * MIB),
+    Setting(
+        "query_memory_total_bytes", 4 * GIB, "bytes", "The memory that all queries of dw up may use together.", 32 * MIB
+    ),
     Setting("query_threads", 2, "threads", "The threads that one query may use.", 1, 256),
     Setting("query_result_rows_max", 1_000_000, "rows", "The largest result of a query.", 1),
     Setting(

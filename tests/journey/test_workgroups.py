@@ -169,6 +169,32 @@ def test_a_busy_workgroup_holds_up_nobody_else(shop):
     assert [each.result()[0] for each in slow] == [503, 503]
 
 
+def test_the_memory_of_all_queries_is_given_out_once_and_production_first(tmp_path):
+    limits = ("--query-memory-bytes-max", "64MiB", "--query-memory-total-bytes", "128MiB")
+    with running(tmp_path, *limits, declaration=DECLARED) as started:
+
+        def submitted(workgroup):
+            body = json.dumps({"sql": ENDLESS, "workgroup": workgroup})
+            return json.loads(started.request("POST", "/v1/queries", body)[2])["id"]
+
+        def states():
+            told = json.loads(started.request("GET", "/v1/queries")[2])["queries"]
+            return [each["state"] for each in told]
+
+        ids = [submitted(workgroup) for workgroup in ("adhoc", "batch", "slow")]
+        until(lambda: states() == ["running", "running", "waiting"], "there is memory for two")
+        ids.append(submitted("production"))
+        until(lambda: states()[3] == "waiting", "production waits as well")
+        started.request("DELETE", f"/v1/queries/{ids[0]}")
+        until(lambda: states() == ["ended", "running", "waiting", "running"], "production is served first")
+        started.request("DELETE", f"/v1/queries/{ids[1]}")
+        until(lambda: states() == ["ended", "ended", "running", "running"], "and then the other")
+        for id in ids[2:]:
+            started.request("DELETE", f"/v1/queries/{id}")
+    too_much = started.dw("up", "--query-memory-total-bytes", "512MiB", check=False)
+    assert (too_much.returncode, "query_memory_total_bytes" in too_much.stderr) == (2, True)
+
+
 def of_others(shop):
     """The processes that answer queries at a lower priority than production's."""
     return [

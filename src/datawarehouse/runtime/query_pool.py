@@ -1,6 +1,7 @@
 """Queries in child processes, a few at a time: each query can be ended without an effect on the others.
 
-1. A query takes a free child process, or starts one, or waits; when too many queries wait, it is refused.
+1. A query waits for its turn and for memory, then takes a free child process or starts one; when too many queries wait,
+   it is refused.
 2. Its messages are read in a thread, one at a time, as fast as the client takes them.
 3. A query that takes too long, or whose client has gone, is ended by ending its child process. The next query starts
    another.
@@ -16,6 +17,7 @@ from typing import Any
 
 from datawarehouse.errors import QueryLimitExceeded, Throttled, WorkerDied
 from datawarehouse.query.messages import End, Failure, Head, Piece, QueryOrder
+from datawarehouse.runtime.query_memory import QueryMemory
 from datawarehouse.runtime.workers import ChildAnswer, Worker
 
 _GRACE_S = 0.5  # normally the child ends a query in time itself; this is for a child that cannot
@@ -29,14 +31,27 @@ def _has_room(last: Any) -> bool:
 
 class QueryPool:
     def __init__(
-        self, new_worker: Callable[[], Worker], executor: Executor, size: int, waiting_max: int, time_max_s: float
+        self,
+        new_worker: Callable[[], Worker],
+        executor: Executor,
+        memory: QueryMemory,
+        *,
+        size: int,
+        waiting_max: int,
+        time_max_s: float,
+        memory_bytes_max: int,
+        is_first: bool,
     ) -> None:
+        """memory: of all pools together; each query takes `memory_bytes_max` of it, before others if `is_first`."""
         self._new_worker = new_worker
         self._executor = executor
         self._places = asyncio.Semaphore(size)
         self._waiting = 0
         self._waiting_max = waiting_max
         self._time_max_s = time_max_s
+        self._memory = memory
+        self._memory_bytes_max = memory_bytes_max
+        self._is_first = is_first
         self._idle: list[Worker] = []
         self._busy: set[Worker] = set()
 
@@ -55,7 +70,7 @@ class QueryPool:
             )
         self._waiting += 1
         try:
-            await self._places.acquire()
+            await self._take_place()
         finally:
             self._waiting -= 1
         started()
@@ -72,6 +87,18 @@ class QueryPool:
         finally:
             self._end(worker, reusable=_has_room(message))
 
+    async def _take_place(self) -> None:
+        await self._places.acquire()
+        try:
+            await self._memory.take(self._memory_bytes_max, first=self._is_first)
+        except BaseException:
+            self._places.release()
+            raise
+
+    def _leave_place(self) -> None:
+        self._memory.give_back(self._memory_bytes_max)
+        self._places.release()
+
     async def _begin(self, order: QueryOrder, deadline: float) -> tuple[Worker, ChildAnswer]:
         """A child process that answers, and its first message. A child that died while it was idle is replaced."""
         while True:
@@ -84,7 +111,7 @@ class QueryPool:
             except WorkerDied:
                 self._busy.discard(worker)
                 if not was_idle:
-                    self._places.release()
+                    self._leave_place()
                     raise
             except BaseException:
                 self._end(worker, reusable=False)
@@ -94,10 +121,12 @@ class QueryPool:
         self._busy.discard(worker)
         if reusable:
             self._idle.append(worker)
-        else:
-            worker.kill()
-            self._executor.submit(worker.stop)
-        self._places.release()
+            self._leave_place()
+            return
+        worker.kill()
+        loop = asyncio.get_running_loop()
+        ending = self._executor.submit(worker.stop)  # until it has ended it has its memory
+        ending.add_done_callback(lambda _: loop.is_closed() or loop.call_soon_threadsafe(self._leave_place))
 
     async def _step(self, call: Callable[..., Any], *arguments: Any, deadline: float) -> Any:
         """Make a blocking call in a thread, and wait for it until the deadline."""

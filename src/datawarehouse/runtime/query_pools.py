@@ -6,8 +6,10 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from datawarehouse.definition.workgroups import PRODUCTION, Workgroup, chosen
+from datawarehouse.errors import BadRequest
 from datawarehouse.query.limits import QueryLimits
 from datawarehouse.query.messages import End, Head, Piece, QueryOrder
+from datawarehouse.runtime.query_memory import QueryMemory
 from datawarehouse.runtime.query_pool import QueryPool
 from datawarehouse.runtime.workers import QuerySetup, Worker
 from datawarehouse.settings import Settings
@@ -23,10 +25,20 @@ class QueryPools:
         setup: Callable[[QueryLimits, Workgroup], QuerySetup],
         new_worker: Callable[[QuerySetup], Worker],
     ) -> None:
+        """Raises BadRequest if a query of a workgroup could never have its memory."""
+        total = settings.number("query_memory_total_bytes")
+        for workgroup in workgroups.values():
+            if (most := QueryLimits.of(settings, workgroup).memory_bytes_max) > total:
+                raise BadRequest(
+                    f"A query of workgroup {workgroup.name!r} may use {most} bytes of memory, and all queries together "
+                    f"{total} (query_memory_total_bytes): raise that, or lower query_memory_bytes_max or the "
+                    "workgroup's memory_bytes_max."
+                )
         self._workgroups = workgroups
         self._settings = settings
         self._setup = setup
         self._new_worker = new_worker
+        self._memory = QueryMemory(total)
         self._executors: list[ThreadPoolExecutor] = []
         self._pools: dict[str, QueryPool] = {}
 
@@ -47,9 +59,12 @@ class QueryPools:
             self._pools[workgroup.name] = QueryPool(
                 lambda: self._new_worker(setup),
                 executor,
+                self._memory,
                 size=size,
                 waiting_max=self._settings.number("query_waiting_max"),
                 time_max_s=limits.time_max_s,
+                memory_bytes_max=limits.memory_bytes_max,
+                is_first=workgroup.name == PRODUCTION,
             )
         return self._pools[workgroup.name]
 
