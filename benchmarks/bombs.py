@@ -39,30 +39,39 @@ MIB = 1024 * 1024
 PEAK_MAX, ENDED_MAX_S = (256 + 256) * MIB, 6.0
 
 BOMBS = {
-    "array_join of repeat": "select length(array_join(repeat('x', 1000000000), ''))",
+    "array_join of repeat": "select length(array_join(flatten(repeat(flatten(repeat(repeat('x', 10000), "
+    "10000)), 10)), ''))",
     "format": "select format('%1000000000d', 1)",
-    "repeat": "select repeat('x', 1000000000)",
+    "repeat": "select flatten(repeat(flatten(repeat(repeat('x', 10000), 10000)), 10))",
     "rpad": "select rpad('x', 2147483647, 'y')",
     "lpad of rows": "select lpad(id, 1000000, 'x') from clicks",
     "sum of lengths": "select sum(length(lpad(id, 1000000, 'x'))) from clicks",
     "replace": "select length(replace(rpad('x', 1000000, 'x'), 'x', rpad('y', 10000, 'y')))",
     "regexp_replace": "select length(regexp_replace(rpad('x', 100000000, 'x'), 'x', 'yyyyyyyyyy'))",
     "split": "select cardinality(split(rpad(',', 300000000, ','), ','))",
-    "regexp_extract_all": "select cardinality(regexp_extract_all(array_join(repeat('a', 30000000), ''), 'a'))",
+    "regexp_extract_all": "select cardinality(regexp_extract_all(array_join(flatten(repeat(repeat('a', 10000), "
+    "3000)), ''), 'a'))",
     "doubling": "with a as (select rpad('x', 1000000, 'x') as t), b as (select t||t||t||t||t||t||t||t as t from a), "
     "c as (select t||t||t||t||t||t||t||t as t from b), d as (select t||t||t||t||t||t||t||t as t from c) "
     "select length(t||t||t||t||t||t||t||t) from d",
     "listagg": "select length(array_join(array_agg(a.id), ',')) from clicks a, clicks b",
-    "array_sort": "select array_sort(sequence(1, 50000000))",
-    "sequence": "select cardinality(sequence(1, 1000000000))",
-    "transform": "select transform(sequence(1, 10000000), x -> cast(x as varchar))",
-    "filter": "select cardinality(filter(sequence(1, 200000000), x -> x % 2 = 0))",
-    "flatten": "select cardinality(flatten(transform(sequence(1, 100000), x -> sequence(1, 10000))))",
-    "array_distinct": "select cardinality(array_distinct(sequence(1, 100000000)))",
+    "array_sort": "select array_sort(flatten(transform(sequence(1, 5000), s -> sequence(1, 10000))))",
+    "sequence": "select cardinality(flatten(transform(sequence(1, 10), t -> flatten(transform(sequence(1, "
+    "10000), s -> sequence(1, 10000))))))",
+    "transform": "select transform(flatten(transform(sequence(1, 1000), s -> sequence(1, 10000))), x -> cast(x "
+    "as varchar))",
+    "filter": "select cardinality(filter(flatten(transform(sequence(1, 2), t -> flatten(transform(sequence(1, "
+    "10000), s -> sequence(1, 10000))))), x -> x % 2 = 0))",
+    "flatten": "select cardinality(flatten(transform(flatten(transform(sequence(1, 10), s -> sequence(1, "
+    "10000))), x -> sequence(1, 10000))))",
+    "array_distinct": "select cardinality(array_distinct(flatten(transform(sequence(1, 10000), s -> sequence(1, "
+    "10000)))))",
     "array_agg of a cross join": "select cardinality(array_agg(a.id)) from clicks a, clicks b",
     "map_agg": "select map_agg(id, n) from (select a.id || b.id as id, a.n from clicks a, clicks b)",
-    "unnest": "select count(distinct x * y) from unnest(sequence(1, 100000)) a(x), unnest(sequence(1, 100000)) b(y)",
-    "a nested list for each row": "select max(cardinality(sequence(1, 100000000 + n))) from clicks",
+    "unnest": "select count(distinct x * y) from unnest(flatten(transform(sequence(1, 10), s -> sequence(1, "
+    "10000)))) a(x), unnest(flatten(transform(sequence(1, 10), s -> sequence(1, 10000)))) b(y)",
+    "a nested list for each row": "select max(cardinality(flatten(transform(sequence(1, 10000 - n), s -> "
+    "sequence(1, 10000))))) from clicks",
     "order of a cross join": "select a.id, b.id from clicks a, clicks b order by a.id || b.id, b.n",
     "order by long texts": "select id from clicks order by lpad(id, 100000, 'x')",
     "top of many": "select a.id || b.id as t from clicks a, clicks b order by t limit 10000000",

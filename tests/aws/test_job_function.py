@@ -373,7 +373,8 @@ def test_a_query_that_fails_is_raised(stack, run):
 def test_a_query_is_stopped_before_the_function_is_out_of_time(aws, stack, run):
     stack.table("facts")
     sql = """
-        select count(*) from unnest(sequence(1, 1000000)) as a(x), unnest(sequence(1, 1000000)) as b(y)
+        select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y),
+            unnest(sequence(1, 10000)) c(z)
         where (x * y) % 7 = 3
     """
     with pytest.raises(QueryLimitExceeded, match="was stopped") as raised:

@@ -244,7 +244,9 @@ def test_a_query_has_the_memory_of_its_limit_and_no_more(tmp_path, prepared, for
         limit = Path(f"/proc/{worker.pid}/limits").read_text().split("Max data size")[1].split()[0]
         assert abs(int(limit) - 1024 * had) < 192 * 1024 * 1024
         try:
-            refused = asked("select cardinality(array_sort(sequence(1, 100000000)))")
+            refused = asked(
+                "select cardinality(array_sort(flatten(transform(sequence(1, 10000), s -> sequence(1, 10000)))))"
+            )
         except WorkerDied:
             pass
         else:

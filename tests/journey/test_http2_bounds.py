@@ -27,7 +27,10 @@ from patience import patient
 MAX = 30
 EVENT = b'{"id":"http2"}'
 ENDLESS = json.dumps(
-    {"sql": "select count(*) from unnest(sequence(1, 1000000)) a(x), unnest(sequence(1, 1000000)) b(y)"}
+    {
+        "sql": "select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y), "
+        "unnest(sequence(1, 10000)) c(z)"
+    }
 ).encode()
 ROWS = json.dumps({"sql": "select x, y from unnest(sequence(1, 1000)) a(x), unnest(sequence(1, 900)) b(y)"}).encode()
 

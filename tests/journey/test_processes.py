@@ -82,7 +82,7 @@ def test_each_verb_as_a_process(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_an_output_that_is_full_is_one_line_and_an_exit_code(tmp_path):
-    rows = "select x from unnest(sequence(1, 100000)) a(x)"
+    rows = "select x from unnest(flatten(transform(sequence(1, 10), s -> sequence(1, 10000)))) a(x)"
     with running(tmp_path, declaration=DECLARATION):
         for call in ("tables", "status --output json", *(f"query '{rows}' --output {form}" for form in FORMS)):
             done = subprocess.run(["sh", "-c", f"exec {DW} {call} > /dev/full"], cwd=tmp_path, text=True, stderr=-1)
