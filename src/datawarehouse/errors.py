@@ -16,6 +16,8 @@ succeed.
     ├── BadRequest                   400     2     no   the caller's input is wrong
     │   ├── BodyTooLarge             413     2     no   the body of a request is too large
     │   └── UnknownQuery             404     2     no   there is no such query, or its result is no longer kept
+    ├── Unauthorized                 401     3     no   a request without a valid key
+    ├── AccessDenied                 403     3     no   a key without the right that the request needs
     ├── Throttled                    429     4    yes   not accepted: a limit was reached
     ├── Closed                       503     4    yes   the warehouse is closed
     ├── ConversionStalled            503     1    yes   a table cannot be converted at the moment
@@ -127,6 +129,18 @@ class UnknownQuery(BadRequest):
     """There is no query of that id: it never was, or its result is no longer kept."""
 
     http_status = 404
+
+
+class Unauthorized(DataWarehouseError):
+    """The request has no valid key. Nothing was done."""
+
+    http_status, exit_code = 401, 3
+
+
+class AccessDenied(DataWarehouseError):
+    """The key of the request does not have the right that it needs. Nothing was done."""
+
+    http_status, exit_code = 403, 3
 
 
 class Throttled(DataWarehouseError):

@@ -5,6 +5,7 @@
     _catalog.sqlite   the catalog
     _commits/         a second record of what the catalog holds
     _alerts.json      the alerts that are on, and those on their way to a receiver
+    _keys.json        who may send and ask; holds secrets, mode 0600
     _journal/<table>/ the journals
     _queries/         the history of queries, and results that are kept for a while
     _sent/            how far each file was sent; written by `dw send`
@@ -49,7 +50,8 @@ class Holder(msgspec.Struct, frozen=True):
     """The owner of a folder. url and token are empty if the owner has no server.
 
     query_time_max_s: files that the owner retires stay for longer than this, so that no query loses a file. brief:
-    whether it owns the folder only while one command runs.
+    whether it owns the folder only while one command runs. certificate: the SHA-256 of the certificate that it serves
+    TLS with, in hexadecimal digits.
     """
 
     pid: int
@@ -57,6 +59,7 @@ class Holder(msgspec.Struct, frozen=True):
     token: str = ""
     query_time_max_s: int | None = None
     brief: bool = False
+    certificate: str = ""
 
 
 def catalog_path(folder: Path) -> Path:
@@ -73,6 +76,10 @@ def queries_root(folder: Path) -> Path:
 
 def history_path(folder: Path) -> Path:
     return queries_root(folder) / "history.sqlite"
+
+
+def keys_path(folder: Path) -> Path:
+    return folder / "_keys.json"
 
 
 def journal_root(folder: Path) -> Path:
@@ -108,7 +115,7 @@ def is_new(folder: Path) -> bool:
             if any(path.iterdir()):
                 return False
         elif not (
-            path.name in ("FORMAT", "_lock")
+            path.name in ("FORMAT", "_lock", keys_path(folder).name)
             or path.name.startswith(catalog_path(folder).name)
             or path.name.endswith(ASIDE_SUFFIX)
         ):

@@ -44,8 +44,19 @@ class Setting:
 
 SETTINGS = (
     Setting("data", "data", "folder", "Where everything is kept."),
-    Setting("host", "127.0.0.1", "address", "Where to listen; only loopback addresses for now."),
+    Setting(
+        "host", "127.0.0.1", "address", "Where to listen; beyond loopback with keys (dw keys), and TLS or a proxy."
+    ),
     Setting("port", 8321, "port", "Where to listen; 0 picks a free one.", 0, 65535),
+    Setting("tls_cert", "", "file", "The certificate to serve TLS with, and those above it (PEM)."),
+    Setting("tls_key", "", "file", "The private key of that certificate (PEM)."),
+    Setting(
+        "behind_proxy",
+        "",
+        "address",
+        "The proxy, or its network (10.0.0.0/24), that ends TLS: plain HTTP comes from there or from this machine.",
+    ),
+    Setting("access_log", False, "yes|no", "Whether the log has a line for each request."),
     Setting("log_format", "text", "text|json", "How log lines are written on stderr."),
     # Taking events
     Setting("record_bytes_max", MIB, "bytes", "The largest record, with its partition key.", 1024, 10 * MIB),

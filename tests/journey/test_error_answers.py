@@ -31,6 +31,7 @@ from datawarehouse.runtime.sending import Sender
 from datawarehouse.runtime.upgrades import UPGRADES
 from datawarehouse.server.app import Admin, App
 from datawarehouse.server.events import Events
+from datawarehouse.server.identity import Gate
 from datawarehouse.server.kinesis import Kinesis
 from datawarehouse.server.query import Queries
 from datawarehouse.settings import resolve
@@ -57,14 +58,14 @@ def served(opened, flush=None, connections_max=100):
         commit = GroupCommit(opened.intake, threads)
         names = "accept_clock backup behind run compact complete expire register_partition"
         absent = dict.fromkeys(names.split())
-        admin = Admin(
-            token=TOKEN, status=opened.status, flush=flush or flush_owner, not_ready=opened.not_ready, **absent
-        )
+        admin = Admin(status=opened.status, flush=flush or flush_owner, not_ready=opened.not_ready, **absent)
         app = App(
             Kinesis(opened.intake, commit, opened.clock),
             Events(opened.intake, commit, 2**20, 100_000),
             Queries(None),
             admin,
+            Gate(opened.keys, TOKEN, opened.clock),
+            None,
             2**20,
             on_fault=lambda what, error: opened.faults.met("requests", what, error),
         )

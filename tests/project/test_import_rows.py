@@ -12,7 +12,7 @@ ROWS = [
     {"errors"},
     {"definition", "durable", "settings", "clock"},
     {"journal", "parquet", "catalog", "sql", "folder"},
-    {"tidy", "backup"},
+    {"tidy", "backup", "access"},
     {"intake", "convert", "query", "generator"},
     {"server", "jobs", "quarantine", "export", "alerts", "functions"},
     {"runtime", "aws", "operate"},

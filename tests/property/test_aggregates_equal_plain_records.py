@@ -16,6 +16,7 @@ import pytest
 
 from aggregates import MAGIC, aggregate, by_library, sealed
 from datawarehouse import Warehouse
+from datawarehouse.access.identity import EVERYBODY
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.journal.aggregate import NotAnAggregate, user_records
 from datawarehouse.journal.sequence import COUNTER_STEP
@@ -67,7 +68,7 @@ class Door:
             with ThreadPoolExecutor(1) as executor:
                 intake = self.warehouse.intake
                 kinesis = Kinesis(intake, GroupCommit(intake, executor), self.warehouse.clock)
-                return await kinesis.handle(Request("POST", "/", "", headers, None), body)
+                return await kinesis.handle(Request("POST", "/", "", headers, None, identity=EVERYBODY), body)
 
         response = asyncio.run(call())
         assert response.status == 200, response.body

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from datawarehouse.access.identity import EVERYBODY
 from datawarehouse.durable import LOCAL_DISK
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.intake.intake import Intake, IntakeLimits, Stream, shards_for
@@ -108,7 +109,7 @@ class Served:
         async def call():
             with ThreadPoolExecutor(1) as executor:
                 kinesis = Kinesis(self.intake, GroupCommit(self.intake, executor), self.clock)
-                return await kinesis.handle(Request("POST", "/", "", headers, None), body)
+                return await kinesis.handle(Request("POST", "/", "", headers, None, identity=EVERYBODY), body)
 
         response = asyncio.run(call())
         assert response.status == 200

@@ -1,8 +1,9 @@
 """`dw VERB ...`: reads the arguments, imports only the verb's module, and turns errors into exit codes.
 
-Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, 4 a resource is not available (a folder is in use, a
-limit was reached, a server does not answer or is closing, no space is left), 10 a query was understood and is not
-allowed, 11 its workgroup does not permit it, 20 damage was found, 21 an audit is incomplete, 130 Ctrl-C.
+Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, 3 a key is not valid or lacks a right, 4 a resource is
+not available (a folder is in use, a limit was reached, a server does not answer or is closing, no space is left), 10 a
+query was understood and is not allowed, 11 its workgroup does not permit it, 20 damage was found, 21 an audit is
+incomplete, 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ VERBS = {
     "export": "let other engines read the live files of tables",
     "cost": "compute what a day costs on AWS, and which setting costs less",
     "rights": "print the IAM policy that deploying to AWS needs",
+    "keys": "make, list, end and replace the keys of those who send and ask",
     "partition": "register a partition of a table that you fill",
 }
 

@@ -49,6 +49,11 @@ def run(arguments: argparse.Namespace) -> None:
         ("setting", "value", "unit", "source"),
         [(each["name"], str(each["value"]), each["unit"], each["source"]) for each in status["settings"]],
     )
+    for key in status.get("keys", ()):
+        if key["refused"]:
+            remark(f"Requests of the key {key['name']} were refused: {_reasons(key['refused'])}")
+    if without := status.get("refused_without_key"):
+        remark(f"Requests without a key that there is were refused: {_reasons(without)}")
     for on in status["alerts"]:  # last, where they are seen: the settings are more than a screen
         print(f"\nalert {on['alert']} since {on['began']}: {on['cause']}\n  next: {on['next_step']}")
     for table in streaming:
@@ -113,6 +118,10 @@ def _on_aws(arguments: argparse.Namespace) -> None:
 def _runs(runs: dict[str, Any]) -> str:
     failed = f", {runs['failed_24h']} failed in 24 h" if runs["failed_24h"] else ""
     return f"ran {runs['last_run']}{failed}" if runs["last_run"] else "has not run for weeks"
+
+
+def _reasons(refused: dict[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(refused.items()))
 
 
 def _backup(backup: dict[str, Any]) -> str:

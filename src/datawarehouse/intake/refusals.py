@@ -39,6 +39,7 @@ class Refusals:
         self._lock = threading.Lock()
         self._records = Counter({(table, limit): 0 for table in tables for limit in LIMITS})
         self._requests: Counter[str] = Counter()
+        self._keys: Counter[tuple[str, str]] = Counter()
         self._going: dict[tuple[str, str], _Going] = {}
 
     @property
@@ -52,6 +53,17 @@ class Refusals:
         """How many requests were refused, by the code of the error that they were answered with."""
         with self._lock:
             return dict(self._requests)
+
+    @property
+    def of_keys(self) -> dict[tuple[str, str], int]:
+        """The same, by the name of the key and the code; the name is empty for requests without a known key."""
+        with self._lock:
+            return dict(self._keys)
+
+    def of_key(self, name: str, code: str) -> None:
+        """Note whose request was refused. name: of a key that there is, or empty."""
+        with self._lock:
+            self._keys[name, code] += 1
 
     def records(self, table: str, limit: str, count: int, why: str) -> None:
         """Note that records were refused because of a limit, one of LIMITS."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,7 @@ from datawarehouse.errors import QueryFailed, QueryLimitExceeded, ScanRefused
 from datawarehouse.query.failures import described
 from datawarehouse.query.interruptible import INTERRUPT_AGAIN_S, Started, nobody
 from datawarehouse.query.limits import QueryLimits
+from datawarehouse.query.permitted import permitted, told_apart
 from datawarehouse.query.plans import Plans
 from datawarehouse.query.result import Result, Statistics
 from datawarehouse.query.sources import JsonReader, Readable, Sources, open_sources, readables
@@ -112,25 +113,36 @@ class Engine:
         *,
         full_scan: bool = False,
         bytes_max: int | None = None,
+        only: Collection[str] | None = None,
     ) -> Iterator[QueryAnswer]:
         """The result in batches, to be read inside the context, whose memory counts as the query's. bytes_max: what was
-        estimated for it; raises ScanRefused if it would read more."""
+        estimated for it; raises ScanRefused if it would read more. only: the names that it may read; raises
+        AccessDenied for another one."""
         try:
-            if self._is_guarded and not (decision := self.decide(sql, parameters, full_scan=full_scan)).is_allowed:
-                raise ScanRefused(str(decision))
-            with self._answer(sql, parameters, started, bytes_max) as answer:
+            if self._is_guarded:
+                decision = self.decide(sql, parameters, full_scan=full_scan, only=only)
+                if not decision.is_allowed:
+                    raise ScanRefused(str(decision))
+            with self._answer(sql, parameters, started, bytes_max, only) as answer:
                 yield answer
         except MemoryError as error:
             raise self._failure(error) from None
 
     @contextmanager
     def _answer(
-        self, sql: str, parameters: Sequence[Any], started: Started, bytes_max: int | None
+        self,
+        sql: str,
+        parameters: Sequence[Any],
+        started: Started,
+        bytes_max: int | None,
+        only: Collection[str] | None,
     ) -> Iterator[QueryAnswer]:
         deadline = time.monotonic() + self._limits.time_max_s
-        tables = readables(self._catalog)
+        all_tables = readables(self._catalog)
+        tables = permitted(all_tables, only)
         schemas = {name: table.schema for name, table in tables.items()}
-        planned = self._plans.of(sql, schemas, parameters, self._clock.now_ms())
+        with told_apart(sql, all_tables, only):
+            planned = self._plans.of(sql, schemas, parameters, self._clock.now_ms())
         if planned.kind != "select":
             table = _listing(planned, tables, schemas, self._catalog, self._explained)
             yield QueryAnswer(table.schema, iter(table.to_batches()), 0, 0, table.num_rows)
@@ -153,13 +165,21 @@ class Engine:
             answer.batches = (batch.rename_columns(names) for batch in self._counted(reader, answer, deadline))
             yield answer
 
-    def decide(self, sql: str, parameters: Sequence[Any] = (), *, full_scan: bool = False) -> Decision:
+    def decide(
+        self,
+        sql: str,
+        parameters: Sequence[Any] = (),
+        *,
+        full_scan: bool = False,
+        only: Collection[str] | None = None,
+    ) -> Decision:
         """What the workgroup says to a statement, and what it would read. Raises SqlSyntaxError, QueryRefused,
-        QueryFailed, or ScanRefused for a full scan that it does not permit."""
+        QueryFailed, ScanRefused for a full scan that it does not permit, or AccessDenied."""
         workgroup = for_a_full_scan(self._workgroup) if full_scan else self._workgroup
-        tables, now_ms = readables(self._catalog), self._clock.now_ms()
+        all_tables, now_ms = readables(self._catalog), self._clock.now_ms()
+        tables = permitted(all_tables, only)
         schemas = {name: table.schema for name, table in tables.items()}
-        with self._catalog.moment():
+        with self._catalog.moment(), told_apart(sql, all_tables, only):
             sizes = stored(self._catalog, tables, self._lake)
             planned = partial(self._plans.of, tables=schemas, parameters=parameters, now_ms=now_ms)
             return decide(sql, planned, schemas, workgroup, sizes, now_ms)

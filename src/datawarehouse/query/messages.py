@@ -20,7 +20,8 @@ CONTENT_TYPES = {
 class QueryOrder(msgspec.Struct, frozen=True, tag=True):
     """A query. format: one of CONTENT_TYPES. workgroup: whose query it is; "" is production's.
     dry_run: the answer is the workgroup's decision, as JSON. full_scan: whether that is asked for.
-    bytes_max: what it may read by its estimate; None if nobody made one."""
+    bytes_max: what it may read by its estimate; None if nobody made one. tables: the names that it may read; None:
+    all."""
 
     sql: str
     parameters: list[Any]
@@ -29,6 +30,7 @@ class QueryOrder(msgspec.Struct, frozen=True, tag=True):
     dry_run: bool = False
     full_scan: bool = False
     bytes_max: int | None = None
+    tables: list[str] | None = None
 
 
 class Head(msgspec.Struct, frozen=True, tag=True):

@@ -123,6 +123,14 @@ class Query:
         }  # fmt: skip
 
 
+def unknown(id: str) -> UnknownQuery:
+    """What is said of a query that there is not."""
+    return UnknownQuery(
+        f"There is no query {id!r}, or it is over and its result is no longer kept. GET /v1/queries lists those that "
+        "are there, and the table query_history has all."
+    )
+
+
 class QueryRegistry:
     def __init__(
         self,
@@ -254,10 +262,7 @@ class QueryRegistry:
     def get(self, id: str) -> Query:
         """Raises UnknownQuery."""
         if id not in self._queries:
-            raise UnknownQuery(
-                f"There is no query {id!r}, or it is over and its result is no longer kept. GET /v1/queries lists "
-                "those that are there, and the table query_history has all."
-            )
+            raise unknown(id)
         return self._queries[id]
 
     def end(self, query: Query, because: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import random
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +30,7 @@ class Client:
         self.timeout_s = timeout_s
         self._token = holder.token
         self._address = urlsplit(holder.url)
+        self._certificate = holder.certificate
         self._connection: http.client.HTTPConnection | None = None
 
     def call(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
@@ -54,11 +57,24 @@ class Client:
     def _sent(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> http.client.HTTPResponse:
         assert self._address.hostname
         if self._connection is None:
-            self._connection = http.client.HTTPConnection(
-                self._address.hostname, self._address.port or 80, timeout=self.timeout_s
-            )
+            self._connection = self._connected(self._address.hostname)
         self._connection.request(method, path, body, {"Authorization": f"Bearer {self._token}", **headers})
         return self._connection.getresponse()
+
+    def _connected(self, host: str) -> http.client.HTTPConnection:
+        if self._address.scheme != "https":
+            return http.client.HTTPConnection(host, self._address.port or 80, timeout=self.timeout_s)
+        context = ssl.create_default_context()
+        if self._certificate:  # the owner's, which says so in its lock file; whom it names does not matter on the way
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        port = self._address.port or 443
+        connection = http.client.HTTPSConnection(host, port, timeout=self.timeout_s, context=context)
+        connection.connect()
+        shown = hashlib.sha256(connection.sock.getpeercert(binary_form=True) or b"").hexdigest()
+        if self._certificate and shown != self._certificate:
+            connection.close()
+            raise http.client.HTTPException("it shows another certificate than the lock file says")
+        return connection
 
     @contextmanager
     def _reached(self) -> Iterator[None]:

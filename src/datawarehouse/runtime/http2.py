@@ -166,6 +166,7 @@ class Http2Connection(asyncio.Protocol):
         if self._is_refused or (self._streams and self._shared.room(self._state) <= 0):
             refusal = self._shared.refusal()
         self._shared.requests_beside += bool(self._streams)
+        scope["client"] = self._link.transport.get_extra_info("peername")
         stream = Stream(self._link, number, scope, self._shared, self._state.default_headers)
         self._streams[number] = stream
         task = self._loop.create_task(self._answer(stream, refusal))
@@ -239,7 +240,8 @@ class Http2Connection(asyncio.Protocol):
         if self._has_client_closed:
             self._link.transport.close()
             return
-        self._link.transport.write_eof()
+        if self._link.transport.can_write_eof():  # TLS has no half of a connection to close
+            self._link.transport.write_eof()
         wait_s = _STOP_WAIT_S if self._is_stopping else self._shared.request_time_max_s
         self._idle_timer = self._loop.call_later(wait_s, self._link.transport.close)
 

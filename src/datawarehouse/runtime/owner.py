@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from datawarehouse.access.keys import Keys, listed
 from datawarehouse.alerts.webhook import secrets_of
 from datawarehouse.backup.make import Made
 from datawarehouse.catalog.runs import Run
@@ -31,7 +32,7 @@ from datawarehouse.definition.instants import instant_of, milliseconds_of, writt
 from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest, FolderError
-from datawarehouse.folder import Holder, Ownership
+from datawarehouse.folder import Holder, Ownership, keys_path
 from datawarehouse.intake.aggregates import has_aggregates, taken_apart
 from datawarehouse.intake.encoding import Event, groups, records_of
 from datawarehouse.intake.intake import keys_for
@@ -70,6 +71,7 @@ class Owner:
         try:
             secrets = secrets_of(settings.text("alert_webhook_secret"))
             parts = open_parts(warehouse, self.folder, settings, clock, means, self.ownership.since_ns)
+            self.keys = Keys(keys_path(self.folder))
             self._closing = Closing()
             self.alerting = Alerting(
                 warehouse,
@@ -256,7 +258,16 @@ class Owner:
         """What `dw status` shows: the tables, with records received, stored, rejected and pending, and the settings."""
         streams = {name: (stream.journal, stream.unconverted_bytes) for name, stream in self.intake.streams.items()}
         shown = status_of(self.catalog, self.folder, self.settings, self.clock, streams)
-        return shown | self.alerting.status() | {"thread_faults": self.faults.counts, "clock": self._clock_status()}
+        refused = self.intake.refusals.of_keys
+        return (
+            shown
+            | self.alerting.status()
+            | {"thread_faults": self.faults.counts, "clock": self._clock_status()}
+            | {
+                "keys": listed(self.keys.all(), self.clock.now_ms(), refused),
+                "refused_without_key": {reason: count for (name, reason), count in refused.items() if not name},
+            }
+        )
 
     def _clock_status(self) -> dict[str, Any]:
         guarded = self.clock if isinstance(self.clock, GuardedClock) else None

@@ -1,6 +1,6 @@
 """`dw up`: an owner that serves HTTP until it is told to stop.
 
-1. Refuse an address that is not loopback. Bind the port.
+1. Refuse an address that others can reach, unless there are keys, and TLS or a proxy (`listening`). Bind the port.
 2. Open the warehouse; conversion and queries run in child processes. 3. Serve. Once requests are accepted, write the
    address into the lock file and tell the caller. 4. On SIGTERM or SIGINT: accept no new connections, let answers
    finish, close the warehouse.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ipaddress
 import logging
 import os
 import resource
@@ -29,17 +28,19 @@ import msgspec
 import uvicorn
 import uvloop
 
+from datawarehouse.access.keys import checked
 from datawarehouse.backup.make import Made, Progress
 from datawarehouse.clock import machine_clock
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.definition.workgroups import chosen
-from datawarehouse.errors import BadRequest, FolderError, InternalFailure
+from datawarehouse.errors import InternalFailure
 from datawarehouse.folder import Holder, history_path, queries_root
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.query.registry import QueryRegistry
 from datawarehouse.query.results import Results
 from datawarehouse.runtime.connections import limited
+from datawarehouse.runtime.listening import Listening
 from datawarehouse.runtime.owner import Owner
 from datawarehouse.runtime.query_budgets import QueryBudgets
 from datawarehouse.runtime.query_history import QueryHistory
@@ -48,6 +49,7 @@ from datawarehouse.runtime.status import described
 from datawarehouse.runtime.workers import QuerySetup, StartChild, Worker, spawned
 from datawarehouse.server.app import Admin, App
 from datawarehouse.server.events import Events
+from datawarehouse.server.identity import Gate
 from datawarehouse.server.kinesis import Kinesis
 from datawarehouse.server.query import Queries
 from datawarehouse.settings import Settings
@@ -70,10 +72,11 @@ def serve(
     """Serve a warehouse until SIGTERM or SIGINT. on_ready is called with the URL once events are accepted; start_child
     starts the processes that convert, compact and answer queries.
 
-    Raises BadRequest for an address that is not loopback, FolderError if the port is taken, and whatever opening the
-    folder raises.
+    Raises BadRequest for an address that others can reach without what that needs, FolderError if the port is taken,
+    and whatever opening the folder raises.
     """
-    bound = _bind(settings.text("host"), settings.number("port"))
+    listening = Listening.of(settings)
+    bound = listening.bind()
     try:
         opened = Owner(warehouse, settings.folder, settings, machine_clock(settings.number("clock_ahead_max_s")))
     except BaseException:
@@ -83,46 +86,27 @@ def serve(
         new_worker = partial(Worker, time_max_s=settings.number("convert_time_max_s"), start_child=start_child)
         opened.start(partial(new_worker, "convert"), partial(new_worker, "compact"))
         gc.freeze()  # the present objects all stay; searching them for garbage repeatedly only takes time
-        uvloop.run(_serve(opened, bound, on_ready, start_child))
+        uvloop.run(_serve(opened, listening, bound, on_ready, start_child))
     finally:
         opened.close()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    address = "127.0.0.1" if host == "localhost" else host
-    try:
-        is_loopback = ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
-        raise BadRequest(
-            f"The address {host!r} is not a loopback address. Requests are not authenticated yet, so only this machine "
-            "may send them: use 127.0.0.1, ::1 or localhost, and a tunnel or a proxy of your own for others."
-        )
-    bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((address, port))
-    except OSError as error:
-        bound.close()
-        raise FolderError(
-            f"Port {port} of {address} cannot be used: {error.strerror}. Give another with --port; 0 picks a free one."
-        ) from None
-    return bound
 
 
 class _Server(uvicorn.Server):
     """uvicorn, without its own signal handlers, and with a call once it accepts connections."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_started: Callable[[], None], on_hang_up: Callable[[], None] | None
+    ) -> None:
         super().__init__(config)
-        self._on_started = on_started
+        self._on_started, self._on_hang_up = on_started, on_hang_up
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.handle_exit, number, None)
+        if self._on_hang_up:
+            loop.add_signal_handler(signal.SIGHUP, self._on_hang_up)
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -130,7 +114,13 @@ class _Server(uvicorn.Server):
         self._on_started()
 
 
-async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], None], start_child: StartChild) -> None:
+async def _serve(
+    opened: Owner,
+    listening: Listening,
+    bound: socket.socket,
+    on_ready: Callable[[str], None],
+    start_child: StartChild,
+) -> None:
     settings = opened.settings
     flushing = ThreadPoolExecutor(_FLUSH_THREADS, "flush")
     administrating = ThreadPoolExecutor(_ADMIN_THREADS, "admin")  # calls that wait here must not delay events
@@ -143,25 +133,23 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
     history = QueryHistory(history_path(opened.folder))
     commit = GroupCommit(opened.intake, flushing)
     token = secrets.token_urlsafe(32)
-    host, port = bound.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    url = listening.url(bound)
 
-    largest = settings.number("request_bytes_max")
-    admin = _admin(opened, token, administrating, showing, running)
-    app = App(
-        kinesis=Kinesis(opened.intake, commit, opened.clock),
-        events=Events(opened.intake, commit, largest, settings.number("request_events_max")),
-        queries=Queries(_registry(opened, pools, results, keeping, history)),
-        admin=admin,
-        request_bytes_max=largest,
-        on_fault=lambda what, error: opened.faults.met(
-            "requests", what, error, "the request was answered with an error"
-        ),
-    )
+    gate = Gate(opened.keys, token, opened.clock, listening.proxy)
+    queries = Queries(_registry(opened, pools, results, keeping, history))
+    app = _app(opened, commit, queries, _admin(opened, administrating, showing, running), gate)
+
+    def announce() -> None:
+        certificate = listening.certificate
+        opened.ownership.announce(Holder(os.getpid(), url, token, opened.longest_query_s, certificate=certificate))
 
     def started() -> None:
-        opened.ownership.announce(Holder(os.getpid(), url, token, opened.longest_query_s))
+        announce()
         on_ready(url)
+
+    def hang_up() -> None:
+        listening.load_again()
+        announce()
 
     config = uvicorn.Config(
         app,
@@ -177,10 +165,12 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
         timeout_keep_alive=settings.number("keep_alive_s"),
         timeout_graceful_shutdown=_GRACEFUL_STOP_S,
     )
+    config.load()
+    config.ssl = listening.tls
     _allow_descriptors(settings.number("connections_max") + _DESCRIPTORS_BESIDE)
     pools.warm_up()
     try:
-        await _Server(config, started).serve([bound])
+        await _Server(config, started, hang_up if listening.tls else None).serve([bound])
     finally:
         pools.stop()
         opened.begin_closing()
@@ -192,6 +182,24 @@ async def _serve(opened: Owner, bound: socket.socket, on_ready: Callable[[str], 
         keeping.shutdown()
         history.close()
         results.clear()
+
+
+def _app(opened: Owner, commit: GroupCommit, queries: Queries, admin: Admin, gate: Gate) -> App:
+    settings = opened.settings
+    largest = settings.number("request_bytes_max")
+    return App(
+        kinesis=Kinesis(opened.intake, commit, opened.clock),
+        events=Events(opened.intake, commit, largest, settings.number("request_events_max")),
+        queries=queries,
+        admin=admin,
+        gate=gate,
+        check_key=partial(checked, warehouse=opened.warehouse),
+        request_bytes_max=largest,
+        on_fault=lambda what, error: opened.faults.met(
+            "requests", what, error, "the request was answered with an error"
+        ),
+        has_access_log=bool(settings["access_log"]),
+    )
 
 
 def _allow_descriptors(wanted: int) -> None:
@@ -206,7 +214,7 @@ def _allow_descriptors(wanted: int) -> None:
             )
 
 
-def _admin(opened: Owner, token: str, administrating: Executor, showing: Executor, running: Executor) -> Admin:
+def _admin(opened: Owner, administrating: Executor, showing: Executor, running: Executor) -> Admin:
     """The owner's operations as coroutines, each in a thread of one of these executors."""
     loop = asyncio.get_running_loop()
 
@@ -237,7 +245,6 @@ def _admin(opened: Owner, token: str, administrating: Executor, showing: Executo
 
     backup = partial(_backup, opened, running)
     return Admin(
-        token,
         status,
         flush,
         opened.behind,

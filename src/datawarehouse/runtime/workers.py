@@ -381,10 +381,10 @@ def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
         assert isinstance(order, QueryOrder)
         try:
             if order.dry_run:
-                decision = engine.decide(order.sql, order.parameters, full_scan=order.full_scan)
+                decision = engine.decide(order.sql, order.parameters, full_scan=order.full_scan, only=order.tables)
                 yield from (Head(0, 0), Piece(msgspec.json.encode(decision.values()) + b"\n"), End(0))
                 continue
-            limits: dict[str, Any] = {"full_scan": order.full_scan, "bytes_max": order.bytes_max}
+            limits: dict[str, Any] = {"full_scan": order.full_scan, "bytes_max": order.bytes_max, "only": order.tables}
             with engine.answer(order.sql, order.parameters, **limits) as answer:
                 yield Head(answer.files, answer.bytes, answer.partitions)
                 for piece in encoded(answer.schema, answer.batches, order.format):

@@ -1,24 +1,26 @@
 """The ASGI application: checks that hold for every request, then one route.
 
-1. The Host header must name this machine, and so must a browser's Origin: a web page must not reach a warehouse on its
-   reader's machine, by DNS rebinding or by a form.
-2. A request with an X-Amz-Target header is a Kinesis call, whatever its path.
-3. Other routes are chosen by method and path. Routes under /v1/admin need the token of the lock file.
-4. Errors become answers in one place.
+1. Without keys the Host header must name this machine, and so must a browser's Origin always: a web page must not reach
+   a warehouse on its reader's machine, by DNS rebinding or by a form.
+2. Who sends it (`identity`). /health, /ready and what a browser asks before a request (`browsers`) need no key.
+3. A request with an X-Amz-Target header is a Kinesis call, whatever its path.
+4. Other routes are chosen by method and path; each looks at the rights of the identity first.
+5. Errors become answers in one place.
 """
 
 from __future__ import annotations
 
-import hmac
-import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
 
-from datawarehouse.errors import BadRequest, DataWarehouseError, InternalFailure, Throttled
-from datawarehouse.server import backups, metrics
+from datawarehouse.access.sigv4 import SignatureError
+from datawarehouse.errors import AccessDenied, BadRequest, DataWarehouseError, InternalFailure, Throttled, Unauthorized
+from datawarehouse.server import backups, browsers, keys, metrics
+from datawarehouse.server.access_log import audit, note
 from datawarehouse.server.events import Events
 from datawarehouse.server.http import (
     AnswerCutOff,
@@ -31,25 +33,23 @@ from datawarehouse.server.http import (
     error_response,
     json_response,
 )
-from datawarehouse.server.kinesis import Kinesis, failure
+from datawarehouse.server.identity import EVENTS_PATH, Foreign, Gate
+from datawarehouse.server.kinesis import Kinesis
+from datawarehouse.server.kinesis_answers import failure, signature_failure
 from datawarehouse.server.query import Queries
 
 T = TypeVar("T")
 
-_LOCAL_HOST = re.compile(
-    r"(?:(?:[a-z0-9-]+\.)*localhost\.?|127(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}|\[::1\])(?::\d+)?", re.IGNORECASE
-)
 _LARGE_BODIES_MAX = 16  # so many of request_bytes_max
 _SAID_OTHERWISE = (Throttled.__name__, "ProvisionedThroughputExceededException")
-_OWNER = "owner"
-_EVENTS = re.compile(r"/v1/tables/([^/]+)/events")
+_CHALLENGE = (b"www-authenticate", b'Bearer realm="datawarehouse"')
+_OF_SIGNATURES = {"IncompleteSignature": 400, "SignatureDoesNotMatch": 403}
 
 
 @dataclass(slots=True)
 class Admin:
     """The operations of the owner that other commands call; `runtime` supplies them."""
 
-    token: str
     status: Callable[[], Awaitable[dict[str, Any]]]
     flush: Callable[[], Awaitable[None]]
     behind: Callable[[], list[dict[str, Any]]]
@@ -69,9 +69,12 @@ class App:
     events: Events
     queries: Queries
     admin: Admin
+    gate: Gate
+    check_key: keys.Check
     request_bytes_max: int
     on_fault: Callable[[str, Exception], None]
     """Called with what failed and an unexpected error; it logs it."""
+    has_access_log: bool = False
     large_bodies: LargeBodies = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,10 +90,15 @@ class App:
             self.large_bodies.bytes -= request.large_bytes
 
     async def _serve(self, request: Request, send: Send) -> None:
+        began = time.monotonic()
         try:
             response = await self._answer(request)
         except ClientGone:
             return
+        except Foreign as error:
+            response = error_response(error.status, error.code, str(error))
+        except SignatureError as error:
+            response = _signature_answer(request, error)
         except DataWarehouseError as error:
             response = _error_answer(request, error)
         except Exception as error:
@@ -99,6 +107,10 @@ class App:
             response = _error_answer(request, InternalFailure(message))
         if response.error and response.status != 500:
             self._note_refusal(request, *response.error)
+        if request.cors_origin:
+            response.headers += browsers.headers(request.cors_origin)
+        if self.has_access_log:
+            note(request, response, self.gate.client_address(request), time.monotonic() - began)
         try:
             await response.send(send)
         except ClientGone:
@@ -119,35 +131,52 @@ class App:
         that it kept out, and a query's error to who asked, because it can hold what is stored."""
         what = request.header(b"x-amz-target") or f"{request.method} {request.path}"
         is_said = code not in _SAID_OTHERWISE and not request.path.startswith(("/v1/query", "/v1/queries"))
-        self.kinesis.intake.refusals.request(code, f"{what}: {message or 'its body cannot be read'}", is_said=is_said)
+        refusals = self.kinesis.intake.refusals
+        refusals.request(code, f"{what}: {message or 'its body cannot be read'}", is_said=is_said)
+        if self.gate.keys.are_needed:
+            refusals.of_key(request.identity.name or request.key_name, code)
 
     async def _body(self, request: Request) -> bytes:
         return await request.body(self.request_bytes_max, self.large_bodies)
 
     async def _answer(self, request: Request) -> Response:
-        refusal = _foreign(request)
-        if refusal:
-            return refusal
-        if _is_kinesis(request):
-            return await self.kinesis.handle(request, await self._body(request))
+        gate = self.gate
+        gate.check_network(request)
         match request.method, request.path:
             case "GET" | "HEAD", "/health":
+                gate.check_origin(request)
                 return json_response(200, {"status": "ok"})
             case "GET" | "HEAD", "/ready":
+                gate.check_origin(request)
                 reason = self.admin.not_ready()
                 return json_response(503 if reason else 200, {"ready": not reason, "reason": reason or None})
+            case "OPTIONS", _ if browsers.is_asking(request, gate.keys):
+                return browsers.permission(gate.keys, request, gate.clock.now_ms())
+        request.identity = await gate.identify(request, self._body)
+        if _is_kinesis(request):
+            return await self.kinesis.handle(request, await self._body(request))
+        return await self._route(request)
+
+    async def _route(self, request: Request) -> Response:
+        rights = request.identity.rights
+        match request.method, request.path:
             case "GET", "/metrics":
+                _need(request, rights.may_monitor, "monitor")
                 text = metrics.exposition(await self.admin.status(), self.kinesis.intake.refusals)
                 return Response(200, text, metrics.CONTENT_TYPE)
             case "POST", "/v1/query":
-                return await self.queries.handle(request, await self._body(request), _OWNER)
+                _need(request, rights.may_query, "query")
+                return await self.queries.handle(request, await self._body(request))
             case _, path if path == "/v1/queries" or path.startswith("/v1/queries/"):
-                return await self.queries.route(request, lambda: self._body(request), _OWNER)
+                _need(request, rights.may_query or rights.may_administer, "query")
+                return await self.queries.route(request, lambda: self._body(request))
             case _, path if path.startswith("/v1/admin/"):
                 return await self._administrate(request)
-            case method, path if found := _EVENTS.fullmatch(path):
+            case method, path if found := EVENTS_PATH.fullmatch(path):
                 if method != "POST":
                     return error_response(405, "MethodNotAllowed", "Send events with POST.", [(b"allow", b"POST")])
+                _need(request, rights.may_put(found[1]), f"put:{found[1]}")
+                request.identity.admit("events_per_s", "bytes_per_s")
                 return await self.events.handle(found[1], request, await self._body(request))
             case _:
                 return error_response(
@@ -158,10 +187,18 @@ class App:
                 )
 
     async def _administrate(self, request: Request) -> Response:
-        if not hmac.compare_digest(request.header(b"authorization").encode(), f"Bearer {self.admin.token}".encode()):
-            return error_response(
-                401, "Unauthorized", "This needs the token of the data folder's lock file, which the dw command reads."
+        if not request.identity.rights.may_administer:
+            audit(request, self.gate.client_address(request), "refused")
+            if request.identity.name:
+                _need(request, False, "administer")
+            raise Unauthorized(
+                "This needs the token of the data folder's lock file, which the dw command reads, or a key that may "
+                "administer."
             )
+        audit(request, self.gate.client_address(request), "begun")
+        refusals = self.kinesis.intake.refusals
+        if found := await keys.handle(self.gate, self.check_key, refusals, request, self._body):
+            return found
         match request.method, request.path:
             case "GET", "/v1/admin/status":
                 return json_response(200, await self.admin.status())
@@ -218,23 +255,23 @@ def _is_kinesis(request: Request) -> bool:
     return b"x-amz-target" in request.headers
 
 
-def _foreign(request: Request) -> Response | None:
-    host = request.header(b"host")
-    origin = request.header(b"origin")
-    if not _LOCAL_HOST.fullmatch(host):
-        return error_response(
-            421, "MisdirectedRequest", f"The Host header is {host!r}; this server answers to localhost and 127.0.0.1."
-        )
-    scheme, _, origin_host = origin.partition("://")
-    if origin and not (scheme in ("http", "https") and _LOCAL_HOST.fullmatch(origin_host)):
-        return error_response(403, "ForeignOrigin", f"Requests of web pages from {origin} are refused.")
-    return None
+def _need(request: Request, is_granted: bool, right: str) -> None:
+    """Raises AccessDenied."""
+    if not is_granted:
+        raise AccessDenied(f"The key {request.identity.name!r} does not have the right {right!r}, which this needs.")
+
+
+def _signature_answer(request: Request, error: SignatureError) -> Response:
+    if _is_kinesis(request):
+        return signature_failure(error)
+    code = "Unauthorized" if error.code == "MissingAuthenticationToken" else error.code
+    return error_response(_OF_SIGNATURES.get(error.code, 401), code, str(error), [_CHALLENGE])
 
 
 def _error_answer(request: Request, error: DataWarehouseError) -> Response:
-    if _is_kinesis(request) and error.http_status >= 500:
-        return failure(error)
-    headers = []
+    if _is_kinesis(request) and (found := failure(error)):
+        return found
+    headers = [_CHALLENGE] if isinstance(error, Unauthorized) else []
     if error.retryable:
         headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))
     return error_response(error.http_status, type(error).__name__, str(error), headers)

@@ -35,6 +35,7 @@ class Events:
 
     async def handle(self, table: str, request: Request, body: bytes) -> Response:
         """Raises BadRequest, BodyTooLarge, UnknownName or Throttled."""
+        request.identity.take(bytes_per_s=len(body))
         stream = self.intake.stream(table)
         encoding = request.header(b"content-encoding").strip().lower()
         if encoding not in ("", "identity", "gzip"):
@@ -45,6 +46,7 @@ class Events:
             entry, refused, too_large = await asyncio.to_thread(self._cut, *cut)
         else:
             entry, refused, too_large = self._cut(*cut)
+        request.identity.take(events_per_s=entry.count + too_large)
         del body, cut  # what waits to be durable is in memory once: as it is written
         if too_large:
             self.intake.refusals.records(table, "record_bytes_max", too_large, refused[0]["message"])

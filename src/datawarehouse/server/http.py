@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from datawarehouse.access.identity import NOBODY, Identity
 from datawarehouse.errors import BodyTooLarge, Unreachable
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -54,6 +55,19 @@ class Request:
     query_string: str
     headers: Mapping[bytes, bytes]
     receive: Receive
+    raw_path: bytes = b""
+    """As it came, before it was decoded."""
+    peer: str = ""
+    """The address that the connection comes from."""
+    identity: Identity = NOBODY
+    key_name: str = ""
+    """The key that it names, whether or not it has its secret."""
+    cors_origin: str = ""
+    """The origin of a page that may read the answer."""
+    body_bytes_max: int | None = None
+    """A limit of its own, below the one that all have."""
+    arrived: bytes | None = None
+    """The body, if it was read already; `body` gives it away."""
     large_bytes: int = 0
     """What its body counts in LargeBodies; whoever has answered it takes it out."""
 
@@ -63,7 +77,9 @@ class Request:
         headers = dict(given)
         if len(headers) < len(given):  # several hosts are no host
             headers[b"host"] = b", ".join(value for name, value in given if name == b"host")
-        return cls(scope["method"], scope["path"], query, headers, receive)
+        client = scope.get("client")
+        peer = str(client[0]) if client else ""
+        return cls(scope["method"], scope["path"], query, headers, receive, bytes(scope["raw_path"]), peer)
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
@@ -82,6 +98,10 @@ class Request:
         Raises BodyTooLarge as soon as the size is known to be too large, Unreachable as soon as there is no room for so
         large a body, or ClientGone.
         """
+        if self.arrived is not None:
+            arrived, self.arrived = self.arrived, None
+            return arrived
+        bytes_max = min(bytes_max, self.body_bytes_max or bytes_max)
         announced = self.header(b"content-length")
         if announced.isdigit() and int(announced) > bytes_max:
             raise _too_large(bytes_max)

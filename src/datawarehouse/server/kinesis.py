@@ -1,26 +1,25 @@
 """Kinesis Data Streams, JSON 1.1: what producers call, with the shapes, limits and texts of AWS.
 
 Source: Amazon Kinesis Data Streams API reference, 2013-12-02. Where AWS documents no text, the texts are those that
-kinesalite recorded from AWS. A stream is named as its table; any account, Region and credentials are accepted.
+kinesalite recorded from AWS. A stream is named as its table; any account and Region are accepted. Who calls was found
+out before (`identity`); what a key may do is checked here, where the stream is known.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import secrets
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import compress
 from typing import Annotated, Any
-from uuid import uuid4
 
 import msgspec
 
+from datawarehouse.access.identity import Identity
 from datawarehouse.clock import Clock
-from datawarehouse.errors import BodyTooLarge, DataWarehouseError, Throttled
+from datawarehouse.errors import BodyTooLarge, Throttled
 from datawarehouse.intake.aggregates import has_aggregates, taken_apart
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.intake.intake import Intake, Stream, shards_for
@@ -38,6 +37,8 @@ from datawarehouse.journal.sequence import (
     shard_id,
 )
 from datawarehouse.server.http import Request, Response
+from datawarehouse.server.kinesis_access import admit, check_right, check_signed, may
+from datawarehouse.server.kinesis_answers import AMZ_JSON, answer_of, error_answer
 from datawarehouse.server.kinesis_shapes import OPERATIONS, KinesisError, checked, not_offered, type_checked
 from datawarehouse.server.kinesis_streams import (
     ACCOUNT,
@@ -50,9 +51,9 @@ from datawarehouse.server.kinesis_streams import (
 )
 
 TARGET_PREFIX = "Kinesis_20131202"
-AMZ_JSON = "application/x-amz-json-1.1"
 RECORDS_MAX = 500
 REQUEST_BYTES_MAX = 10 * 1024 * 1024
+_PUTS = ("PutRecord", "PutRecords")
 _KEY_CHARACTERS_MAX = 256
 _COMMAS_MAX = 200_000  # 500 records whose partition keys are commas alone have 130,000
 _INLINE_BYTES = 64 * 1024  # more bytes of aggregates are taken apart in a thread, so that others need not wait
@@ -100,21 +101,24 @@ class Kinesis:
     async def handle(self, request: Request, body: bytes) -> Response:
         """Answer one call; every fault of the caller is an error document with status 400.
 
-        Raises DataWarehouseError if the call could not be done; see `failure`.
+        Raises DataWarehouseError if the call could not be done; see `kinesis_answers.failure`.
         """
         try:
             operation = _operation(request, body)
-            _check_signed(request, body)
-            answering = self._call(operation, body)
+            check_signed(request, partial(_parsed, body))
+            identity = request.identity
+            if operation in _PUTS:
+                admit(identity, len(body))
+            answering = self._call(operation, body, identity)
             del body  # what waits to be durable is in memory once: as it is written
             answer = await answering
         except KinesisError as error:
-            return _error_response(error)
-        return _response(200, answer)
+            return error_answer(error)
+        return answer_of(200, answer)
 
-    async def _call(self, operation: str, body: bytes) -> bytes:
+    async def _call(self, operation: str, body: bytes, identity: Identity) -> bytes:
         if operation == "PutRecords":
-            putting = self._put_records(_put_records_request(body))
+            putting = self._put_records(_put_records_request(body), identity)
             del body
             return await putting
         arguments = type_checked(operation, _parsed(body))
@@ -122,21 +126,22 @@ class Kinesis:
         checked(operation, arguments)
         match operation:
             case "PutRecord":
-                return await self._put_record(arguments)
+                return await self._put_record(arguments, identity)
             case "DescribeStream":
-                return self._describe_stream(arguments)
+                return self._describe_stream(arguments, identity)
             case "DescribeStreamSummary":
-                return self._describe_stream_summary(arguments)
+                return self._describe_stream_summary(arguments, identity)
             case "ListShards":
-                return self._list_shards(arguments)
+                return self._list_shards(arguments, identity)
             case _:
-                return self._list_streams(arguments)
+                return self._list_streams(arguments, identity)
 
     # -- writing
 
-    async def _put_records(self, put: _PutRecords) -> bytes:
-        stream = self._stream(put.name, put.arn)
+    async def _put_records(self, put: _PutRecords, identity: Identity) -> bytes:
+        stream = self._stream(put.name, put.arn, identity, "PutRecords")
         data, keys, count = put.data, put.keys, len(put.data)
+        identity.take(events_per_s=count)
         self._check_sizes(stream, data, keys)
         _check_wanted(put.is_dry_run)
         shards = shards_for(keys, put.hash_keys, stream.shard_count)
@@ -151,6 +156,7 @@ class Kinesis:
         try:
             entry, places = await self._entry(chosen, chosen_shards)
             del put, data, keys, chosen
+            identity.take(events_per_s=entry.count - count)  # records have more, if they are aggregates
             appended, _ = await self.commit.append(stream, entry)
         except Throttled:
             return _put_records_answer(stream, [False] * count, shards, None)
@@ -160,8 +166,9 @@ class Kinesis:
             return _all_in_one_shard(stream, appended)
         return _put_records_answer(stream, taken or [True] * count, shards, appended, places)
 
-    async def _put_record(self, arguments: dict[str, Any]) -> bytes:
-        stream = self._stream(arguments.get("StreamName"), arguments.get("StreamARN"))
+    async def _put_record(self, arguments: dict[str, Any], identity: Identity) -> bytes:
+        stream = self._stream(arguments.get("StreamName"), arguments.get("StreamARN"), identity, "PutRecord")
+        identity.take(events_per_s=1)
         data, key = arguments["Data"], arguments["PartitionKey"]
         hash_key = arguments.get("ExplicitHashKey")
         _check_hash_keys([hash_key])
@@ -176,6 +183,7 @@ class Kinesis:
             raise throttled
         try:
             entry, _ = await self._entry([data], shards)
+            identity.take(events_per_s=entry.count - 1)
             appended, _ = await self.commit.append(stream, entry)
         except Throttled:
             raise throttled from None
@@ -243,8 +251,8 @@ class Kinesis:
 
     # -- describing
 
-    def _describe_stream(self, arguments: dict[str, Any]) -> bytes:
-        stream = self._stream(arguments.get("StreamName"), arguments.get("StreamARN"))
+    def _describe_stream(self, arguments: dict[str, Any], identity: Identity) -> bytes:
+        stream = self._stream(arguments.get("StreamName"), arguments.get("StreamARN"), identity, "DescribeStream")
         after = arguments.get("ExclusiveStartShardId", "")
         shards = [shard for shard in shards_of(stream) if shard["ShardId"] > after]
         limit = min(arguments.get("Limit", 100), 100)
@@ -255,8 +263,9 @@ class Kinesis:
         }
         return msgspec.json.encode({"StreamDescription": described})
 
-    def _describe_stream_summary(self, arguments: dict[str, Any]) -> bytes:
-        stream = self._stream(arguments.get("StreamName"), arguments.get("StreamARN"))
+    def _describe_stream_summary(self, arguments: dict[str, Any], identity: Identity) -> bytes:
+        named = arguments.get("StreamName"), arguments.get("StreamARN")
+        stream = self._stream(*named, identity, "DescribeStreamSummary")
         described = {
             **summary(stream),
             "OpenShardCount": stream.shard_count,
@@ -265,7 +274,7 @@ class Kinesis:
         }
         return msgspec.json.encode({"StreamDescriptionSummary": described})
 
-    def _list_shards(self, arguments: dict[str, Any]) -> bytes:
+    def _list_shards(self, arguments: dict[str, Any], identity: Identity) -> bytes:
         named = arguments.get("StreamName"), arguments.get("StreamARN")
         token, after = arguments.get("NextToken"), arguments.get("ExclusiveStartShardId", "")
         if token and any(named):
@@ -278,7 +287,7 @@ class Kinesis:
                     raise KinesisError("InvalidArgumentException", f"NextToken and {name} cannot be provided together.")
             name, after = read_token(token)
             named = name, None
-        stream = self._stream(*named)
+        stream = self._stream(*named, identity, "ListShards")
         created_s, wanted_s = stream.journal.created_ms / 1000, arguments.get("StreamCreationTimestamp")
         if wanted_s is not None and abs(wanted_s - created_s) >= 1:  # SDKs send whole seconds, some round them
             raise not_found(stream.name)
@@ -289,11 +298,11 @@ class Kinesis:
             answer["NextToken"] = token_of(stream.name, shards[limit - 1]["ShardId"])
         return msgspec.json.encode(answer)
 
-    def _list_streams(self, arguments: dict[str, Any]) -> bytes:
+    def _list_streams(self, arguments: dict[str, Any], identity: Identity) -> bytes:
         after = arguments.get("ExclusiveStartStreamName", "")
         if arguments.get("NextToken"):
             after, _ = read_token(arguments["NextToken"])
-        names = [name for name in sorted(self.intake.streams) if name > after]
+        names = [name for name in sorted(self.intake.streams) if name > after and may(identity, "ListStreams", name)]
         limit = min(arguments.get("Limit", 100), 100)
         listed = [summary(self.intake.streams[name]) for name in names[:limit]]
         keep = ("StreamName", "StreamARN", "StreamStatus", "StreamModeDetails", "StreamCreationTimestamp")
@@ -306,7 +315,7 @@ class Kinesis:
             answer["NextToken"] = token_of(names[limit - 1], "")
         return msgspec.json.encode(answer)
 
-    def _stream(self, name: str | None, arn: str | None) -> Stream:
+    def _stream(self, name: str | None, arn: str | None, identity: Identity, operation: str) -> Stream:
         if arn:
             named = arn.rpartition(":stream/")[2]
             if name and name != named:
@@ -316,6 +325,7 @@ class Kinesis:
             name = named
         if not name:
             raise KinesisError("InvalidArgumentException", "Either StreamName or StreamARN should be provided.")
+        check_right(identity, operation, name)
         if name not in self.intake.streams:
             raise not_found(name)
         return self.intake.streams[name]
@@ -338,19 +348,6 @@ def _operation(request: Request, body: bytes) -> str:
         _parsed(body)
         raise KinesisError("UnknownOperationException", not_offered(service, operation))
     return operation
-
-
-def _check_signed(request: Request, body: bytes) -> None:
-    in_query = "X-Amz-Algorithm" in request.query_string
-    authorization = request.header(b"authorization")
-    if authorization and in_query:
-        raise KinesisError(
-            "InvalidSignatureException",
-            "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.",
-        )
-    if not authorization and not in_query:
-        _parsed(body)  # AWS looks at the form of the body first
-        raise KinesisError("MissingAuthenticationTokenException", "Missing Authentication Token")
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
@@ -466,21 +463,3 @@ def _refused(stream: Stream, shard: int) -> str:
 
 def _rate_exceeded(stream: Stream, shard: int) -> str:
     return f"Rate exceeded for shard {shard_id(shard)} in stream {stream.name} under account {ACCOUNT}."
-
-
-def failure(error: DataWarehouseError) -> Response:
-    """The answer to a call that could not be done. SDKs repeat both (Kinesis API reference, "Common Errors")."""
-    code, status = ("ServiceUnavailable", 503) if error.http_status == 503 else ("InternalFailure", 500)
-    return _error_response(KinesisError(code, str(error), status))
-
-
-def _error_response(error: KinesisError) -> Response:
-    response = _response(error.status, error.document())
-    response.headers.append((b"x-amzn-errortype", error.code.encode()))
-    response.error = error.code, error.message
-    return response
-
-
-def _response(status: int, body: bytes) -> Response:
-    headers = [(b"x-amzn-requestid", str(uuid4()).encode()), (b"x-amz-id-2", base64.b64encode(secrets.token_bytes(72)))]
-    return Response(status, body, AMZ_JSON, headers)

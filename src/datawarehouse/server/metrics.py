@@ -123,6 +123,14 @@ class _Refused(Collector):
         for code, count in self._refusals.of_requests.items():
             requests.add_metric([code], count)
         yield requests
+        keys = CounterMetricFamily(
+            "dw_key_requests_refused",
+            "Requests that were refused, by the name of the key; without a name: no key that there is.",
+            labels=["key", "reason"],
+        )
+        for (name, code), count in self._refusals.of_keys.items():
+            keys.add_metric([name, code], count)
+        yield keys
 
 
 def exposition(status: dict[str, Any], refusals: Refusals) -> bytes:

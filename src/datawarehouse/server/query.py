@@ -24,9 +24,10 @@ from typing import Any
 
 import msgspec
 
-from datawarehouse.errors import BadRequest, QueryEnded
+from datawarehouse.access.identity import OWNER, Identity
+from datawarehouse.errors import AccessDenied, BadRequest, QueryEnded
 from datawarehouse.query.messages import CONTENT_TYPES, Head, Piece, QueryOrder
-from datawarehouse.query.registry import GONE, Message, Query, QueryRegistry
+from datawarehouse.query.registry import GONE, Message, Query, QueryRegistry, unknown
 from datawarehouse.server.http import ClientGone, Request, Response, error_response, json_response
 
 _ONE = re.compile(r"/v1/queries/([0-9a-f]+)(?:/pages/([0-9]{1,9}))?")
@@ -47,10 +48,10 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
 class Queries:
     registry: QueryRegistry
 
-    async def handle(self, request: Request, body: bytes, who: str) -> Response:
+    async def handle(self, request: Request, body: bytes) -> Response:
         """Answer a query as it is computed. Raises the errors of queries, and ClientGone."""
-        order = _order(body)
-        query, messages = self.registry.ask(order, who)
+        order = _order(body, request.identity)
+        query, messages = self.registry.ask(order, _who(request.identity))
         gone = asyncio.ensure_future(request.gone())
 
         def end(done: asyncio.Future[None]) -> None:
@@ -66,18 +67,23 @@ class Queries:
                    (b"x-dw-bytes", b"%d" % head.bytes)]  # fmt: skip
         return Response(200, _pieces(first, coming), CONTENT_TYPES[order.format], headers)
 
-    async def route(self, request: Request, body: Callable[[], Awaitable[bytes]], who: str) -> Response:
+    async def route(self, request: Request, body: Callable[[], Awaitable[bytes]]) -> Response:
         """Answer a request below /v1/queries. Raises the errors of queries."""
+        identity = request.identity
+        who = _who(identity)
         if request.path == "/v1/queries":
             if request.method == "POST":
-                return json_response(202, self.registry.submit(_order(await body()), who).values())
+                return json_response(202, self.registry.submit(_order(await body(), identity), who).values())
             if request.method == "GET":
-                return json_response(200, {"queries": [query.values() for query in self.registry.all()]})
+                seen = [query.values() for query in self.registry.all() if _may_see(identity, query)]
+                return json_response(200, {"queries": seen})
             return _not_allowed(b"GET, POST")
         found = _ONE.fullmatch(request.path)
         if not found:
             return error_response(404, "NotFound", f"There is no {request.method} {request.path}.")
         query = self.registry.get(found[1])
+        if not _may_see(identity, query):
+            raise unknown(query.id)
         match request.method, found[2]:
             case "GET", None:
                 await self._waited(query, request, lambda: query.is_over)
@@ -135,7 +141,19 @@ def _not_allowed(methods: bytes) -> Response:
     return error_response(405, "MethodNotAllowed", f"Use {methods.decode()}.", [(b"allow", methods)])
 
 
-def _order(body: bytes) -> QueryOrder:
+def _who(identity: Identity) -> str:
+    """Whose query it is. Where there are no keys, all are the owner's."""
+    return identity.name or OWNER.name
+
+
+def _may_see(identity: Identity, query: Query) -> bool:
+    """A key sees its own queries; who may administer, and whoever asks where there are no keys, sees all."""
+    return not identity.name or identity.rights.may_administer or query.who == identity.name
+
+
+def _order(body: bytes, identity: Identity) -> QueryOrder:
+    """The query of a body, which counts for the rate of a key. Raises BadRequest, AccessDenied for what the key may not
+    do, or Throttled."""
     form = '{"sql": "select ...", "parameters": [...], "format": "' + '" | "'.join(CONTENT_TYPES) + '"}'
     try:
         asked = msgspec.json.decode(body, type=_Body)
@@ -143,5 +161,22 @@ def _order(body: bytes) -> QueryOrder:
         raise BadRequest(f"The body is not a query: {error}. Send {form}.") from None
     if asked.format not in CONTENT_TYPES:
         raise BadRequest(f"The format is {asked.format!r}; valid are {', '.join(CONTENT_TYPES)}.")
-    form = "json" if asked.dry_run else asked.format
-    return QueryOrder(asked.sql, asked.parameters, form, asked.workgroup, asked.dry_run, asked.full_scan)
+    if not identity.rights.may_query:
+        raise AccessDenied(f"The key {identity.name!r} does not have the right 'query', which this needs.")
+    if identity.workgroup and asked.workgroup not in ("", identity.workgroup):
+        raise AccessDenied(
+            f"The key {identity.name!r} is for the workgroup {identity.workgroup!r}, and the query names "
+            f"{asked.workgroup!r}. Leave that out, or use another key."
+        )
+    identity.admit("queries_per_min")
+    identity.take(queries_per_min=1)
+    tables = identity.rights.queryable
+    return QueryOrder(
+        asked.sql,
+        asked.parameters,
+        "json" if asked.dry_run else asked.format,
+        identity.workgroup or asked.workgroup,
+        asked.dry_run,
+        asked.full_scan,
+        tables=None if tables is None else sorted(tables),
+    )

@@ -90,6 +90,15 @@ def immediate(sql: str) -> tuple[str, list[exp.Expr]] | None:
     return found["text"].replace("''", "'"), values
 
 
+def tables_named(sql: str) -> set[str]:
+    """The names in a statement that may be of tables, in lower case. Raises what `read` raises."""
+    inner = immediate(sql)
+    statement = read(inner[0] if inner else sql)
+    if statement.query is None:
+        return {name.lower() for name in statement.table[-1:]}
+    return {node.name.lower() for node in statement.query.find_all(exp.Table)}
+
+
 def _explain(sql: str, text: str) -> Statement:
     if re.match(r"\s*EXPLAIN\s*(ANALYZE\b|\((?!\s*(SELECT|WITH|VALUES|TABLE|\()))", text, re.IGNORECASE):
         raise QueryRefused("EXPLAIN with options or ANALYZE is not supported; write EXPLAIN SELECT ...")

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from datawarehouse.access.identity import EVERYBODY
 from datawarehouse.durable import LOCAL_DISK
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.intake.intake import Intake, IntakeLimits, Stream
@@ -36,7 +37,7 @@ def kinesis_call(operation, given):
         b"authorization": b"any",
     }
     body = json.dumps({"StreamName": "clicks", **given}).encode()
-    return lambda kinesis, events: kinesis.handle(Request("POST", "/", "", headers, None), body)
+    return lambda kinesis, events: kinesis.handle(Request("POST", "/", "", headers, None, identity=EVERYBODY), body)
 
 
 def put_records(number):
@@ -51,7 +52,7 @@ def put_record(number):
 
 def lines(number, headers=(), packed=bytes):
     body = packed(b"\n".join(records(number, RECORDS)))
-    request = Request("POST", "/v1/tables/clicks/events", "", dict(headers), None)
+    request = Request("POST", "/v1/tables/clicks/events", "", dict(headers), None, identity=EVERYBODY)
     return lambda kinesis, events: events.handle("clicks", request, body)
 
 

@@ -1,0 +1,184 @@
+"""AWS Signature Version 4: whether a request was signed with a secret, and says when and by whom.
+
+Source: AWS IAM user guide, "Create a signed AWS API request" (the form of services other than Amazon S3: the path is
+normalized, and encoded once more than it came).
+
+1. `read_claim` takes the Authorization header apart: whose key, which day, Region and service, which headers.
+2. `Claim.check_time` compares its time with now: 15 minutes, as on AWS.
+3. `Claim.check` makes the canonical request of what came, signs it with the secret, and compares in constant time. The
+   header `host` and each `x-amz-` header that came must be among those that are signed, and the body is signed by its
+   SHA-256.
+
+Pure, and of the standard library alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from urllib.parse import quote, unquote_to_bytes
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+SKEW_S = 15 * 60
+_TERMINATOR = "aws4_request"
+_PARTS = ("Credential", "Signature", "SignedHeaders")
+_TIME = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_SAFE_IN_PATH, _SAFE = "/-_.~", "-_.~"
+_MISMATCH = (
+    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
+    "and signing method. Consult the service documentation for details."
+)
+
+
+class SignatureError(Exception):
+    """A request is not signed as it must be. code: AWS's name of the error, without "Exception"."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a request says of its signature; nothing of it is checked yet.
+
+    time: in the form 20150830T123600Z. headers: the names of those that are signed.
+    """
+
+    key_id: str
+    date: str
+    region: str
+    service: str
+    time: str
+    headers: tuple[str, ...]
+    signature: str
+
+    def check_time(self, now_s: float) -> None:
+        """Raises SignatureError (SignatureDoesNotMatch) if it was signed more than 15 minutes before or after now."""
+        try:
+            signed = datetime.strptime(self.time, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            raise SignatureError("IncompleteSignature", f"The date {self.time!r} of the request is none.") from None
+        now, limit = _written(now_s), SKEW_S // 60
+        if signed < now_s - SKEW_S:
+            edge = _written(now_s - SKEW_S)
+            message = f"Signature expired: {self.time} is now earlier than {edge} ({now} - {limit} min.)"
+            raise SignatureError("SignatureDoesNotMatch", message)
+        if signed > now_s + SKEW_S:
+            edge = _written(now_s + SKEW_S)
+            message = f"Signature not yet current: {self.time} is still later than {edge} ({now} + {limit} min.)"
+            raise SignatureError("SignatureDoesNotMatch", message)
+
+    def check(
+        self, secret: str, method: str, path: bytes, query: bytes, headers: Mapping[bytes, bytes], body_sha256: str
+    ) -> None:
+        """Raises SignatureError (SignatureDoesNotMatch) unless it was made with this secret for this request.
+
+        path, query: as they came. headers: by names in lower case. body_sha256: in hexadecimal digits.
+        """
+        names = [name.encode() for name in self.headers]
+        unsigned = [name for name in headers if (name == b"host" or name.startswith(b"x-amz-")) and name not in names]
+        if unsigned or b"host" not in headers:
+            shown = ", ".join(sorted(name.decode("latin-1") for name in unsigned)) or "host"
+            raise SignatureError("SignatureDoesNotMatch", f"These headers must be signed, and are not: {shown}.")
+        said = headers.get(b"x-amz-content-sha256")
+        if names != sorted(set(names)) or any(name not in headers for name in names):
+            raise SignatureError("SignatureDoesNotMatch", _MISMATCH)
+        if said is not None and not hmac.compare_digest(said, body_sha256.encode()):
+            message = "The header x-amz-content-sha256 is not the SHA-256 of the body that came."
+            raise SignatureError("SignatureDoesNotMatch", message)
+        canonical = b"\n".join(
+            [
+                method.encode(),
+                canonical_path(path),
+                canonical_query(query),
+                b"".join(b"%b:%b\n" % (name, b" ".join(headers[name].split())) for name in names),
+                b";".join(names),
+                body_sha256.encode(),
+            ]
+        )
+        scope = f"{self.date}/{self.region}/{self.service}/{_TERMINATOR}"
+        text = f"{ALGORITHM}\n{self.time}\n{scope}\n{hashlib.sha256(canonical).hexdigest()}"
+        key = _signing_key(secret, self.date, self.region, self.service)
+        made = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(made.encode(), self.signature.encode()):
+            raise SignatureError("SignatureDoesNotMatch", _MISMATCH)
+
+
+def read_claim(authorization: str, headers: Mapping[bytes, bytes]) -> Claim:
+    """The claim of an Authorization header.
+
+    Raises SignatureError: IncompleteSignature for one that lacks something, SignatureDoesNotMatch for a wrong scope. No
+    message repeats what came: it may be a secret in the wrong place.
+    """
+    algorithm, _, rest = authorization.strip().partition(" ")
+    if algorithm != ALGORITHM:
+        message = f"Unsupported AWS 'algorithm' in the Authorization header; this server takes {ALGORITHM}."
+        raise SignatureError("IncompleteSignature", message)
+    found: dict[str, str] = {}
+    for part in rest.split(","):
+        name, _, value = part.strip().partition("=")
+        if name in found:
+            raise SignatureError("IncompleteSignature", f"Authorization header has {name!r} twice.")
+        if name in _PARTS:
+            found[name] = value.strip()
+    lacks = "".join(f"Authorization header requires '{part}' parameter. " for part in _PARTS if not found.get(part))
+    time = (headers.get(b"x-amz-date") or headers.get(b"date") or b"").decode("latin-1").strip()
+    if not time:
+        lacks += "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "
+    if lacks:
+        raise SignatureError("IncompleteSignature", lacks.rstrip())
+    if not _TIME.fullmatch(time):
+        message = "Date must be in ISO-8601 'basic format', for instance 20150830T123600Z."
+        raise SignatureError("IncompleteSignature", message)
+    scope = found["Credential"].split("/")
+    if len(scope) != 5 or not all(scope):
+        message = "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term."
+        raise SignatureError("IncompleteSignature", message)
+    key_id, date, region, service, terminator = scope
+    if date != time[:8]:
+        message = "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP."
+        raise SignatureError("SignatureDoesNotMatch", message)
+    if terminator != _TERMINATOR:
+        message = f"Credential should be scoped with a valid terminator: '{_TERMINATOR}'."
+        raise SignatureError("SignatureDoesNotMatch", message)
+    names = tuple(name.strip() for name in found["SignedHeaders"].split(";"))
+    return Claim(key_id, date, region, service, time, names, found["Signature"])
+
+
+def canonical_path(path: bytes) -> bytes:
+    """The path without empty and dot segments (RFC 3986, 6.2.2.3), each byte that is not unreserved encoded."""
+    kept: list[bytes] = []
+    for part in path.split(b"/"):
+        if part == b"..":
+            kept[-1:] = []
+        elif part not in (b"", b"."):
+            kept.append(part)
+    ends = b"/" if kept and path.endswith((b"/", b"/.", b"/..")) else b""
+    return quote(b"/" + b"/".join(kept) + ends, _SAFE_IN_PATH).encode()
+
+
+def canonical_query(query: bytes) -> bytes:
+    """The parameters, encoded in one way and sorted."""
+    pairs = []
+    for part in filter(None, query.split(b"&")):
+        name, _, value = part.partition(b"=")
+        pairs.append((quote(unquote_to_bytes(name), _SAFE), quote(unquote_to_bytes(value), _SAFE)))
+    return "&".join(f"{name}={value}" for name, value in sorted(pairs)).encode()
+
+
+@lru_cache(1024)
+def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    key = b"AWS4" + secret.encode()
+    for part in (date, region, service, _TERMINATOR):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+def _written(instant_s: float) -> str:
+    return datetime.fromtimestamp(instant_s, UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -1,0 +1,34 @@
+"""What a statement may read: a table that it may not read does not exist for it, in no message and in no list."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+
+from datawarehouse.errors import AccessDenied, QueryFailed
+from datawarehouse.query.sources import Readable
+from datawarehouse.sql.statement import tables_named
+
+_NOT_FOUND = "TABLE_NOT_FOUND"
+
+
+def permitted(tables: Mapping[str, Readable], only: Collection[str] | None) -> Mapping[str, Readable]:
+    """Those that a statement may read. only: their names; None: all."""
+    return tables if only is None else {name: table for name, table in tables.items() if name in only}
+
+
+@contextmanager
+def told_apart(sql: str, tables: Mapping[str, Readable], only: Collection[str] | None) -> Iterator[None]:
+    """Raises AccessDenied in the place of the error about a table that does not exist, if it is there and may not be
+    read."""
+    try:
+        yield
+    except QueryFailed as error:
+        if only is None or not str(error).startswith(_NOT_FOUND):
+            raise
+        refused = sorted(name for name in tables_named(sql) if name in tables and name not in only)
+        if not refused:
+            raise
+        raise AccessDenied(
+            f"The key of the query may not read {', '.join(refused)}; it may read {', '.join(sorted(only))}."
+        ) from None

@@ -1,0 +1,54 @@
+"""Lines of the log: one for each request, if that is asked for, and one for each act of administration.
+
+No line has a secret: of the URL they have the path alone, because a public token is in its parameters.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from datawarehouse.server.http import Request, Response
+
+log = logging.getLogger("datawarehouse.access")
+audit_log = logging.getLogger("datawarehouse.audit")
+_PATH_MAX = 200
+
+
+def note(request: Request, response: Response, address: str, took_s: float) -> None:
+    """Say that a request was answered. took_s: until its answer began."""
+    log.info(
+        "%s %s %s %s %d %s %.1f ms%s",
+        _shown(address) or "-",
+        request.identity.name or request.key_name or "-",
+        _shown(request.method),
+        _target(request),
+        response.status,
+        len(response.body) if isinstance(response.body, bytes) else "-",
+        took_s * 1000,
+        f" ({response.error[0]})" if response.error else "",
+    )
+
+
+def audit(request: Request, address: str, outcome: str, what: str = "") -> None:
+    """Say that somebody administrates: an act, which is not a GET, or the try of one."""
+    if request.method != "GET" or outcome == "refused":
+        name = request.identity.name or request.key_name or "nobody"
+        audit_log.info(
+            "audit: %s from %s: %s %s%s: %s",
+            name,
+            _shown(address) or "-",
+            _shown(request.method),
+            _shown(request.path),
+            f" {what}" if what else "",
+            outcome,
+        )
+
+
+def _target(request: Request) -> str:
+    operation = request.header(b"x-amz-target")
+    return f"{_shown(request.path)} {_shown(operation)}" if operation else _shown(request.path)
+
+
+def _shown(text: str) -> str:
+    """A text of a client as one word of a line."""
+    return "".join(letter if letter.isprintable() and letter != " " else "?" for letter in text[:_PATH_MAX])
