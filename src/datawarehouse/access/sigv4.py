@@ -6,8 +6,8 @@ normalized, and encoded once more than it came).
 1. `read_claim` takes the Authorization header apart: whose key, which day, Region and service, which headers.
 2. `Claim.check_time` compares its time with now: 15 minutes, as on AWS.
 3. `Claim.check` makes the canonical request of what came, signs it with the secret, and compares in constant time. The
-   header `host` and each `x-amz-` header that came must be among those that are signed, and the body is signed by its
-   SHA-256.
+   header `host` (with HTTP/2 also as `:authority`) and each `x-amz-` header that came must be among those that are
+   signed, and the body is signed by its SHA-256.
 
 Pure, and of the standard library alone.
 """
@@ -82,9 +82,13 @@ class Claim:
         path, query: as they came. headers: by names in lower case. body_sha256: in hexadecimal digits.
         """
         names = [name.encode() for name in self.headers]
-        unsigned = [name for name in headers if (name == b"host" or name.startswith(b"x-amz-")) and name not in names]
-        if unsigned or b"host" not in headers:
-            shown = ", ".join(sorted(name.decode("latin-1") for name in unsigned)) or "host"
+        if b"host" in headers:
+            headers = {**headers, b":authority": headers[b"host"]}
+        unsigned = [name for name in headers if name.startswith(b"x-amz-") and name not in names]
+        if not {b"host", b":authority"} & set(names):
+            unsigned.append(b"host")
+        if unsigned:
+            shown = ", ".join(sorted(name.decode("latin-1") for name in unsigned))
             raise SignatureError("SignatureDoesNotMatch", f"These headers must be signed, and are not: {shown}.")
         said = headers.get(b"x-amz-content-sha256")
         if names != sorted(set(names)) or any(name not in headers for name in names):

@@ -93,10 +93,10 @@ def test_what_aws_published(name):
     assert error.value.code == "SignatureDoesNotMatch"
 
 
-def signed(method, url, headers, body):
+def signed(method, url, headers, body, auth=SigV4Auth):
     """The headers that botocore gives a request."""
     request = AWSRequest(method, url, headers, body)
-    SigV4Auth(Credentials(KEY_ID, SECRET), "kinesis", "eu-west-1").add_auth(request)
+    auth(Credentials(KEY_ID, SECRET), "kinesis", "eu-west-1").add_auth(request)
     return {"host": urlsplit(url).netloc, **{name.lower(): value for name, value in request.headers.items()}}
 
 
@@ -171,6 +171,22 @@ def test_a_date_that_is_none(date):
     with pytest.raises(SignatureError) as error:
         read_claim(given, as_bytes({"host": "a", "x-amz-date": date})).check_time(NOW_S)
     assert error.value.code == "IncompleteSignature"
+
+
+class Http2Auth(SigV4Auth):
+    def headers_to_sign(self, request):
+        headers = super().headers_to_sign(request)
+        headers[":authority"] = headers["host"]
+        del headers["host"]
+        return headers
+
+
+def test_a_host_that_is_signed_as_http_2_has_it():
+    headers = signed("POST", "https://a.example/", {}, b"x", Http2Auth)
+    assert "SignedHeaders=:authority;x-amz-date" in headers["authorization"]
+    check("POST", "/", "", headers, b"x")
+    with pytest.raises(SignatureError, match="does not match the signature"):
+        check("POST", "/", "", headers | {"host": "b.example"}, b"x")
 
 
 def test_a_body_that_is_not_what_its_header_says():
