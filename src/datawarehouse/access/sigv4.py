@@ -151,7 +151,7 @@ def read_claim(authorization: str, headers: Mapping[bytes, bytes]) -> Claim:
     if terminator != _TERMINATOR:
         message = f"Credential should be scoped with a valid terminator: '{_TERMINATOR}'."
         raise SignatureError("SignatureDoesNotMatch", message)
-    names = tuple(name.strip() for name in found["SignedHeaders"].split(";"))
+    names = tuple(found["SignedHeaders"].split(";"))
     return Claim(key_id, date, region, service, time, names, found["Signature"])
 
 
