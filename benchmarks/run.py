@@ -21,6 +21,7 @@ for name in (
     "simulated_time",
     "integrity",
     "http2",
+    "signatures",
     "convert_events",
 ):
     subprocess.run([sys.executable, str(Path(__file__).with_name(f"{name}.py"))], check=True)

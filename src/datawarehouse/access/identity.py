@@ -16,7 +16,7 @@ class Identity:
     """name: of the key; "owner" for who can read the lock file of the data folder, "" for nobody in particular.
 
     workgroup: the one in which its queries run; "" for any that a query names. address: of the client, if its rate
-    counts by address. origin: of the page that sends with a public token.
+    counts by address.
     """
 
     name: str
@@ -24,7 +24,6 @@ class Identity:
     workgroup: str = ""
     rates: Rates | None = None
     address: str = ""
-    origin: str = ""
 
     def admit(self, *kinds: str) -> None:
         """Raises Throttled while a rate is used up; kinds: names of rates.RATES."""

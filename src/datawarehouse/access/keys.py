@@ -24,6 +24,7 @@ from pathlib import Path
 
 import msgspec
 
+from datawarehouse.access.identity import Identity
 from datawarehouse.access.rates import ADDRESS_RATE, Rates
 from datawarehouse.access.rights import Rights, names_of, rights_of
 from datawarehouse.definition.warehouse import Warehouse
@@ -103,6 +104,7 @@ class Keys:
         self._path = path
         self._lock = threading.Lock()
         self._rates: dict[str, Rates] = {}
+        self._identities: dict[str, Identity] = {}
         self._by_id: dict[str, Key] = {}
         self._by_digest: dict[str, Key] = {}
         self._keys: list[Key] = []
@@ -123,8 +125,17 @@ class Keys:
         """The public token, whatever its state."""
         return self._by_digest.get(_digest(token))
 
-    def rates(self, key: Key) -> Rates:
+    def identity(self, key: Key) -> Identity:
+        """Who sends with a key."""
+        found = self._identities.get(key.id)
+        if found is None:
+            found = self._identities[key.id] = Identity(key.name, key.rights, key.workgroup, self._rates_of(key))
+        return found
+
+    def _rates_of(self, key: Key) -> Rates | None:
         """Those of a name: its keys share them."""
+        if not key.limits:
+            return None
         found = self._rates.get(key.name)
         if found is None or found.limits != key.limits:
             found = self._rates[key.name] = Rates(key.name, key.limits)
@@ -213,6 +224,7 @@ class Keys:
     def _set(self, keys: list[Key]) -> None:
         self._by_id = {key.id: key for key in keys}
         self._by_digest = {key.digest: key for key in keys if key.digest}
+        self._identities = {}
         self._keys = keys
 
 

@@ -60,19 +60,17 @@ class Claim:
 
     def check_time(self, now_s: float) -> None:
         """Raises SignatureError (SignatureDoesNotMatch) if it was signed more than 15 minutes before or after now."""
-        try:
-            signed = datetime.strptime(self.time, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
-        except ValueError:
-            raise SignatureError("IncompleteSignature", f"The date {self.time!r} of the request is none.") from None
+        signed = _instant(self.time)
+        if abs(now_s - signed) <= SKEW_S:
+            return
         now, limit = _written(now_s), SKEW_S // 60
-        if signed < now_s - SKEW_S:
+        if signed < now_s:
             edge = _written(now_s - SKEW_S)
             message = f"Signature expired: {self.time} is now earlier than {edge} ({now} - {limit} min.)"
             raise SignatureError("SignatureDoesNotMatch", message)
-        if signed > now_s + SKEW_S:
-            edge = _written(now_s + SKEW_S)
-            message = f"Signature not yet current: {self.time} is still later than {edge} ({now} + {limit} min.)"
-            raise SignatureError("SignatureDoesNotMatch", message)
+        edge = _written(now_s + SKEW_S)
+        message = f"Signature not yet current: {self.time} is still later than {edge} ({now} + {limit} min.)"
+        raise SignatureError("SignatureDoesNotMatch", message)
 
     def check(
         self, secret: str, method: str, path: bytes, query: bytes, headers: Mapping[bytes, bytes], body_sha256: str
@@ -109,7 +107,7 @@ class Claim:
         scope = f"{self.date}/{self.region}/{self.service}/{_TERMINATOR}"
         text = f"{ALGORITHM}\n{self.time}\n{scope}\n{hashlib.sha256(canonical).hexdigest()}"
         key = _signing_key(secret, self.date, self.region, self.service)
-        made = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+        made = hmac.digest(key, text.encode(), "sha256").hex()
         if not hmac.compare_digest(made.encode(), self.signature.encode()):
             raise SignatureError("SignatureDoesNotMatch", _MISMATCH)
 
@@ -131,7 +129,9 @@ def read_claim(authorization: str, headers: Mapping[bytes, bytes]) -> Claim:
             raise SignatureError("IncompleteSignature", f"Authorization header has {name!r} twice.")
         if name in _PARTS:
             found[name] = value.strip()
-    lacks = "".join(f"Authorization header requires '{part}' parameter. " for part in _PARTS if not found.get(part))
+    lacks = ""
+    if not all(map(found.get, _PARTS)):
+        lacks = "".join(f"Authorization header requires '{part}' parameter. " for part in _PARTS if not found.get(part))
     time = (headers.get(b"x-amz-date") or headers.get(b"date") or b"").decode("latin-1").strip()
     if not time:
         lacks += "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "
@@ -140,23 +140,31 @@ def read_claim(authorization: str, headers: Mapping[bytes, bytes]) -> Claim:
     if not _TIME.fullmatch(time):
         message = "Date must be in ISO-8601 'basic format', for instance 20150830T123600Z."
         raise SignatureError("IncompleteSignature", message)
-    scope = found["Credential"].split("/")
-    if len(scope) != 5 or not all(scope):
-        message = "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term."
-        raise SignatureError("IncompleteSignature", message)
-    key_id, date, region, service, terminator = scope
+    key_id, date, region, service = _scope(found["Credential"])
     if date != time[:8]:
         message = "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP."
-        raise SignatureError("SignatureDoesNotMatch", message)
-    if terminator != _TERMINATOR:
-        message = f"Credential should be scoped with a valid terminator: '{_TERMINATOR}'."
         raise SignatureError("SignatureDoesNotMatch", message)
     names = tuple(found["SignedHeaders"].split(";"))
     return Claim(key_id, date, region, service, time, names, found["Signature"])
 
 
+def _scope(credential: str) -> tuple[str, str, str, str]:
+    """The key's id, the day, the Region and the service of a credential."""
+    parts = credential.split("/")
+    if len(parts) != 5 or not all(parts):
+        message = "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term."
+        raise SignatureError("IncompleteSignature", message)
+    key_id, date, region, service, terminator = parts
+    if terminator != _TERMINATOR:
+        message = f"Credential should be scoped with a valid terminator: '{_TERMINATOR}'."
+        raise SignatureError("SignatureDoesNotMatch", message)
+    return key_id, date, region, service
+
+
 def canonical_path(path: bytes) -> bytes:
     """The path without empty and dot segments (RFC 3986, 6.2.2.3), each byte that is not unreserved encoded."""
+    if path == b"/":
+        return path
     kept: list[bytes] = []
     for part in path.split(b"/"):
         if part == b"..":
@@ -182,6 +190,14 @@ def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     for part in (date, region, service, _TERMINATOR):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
+
+
+@lru_cache(256)
+def _instant(time: str) -> float:
+    try:
+        return datetime.strptime(time, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise SignatureError("IncompleteSignature", f"The date {time!r} of the request is none.") from None
 
 
 def _written(instant_s: float) -> str:

@@ -18,7 +18,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from datawarehouse.access.identity import EVERYBODY, OWNER, PUBLIC_BYTES_MAX, Identity
@@ -101,7 +101,7 @@ class Gate:
                 key = self._of_secret(request, *_cut(_decoded(given.strip()), ":"))
             case _:
                 key = await self._of_signature(request, authorization, read_body)
-        return Identity(key.name, key.rights, key.workgroup, self.keys.rates(key))
+        return self.keys.identity(key)
 
     def client_address(self, request: Request) -> str:
         """The address of the client; behind the proxy, the one that the proxy names."""
@@ -133,9 +133,8 @@ class Gate:
             raise AccessDenied("A public token is for POST /v1/tables/<table>/events alone.")
         if request.header(b"content-encoding").strip().lower() not in ("", "identity"):
             raise BadRequest("Events with a public token are sent without a Content-Encoding.")
-        address = self.client_address(request)
         request.body_bytes_max = PUBLIC_BYTES_MAX
-        return Identity(key.name, key.rights, rates=self.keys.rates(key), address=address, origin=origin)
+        return replace(self.keys.identity(key), address=self.client_address(request))
 
     def _of_secret(self, request: Request, key_id: str, secret: str) -> Key:
         key = self.keys.of_id(key_id)
