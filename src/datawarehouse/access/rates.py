@@ -1,7 +1,7 @@
 """How much a key may do in a time: a bucket for each thing that is counted.
 
 What a request takes is known once it was read, so a request is admitted while there is one left, and what it takes
-beyond what is left is owed. Over any time this is the rate, what a second saves up, and the last request.
+beyond what is left is owed. Over any time this is the rate, what is saved up, and the last request.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ RATES = {"events_per_s": 1.0, "bytes_per_s": 1.0, "queries_per_min": 60.0}
 ADDRESS_RATE = "address_events_per_s"
 """The limit of a public token for each address of a browser."""
 _ADDRESSES_MAX = 10_000
-_BURST_S = 1.0
 _ROUNDING = 1e-6
 
 
 class Bucket:
-    """So many of something in so many seconds. What one second's worth saves up may come at once."""
+    """So many of something in so many seconds. Those of one such time may come at once."""
 
     def __init__(self, count: int, seconds: float) -> None:
         self._per_s = count / seconds
-        self._most = max(1.0, self._per_s * _BURST_S)
+        self._most = float(count)
         self._left = self._most
         self._at = time.monotonic()
 
