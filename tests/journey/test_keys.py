@@ -302,7 +302,7 @@ def test_what_is_refused_is_counted_and_no_secret_is_written(warehouse, producer
         (["a/b", "--may", "put"], "The name of a key is 'a/b'"),
         (["x", "--may", "query", "--workgroup", "y"], "There is no workgroup 'y'"),
         (["x", "--may", "put", "--expires", "soon"], "--expires is 'soon'; valid is a number and a unit"),
-        (["x", "--may", "put", "--expires", "0d"], "valid is 1 and more"),
+        (["x", "--may", "put", "--expires", "0d"], "valid is 1 to"),
         (["x", "--may", "put", "--events-per-s", "0"], "The limit events_per_s is 0"),
         (["x", "--may", "put", "--origin", "https://a.example"], "A public token, which has origins, may only put"),
         (["x", "--may", "put:clicks", "--origin", "a.example/b"], "The origin is 'a.example/b'"),

@@ -72,6 +72,31 @@ def test_plain_http_and_old_tls_get_nowhere(secured):
         old.wrap_socket(bare)
 
 
+def test_those_who_say_nothing_use_up_no_place_of_others(tmp_path):
+    key(tmp_path, "a", "--may", "put")
+    files = ("--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE))
+    with running(tmp_path, *files, "--connections-max", "5") as warehouse, contextlib.ExitStack() as opened:
+        trusted = ssl.create_default_context(cafile=CERTIFICATE)
+        with httpx.Client(base_url=warehouse.url, verify=trusted) as first:
+            assert first.get("/health").status_code == 200
+            port = urlsplit(warehouse.url).port
+            silent = [opened.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(40)]
+            until(lambda: "connections are open (connections_max" in (tmp_path / "errors.log").read_text(), "a refusal")
+            closed = 0
+            for each in silent:
+                each.settimeout(0.05)
+                with contextlib.suppress(TimeoutError):
+                    closed += each.recv(1) == b""
+            assert closed == 36  # with the first one, four have a place
+            assert first.get("/health").status_code == 200
+            until(lambda: reached(warehouse.url, trusted), "a place, once the handshakes have taken too long")
+
+
+def reached(url, trusted):
+    with contextlib.suppress(httpx.HTTPError):
+        return httpx.get(f"{url}/health", verify=trusted).status_code == 200
+
+
 def certificate(folder, name="server"):
     """A certificate that is its own authority, and its key: two files."""
     cert, private = folder / f"{name}.pem", folder / f"{name}.key"
@@ -161,7 +186,7 @@ def asking(warehouse, path, origin=PAGE):
 def test_a_page_may_send(shop):
     warehouse, path, _ = shop
     status, headers, answer = asking(warehouse, path)
-    assert (status, answer, headers["access-control-allow-methods"]) == (204, b"", "POST")
+    assert (status, answer, headers["access-control-allow-methods"]) == (200, b"", "POST")
     assert "content-type" in headers["access-control-allow-headers"]
     for _ in range(2):
         status, headers, answer = warehouse.request("POST", path, b'{"id":"page"}', {"Origin": PAGE})

@@ -25,7 +25,7 @@ from pathlib import Path
 import msgspec
 
 from datawarehouse.access.identity import Identity
-from datawarehouse.access.rates import ADDRESS_RATE, Rates
+from datawarehouse.access.rates import ADDRESS_RATE, RATES, Rates
 from datawarehouse.access.rights import Rights, names_of, rights_of
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.definition.workgroups import chosen
@@ -44,6 +44,7 @@ _PUBLIC_PREFIX = "dwp_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?|https?://\[[0-9a-f:]+\](?::\d{1,5})?")
 _RESERVED = ("owner",)
+_LIFETIME_MAX_S = 36_500 * 86_400
 _DEFAULT_WORKGROUP = "adhoc"
 
 
@@ -181,6 +182,8 @@ class Keys:
 
     def rotate(self, name: str, overlap_s: int, now_ms: int) -> Shown:
         """A new secret for a key; the ones before are valid for `overlap_s` more. Raises UnknownName."""
+        if not 0 <= overlap_s <= _LIFETIME_MAX_S:
+            raise BadRequest(f"The overlap is {overlap_s} s; valid is 0 to {_LIFETIME_MAX_S}.")
         with self._lock:
             old = self._valid(name, now_ms)
             last = old[-1]
@@ -260,10 +263,12 @@ def _check(wanted: Wanted) -> None:
             f"first is a letter or a digit, and not {_RESERVED[0]!r}."
         )
     for name, limit in wanted.limits.items():
+        if name not in (*RATES, ADDRESS_RATE):
+            raise BadRequest(f"There is no limit {name!r}; there are {', '.join((*RATES, ADDRESS_RATE))}.")
         if limit < 1:
             raise BadRequest(f"The limit {name} is {limit}; valid is a whole number from 1 on.")
-    if wanted.lifetime_s is not None and wanted.lifetime_s < 1:
-        raise BadRequest(f"The key would be valid for {wanted.lifetime_s} s; valid is 1 and more.")
+    if wanted.lifetime_s is not None and not 1 <= wanted.lifetime_s <= _LIFETIME_MAX_S:
+        raise BadRequest(f"The key would be valid for {wanted.lifetime_s} s; valid is 1 to {_LIFETIME_MAX_S}.")
     for origin in wanted.origins:
         if not _ORIGIN.fullmatch(origin):
             raise BadRequest(f"The origin is {origin!r}; valid is what a browser sends: https://shop.example.com")

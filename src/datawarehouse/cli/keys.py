@@ -14,7 +14,7 @@ from datawarehouse.access.rates import ADDRESS_RATE, RATES
 from datawarehouse.access.rights import FORM
 from datawarehouse.cli.options import add_output, add_settings, add_warehouse, settings_of, warehouse_of
 from datawarehouse.cli.output import print_json, print_table, remark
-from datawarehouse.clock import machine_clock
+from datawarehouse.clock import WallClock
 from datawarehouse.errors import BadRequest
 from datawarehouse.folder import Ownership, keys_path
 from datawarehouse.runtime.client import client_of
@@ -88,7 +88,7 @@ def _asked(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
 def _alone(arguments: argparse.Namespace, settings: Settings, asked: dict[str, Any]) -> Any:
     """Own the folder for a moment, when nobody else does."""
     warehouse = warehouse_of(arguments)
-    now_ms = machine_clock(settings.number("clock_ahead_max_s")).now_ms()
+    now_ms = WallClock().now_ms()
     owned = Ownership(settings.folder, UPGRADES, brief=True)
     try:
         keys = Keys(keys_path(owned.folder))
@@ -107,7 +107,7 @@ def _all(settings: Settings) -> list[dict[str, Any]]:
     client = client_of(settings.folder)
     if client:
         return list(client.call("GET", "/v1/admin/keys"))
-    now_ms = machine_clock(settings.number("clock_ahead_max_s")).now_ms()
+    now_ms = WallClock().now_ms()
     return list(listed(Keys(keys_path(settings.folder)).all(), now_ms, {}))
 
 

@@ -16,6 +16,7 @@ import resource
 import secrets
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -30,7 +31,7 @@ import uvloop
 
 from datawarehouse.access.keys import checked
 from datawarehouse.backup.make import Made, Progress
-from datawarehouse.clock import machine_clock
+from datawarehouse.clock import WallClock, machine_clock
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.definition.workgroups import chosen
@@ -39,7 +40,8 @@ from datawarehouse.folder import Holder, history_path, queries_root
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.query.registry import QueryRegistry
 from datawarehouse.query.results import Results
-from datawarehouse.runtime.connections import limited
+from datawarehouse.runtime.connections import Connection, limited
+from datawarehouse.runtime.handshakes import accept
 from datawarehouse.runtime.listening import Listening
 from datawarehouse.runtime.owner import Owner
 from datawarehouse.runtime.query_budgets import QueryBudgets
@@ -95,23 +97,42 @@ class _Server(uvicorn.Server):
     """uvicorn, without its own signal handlers, and with a call once it accepts connections."""
 
     def __init__(
-        self, config: uvicorn.Config, on_started: Callable[[], None], on_hang_up: Callable[[], None] | None
+        self,
+        config: uvicorn.Config,
+        connection: type[Connection],
+        tls: ssl.SSLContext | None,
+        on_started: Callable[[], None],
+        on_hang_up: Callable[[], None],
     ) -> None:
         super().__init__(config)
+        self._connection, self._tls = connection, tls
         self._on_started, self._on_hang_up = on_started, on_hang_up
+        self._accepting: asyncio.Task[None] | None = None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.handle_exit, number, None)
-        if self._on_hang_up:
+        if self._tls:
             loop.add_signal_handler(signal.SIGHUP, self._on_hang_up)
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        if self._tls and sockets:
+            await super().startup([])
+            protocol = partial(
+                self._connection, config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            self._accepting = accept(sockets[0], self._tls, self._connection.shared, self.server_state, protocol)
+        else:
+            await super().startup(sockets)
         self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._accepting:
+            self._accepting.cancel()
+        await super().shutdown(sockets)
 
 
 async def _serve(
@@ -135,7 +156,7 @@ async def _serve(
     token = secrets.token_urlsafe(32)
     url = listening.url(bound)
 
-    gate = Gate(opened.keys, token, opened.clock, listening.proxy)
+    gate = Gate(opened.keys, token, WallClock(), listening.proxy)
     queries = Queries(_registry(opened, pools, results, keeping, history))
     app = _app(opened, commit, queries, _admin(opened, administrating, showing, running), gate)
 
@@ -151,11 +172,12 @@ async def _serve(
         listening.load_again()
         announce()
 
+    connection = limited(
+        settings.number("connections_max"), settings.number("request_time_max_s"), opened.intake.refusals.request
+    )
     config = uvicorn.Config(
         app,
-        http=limited(
-            settings.number("connections_max"), settings.number("request_time_max_s"), opened.intake.refusals.request
-        ),
+        http=connection,
         ws="none",
         proxy_headers=False,
         lifespan="off",
@@ -165,12 +187,10 @@ async def _serve(
         timeout_keep_alive=settings.number("keep_alive_s"),
         timeout_graceful_shutdown=_GRACEFUL_STOP_S,
     )
-    config.load()
-    config.ssl = listening.tls
     _allow_descriptors(settings.number("connections_max") + _DESCRIPTORS_BESIDE)
     pools.warm_up()
     try:
-        await _Server(config, started, hang_up if listening.tls else None).serve([bound])
+        await _Server(config, connection, listening.tls, started, hang_up).serve([bound])
     finally:
         pools.stop()
         opened.begin_closing()

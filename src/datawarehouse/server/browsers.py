@@ -25,7 +25,7 @@ def permission(keys: Keys, request: Request, now_ms: int) -> Response:
         (b"access-control-allow-headers", _ALLOWED),
         (b"access-control-max-age", b"%d" % _MAX_AGE_S),
     ]
-    return Response(204, b"", headers=headers(origin) + allowed)
+    return Response(200, b"", headers=headers(origin) + allowed)
 
 
 def headers(origin: str) -> list[tuple[bytes, bytes]]:

@@ -53,7 +53,8 @@ class Foreign(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """owner_token: of the lock file. proxy: where plain HTTP may come from, if not from this machine."""
+    """owner_token: of the lock file. clock: that of the machine, whatever the time of the warehouse is: clients set
+    theirs by the Date of answers. proxy: where plain HTTP may come from, if not from this machine."""
 
     keys: Keys
     owner_token: str
