@@ -9,7 +9,10 @@ from unittest.mock import patch
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from running import running
 
@@ -227,6 +230,16 @@ def test_a_signature_that_is_not_right(warehouse, producer, change, says):
     response = refused.value.response
     assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (says, 400)
     assert key["secret"] not in str(response)
+
+
+@pytest.mark.parametrize(("service", "status"), [("kinesis", 200), ("s3", 400)])
+def test_a_signature_is_for_a_service(warehouse, producer, service, status):
+    said = {"X-Amz-Target": "Kinesis_20131202.ListStreams", "Content-Type": "application/x-amz-json-1.1"}
+    request = AWSRequest("POST", f"{warehouse.url}/", said, b"{}")
+    SigV4Auth(Credentials(producer["id"], producer["secret"]), service, "eu-west-1").add_auth(request)
+    answered, _, answer = warehouse.request("POST", "/", b"{}", dict(request.headers.items()))
+    assert answered == status
+    assert status == 200 or b"scoped to correct service: 'kinesis'" in answer
 
 
 def test_a_rate(warehouse, producer):

@@ -48,6 +48,7 @@ CALLS = {
     "export": (("--duckdb",), "duckdb.sql"),
     "cost": (LOAD, "Kinesis Data Streams"),
     "rights": (("--account", "123456789012"), "kinesis:CreateStream"),
+    "keys": (("ls",), "workgroup"),
     "partition": (("prices", "2026-11-01"), ""),
     "push": (("--help",), "usage: dw push"),  # tests/aws/test_push_kill.py runs it as a process
 }
