@@ -115,7 +115,7 @@ def is_new(folder: Path) -> bool:
             if any(path.iterdir()):
                 return False
         elif not (
-            path.name in ("FORMAT", "_lock", keys_path(folder).name)
+            path.name in ("FORMAT", "_lock")
             or path.name.startswith(catalog_path(folder).name)
             or path.name.endswith(ASIDE_SUFFIX)
         ):

@@ -327,11 +327,19 @@ def test_a_wrong_wish(warehouse, arguments, says):
     assert not [key for key in warehouse.status()["keys"] if key["name"] in ("x", "owner", "a/b")]
 
 
+def test_keys_are_in_no_back_up(warehouse, producer, tmp_path):
+    warehouse.dw("backup", tmp_path / "copies")
+    held = [path for path in (tmp_path / "copies").rglob("*") if path.is_file()]
+    assert held and not any(producer["secret"].encode() in path.read_bytes() for path in held)
+    assert "audit: owner from 127.0.0.1: POST /v1/admin/backup: done" in (warehouse.folder / "errors.log").read_text()
+
+
 def test_keys_are_made_before_there_is_a_server_and_stay(tmp_path):
     from running import DECLARATION, command
 
     (tmp_path / "warehouse.py").write_text(DECLARATION)
     made = json.loads(command(tmp_path, "keys", "create", "a", "--may", "put", "--output", "json").stdout)
+    assert "not running" in command(tmp_path, "status").stdout
     file = keys_path(tmp_path / "data")
     file.chmod(0o644)
     stored = json.loads(file.read_text())

@@ -129,8 +129,8 @@ def test_everybody_does_its_part_and_nothing_else(server):
         count = sum((each, answer[1]) == (name, reason) for each, _, answer in refused) or 1
         assert f'dw_key_requests_refused_total{{key="{name}",reason="{reason}"}} {count}.0' in metrics
     log = (started.folder / "errors.log").read_text()
-    assert '"audit: tracker from 127.0.0.1: GET /v1/admin/keys: refused"' in log
-    assert '"audit: billing from 127.0.0.1: POST /v1/admin/flush: refused"' in log
+    assert '"audit: tracker from 127.0.0.1: GET /v1/admin/keys: AccessDenied"' in log
+    assert '"audit: billing from 127.0.0.1: POST /v1/admin/flush: AccessDenied"' in log
     for key in keys.values():
         assert key["token"] not in log and key.get("secret", key["token"]) not in log
 

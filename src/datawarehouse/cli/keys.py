@@ -12,13 +12,12 @@ import msgspec
 from datawarehouse.access.keys import Keys, Wanted, checked, listed
 from datawarehouse.access.rates import ADDRESS_RATE, RATES
 from datawarehouse.access.rights import FORM
-from datawarehouse.cli.options import add_output, add_settings, add_warehouse, settings_of, warehouse_of
+from datawarehouse.cli.options import add_output, add_settings, add_warehouse, open_alone, settings_of, warehouse_of
 from datawarehouse.cli.output import print_json, print_table, remark
 from datawarehouse.clock import WallClock
 from datawarehouse.errors import BadRequest
-from datawarehouse.folder import Ownership, keys_path
+from datawarehouse.folder import keys_path
 from datawarehouse.runtime.client import client_of
-from datawarehouse.runtime.upgrades import UPGRADES
 from datawarehouse.server.keys import shown
 from datawarehouse.settings import Settings
 
@@ -87,20 +86,15 @@ def _asked(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
 
 def _alone(arguments: argparse.Namespace, settings: Settings, asked: dict[str, Any]) -> Any:
     """Own the folder for a moment, when nobody else does."""
-    warehouse = warehouse_of(arguments)
-    now_ms = WallClock().now_ms()
-    owned = Ownership(settings.folder, UPGRADES, brief=True)
-    try:
-        keys = Keys(keys_path(owned.folder))
+    warehouse, now_ms = warehouse_of(arguments), WallClock().now_ms()
+    with open_alone(warehouse, settings) as opened:
         match arguments.action:
             case "create":
-                return shown(keys.create(checked(msgspec.convert(asked, Wanted), warehouse), now_ms))
+                return shown(opened.keys.create(checked(msgspec.convert(asked, Wanted), warehouse), now_ms))
             case "revoke":
-                return {"revoked": keys.revoke(asked["name"], now_ms)}
+                return {"revoked": opened.keys.revoke(asked["name"], now_ms)}
             case _:
-                return shown(keys.rotate(asked["name"], asked["overlap_s"], now_ms))
-    finally:
-        owned.release()
+                return shown(opened.keys.rotate(asked["name"], asked["overlap_s"], now_ms))
 
 
 def _all(settings: Settings) -> list[dict[str, Any]]:

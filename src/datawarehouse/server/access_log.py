@@ -29,18 +29,17 @@ def note(request: Request, response: Response, address: str, took_s: float) -> N
     )
 
 
-def audit(request: Request, address: str, outcome: str, what: str = "") -> None:
-    """Say that somebody administrates: an act, which is not a GET, or the try of one."""
-    if request.method != "GET" or outcome == "refused":
-        name = request.identity.name or request.key_name or "nobody"
+def audit(request: Request, response: Response, address: str) -> None:
+    """Say what somebody administrated, and what came of it; that somebody looked is said only if it was refused."""
+    if request.method != "GET" or response.error:
         audit_log.info(
             "audit: %s from %s: %s %s%s: %s",
-            name,
+            request.identity.name,
             _shown(address) or "-",
             _shown(request.method),
             _shown(request.path),
-            f" {what}" if what else "",
-            outcome,
+            "".join(f" {_shown(word)}" for word in request.audited.split()),
+            response.error[0] if response.error else "done",
         )
 
 

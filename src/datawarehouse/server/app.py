@@ -109,6 +109,8 @@ class App:
             self._note_refusal(request, *response.error)
         if request.cors_origin:
             response.headers += browsers.headers(request.cors_origin)
+        if request.path.startswith("/v1/admin/") and request.identity.name:
+            audit(request, response, self.gate.client_address(request))
         if self.has_access_log:
             note(request, response, self.gate.client_address(request), time.monotonic() - began)
         try:
@@ -188,14 +190,12 @@ class App:
 
     async def _administrate(self, request: Request) -> Response:
         if not request.identity.rights.may_administer:
-            audit(request, self.gate.client_address(request), "refused")
             if request.identity.name:
                 _need(request, False, "administer")
             raise Unauthorized(
                 "This needs the token of the data folder's lock file, which the dw command reads, or a key that may "
                 "administer."
             )
-        audit(request, self.gate.client_address(request), "begun")
         refusals = self.kinesis.intake.refusals
         if found := await keys.handle(self.gate, self.check_key, refusals, request, self._body):
             return found

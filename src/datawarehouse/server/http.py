@@ -62,6 +62,8 @@ class Request:
     identity: Identity = NOBODY
     key_name: str = ""
     """The key that it names, whether or not it has its secret."""
+    audited: str = ""
+    """What it asks for, in the words of the audit."""
     cors_origin: str = ""
     """The origin of a page that may read the answer."""
     body_bytes_max: int | None = None

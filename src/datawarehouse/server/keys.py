@@ -12,7 +12,6 @@ import msgspec
 from datawarehouse.access.keys import Shown, Wanted, listed
 from datawarehouse.errors import BadRequest
 from datawarehouse.intake.refusals import Refusals
-from datawarehouse.server.access_log import audit
 from datawarehouse.server.http import Request, Response, json_response
 from datawarehouse.server.identity import Gate
 
@@ -39,21 +38,18 @@ async def handle(gate: Gate, check: Check, refusals: Refusals, request: Request,
             return json_response(200, listed(keys.all(), now_ms, refusals.of_keys))
         case "POST", "/v1/admin/keys":
             wanted = check(_decoded(Wanted, await body(request)))
-            answer = json_response(201, shown(await asyncio.to_thread(keys.create, wanted, now_ms)))
-            what = f"{wanted.name} may {','.join(wanted.may)}"
+            request.audited = f"{wanted.name} may {','.join(wanted.may)}"
+            return json_response(201, shown(await asyncio.to_thread(keys.create, wanted, now_ms)))
         case "POST", "/v1/admin/keys/revoke":
-            named = _decoded(_Named, await body(request))
-            answer = json_response(200, {"revoked": await asyncio.to_thread(keys.revoke, named.name, now_ms)})
-            what = named.name
+            request.audited = name = _decoded(_Named, await body(request)).name
+            return json_response(200, {"revoked": await asyncio.to_thread(keys.revoke, name, now_ms)})
         case "POST", "/v1/admin/keys/rotate":
-            rotated = _decoded(_Rotated, await body(request))
-            made = await asyncio.to_thread(keys.rotate, rotated.name, rotated.overlap_s, now_ms)
-            answer = json_response(201, shown(made))
-            what = rotated.name
+            asked = _decoded(_Rotated, await body(request))
+            request.audited = asked.name
+            made = await asyncio.to_thread(keys.rotate, asked.name, asked.overlap_s, now_ms)
+            return json_response(201, shown(made))
         case _:
             return None
-    audit(request, gate.client_address(request), "done", what)
-    return answer
 
 
 def shown(made: Shown) -> dict[str, object]:
