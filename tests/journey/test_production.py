@@ -164,7 +164,7 @@ def test_the_unit_is_one(unit, tmp_path):
     assert settings["data"].startswith(f"/var/lib/{unit['Service']['StateDirectory']}/")
     assert settings["backup_to"].startswith(unit["Service"]["ReadWritePaths"].lstrip("-"))
     if not shutil.which("systemd-analyze"):
-        pytest.skip("systemd-analyze is not installed")
+        pytest.skip("this machine has no systemd")
     copy = tmp_path / "dw.service"
     copy.write_text((FILES / "dw.service").read_text().replace("/opt/dw/bin/dw", DW))
     checked = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True)
