@@ -138,6 +138,14 @@ def test_a_certificate_is_read_again_on_sighup(tmp_path):
         assert warehouse.stop() == 0
 
 
+def test_a_reload_without_a_certificate_changes_nothing(tmp_path):
+    with running(tmp_path) as warehouse:
+        warehouse.process.send_signal(signal.SIGHUP)
+        log = tmp_path / "errors.log"
+        until(lambda: "there is no certificate to read again" in log.read_text(), "a line in the log")
+        assert warehouse.events("clicks", b"{}") == (200, {"accepted": 1})
+
+
 def own_address():
     """An address of this machine that is not loopback, if there is one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking, contextlib.suppress(OSError):

@@ -114,9 +114,18 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.handle_exit, number, None)
-        if self._tls:
-            loop.add_signal_handler(signal.SIGHUP, self._on_hang_up)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         yield
+
+    def _hang_up(self) -> None:
+        """Read the certificate again. Without one go on, as a service that is told to reload; but stop if it was the
+        terminal that hung up."""
+        if self._tls:
+            self._on_hang_up()
+        elif os.isatty(2):
+            self.handle_exit(signal.SIGTERM, None)
+        else:
+            log.info("SIGHUP: there is no certificate to read again")
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self._tls and sockets:
