@@ -32,6 +32,7 @@ CALLS = {
     "generate": (("clicks", "--rate", "0", "--count", "5", "--output", "json"), '"sent": 5'),
     "flush": ((), ""),
     "query": (("select id from clicks where id = 'one'", "--output", "csv"), '"one"'),
+    "queries": ((), "workgroup"),
     "tables": ((), "streaming input table"),
     "status": ((), "running"),
     "doctor": ((), "Nothing is wrong"),
