@@ -221,8 +221,9 @@ def run(connections: int, limits: tuple[str, ...], shards: int) -> dict:
     assert max(trees) < MEMORY_MAX, max(trees)
     assert recovered_s < RECOVERY_S, recovered_s
     quarters = quarters_of(memory)
-    owner = quarters["itself"]
-    assert max(sample["itself"] for sample in memory) < OWNER_MAX and owner[3] < OWNER_GROWTH_MAX * owner[1], owner
+    assert max(sample["itself"] for sample in memory) < OWNER_MAX
+    if owner := quarters.get("itself"):  # a run of a few seconds has no quarters
+        assert owner[3] < OWNER_GROWTH_MAX * owner[1], owner
     half = len(trees) // 2
     return {
         **found,

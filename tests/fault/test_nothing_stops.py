@@ -379,8 +379,6 @@ def test_a_query_beside_an_owner_ends_before_the_owner_deletes_its_files(tmp_pat
         settings = resolve({"data": str(tmp_path / "data"), "query_time_max_s": 3600})
         with Reader(tmp_path / "data", settings) as reader, pytest.raises(QueryLimitExceeded, match="than 1 s"):
             reader.engine.query(
-                "select count(*) from unnest(sequence(1, 10000)) as a (x) cross join unnest(sequence(1, 10000)) "
-                "as b (y) "
-                "cross join unnest(sequence(1, 100)) as c"
-                " (y) where x * y % 7 = 3"
+                "select count(*) from unnest(sequence(1, 10000)) as a (x) cross join "
+                "unnest(sequence(1, 10000)) as b (y) cross join unnest(sequence(1, 100)) as c (z) where x * y % 7 = 3"
             )

@@ -100,7 +100,7 @@ def test_a_query_that_began_before_reads_the_files_that_were_replaced(tmp_path):
     with simulate(declared(), tmp_path, start=START, settings=AT_ONCE) as opened:
         files_of_an_hour(opened)
         before = opened.catalog.paths()
-        with opened._engine.answer("select n from t") as answer:
+        with opened._engine_of("").answer("select n from t") as answer:
             assert opened.compact("t").files_before == 3
             opened.advance("6m")
             assert sum(batch.num_rows for batch in answer.batches) == 150

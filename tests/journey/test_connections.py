@@ -307,8 +307,10 @@ def test_those_that_are_refused_do_not_take_the_places_of_others(server):
 
 def test_a_request_behind_one_that_takes_long_has_its_time_when_that_one_is_answered(tmp_path):
     """While a request is answered, nothing of the one behind it is read."""
-    sql = "select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y), "
-    "unnest(sequence(1, 10000)) c(z)"
+    sql = (
+        "select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y), "
+        "unnest(sequence(1, 10000)) c(z)"
+    )
     with (
         running(tmp_path, "--request-time-max-s", "1", "--query-time-max-s", "3") as server,
         connected(server) as connection,

@@ -220,6 +220,7 @@ def test_listing_statements(opened):
     assert [name for (name,) in opened.query("show tables")] == [
         "clicks",
         "clicks_quarantine",
+        "query_history",
         "views",
         "views_quarantine",
     ]

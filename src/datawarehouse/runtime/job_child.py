@@ -104,6 +104,7 @@ class _Queries:
         self._ends: list[float] = []
         self._engine: Engine | None = None
         self._left_bytes = 0  # by the queries of this engine
+        self._had_bytes = 0  # before those that run
         self._lock = threading.Lock()
 
     def ask(self, sql: str, parameters: Sequence[Any]) -> Result:
@@ -112,8 +113,9 @@ class _Queries:
                 self._engine = self._new_engine()
                 self._engine.warm_up()
             engine = self._engine
+            if not self._asking:
+                self._had_bytes = data_bytes()
             self._asking += 1
-        had_bytes = data_bytes()
         try:
             with self._limited():
                 return engine.query(sql, parameters)
@@ -121,7 +123,8 @@ class _Queries:
             _give_back_memory()
             with self._lock:
                 self._asking -= 1
-                self._left_bytes += data_bytes() - had_bytes
+                if not self._asking:
+                    self._left_bytes += data_bytes() - self._had_bytes
                 if self._left_bytes > ROOM_BYTES and self._engine is engine and not self._asking:
                     self._engine = None
                     self._left_bytes = 0

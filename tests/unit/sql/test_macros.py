@@ -36,7 +36,7 @@ def test_a_statement_gets_the_macros_that_it_uses(sql):
     with duckdb.connect(config={"threads": 1}) as connection:
         for statement in (SETTING, *planned.macros, *planned.macros):
             connection.execute(statement)
-        assert len(connection.execute(planned.sql).fetchall()) == 1
+        assert len(connection.sql(planned.sql).to_arrow_table()) == 1
 
 
 def test_what_a_macro_uses_is_made_before_it():
