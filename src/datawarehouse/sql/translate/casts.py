@@ -73,6 +73,9 @@ def casted(node: exp.Expr, value: Typed, target: Type, word: str = "CAST") -> Ty
             return value
     prepared = _prepared(value, target)
     if prepared:
+        if target.name == "decimal" and target.precision == target.scale < types.DECIMAL_DIGITS_MAX:
+            # DuckDB reads no text with an exponent as a decimal that has no digit before the point.
+            prepared = f"{word}({prepared} AS DECIMAL({target.precision + 1}, {target.scale}))"
         return Typed(f"{word}({prepared} AS {types.duckdb(target)})", target)
     if target == types.JSON:
         return Typed(to_json(node, value), types.JSON)
@@ -112,20 +115,22 @@ def _prepared(value: Typed, target: Type) -> str | None:
                 return f"trino_json_number({sql})"
             return sql if number or source == types.BOOLEAN else None
         case "decimal":
-            if source == types.VARCHAR:
-                return f"trino_number_text({sql})"
-            if source == types.DOUBLE:
+            shown = {
+                types.VARCHAR: f"trino_number_text({sql})",
                 # Java's BigDecimal.valueOf uses the shortest text of the double.
-                return f"CAST({sql} AS VARCHAR)"
-            if source == types.REAL:
-                return f"trino_real_digits({sql})"
-            if source == types.JSON:
-                return f"trino_json_number({sql})"
-            return sql if number or source == types.BOOLEAN else None
+                types.DOUBLE: f"CAST({sql} AS VARCHAR)",
+                types.REAL: f"trino_real_digits({sql})",
+                types.JSON: f"trino_json_number({sql})",
+            }.get(source)
+            return shown or (sql if number or source == types.BOOLEAN else None)
         case "varbinary":
             return f"encode({sql})" if source == types.VARCHAR or source.name == "char" else None
         case "boolean":
-            if source in (types.VARCHAR, types.JSON):
+            if source == types.JSON:
+                numbers = f"json_type({sql}) IN ('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE')"
+                truth = f"if(coalesce(TRY_CAST({sql} ->> '$' AS DOUBLE), 1) = 0, 'false', 'true')"
+                return f"CASE WHEN {numbers} THEN {truth} ELSE {_BOOLEAN_TEXT.format(text(value))} END"
+            if source == types.VARCHAR:
                 return _BOOLEAN_TEXT.format(text(value))
             return sql if number else None
         case "date":

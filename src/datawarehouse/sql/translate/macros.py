@@ -75,9 +75,11 @@ _MACROS = (
              ELSE trino_integer_text(trino_json_text(j)) END""",
     # The fewest digits that mean a real; DuckDB's text has more where it needs no exponent.
     r"""trino_real_digits(x) AS
-        CASE WHEN CAST(printf('%.6e', CAST(x AS DOUBLE)) AS FLOAT) = x THEN printf('%.6e', CAST(x AS DOUBLE))
-             WHEN CAST(printf('%.7e', CAST(x AS DOUBLE)) AS FLOAT) = x THEN printf('%.7e', CAST(x AS DOUBLE))
-             ELSE printf('%.8e', CAST(x AS DOUBLE)) END""",
+        CAST(CASE WHEN CAST(printf('%.6e', CAST(x AS DOUBLE)) AS FLOAT) = x
+                  THEN CAST(printf('%.6e', CAST(x AS DOUBLE)) AS DOUBLE)
+                  WHEN CAST(printf('%.7e', CAST(x AS DOUBLE)) AS FLOAT) = x
+                  THEN CAST(printf('%.7e', CAST(x AS DOUBLE)) AS DOUBLE)
+                  ELSE CAST(printf('%.8e', CAST(x AS DOUBLE)) AS DOUBLE) END AS VARCHAR)""",
     # A decimal without digits before the point.
     r"""trino_fraction_text(x) AS regexp_replace(CAST(x AS VARCHAR), '^(-?)[.]', '\10.')""",
     # Half away from zero, as Trino divides decimals.

@@ -122,7 +122,7 @@ def date_parse(compiler: Compiler, call: Call, scope: Scope) -> Typed:
         year = "2000 " if directives & {"m", "b", "B", "d", "j"} else "1970 "
         value, wanted = f"{quoted_text(year)} || {value}", f"%Y {wanted}"
     if ".%f" in wanted:
-        value = f"regexp_replace({value}, '([.][0-9]{{6}})[0-9]+', '\\1')"
+        value = f"regexp_replace({value}, '([.][0-9]{{6}})[0-9]{{1,3}}([^0-9]|$)', '\\1\\2')"
     if "I" in directives and "p" not in directives:
         value, wanted = f"{value} || ' AM'", f"{wanted} %p"
     parsed = f"date_trunc('milliseconds', strptime({value}, {quoted_text(wanted)}))"
