@@ -19,8 +19,9 @@ from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.translate import signatures
 from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
+from datawarehouse.sql.translate.equality import canonical
 from datawarehouse.sql.translate.functions import AGGREGATES, SCALARS, WINDOWS
-from datawarehouse.sql.translate.operators import check_comparable, condition
+from datawarehouse.sql.translate.operators import check_comparable, check_groupable, condition
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name
 from datawarehouse.sql.types import Type, duckdb
@@ -148,6 +149,7 @@ def window_definition(compiler: Compiler, node: exp.Window, scope: Scope) -> str
         values = [compiler.expression(key, scope) for key in keys]
         for key, value in zip(keys, values, strict=True):
             check_comparable(key, value.type)
+            check_groupable(key, value.type)
         parts.append("PARTITION BY " + ", ".join(value.sql for value in values))
     if node.args.get("order"):
         parts.append(ordering(compiler, node.args["order"], scope).strip())
@@ -215,7 +217,9 @@ def _filled(compiler: Compiler, found: Call, lines: Sequence[str], scope: Scope)
         else:
             if trims and position == 0:
                 value = Typed(f"rtrim({value.sql}, ' ')", types.VARCHAR)
-            texts.append(coerced(value, signatures.filled(parameter, bound)))
+            type = signatures.filled(parameter, bound)
+            text = coerced(value, type)
+            texts.append(canonical(Typed(text, type)) if found.distinct else text)
     if found.distinct or found.name in _COMPARING:
         for node, value in zip(nodes, values, strict=True):
             if value:

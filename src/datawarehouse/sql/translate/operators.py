@@ -16,7 +16,7 @@ from datawarehouse.sql.conditions import flat
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.translate.arithmetic import common_type
 from datawarehouse.sql.translate.compiler import Compiler, Query, Rule, mismatch, rule
-from datawarehouse.sql.translate.equality import any_equal, equal, in_query
+from datawarehouse.sql.translate.equality import any_equal, canonical, equal, has_map, in_query
 from datawarehouse.sql.translate.scope import Scope, dereferenced, row_field
 from datawarehouse.sql.translate.typed import Typed, coerced, failing
 from datawarehouse.sql.types import Type
@@ -101,6 +101,9 @@ def compared(node: exp.Expr, left: Typed, sign: str, right: Typed) -> Typed:
     if type.args and sign in ("=", "<>"):
         same = equal(coerced(left, type), coerced(right, type), type)
         return Typed(same if sign == "=" else f"(NOT {same})", types.BOOLEAN)
+    if has_map(type):
+        sides = [canonical(Typed(coerced(side, type), type)) for side in (left, right)]
+        return Typed(f"({sides[0]} {sign} {sides[1]})", types.BOOLEAN)
     return Typed(f"({_for_comparison(left, type)} {sign} {_for_comparison(right, type)})", types.BOOLEAN)
 
 
@@ -128,6 +131,15 @@ def check_comparable(node: exp.Expr, type: Type) -> None:
         )
     for part in type.args:
         check_comparable(node, part)
+
+
+def check_groupable(node: exp.Expr, type: Type) -> None:
+    """Maps with the same entries in another order are one group, and DuckDB would make two."""
+    if has_map(type):
+        raise QueryRefused(
+            f"{place(node)}A map is no key of GROUP BY, PARTITION BY, USING, UNION, INTERSECT or EXCEPT here; write "
+            "json_format(cast(... as json)), which has its keys in order."
+        )
 
 
 def between(compiler: Compiler, node: exp.Between, scope: Scope) -> Typed:

@@ -12,7 +12,7 @@ from datawarehouse.sql.grammar import place
 from datawarehouse.sql.shape import Condition, Cte, Relation, Select, SetOperation
 from datawarehouse.sql.translate.arithmetic import common_type
 from datawarehouse.sql.translate.compiler import Compiler, NamedQuery, Output, Query, mismatch
-from datawarehouse.sql.translate.operators import check_comparable
+from datawarehouse.sql.translate.operators import check_comparable, check_groupable
 from datawarehouse.sql.translate.scope import Scope, row_field
 from datawarehouse.sql.translate.selects import Item, limit_and_offset, order_by, outputs_of, select
 from datawarehouse.sql.translate.typed import NULL, Typed, coerced, quoted_name, quoted_text
@@ -64,6 +64,7 @@ def _set_operation(compiler: Compiler, node: exp.SetOperation, outer: Scope | No
             )
         if node.args.get("distinct") or not isinstance(node, exp.Union):
             check_comparable(node, type)
+            check_groupable(node, type)
         kinds.append(type)
     outputs = tuple(Output(a.name, a.sql_name, type) for a, type in zip(left.outputs, kinds, strict=True))
     word = f"{node.key.upper()}{'' if node.args.get('distinct') else ' ALL'}"

@@ -15,7 +15,7 @@ from datawarehouse.sql.schema import HIDDEN_COLUMNS, TableSchema
 from datawarehouse.sql.shape import Condition, Join, Place, Relation
 from datawarehouse.sql.translate.compiler import CATALOG_OF_TABLES, Compiler, Output, ScanUse, mismatch
 from datawarehouse.sql.translate.constants import condition_reader
-from datawarehouse.sql.translate.operators import comparable, condition
+from datawarehouse.sql.translate.operators import check_groupable, comparable, condition
 from datawarehouse.sql.translate.scope import Field, Scope, row_field
 from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name
 
@@ -313,6 +313,7 @@ def _using(node: exp.Join, left: Source, right: Source, side: str, names: Sequen
         a, b = (Scope(part.fields).resolve([name], place(node)).field for part in (left, right))
         assert a and b
         type = comparable(node, a.value.type, b.value.type)
+        check_groupable(node, type)
         x, y = coerced(a.value, type), coerced(b.value, type)
         conditions.append(f"{x} = {y}")
         if a.origin and b.origin and a.value.type == b.value.type:

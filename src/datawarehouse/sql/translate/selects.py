@@ -21,7 +21,8 @@ from datawarehouse.sql.shape import Column, Condition, Select
 from datawarehouse.sql.translate.calls import ordered, window_definition
 from datawarehouse.sql.translate.compiler import Compiler, Facts, Output, Query, mismatch
 from datawarehouse.sql.translate.constants import condition_reader
-from datawarehouse.sql.translate.operators import check_comparable, condition
+from datawarehouse.sql.translate.equality import canonical
+from datawarehouse.sql.translate.operators import check_comparable, check_groupable, condition
 from datawarehouse.sql.translate.relations import from_clause
 from datawarehouse.sql.translate.scope import Field, Scope, row_field
 from datawarehouse.sql.translate.summaries import note_summary
@@ -46,10 +47,11 @@ def select(compiler: Compiler, node: exp.Select, outer: Scope | None) -> Query:
     sql += f" WINDOW {', '.join(windows)}" if windows else ""
     items = _items(compiler, node.expressions, scope)
     outputs = outputs_of([name for name, _, _ in items], [value.type for _, value, _ in items])
-    listed = ", ".join(
-        f"{value.sql} AS {quoted_name(output.sql_name)}" for (_, value, _), output in zip(items, outputs, strict=True)
-    )
     distinct = node.args.get("distinct")
+    listed = ", ".join(
+        f"{canonical(value) if distinct else value.sql} AS {quoted_name(output.sql_name)}"
+        for (_, value, _), output in zip(items, outputs, strict=True)
+    )
     if distinct:
         compiler.check(distinct, frozenset())
         for output in outputs:
@@ -222,6 +224,7 @@ def _group_item(compiler: Compiler, select: exp.Select, node: exp.Expr, scope: S
     if value.type == types.ZONED and isinstance(node, exp.Anonymous) and node.name.lower() == "date_trunc":
         return value.sql
     check_comparable(node, value.type)
+    check_groupable(node, value.type)
     return value.sql
 
 
