@@ -72,5 +72,5 @@ BOMBS = {
     " clicks b",
 }
 
-BENIGN = "select count(distinct id || lpad(cast(k as varchar), 1000, 'x')) from clicks, (values 1, 2, 3, 4, 5) as v (k)"
-"""It needs some 200 MiB: 100,000 texts of 1,000 characters."""
+BENIGN = "select count(distinct id || lpad(cast(k as varchar), 1100, 'x')) from clicks, (values 1, 2, 3, 4, 5) as v (k)"
+"""It needs some 200 MiB: 100,000 texts of 1,100 characters."""

@@ -168,4 +168,4 @@ def test_no_answer_differs_from_trinos(asked):
             outcomes[outcome] += 1
     assert not wrong, "\n".join(map(str, wrong))
     assert not internal, "\n".join(map(str, internal))
-    assert outcomes["right"] > 2 * outcomes["different"] > -1, outcomes
+    assert outcomes["right"] > outcomes["different"] + outcomes["failed"] > 0, outcomes
