@@ -91,7 +91,7 @@ BOMBS = {
     "select max(length(s)) from t",
     "a pattern": "select count(*) from clicks a, clicks b where a.id || b.id like '%1%2%3%4%5%6%7%8%9%0%1%2%3%4%5%x'",
     "a listing": "show tables '" + "*" * 3_000 + "b'",
-    "json_parse": "select json_parse('[' || array_join(repeat('[1,2,3]', 50000000), ',') || ']')",
+    "json_parse": "select json_parse('[' || array_join(flatten(repeat(repeat('[1,2,3]', 10000), 5000)), ',') || ']')",
     "json of rows": "select cardinality(cast(json_parse('[' || array_join(array_agg(a.id), ',') || ']') "
     "as array(json))) from clicks a, clicks b",
 }

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from forks import forks
@@ -168,7 +169,21 @@ def test_each_has_what_was_acknowledged_before_it_while_everything_goes_on(tmp_p
         check_restored(to, tmp_path / f"restored-{number}", ids, moment)
 
 
-def killed(begin, folder, to, prefix, chance):
+def stopped_while_it_writes(pid, to):
+    """Stop a child and let it go on unless it has written a part of a copy."""
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: state(pid) == "T", "it has stopped")
+    if list(to.rglob("*.aside")):
+        return True
+    os.kill(pid, signal.SIGCONT)
+    return False
+
+
+def state(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def killed(begin, folder, to, prefix, chance, while_it_writes):
     """Begin a child and kill it while it makes a back-up: (ids that were acknowledged, those before the last back-up
     that it said was made)."""
     process = begin(folder, to, prefix)
@@ -179,7 +194,10 @@ def killed(begin, folder, to, prefix, chance):
             said.append(process.stdout.readline())
             assert said[-1], "the child has ended"
             wanted -= said[-1] == "begin\n"
-        time.sleep(chance.uniform(0, 0.12))
+        if while_it_writes:
+            until(lambda: stopped_while_it_writes(process.pid, to), "it is stopped while it writes a copy")
+        else:
+            time.sleep(chance.uniform(0, 0.12))
         os.kill(process.pid, signal.SIGKILL)
         said += process.stdout.read().splitlines(keepends=True)
     finally:
@@ -206,7 +224,7 @@ def test_whatever_is_killed_the_next_one_is_right(tmp_path, seed):
     try:
         with forks("backing_child", tmp_path, tmp_path) as begin:
             for kill in range(KILLS_IN_A_SERIES):
-                more, sure = killed(begin, folder, to, f"{seed}-{kill}", chance)
+                more, sure = killed(begin, folder, to, f"{seed}-{kill}", chance, while_it_writes=kill == 0)
                 in_last = acknowledged | sure if sure else in_last
                 acknowledged |= more
                 unfinished += bool(list(to.rglob("*.aside")))

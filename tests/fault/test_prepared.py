@@ -1,11 +1,14 @@
 """The process that forks child processes: what a child has, and what happens when it dies, hangs or cannot fork."""
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -157,14 +160,23 @@ def test_where_an_import_starts_a_thread_children_are_started_one_by_one(tmp_pat
 # -- as the owner sees it
 
 
+def unread(worker):
+    """The bytes in the pipe to a child that it has not read."""
+    return int.from_bytes(fcntl.ioctl(worker._process.stdin.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 def test_an_owner_hears_how_a_child_ended(prepared):
     worker = Worker("convert", start_child=prepared.child)
     with pytest.raises(Exception, match="index out of range"):
         worker.run(NOTHING)
     first = worker.pid
-    os.kill(first, signal.SIGKILL)
-    with pytest.raises(WorkerDied, match=r"The convert process ended \(status -9\)"):
-        worker.run(NOTHING)
+    os.kill(first, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(worker.run, NOTHING)
+        until(lambda: unread(worker) > 0, "the order is in the pipe, and its sender waits for the answer")
+        os.kill(first, signal.SIGKILL)
+        with pytest.raises(WorkerDied, match=r"The convert process ended \(status -9\)"):
+            asked.result()
     with pytest.raises(Exception, match="index out of range"):
         worker.run(NOTHING)
     assert worker.pid != first
