@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from base64 import b64encode
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from running import AWS, running
@@ -22,7 +23,15 @@ DECLARATION = """
 from datawarehouse import Warehouse
 
 columns = {"id": "string", "n": "int"}
-warehouse = Warehouse("dw").with_streaming_input_table("clicks", columns, input_stream_shard_count=4)
+kinds = {
+    "id": "string", "n": "int", "tags": "array<string>", "m": "map<string,int>", "s": "struct<a:int,b:string>",
+    "at": "timestamp", "day": "date",
+}
+warehouse = (
+    Warehouse("dw")
+    .with_streaming_input_table("clicks", columns, input_stream_shard_count=4)
+    .with_streaming_input_table("kept", kinds)
+)
 """
 KINESIS = ("-H", "X-Amz-Target: Kinesis_20131202.PutRecords", "-H", "Content-Type: application/x-amz-json-1.1")
 SIGNED = ("--aws-sigv4", "aws:amz:eu-west-1:kinesis", "--user", "any:any")
@@ -65,6 +74,17 @@ def stored(server, name):
 def test_an_sdk(server, program, name, count):
     assert int(printed(server, *program)) == count
     assert stored(server, name) == (count, count)
+
+
+def test_clients_of_trino(server):
+    events = [
+        {"id": "one", "n": 1, "tags": ["x", "y"], "m": {"k": 1}, "s": {"a": 1, "b": "b"}, "day": "2026-01-31"},
+        {"id": "two", "n": 2, "at": "2026-01-31T12:00:00.5Z"},
+    ]
+    assert server.events("kept", json.dumps(events).encode())[0] == 200
+    server.flush()
+    port = str(urlsplit(server.url).port)
+    assert printed(server, INSTALLED / "bin" / "python", "trino_read.py", port) == "all held\n"
 
 
 @pytest.mark.parametrize("how", ["kinesis", "lines", "chunks", "gzip"])

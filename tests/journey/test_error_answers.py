@@ -63,6 +63,7 @@ def served(opened, flush=None, connections_max=100):
             Kinesis(opened.intake, commit, opened.clock),
             Events(opened.intake, commit, 2**20, 100_000),
             Queries(None),
+            None,
             admin,
             Gate(opened.keys, TOKEN, opened.clock),
             None,

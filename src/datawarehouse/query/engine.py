@@ -36,6 +36,7 @@ from datawarehouse.query.stored import stored
 from datawarehouse.query.verify import Verifier
 from datawarehouse.sql.guard import Decision, decide
 from datawarehouse.sql.plan import SETTING, Plan, TableSchema
+from datawarehouse.sql.types import VARCHAR, Type
 from datawarehouse.sql.wildcards import matches
 
 _BATCH_ROWS = 10_000
@@ -51,6 +52,7 @@ class QueryAnswer:
     bytes: int
     rows: int = 0
     partitions: int = 0
+    types: Sequence[Type] = ()
 
 
 class Engine:
@@ -145,7 +147,8 @@ class Engine:
             planned = self._plans.of(sql, schemas, parameters, self._clock.now_ms())
         if planned.kind != "select":
             table = _listing(planned, tables, schemas, self._catalog, self._explained)
-            yield QueryAnswer(table.schema, iter(table.to_batches()), 0, 0, table.num_rows)
+            kinds = [VARCHAR] * table.num_columns
+            yield QueryAnswer(table.schema, iter(table.to_batches()), 0, 0, table.num_rows, types=kinds)
             return
         sources = self._sources(planned, tables, deadline)
         if bytes_max is not None and sources.bytes > bytes_max:
@@ -161,7 +164,7 @@ class Engine:
                 raise self._failure(error) from None
             names = list(planned.column_names)
             schema = pa.schema(zip(names, reader.schema.types, strict=True))
-            answer = QueryAnswer(schema, iter(()), sources.files, sources.bytes, partitions=sources.partitions)
+            answer = QueryAnswer(schema, iter(()), sources.files, sources.bytes, 0, sources.partitions, planned.types)
             answer.batches = (batch.rename_columns(names) for batch in self._counted(reader, answer, deadline))
             yield answer
 
@@ -217,7 +220,14 @@ class Engine:
     def _sources(self, planned: Plan, tables: Mapping[str, Readable], deadline: float) -> Sources:
         try:
             return open_sources(
-                self._catalog, self._lake, tables, planned.scans, self._read_json, self._verifier, deadline
+                self._catalog,
+                self._lake,
+                tables,
+                planned.scans,
+                self._read_json,
+                self._verifier,
+                deadline,
+                self._plans.database,
             )
         except TimeoutError:
             raise self._too_long() from None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from datawarehouse.query import messages, trino_form
 from datawarehouse.query.result import csv_row, distinct
 from datawarehouse.query.texts import csv_lines, inside, json_lines
+from datawarehouse.sql.types import Type
 
 _PART_BYTES_MAX = 4 * 1024 * 1024  # of Arrow and of names: what is written of it takes a few times as much
 _AROUND_BYTES = 9  # "":false,
@@ -21,8 +23,11 @@ def write_parquet(table: pa.Table, out: IO[bytes]) -> None:
     pq.write_table(table, out)
 
 
-def encoded(schema: pa.Schema, batches: Iterable[pa.RecordBatch], form: str) -> Iterator[bytes]:
-    """The pieces of an answer in a format of messages.CONTENT_TYPES. JSON is one array of objects.
+def encoded(
+    schema: pa.Schema, batches: Iterable[pa.RecordBatch], form: str, kinds: Sequence[Type] = ()
+) -> Iterator[bytes]:
+    """The pieces of an answer in a format of messages.CONTENT_TYPES, or in messages.TRINO, for which `kinds` are the
+    types of the columns. JSON is one array of objects.
 
     Raises QueryFailed for a value that has no text, and what the batches raise.
     """
@@ -37,6 +42,9 @@ def encoded(schema: pa.Schema, batches: Iterable[pa.RecordBatch], form: str) -> 
             yield csv_row(schema.names).encode()
             for part in _parts(batches):
                 yield csv_lines(part)
+        case messages.TRINO:
+            yield trino_form.columns(schema.names, kinds)
+            yield from trino_form.pages(kinds, _parts(batches))
         case _:
             yield from _arrow(schema, batches)
 

@@ -16,9 +16,12 @@ CONTENT_TYPES = {
 }
 """The formats of an answer, and their media types."""
 
+TRINO = "trino"
+"""The format of `trino_form`, for the door that speaks Trino's protocol: the columns, then lists of rows."""
+
 
 class QueryOrder(msgspec.Struct, frozen=True, tag=True):
-    """A query. format: one of CONTENT_TYPES. workgroup: whose query it is; "" is production's.
+    """A query. format: one of CONTENT_TYPES, or TRINO. workgroup: whose query it is; "" is production's.
     dry_run: the answer is the workgroup's decision, as JSON. full_scan: whether that is asked for.
     bytes_max: what it may read by its estimate; None if nobody made one. tables: the names that it may read; None:
     all."""

@@ -33,7 +33,7 @@ def runs(catalog: Catalog) -> pa.Table:
         )
         for run in catalog.runs.latest(limit=_RUNS_MAX)
     )  # fmt: skip
-    return _table(RUNS_COLUMNS, rows)
+    return table_of(RUNS_COLUMNS, rows)
 
 
 def history(path: Path) -> pa.Table:
@@ -46,10 +46,10 @@ def history(path: Path) -> pa.Table:
         )
         for each in entries(path)
     )  # fmt: skip
-    return _table(HISTORY_COLUMNS, rows)
+    return table_of(HISTORY_COLUMNS, rows)
 
 
-def _table(columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> pa.Table:
+def table_of(columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> pa.Table:
     values = list(zip(*rows, strict=True)) or [()] * len(columns)
     kinds = [_ARROW_TYPES[str(column.type)] for column in columns]
     arrays = [pa.array(each, kind) for each, kind in zip(values, kinds, strict=True)]

@@ -19,23 +19,23 @@ class Plans:
     """Plans statements over the tables of one database, and keeps the last plans until the tables change."""
 
     def __init__(self, database: str) -> None:
-        self._database = database
+        self.database = database
         self._kept = self._keeping({})
 
     def of(self, sql: str, tables: Mapping[str, TableSchema], parameters: Sequence[object], now_ms: int) -> Plan:
         """The plan of a statement at a time. Raises what `sql.plan.plan` raises."""
         size = len(sql) + sum(len(value) for value in parameters if isinstance(value, str))
         if size > _CHARACTERS_MAX or any(type(value) not in _EXACT for value in parameters):
-            return plan(sql, tables, self._database, parameters, now_ms)
+            return plan(sql, tables, self.database, parameters, now_ms)
         kept = self._kept  # one read: another thread may put new tables in its place
         if kept[0] != tables:
             self._kept = kept = self._keeping(tables)
         found = kept[1](sql, tuple((type(value), value) for value in parameters))
-        return plan(sql, tables, self._database, parameters, now_ms) if found.reads_clock else found
+        return plan(sql, tables, self.database, parameters, now_ms) if found.reads_clock else found
 
     def _keeping(self, tables: Mapping[str, TableSchema]) -> tuple[Mapping[str, TableSchema], _Planned]:
         @lru_cache(_PLANS_MAX)
         def planned(sql: str, parameters: tuple[tuple[type, object], ...]) -> Plan:
-            return plan(sql, tables, self._database, [value for _, value in parameters])
+            return plan(sql, tables, self.database, [value for _, value in parameters])
 
         return tables, planned

@@ -37,10 +37,11 @@ from datawarehouse.durable import ASIDE_SUFFIX
 from datawarehouse.errors import QueryFailed
 from datawarehouse.folder import history_path
 from datawarehouse.parquet.footer import REJECTS, ROWS, folder_for
-from datawarehouse.query import own_tables
+from datawarehouse.query import description, own_tables
 from datawarehouse.query.event_times import files_by_event_time
 from datawarehouse.query.footers import COUNT, PARTITION, extremes
 from datawarehouse.query.verify import Verifier
+from datawarehouse.sql import metadata
 from datawarehouse.sql.plan import ROW_COUNT, Scan, TableSchema
 
 JsonReader = Callable[[Path, Sequence[Column]], pa.Table]
@@ -121,6 +122,7 @@ def open_sources(
     read_json: JsonReader,
     verifier: Verifier,
     deadline: float,
+    database: str,
 ) -> Sources:
     """Find what the scans read, as it is at one moment.
 
@@ -130,6 +132,10 @@ def open_sources(
     listed: list[tuple[Scan, _Listed]] = []
     with catalog.moment():
         for scan in scans:
+            if scan.table in metadata.TABLES:
+                described = description.rows(scan.table, database, [each.schema for each in tables.values()])
+                sources.selects[scan.id] = f"({_in_memory(sources, described, scan)[0]})"
+                continue
             table = tables[scan.table]
             if table.kind == _RUNS:
                 selects = _in_memory(sources, own_tables.runs(catalog), scan)

@@ -81,31 +81,31 @@ def cells(column: pa.Array) -> pa.Array:
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return column.cast(_TEXT)
     if pa.types.is_floating(column.type):
-        return _floats(column, in_json=False)
+        return floats(column, in_json=False)
     if _is_instant(column.type):
-        return joined([_instants(column), "Z"], len(column))
-    return (_known(column) or (_by_value(column, cell), False))[0]
+        return joined([instants(column), "Z"], len(column))
+    return (known(column) or (by_value(column, cell), False))[0]
 
 
 def _json_parts(column: pa.Array) -> list[Part]:
     """What is to be joined for the JSON of each value, with null for NULL."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return _quoted(_escaped(column.cast(_TEXT)))
+        return quoted(escaped(column.cast(_TEXT)))
     if pa.types.is_floating(column.type):
-        return [_floats(column, in_json=True)]
+        return [floats(column, in_json=True)]
     if _is_instant(column.type):
-        return _quoted(_instants(column), "Z")
-    texts, is_string = _known(column) or (_by_value(column, lambda value: _encode(jsonable(value)).decode()), False)
-    return _quoted(texts) if is_string else [texts]
+        return quoted(instants(column), "Z")
+    texts, is_string = known(column) or (by_value(column, lambda value: _encode(jsonable(value)).decode()), False)
+    return quoted(texts) if is_string else [texts]
 
 
-def _known(column: pa.Array) -> tuple[pa.Array, bool] | None:
+def known(column: pa.Array) -> tuple[pa.Array, bool] | None:
     """The text of each value, and whether it is a string in JSON, where nothing in it has to be escaped."""
     kind = column.type
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
         return column.cast(_TEXT), False
     if pa.types.is_decimal128(kind) and kind.scale >= 0:
-        return _decimals(column), False
+        return decimals(column), False
     if pa.types.is_date32(kind):
         _check_years(column.cast(pa.int32()), 1)
         return column.cast(_TEXT), True
@@ -115,18 +115,18 @@ def _known(column: pa.Array) -> tuple[pa.Array, bool] | None:
         return _rows(column), False
     if pa.types.is_map(kind):
         keys, items = inside(column, column.keys), inside(column, column.items)
-        names = _quoted(_escaped(cells(keys)))
-        return _lists(column, joined([*names, ":", *_json_parts(items)], len(items), "null"), "{", "}"), False
+        names = quoted(escaped(cells(keys)))
+        return lists(column, joined([*names, ":", *_json_parts(items)], len(items), "null"), "{", "}"), False
     if pa.types.is_list(kind):
         items = inside(column, column.values)
-        return _lists(column, joined(_json_parts(items), len(items), "null"), "[", "]"), False
+        return lists(column, joined(_json_parts(items), len(items), "null"), "[", "]"), False
     return None
 
 
 # -- values
 
 
-def _escaped(texts: pa.Array) -> pa.Array:
+def escaped(texts: pa.Array) -> pa.Array:
     """As in a string of JSON: nearly all texts stay as they are."""
     data = octets(texts)
     if b"\\" in data:
@@ -144,7 +144,7 @@ def _least(data: bytes) -> str:
     return chr(pc.min(pa.Array.from_buffers(pa.uint8(), len(data), [None, pa.py_buffer(data)])).as_py())
 
 
-def _floats(column: pa.Array, *, in_json: bool) -> pa.Array:
+def floats(column: pa.Array, *, in_json: bool) -> pa.Array:
     """The shortest text that gives the same double. In JSON, NaN, Infinity and -Infinity are strings."""
     doubles = column.cast(pa.float64()).drop_null()
     if len(doubles) == 0:
@@ -159,7 +159,7 @@ def _floats(column: pa.Array, *, in_json: bool) -> pa.Array:
     return pc.replace_with_mask(pa.nulls(len(column), _TEXT), column.is_valid(), texts)
 
 
-def _decimals(column: pa.Array) -> pa.Array:
+def decimals(column: pa.Array) -> pa.Array:
     scale = column.type.scale
     if scale <= _EXACT_SCALE_MAX:
         return column.cast(_TEXT)
@@ -177,7 +177,7 @@ def _is_instant(kind: pa.DataType) -> bool:
     return pa.types.is_timestamp(kind) and kind.unit in ("ms", "us")
 
 
-def _instants(column: pa.Array) -> pa.Array:
+def instants(column: pa.Array) -> pa.Array:
     """2026-11-23T07:00:00.000, with six digits where there are microseconds; a Z is to follow."""
     _check_years(column.cast(pa.int64()), _PER_DAY[column.type.unit])
     instants = column.cast(pa.timestamp(column.type.unit))  # in UTC, without the name of a zone
@@ -211,7 +211,7 @@ def _rows(column: pa.Array) -> pa.Array:
     parts: list[Part] = []
     for at, field in enumerate(column.type):
         parts += [("," if parts else "{") + _encode(field.name).decode() + ":", *_json_parts(column.field(at))]
-    return _where_valid(column, joined([*parts, "}"] if parts else ["{}"], len(column), "null"))
+    return where_valid(column, joined([*parts, "}"] if parts else ["{}"], len(column), "null"))
 
 
 def inside(column: pa.Array, values: pa.Array) -> pa.Array:
@@ -220,16 +220,16 @@ def inside(column: pa.Array, values: pa.Array) -> pa.Array:
     return values.slice(first, column.offsets[-1].as_py() - first)
 
 
-def _lists(column: pa.Array, texts: pa.Array, before: str, after: str) -> pa.Array:
+def lists(column: pa.Array, texts: pa.Array, before: str, after: str) -> pa.Array:
     """texts: of what is inside."""
     offsets = pc.subtract(column.offsets, column.offsets[0])
     inside = pc.binary_join(pa.ListArray.from_arrays(offsets, texts), _constant(","))
-    return _where_valid(column, joined([before, inside, after], len(column)))
+    return where_valid(column, joined([before, inside, after], len(column)))
 
 
-def _by_value(column: pa.Array, form: Callable[[Any], str]) -> pa.Array:
+def by_value(column: pa.Array, form: Callable[[Any], str]) -> pa.Array:
     values = column.to_pylist(maps_as_pydicts="strict")
-    return _where_valid(column, text_array(["" if value is None else form(value) for value in values]))
+    return where_valid(column, text_array(["" if value is None else form(value) for value in values]))
 
 
 # -- arrays of texts
@@ -239,14 +239,14 @@ def _cut(encoded: bytes, column: pa.Array) -> pa.Array:
     """The values of a JSON array, in which no value has a comma; NULL where the column is NULL."""
     if len(column) == 0:
         return text_array([])
-    return _where_valid(column, pc.split_pattern(text_array([encoded[1:-1].decode()]), ",").values)
+    return where_valid(column, pc.split_pattern(text_array([encoded[1:-1].decode()]), ",").values)
 
 
-def _where_valid(column: pa.Array, texts: pa.Array) -> pa.Array:
+def where_valid(column: pa.Array, texts: pa.Array) -> pa.Array:
     return pc.if_else(column.is_valid(), texts, _NOTHING) if column.null_count else texts
 
 
-def _quoted(texts: pa.Array, end: str = "") -> list[Part]:
+def quoted(texts: pa.Array, end: str = "") -> list[Part]:
     """The parts of texts in quotes, each with this end; null without quotes for NULL."""
     if texts.null_count == 0:
         return ['"', texts, end + '"']

@@ -54,6 +54,7 @@ from datawarehouse.server.events import Events
 from datawarehouse.server.identity import Gate
 from datawarehouse.server.kinesis import Kinesis
 from datawarehouse.server.query import Queries
+from datawarehouse.server.trino import Trino
 from datawarehouse.settings import Settings
 
 log = logging.getLogger("datawarehouse")
@@ -220,6 +221,7 @@ def _app(opened: Owner, commit: GroupCommit, queries: Queries, admin: Admin, gat
         kinesis=Kinesis(opened.intake, commit, opened.clock),
         events=Events(opened.intake, commit, largest, settings.number("request_events_max")),
         queries=queries,
+        trino=Trino(queries.registry, opened.warehouse.name, opened.clock),
         admin=admin,
         gate=gate,
         check_key=partial(checked, warehouse=opened.warehouse),

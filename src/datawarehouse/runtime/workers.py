@@ -387,7 +387,7 @@ def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
             limits: dict[str, Any] = {"full_scan": order.full_scan, "bytes_max": order.bytes_max, "only": order.tables}
             with engine.answer(order.sql, order.parameters, **limits) as answer:
                 yield Head(answer.files, answer.bytes, answer.partitions)
-                for piece in encoded(answer.schema, answer.batches, order.format):
+                for piece in encoded(answer.schema, answer.batches, order.format, answer.types):
                     yield Piece(piece, answer.rows)
                 yield End(answer.rows)
         except Exception as error:

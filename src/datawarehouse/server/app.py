@@ -37,6 +37,8 @@ from datawarehouse.server.identity import EVENTS_PATH, Foreign, Gate
 from datawarehouse.server.kinesis import Kinesis
 from datawarehouse.server.kinesis_answers import failure, signature_failure
 from datawarehouse.server.query import Queries
+from datawarehouse.server.trino import PATHS as TRINO_PATHS
+from datawarehouse.server.trino import Trino
 
 T = TypeVar("T")
 
@@ -68,6 +70,7 @@ class App:
     kinesis: Kinesis
     events: Events
     queries: Queries
+    trino: Trino
     admin: Admin
     gate: Gate
     check_key: keys.Check
@@ -172,6 +175,9 @@ class App:
             case _, path if path == "/v1/queries" or path.startswith("/v1/queries/"):
                 _need(request, rights.may_query or rights.may_administer, "query")
                 return await self.queries.route(request, lambda: self._body(request))
+            case _, path if path.startswith(TRINO_PATHS):
+                _need(request, rights.may_query, "query")
+                return await self.trino.route(request, lambda: self._body(request))
             case _, path if path.startswith("/v1/admin/"):
                 return await self._administrate(request)
             case method, path if found := EVENTS_PATH.fullmatch(path):
@@ -185,7 +191,7 @@ class App:
                     404,
                     "NotFound",
                     f"There is no {request.method} {request.path}; there are POST /v1/tables/<table>/events, "
-                    "POST /v1/query, /v1/queries, GET /health, /ready and /metrics, and the Kinesis API.",
+                    "POST /v1/query, /v1/queries, /v1/statement, GET /health, /ready and /metrics, and Kinesis.",
                 )
 
     async def _administrate(self, request: Request) -> Response:

@@ -57,6 +57,7 @@ class Request:
     receive: Receive
     raw_path: bytes = b""
     """As it came, before it was decoded."""
+    scheme: str = "http"
     peer: str = ""
     """The address that the connection comes from."""
     identity: Identity = NOBODY
@@ -81,7 +82,8 @@ class Request:
             headers[b"host"] = b", ".join(value for name, value in given if name == b"host")
         client = scope.get("client")
         peer = str(client[0]) if client else ""
-        return cls(scope["method"], scope["path"], query, headers, receive, bytes(scope["raw_path"]), peer)
+        raw_path, scheme = bytes(scope["raw_path"]), scope.get("scheme", "http")
+        return cls(scope["method"], scope["path"], query, headers, receive, raw_path, scheme, peer)
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")

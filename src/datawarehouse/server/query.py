@@ -28,14 +28,16 @@ from datawarehouse.access.identity import OWNER, Identity
 from datawarehouse.errors import AccessDenied, BadRequest, QueryEnded
 from datawarehouse.query.messages import CONTENT_TYPES, Head, Piece, QueryOrder
 from datawarehouse.query.registry import GONE, Message, Query, QueryRegistry, unknown
-from datawarehouse.server.http import ClientGone, Request, Response, error_response, json_response
+from datawarehouse.server.http import JSON, ClientGone, Request, Response, error_response, json_response
 
 _ONE = re.compile(r"/v1/queries/([0-9a-f]+)(?:/pages/([0-9]{1,9}))?")
 _WAIT_S_MAX = 60
 _ASK_AGAIN_S = 1
 
 
-class _Body(msgspec.Struct, forbid_unknown_fields=True):
+class Asked(msgspec.Struct, forbid_unknown_fields=True):
+    """A query as a body of JSON has it."""
+
     sql: str
     parameters: list[Any] = []
     format: str = "ndjson"
@@ -51,7 +53,7 @@ class Queries:
     async def handle(self, request: Request, body: bytes) -> Response:
         """Answer a query as it is computed. Raises the errors of queries, and ClientGone."""
         order = _order(body, request.identity)
-        query, messages = self.registry.ask(order, _who(request.identity))
+        query, messages = self.registry.ask(order, who_asks(request.identity))
         gone = asyncio.ensure_future(request.gone())
 
         def end(done: asyncio.Future[None]) -> None:
@@ -70,19 +72,19 @@ class Queries:
     async def route(self, request: Request, body: Callable[[], Awaitable[bytes]]) -> Response:
         """Answer a request below /v1/queries. Raises the errors of queries."""
         identity = request.identity
-        who = _who(identity)
+        who = who_asks(identity)
         if request.path == "/v1/queries":
             if request.method == "POST":
                 return json_response(202, self.registry.submit(_order(await body(), identity), who).values())
             if request.method == "GET":
-                seen = [query.values() for query in self.registry.all() if _may_see(identity, query)]
+                seen = [query.values() for query in self.registry.all() if may_see(identity, query)]
                 return json_response(200, {"queries": seen})
             return _not_allowed(b"GET, POST")
         found = _ONE.fullmatch(request.path)
         if not found:
             return error_response(404, "NotFound", f"There is no {request.method} {request.path}.")
         query = self.registry.get(found[1])
-        if not _may_see(identity, query):
+        if not may_see(identity, query):
             raise unknown(query.id)
         match request.method, found[2]:
             case "GET", None:
@@ -106,7 +108,7 @@ class Queries:
             return json_response(202, query.values(), [(b"retry-after", b"%d" % _ASK_AGAIN_S)])
         if query.result and number >= len(query.result.ends):
             raise BadRequest(f"The result has the pages 0 to {len(query.result.ends) - 1}, and no page {number}.")
-        return Response(200, await self.registry.page(query, number), CONTENT_TYPES[query.order.format])
+        return Response(200, await self.registry.page(query, number), CONTENT_TYPES.get(query.order.format, JSON))
 
     async def _waited(self, query: Query, request: Request, done: Callable[[], bool]) -> None:
         """Wait until it is done, as long as the request says (`?wait_s=`)."""
@@ -141,26 +143,30 @@ def _not_allowed(methods: bytes) -> Response:
     return error_response(405, "MethodNotAllowed", f"Use {methods.decode()}.", [(b"allow", methods)])
 
 
-def _who(identity: Identity) -> str:
+def who_asks(identity: Identity) -> str:
     """Whose query it is. Where there are no keys, all are the owner's."""
     return identity.name or OWNER.name
 
 
-def _may_see(identity: Identity, query: Query) -> bool:
+def may_see(identity: Identity, query: Query) -> bool:
     """A key sees its own queries; who may administer, and whoever asks where there are no keys, sees all."""
     return not identity.name or identity.rights.may_administer or query.who == identity.name
 
 
 def _order(body: bytes, identity: Identity) -> QueryOrder:
-    """The query of a body, which counts for the rate of a key. Raises BadRequest, AccessDenied for what the key may not
-    do, or Throttled."""
+    """The query of a body. Raises BadRequest, and what `order_of` raises."""
     form = '{"sql": "select ...", "parameters": [...], "format": "' + '" | "'.join(CONTENT_TYPES) + '"}'
     try:
-        asked = msgspec.json.decode(body, type=_Body)
+        asked = msgspec.json.decode(body, type=Asked)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"The body is not a query: {error}. Send {form}.") from None
     if asked.format not in CONTENT_TYPES:
         raise BadRequest(f"The format is {asked.format!r}; valid are {', '.join(CONTENT_TYPES)}.")
+    return order_of(asked, identity)
+
+
+def order_of(asked: Asked, identity: Identity) -> QueryOrder:
+    """A query that counts for the rate of a key. Raises AccessDenied for what the key may not do, or Throttled."""
     if not identity.rights.may_query:
         raise AccessDenied(f"The key {identity.name!r} does not have the right 'query', which this needs.")
     if identity.workgroup and asked.workgroup not in ("", identity.workgroup):

@@ -67,7 +67,11 @@ class AthenaQuery(Dialect):
         SUBQUERY_TOKENS: ClassVar = {*parser.Parser.SUBQUERY_TOKENS, TokenType.VALUES}
         FUNCTIONS: ClassVar = {}
         FUNCTION_PARSERS: ClassVar = {name: parser.Parser.FUNCTION_PARSERS[name] for name in _CALLS_WITH_GRAMMAR}
-        NO_PAREN_FUNCTION_PARSERS: ClassVar = {"CASE": parser.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
+        NO_PAREN_FUNCTION_PARSERS: ClassVar = {
+            "CASE": parser.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"],
+            "CURRENT_CATALOG": lambda self: self.expression(exp.CurrentCatalog()),
+            "CURRENT_SCHEMA": lambda self: self.expression(exp.CurrentSchema()),
+        }
         NO_PAREN_FUNCTIONS: ClassVar = {
             **parser.Parser.NO_PAREN_FUNCTIONS,
             TokenType.LOCALTIMESTAMP: exp.Localtimestamp,

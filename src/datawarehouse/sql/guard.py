@@ -20,7 +20,7 @@ from typing import Any
 from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.definition.workgroups import Workgroup
 from datawarehouse.errors import QueryError
-from datawarehouse.sql import hours
+from datawarehouse.sql import hours, metadata
 from datawarehouse.sql.hours import Range
 from datawarehouse.sql.plan import Plan, Scan, TableSchema
 from datawarehouse.sql.rewriting import quoted, with_conditions
@@ -161,7 +161,7 @@ class _Asked:
 
 
 def _asked(plan: Plan, tables: Mapping[str, TableSchema], stored: Stored, now_ms: int) -> _Asked:
-    scans = plan.scans if plan.kind == "select" else ()
+    scans = [scan for scan in plan.scans if scan.table not in metadata.TABLES] if plan.kind == "select" else []
     read = [(scan, tables[scan.table], stored(scan)) for scan in scans]
     uses = [
         _Use(scan, table.hours, hours.ranges(scan.predicate, table.hours, now_ms), parts, table.event_time)

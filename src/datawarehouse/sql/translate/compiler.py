@@ -19,6 +19,7 @@ from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql import types
 from datawarehouse.sql.conditions import Constant
 from datawarehouse.sql.grammar import place
+from datawarehouse.sql.metadata import CATALOG
 from datawarehouse.sql.schema import TableSchema
 from datawarehouse.sql.shape import Column, Cte, Place, Relation, Select, SetOperation
 from datawarehouse.sql.translate.scope import Scope
@@ -193,7 +194,7 @@ class Compiler:
     def parts(self, node: exp.Column, scope: Scope) -> list[str]:
         """The names of a column reference, without the catalog and the database in front of a table's name."""
         parts = [part.name for part in node.parts]
-        for owner in (CATALOG_OF_TABLES, self.database):
+        for owner in (CATALOG, self.database):
             if len(parts) > 2 and parts[0].lower() == owner and (len(parts) > 3 or scope.has_relation(parts[1])):
                 parts = parts[1:]
         return parts
@@ -228,7 +229,6 @@ def _called(node: exp.Expr) -> str:
     return name.upper()
 
 
-CATALOG_OF_TABLES = "awsdatacatalog"
 _KINDS: dict[Type, type] = {
     types.VARCHAR: str,
     types.DATE: datetime.date,

@@ -14,11 +14,12 @@ from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql import types
 from datawarehouse.sql.conditions import flat
 from datawarehouse.sql.grammar import place
+from datawarehouse.sql.metadata import CATALOG
 from datawarehouse.sql.translate.arithmetic import common_type
 from datawarehouse.sql.translate.compiler import Compiler, Query, Rule, mismatch, rule
 from datawarehouse.sql.translate.equality import any_equal, canonical, equal, has_map, in_query
 from datawarehouse.sql.translate.scope import Scope, dereferenced, row_field
-from datawarehouse.sql.translate.typed import Typed, coerced, failing
+from datawarehouse.sql.translate.typed import Typed, coerced, failing, quoted_text
 from datawarehouse.sql.types import Type
 
 _COMPARISONS: dict[type[exp.Expr], str] = {
@@ -40,6 +41,14 @@ def column(compiler: Compiler, node: exp.Column, scope: Scope) -> Typed:
     if found.field and found.field.hidden and found.field.origin:
         compiler.scan_of[found.field.origin[0]].hidden = True
     return found.value
+
+
+def current_catalog(_: Compiler, __: exp.CurrentCatalog, ___: Scope) -> Typed:
+    return Typed(quoted_text(CATALOG), types.VARCHAR)
+
+
+def current_schema(compiler: Compiler, _: exp.CurrentSchema, __: Scope) -> Typed:
+    return Typed(quoted_text(compiler.database), types.VARCHAR)
 
 
 def variable(_: Compiler, node: exp.Identifier, scope: Scope) -> Typed:
@@ -295,6 +304,8 @@ def _for_comparison(value: Typed, type: Type) -> str:
 
 RULES: dict[type[exp.Expr], Rule] = {
     exp.Column: rule(column, "this table db catalog"),
+    exp.CurrentCatalog: rule(current_catalog, ""),
+    exp.CurrentSchema: rule(current_schema, ""),
     exp.Identifier: rule(variable, "this quoted"),
     exp.Dot: rule(dot, "this expression"),
     exp.Paren: rule(paren),

@@ -9,11 +9,11 @@ from dataclasses import replace
 from sqlglot import exp
 
 from datawarehouse.errors import QueryFailed, QueryRefused
-from datawarehouse.sql import types
+from datawarehouse.sql import metadata, types
 from datawarehouse.sql.grammar import COMMA, place
 from datawarehouse.sql.schema import HIDDEN_COLUMNS, TableSchema
 from datawarehouse.sql.shape import Condition, Join, Place, Relation
-from datawarehouse.sql.translate.compiler import CATALOG_OF_TABLES, Compiler, Output, ScanUse, mismatch
+from datawarehouse.sql.translate.compiler import Compiler, Output, ScanUse, mismatch
 from datawarehouse.sql.translate.constants import condition_reader
 from datawarehouse.sql.translate.operators import check_groupable, comparable, condition
 from datawarehouse.sql.translate.scope import Field, Scope, row_field
@@ -146,10 +146,12 @@ def _scan(compiler: Compiler, node: exp.Table, table: TableSchema, alias: str, c
 
 def _known_table(compiler: Compiler, node: exp.Table) -> TableSchema:
     owners = [part.name.lower() for part in (node.args.get("catalog"), node.args.get("db")) if part]
-    expected = [CATALOG_OF_TABLES, compiler.database]
+    expected = [metadata.CATALOG, compiler.database]
     table = compiler.tables.get(node.name.lower())
     if table and owners == expected[len(expected) - len(owners) :]:
         return table
+    if described := metadata.table_of(owners, node.name.lower()):
+        return described
     written = ".".join([*owners, node.name])
     near = difflib.get_close_matches(node.name.lower(), compiler.tables, n=1)
     hint = f"Did you mean {compiler.database}.{near[0]}? " if near else ""

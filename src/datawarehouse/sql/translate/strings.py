@@ -9,6 +9,7 @@ from sqlglot import exp
 from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
+from datawarehouse.sql.metadata import TRINO_VERSION
 from datawarehouse.sql.translate import formats
 from datawarehouse.sql.translate.arithmetic import concatenated
 from datawarehouse.sql.translate.calls import Call, arguments, lambda_body, special, varchar
@@ -16,6 +17,12 @@ from datawarehouse.sql.translate.casts import text as text_of
 from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.typed import Typed, coerced, failing, quoted_text
+
+
+@special("version")
+def version(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    arguments(compiler, call, scope, 0)
+    return Typed(quoted_text(TRINO_VERSION), types.VARCHAR)
 
 
 @special("concat")

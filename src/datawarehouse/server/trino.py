@@ -1,0 +1,164 @@
+"""The client protocol of Trino, over the registry of queries.
+
+    POST   /v1/statement                    a statement, as text
+    GET    /v1/statement/<id>/<number>      a page of its result, from 1 on; waits a second for it
+    DELETE /v1/statement/<id>/<number>      ends it
+    GET    /v1/info                         what clients ask first
+
+An answer names the address of the next one until there is none. A page can be asked for again, as long as the result
+is kept. What a client says of its session comes with each request; `trino_session` knows the statements that change it.
+
+Source: Trino documentation, "Trino client REST API".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from datawarehouse.access.identity import Identity
+from datawarehouse.clock import Clock
+from datawarehouse.errors import DataWarehouseError
+from datawarehouse.query.messages import TRINO
+from datawarehouse.query.registry import FAILED, RUNNING, WAITING, Query, QueryRegistry, unknown
+from datawarehouse.server.http import Request, Response, error_response, json_response
+from datawarehouse.server.query import Asked, may_see, order_of, who_asks
+from datawarehouse.server.trino_errors import error_of
+from datawarehouse.server.trino_session import Done, Session, prepared_statements, properties, understood
+from datawarehouse.sql.metadata import TRINO_VERSION
+
+PATHS = ("/v1/statement", "/v1/info")
+_PAGE = re.compile(r"/v1/statement/([0-9a-f]+)/([0-9]{1,9})")
+_WAIT_S = 1.0
+_WORKGROUP = "workgroup"
+"""The property of a session that names the workgroup of its queries."""
+
+
+@dataclass(slots=True)
+class Trino:
+    """database: the schema that a client has if it chooses none."""
+
+    registry: QueryRegistry
+    database: str
+    clock: Clock
+
+    async def route(self, request: Request, body: Callable[[], Awaitable[bytes]]) -> Response:
+        """Answer a request of PATHS. Raises errors of requests; those of a statement are in the answer."""
+        match request.method, request.path:
+            case "GET" | "HEAD", "/v1/info":
+                version = {"version": TRINO_VERSION}
+                about = {"nodeVersion": version, "environment": self.database, "coordinator": True, "starting": False}
+                return json_response(200, about)
+            case "POST", "/v1/statement":
+                return self._submit(request, (await body()).decode("utf-8", "replace"))
+        found = _PAGE.fullmatch(request.path)
+        if not found:
+            return error_response(404, "NotFound", f"There is no {request.method} {request.path}.")
+        query = self.registry.get(found[1])
+        if not may_see(request.identity, query):
+            raise unknown(query.id)
+        match request.method:
+            case "GET":
+                return await self._page(request, query, int(found[2]))
+            case "DELETE":
+                self.registry.end_or_forget(query, f"{who_asks(request.identity)} asked for that")
+                return Response(204, b"")
+            case _:
+                return error_response(405, "MethodNotAllowed", "Use GET or DELETE.", [(b"allow", b"GET, DELETE")])
+
+    def _submit(self, request: Request, sql: str) -> Response:
+        given = properties(request.header(b"x-trino-session"))
+        prepared = prepared_statements(request.header(b"x-trino-prepared-statement"))
+        session = Session(request.header(b"x-trino-schema") or self.database, prepared)
+        try:
+            meant = understood(sql, session)
+        except DataWarehouseError as error:
+            return self._answer(request, None, {"error": error_of(error)}, state=FAILED)
+        if isinstance(meant, Done):
+            return self._answer(request, None, {"updateType": meant.kind}, headers=meant.headers)
+        order = order_of(Asked(meant, format=TRINO, workgroup=given.get(_WORKGROUP, "")), request.identity)
+        query = self.registry.submit(order, _who(request.identity, request))
+        return self._answer(request, query, {"nextUri": _address(request, f"statement/{query.id}/1")})
+
+    async def _page(self, request: Request, query: Query, number: int) -> Response:
+        def has_it() -> bool:
+            return query.is_over or query.result is None or len(query.result.ends) > number
+
+        await query.wait(has_it, _WAIT_S)
+        if query.error:
+            return self._answer(request, query, {"error": error_of(query.error)})
+        values: dict[str, Any] = {}
+        pages = len(query.result.ends) if query.result else 0
+        if pages:
+            values["columns"] = msgspec.Raw(await self.registry.page(query, 0))
+        if 0 < number < pages:
+            values["data"] = msgspec.Raw(await self.registry.page(query, number))
+        if not query.is_over or number + 1 < pages:
+            following = number + 1 if "data" in values else number
+            values["nextUri"] = _address(request, f"statement/{query.id}/{following}")
+        return self._answer(request, query, values)
+
+    def _answer(
+        self,
+        request: Request,
+        query: Query | None,
+        values: dict[str, Any],
+        *,
+        state: str = "",
+        headers: list[tuple[bytes, bytes]] | None = None,
+    ) -> Response:
+        id = query.id if query else "session"
+        answer = {
+            "id": id,
+            "infoUri": _address(request, f"queries/{id}"),
+            **values,
+            "stats": self._stats(query, state),
+            "warnings": [],
+        }
+        return json_response(200, answer, headers)
+
+    def _stats(self, query: Query | None, state: str) -> dict[str, Any]:
+        elapsed_ms = files = rows = read = waited_ms = 0
+        shown = "FAILED" if state == FAILED else "FINISHED"
+        if query:
+            now_ms = query.ended_ms or self.clock.now_ms()
+            elapsed_ms = max(0, now_ms - query.asked_ms)
+            waited_ms = max(0, (query.started_ms or now_ms) - query.asked_ms)
+            files, rows, read = query.files, query.rows, query.bytes
+            shown = _STATES.get(query.state, "FAILED")
+        return {
+            "state": shown,
+            "queued": shown == "QUEUED",
+            "scheduled": shown != "QUEUED",
+            "nodes": 1,
+            "totalSplits": files,
+            "queuedSplits": 0,
+            "runningSplits": files if shown == "RUNNING" else 0,
+            "completedSplits": files if shown == "FINISHED" else 0,
+            "cpuTimeMillis": elapsed_ms - waited_ms,
+            "wallTimeMillis": elapsed_ms - waited_ms,
+            "queuedTimeMillis": waited_ms,
+            "elapsedTimeMillis": elapsed_ms,
+            "processedRows": rows,
+            "processedBytes": read,
+            "physicalInputBytes": read,
+            "physicalWrittenBytes": 0,
+            "peakMemoryBytes": 0,
+            "spilledBytes": 0,
+        }
+
+
+_STATES = {WAITING: "QUEUED", RUNNING: "RUNNING", "succeeded": "FINISHED"}
+
+
+def _who(identity: Identity, request: Request) -> str:
+    """Whose query it is. Where there are no keys, whoever the client says, which nobody checks."""
+    return identity.name or request.header(b"x-trino-user") or who_asks(identity)
+
+
+def _address(request: Request, path: str) -> str:
+    return f"{request.scheme}://{request.header(b'host')}/v1/{path}"

@@ -1,0 +1,239 @@
+"""Trino's client protocol at the port of everything else, as its clients speak it: over HTTP, page after page."""
+
+import json
+
+import pytest
+from running import running, until
+
+from datawarehouse.folder import queries_root
+
+DECLARED = """
+from datawarehouse import Warehouse
+
+columns = {
+    "id": "string", "n": "int", "big": "bigint", "price": "decimal(10,2)", "x": "double", "ok": "boolean",
+    "day": "date", "at": "timestamp", "tags": "array<string>", "s": "struct<a:int,b:decimal(3,1)>",
+    "m": "map<string,double>", "raw": "binary",
+}
+warehouse = (
+    Warehouse("shop")
+    .with_streaming_input_table("clicks", columns)
+    .with_workgroup("small", result_rows_max=3)
+)
+"""
+EVENT = {
+    "id": 'a"\\\n', "n": -1, "big": 2**62, "price": 1.5, "x": 2.5, "ok": True, "day": "2026-01-31",
+    "at": "2026-01-31T12:00:00.5Z", "tags": ["x", None], "s": {"a": 1, "b": 2.5}, "m": {"k": 0.5},
+}  # fmt: skip
+ENDLESS = (
+    "select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y), "
+    "unnest(sequence(1, 10000)) c(z) where x * y = z"
+)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("shop"), declaration=DECLARED) as started:
+        started.events("clicks", json.dumps([EVENT, {}]).encode())
+        started.flush()
+        yield started
+
+
+class Client:
+    """A client with a session: what it is told to keep it sends with the next statement."""
+
+    def __init__(self, shop, **headers):
+        self.shop = shop
+        self.headers = {f"X-Trino-{name}": value for name, value in headers.items()}
+        self.kept = {}
+
+    def send(self, sql):
+        status, self.kept, body = self.shop.request("POST", "/v1/statement", sql.encode(), self.headers)
+        assert status == 200, body
+        return json.loads(body)
+
+    def at(self, address, method="GET"):
+        assert address.startswith(self.shop.url)
+        status, _, body = self.shop.request(method, address.removeprefix(self.shop.url), None, self.headers)
+        return status, body
+
+    def answers(self, sql):
+        """All answers to a statement, the last one without an address."""
+        found = [self.send(sql)]
+        while "nextUri" in found[-1]:
+            status, body = self.at(found[-1]["nextUri"])
+            assert status == 200
+            found.append(json.loads(body))
+        return found
+
+    def rows(self, sql):
+        answers = self.answers(sql)
+        assert "error" not in answers[-1], answers[-1]
+        return [row for answer in answers for row in answer.get("data", [])]
+
+    def error(self, sql):
+        return self.answers(sql)[-1]["error"]
+
+
+@pytest.fixture
+def client(shop):
+    return Client(shop)
+
+
+def test_each_type_has_its_signature_and_its_form(client):
+    answers = client.answers("select * from clicks where id is not null or n is null order by id")
+    columns = answers[-1]["columns"]
+    assert [(column["name"], column["type"]) for column in columns] == [
+        ("id", "varchar"), ("n", "integer"), ("big", "bigint"), ("price", "decimal(10,2)"), ("x", "double"),
+        ("ok", "boolean"), ("day", "date"), ("at", "timestamp(3)"), ("tags", "array(varchar)"),
+        ("s", "row(a integer, b decimal(3,1))"), ("m", "map(varchar, double)"), ("raw", "varbinary"),
+        ("inserted_at", "varchar"),
+    ]  # fmt: skip
+    assert columns[3]["typeSignature"] == {
+        "rawType": "decimal",
+        "arguments": [{"kind": "LONG", "value": 10}, {"kind": "LONG", "value": 2}],
+    }
+    assert columns[7]["typeSignature"] == {"rawType": "timestamp", "arguments": [{"kind": "LONG", "value": 3}]}
+    assert columns[9]["typeSignature"]["arguments"][0] == {
+        "kind": "NAMED_TYPE",
+        "value": {"fieldName": {"name": "a"}, "typeSignature": {"rawType": "integer", "arguments": []}},
+    }
+    [full, empty] = [row for answer in answers for row in answer.get("data", [])]
+    assert full[:-1] == [
+        'a"\\\n', -1, 2**62, "1.50", 2.5, True, "2026-01-31", "2026-01-31 12:00:00.500", ["x", None], [1, "2.5"],
+        {"k": 0.5}, None,
+    ]  # fmt: skip
+    assert empty[:-1] == [None] * 12
+
+
+@pytest.mark.parametrize(
+    ("sql", "value"),
+    [
+        ("nan()", "NaN"),
+        ("-infinity()", "-Infinity"),
+        ("cast(1.25 as real)", 1.25),
+        ("timestamp '2026-01-31 12:00:00 UTC'", "2026-01-31 12:00:00.000 UTC"),
+        ("interval '2' day + interval '1' second", "2 00:00:01.000"),
+        ("interval '-14' month", "-1-2"),
+        ("null", None),
+        ("row(1, 'a', null)", [1, "a", None]),
+        ("map(array[1, 2], array['b', null])", {"1": "b", "2": None}),
+        ("map(array[date '2026-01-31'], array[map(array['k'], array[1])])", {"2026-01-31": {"k": 1}}),
+        ("array[array[1], array[], null]", [[1], [], None]),
+        ("cast('ab' as char(4))", "ab  "),
+        ("X'6869'", "aGk="),
+        ("json_parse('{\"a\": [1]}')", '{"a":[1]}'),
+        ("row(decimal '1.50', timestamp '2026-01-31 00:00:00')", ["1.50", "2026-01-31 00:00:00.000"]),
+    ],
+)
+def test_a_value(client, sql, value):
+    assert client.rows(f"select {sql}") == [[value]]
+    assert client.rows(f"select v from (values ({sql}, 1), (null, 2)) t(v, k) order by k") == [[value], [None]]
+
+
+def test_a_large_result_comes_in_pages_that_can_be_asked_for_again(client):
+    sql = "select (a.x - 1) * 100 + b.y as v from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 100)) b(y)"
+    answers = client.answers(sql)
+    pages = [answer for answer in answers if "data" in answer]
+    assert len(pages) > 2
+    assert sorted(row[0] for page in pages for row in page["data"]) == list(range(1, 1_000_001))
+    address = (
+        answers[1]["nextUri"]
+        if "data" in answers[1]
+        else next(answer["nextUri"] for answer in answers if "data" in answer and "nextUri" in answer)
+    )
+    assert json.loads(client.at(address)[1])["data"] == json.loads(client.at(address)[1])["data"]
+
+
+def test_a_result_without_rows_has_its_columns(client):
+    last = client.answers("select 1 as one where false")[-1]
+    assert [column["name"] for column in last["columns"]] == ["one"]
+    assert "data" not in last and last["stats"]["state"] == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("sql", "name", "code", "kind"),
+    [
+        ("selec 1", "SYNTAX_ERROR", 1, "USER_ERROR"),
+        ("select nope from clicks", "COLUMN_NOT_FOUND", 47, "USER_ERROR"),
+        ("select * from nowhere", "TABLE_NOT_FOUND", 46, "USER_ERROR"),
+        ("select n / 0 from clicks", "DIVISION_BY_ZERO", 8, "USER_ERROR"),
+        ("drop table clicks", "NOT_SUPPORTED", 13, "USER_ERROR"),
+        ("execute nothing", "NOT_FOUND", 5, "USER_ERROR"),
+    ],
+)
+def test_an_error_has_the_name_that_trino_gives_it(client, sql, name, code, kind):
+    error = client.error(sql)
+    assert (error["errorName"], error["errorCode"], error["errorType"]) == (name, code, kind)
+
+
+def test_an_error_says_where(client):
+    assert client.error("select\n  nope from clicks")["errorLocation"] == {"lineNumber": 2, "columnNumber": 3}
+
+
+def test_a_limit_that_ends_a_query(shop):
+    client = Client(shop, Session="workgroup=small")
+    error = client.error("select x from unnest(sequence(1, 10)) a(x)")
+    assert error["errorType"] == "INSUFFICIENT_RESOURCES" and "result_rows_max" in error["message"]
+
+
+def test_delete_ends_the_query(shop, client):
+    begun = client.send(ENDLESS)
+    id = begun["id"]
+    state = lambda: json.loads(shop.request("GET", f"/v1/queries/{id}")[2])  # noqa: E731
+    until(lambda: state()["state"] == "running", "it runs")
+    assert client.at(begun["nextUri"], "DELETE") == (204, b"")
+    assert json.loads(client.at(begun["nextUri"])[1])["error"]["errorName"] == "USER_CANCELED"
+    assert state()["state"] == "ended"
+
+
+def test_a_page_of_a_result_that_is_gone(shop, client):
+    answers = client.answers("select 1")
+    shop.request("DELETE", f"/v1/queries/{answers[0]['id']}")
+    status, body = client.at(answers[0]["nextUri"])
+    assert status == 404 and json.loads(body)["error"]["code"] == "UnknownQuery"
+    until(lambda: not any(queries_root(shop.folder / "data").glob(f"{answers[0]['id']}*")), "its file is gone")
+
+
+def test_statements_about_the_session_are_kept_by_the_client(client):
+    assert client.send("USE other.one")["updateType"] == "USE"
+    assert (client.kept["x-trino-set-catalog"], client.kept["x-trino-set-schema"]) == ("other", "one")
+    client.send("set session workgroup = 'small'")
+    assert client.kept["x-trino-set-session"] == "workgroup=small"
+    client.send("START TRANSACTION")
+    assert client.kept["x-trino-started-transaction-id"]
+    client.send("COMMIT")
+    assert client.kept["x-trino-clear-transaction-id"] == "true"
+
+
+def test_a_prepared_statement(shop, client):
+    client.send("PREPARE p FROM select n, '?' from clicks where id = ?")
+    told = client.kept["x-trino-added-prepare"]
+    asking = Client(shop, **{"Prepared-Statement": told})
+    assert asking.rows("execute p using 'a\"\\\n'") == [[-1, "?"]]
+    asking.send("deallocate prepare p")
+    assert asking.kept["x-trino-deallocated-prepare"] == "p"
+
+
+def test_what_clients_ask_of_the_catalog(shop, client):
+    assert client.rows("SHOW CATALOGS") == [["awsdatacatalog"], ["system"]]
+    assert client.rows("show schemas from awsdatacatalog") == [["information_schema"], ["shop"]]
+    assert client.rows("SHOW TABLES LIKE 'cl%'") == [["clicks"], ["clicks_quarantine"]]
+    assert client.rows("show tables from information_schema")[0] == ["columns"]
+    assert client.rows("DESCRIBE shop.clicks")[-1] == ["inserted_at", "varchar", "partition key", ""]
+    assert client.rows("show columns from clicks like 'pri%'") == [["price", "decimal(10,2)", "", ""]]
+    columns = "select column_name, ordinal_position, data_type from information_schema.columns "
+    assert client.rows(columns + "where table_name = 'clicks' and ordinal_position = 4") == [
+        ["price", 4, "decimal(10,2)"]
+    ]
+    assert client.rows("select table_cat from system.jdbc.catalogs order by 1") == [["awsdatacatalog"], ["system"]]
+    assert client.rows("select version(), current_schema, current_catalog") == [["435", "shop", "awsdatacatalog"]]
+    assert client.rows("select count(*) from system.metadata.materialized_views") == [[0]]
+    status, _, body = shop.request("GET", "/v1/info")
+    assert status == 200 and json.loads(body)["starting"] is False
+
+
+def test_the_query_is_in_the_history_under_the_name_that_the_client_gives(shop):
+    Client(shop, User="ana").rows("select 41 + 1")
+    [found] = shop.query("select who, outcome, rows from query_history where sql = 'select 41 + 1'")
+    assert found == {"who": "ana", "outcome": "succeeded", "rows": 1}
