@@ -184,6 +184,35 @@ def test_a_key_sees_its_own_queries(warehouse, producer, analyst):
     assert json.loads(answer)["error"]["code"] == "AccessDenied"
 
 
+def by_trino(warehouse, key, sql):
+    """The last answer to a statement by Trino's protocol, and its rows."""
+    rows, address, method, body = [], "/v1/statement", "POST", sql
+    basic = base64.b64encode(f"{key['id']}:{key['secret']}".encode()).decode()
+    while True:
+        status, _, text = warehouse.request(method, address, body, {"Authorization": f"Basic {basic}"})
+        assert status == 200, text
+        answer = json.loads(text)
+        rows += answer.get("data", [])
+        if "nextUri" not in answer:
+            return answer, rows
+        address, method, body = answer["nextUri"].removeprefix(warehouse.url), "GET", None
+
+
+def test_a_client_of_trino_has_the_rights_of_its_key(warehouse, producer, analyst):
+    assert by_trino(warehouse, analyst, "show tables")[1] == [["clicks"]]
+    tables = "select distinct table_name from information_schema.columns where table_schema <> 'information_schema'"
+    assert by_trino(warehouse, analyst, tables)[1] == [["clicks"]]
+    refused = by_trino(warehouse, analyst, "select * from views")[0]
+    assert refused["error"]["errorName"] == "PERMISSION_DENIED"
+    other = created(warehouse, "another", "--may", "query:views")
+    page = f"/v1/statement/{refused['id']}/1"
+    assert warehouse.request("GET", page, headers=bearer(other))[0] == 404
+    assert warehouse.request("DELETE", page, headers=bearer(other))[0] == 404
+    for path in ("/v1/statement", "/v1/info"):
+        assert warehouse.request("POST", path, "select 1", bearer(producer))[0] == 403
+        assert warehouse.request("POST", path, "select 1")[0] == 401
+
+
 def test_a_key_has_one_workgroup(warehouse, analyst):
     assert analyst["workgroup"] == "adhoc"
     assert code(asked(warehouse, analyst, "select * from clicks")) == (403, "ScanRefused")

@@ -237,3 +237,9 @@ def test_the_query_is_in_the_history_under_the_name_that_the_client_gives(shop):
     Client(shop, User="ana").rows("select 41 + 1")
     [found] = shop.query("select who, outcome, rows from query_history where sql = 'select 41 + 1'")
     assert found == {"who": "ana", "outcome": "succeeded", "rows": 1}
+
+
+def test_behind_a_proxy_the_address_of_the_next_page_is_the_proxys(shop):
+    headers = {"Host": "127.0.0.1:9443", "X-Forwarded-Proto": "https"}
+    _, _, body = shop.request("POST", "/v1/statement", b"select 1", headers)
+    assert json.loads(body)["nextUri"].startswith("https://127.0.0.1:9443/v1/statement/")

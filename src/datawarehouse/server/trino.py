@@ -34,6 +34,7 @@ from datawarehouse.sql.metadata import TRINO_VERSION
 PATHS = ("/v1/statement", "/v1/info")
 _PAGE = re.compile(r"/v1/statement/([0-9a-f]+)/([0-9]{1,9})")
 _WAIT_S = 1.0
+_USER_CHARACTERS_MAX = 100
 _WORKGROUP = "workgroup"
 """The property of a session that names the workgroup of its queries."""
 
@@ -157,8 +158,11 @@ _STATES = {WAITING: "QUEUED", RUNNING: "RUNNING", "succeeded": "FINISHED"}
 
 def _who(identity: Identity, request: Request) -> str:
     """Whose query it is. Where there are no keys, whoever the client says, which nobody checks."""
-    return identity.name or request.header(b"x-trino-user") or who_asks(identity)
+    return identity.name or request.header(b"x-trino-user")[:_USER_CHARACTERS_MAX] or who_asks(identity)
 
 
 def _address(request: Request, path: str) -> str:
-    return f"{request.scheme}://{request.header(b'host')}/v1/{path}"
+    """Where the client came to; a proxy that ends TLS says so, and whoever else does harms but itself."""
+    forwarded = request.header(b"x-forwarded-proto")
+    scheme = forwarded if forwarded in ("http", "https") else request.scheme
+    return f"{scheme}://{request.header(b'host')}/v1/{path}"
