@@ -42,4 +42,4 @@ kept = Table("kept", MetaData(), autoload_with=engine)
 with engine.connect() as connection:
     counted = select(kept.c.id, func.count()).where(kept.c.id.like("o%")).group_by(kept.c.id)
     assert connection.execute(counted).all() == [("one", 1)]
-print("all held")
+sys.stdout.write("all held\n")
