@@ -35,7 +35,7 @@ import msgspec
 from datawarehouse.durable import ASIDE_SUFFIX, LOCAL_DISK, make_folder, remove, replace
 from datawarehouse.errors import FolderError, FolderInUse, FormatTooNew
 
-FORMAT = 4
+FORMAT = 5
 
 Upgrade = Callable[[Path], None]
 

@@ -393,3 +393,16 @@ def test_the_missing_extra_is_named():
     )
     assert done.returncode == 1
     assert "MissingExtra" in done.stderr and "pip install 'serverless-datawarehouse[aws]'" in done.stderr
+
+
+def test_event_hours_are_counted_again_on_the_embedded_host_only():
+    warehouse = Warehouse("shop").with_streaming_input_table(
+        "clicks", {"id": "string", "at": "timestamp"}, event_time="at"
+    )
+    warehouse.with_batch_input_table(
+        "counts", {"n": "int"}, hourly_counts, "rate(1 hour)", {"hour": "string"},
+        reads=["clicks"], rerun_when_event_hour_changes=True, rerun_when_late=True,
+    )  # fmt: skip
+    said = refusal(lambda: ServerlessDataWarehouse("shop", {"warehouse": warehouse}))
+    assert "Table 'counts': rerun_when_event_hour_changes cannot be given on AWS" in said
+    assert "Next: leave it out; rerun_when_late=True runs the job again" in said

@@ -20,6 +20,7 @@ from typing import Any
 
 from datawarehouse.catalog import event_times
 from datawarehouse.catalog.accounts import Accounts
+from datawarehouse.catalog.event_hour_changes import EventHourChanges, forget_counted
 from datawarehouse.catalog.evolution import problems
 from datawarehouse.catalog.ledger import Ledger, files_where, insert_files
 from datawarehouse.catalog.records import Converted, File, Held, HourEntry, LiveFile, Partition, StoredTable, Totals
@@ -46,6 +47,7 @@ class Catalog:
         self.accounts = Accounts(self.store)
         self.ledger = Ledger(self.store)
         self.by_event_time = event_times.FilesByEventTime(self.store)
+        self.event_hour_changes = EventHourChanges(self.store)
 
     def close(self) -> None:
         self.store.close()
@@ -74,6 +76,7 @@ class Catalog:
             self.store.execute("update tables set declared = 0")
             for table in tables:
                 self._declare(stored.get(table.name), table)
+            self.event_hour_changes.declare(tables)
 
     def _declare(self, stored: StoredTable | None, table: Table) -> None:
         version = stored.schema_version if stored else 0
@@ -159,7 +162,9 @@ class Catalog:
                 counts = self.unknown_keys(table)
                 add_keys(counts, unknown_keys)
                 self._note(_UNKNOWN_KEYS + table, counts)
+            files = list(files)
             self._add_files(files, now_ms, fresh=True)
+            self.event_hour_changes.note(table, files)
             self.store.execute(
                 "update streams set position = ?, next_record = ?, arrival_ms = ? where table_name = ?",
                 (reached.position, reached.next_record, reached.arrival_ms, table),
@@ -208,6 +213,7 @@ class Catalog:
                 " stored_rows = excluded.stored_rows, expired_rows = 0, lost_rows = 0",
                 [(table, partition, rows) for partition, rows in stored.items()],
             )
+            forget_counted(self.store, run, table)
             self.runs.note_end(run, "succeeded", sum(file.rows for file in files), None, now_ms)
 
     def fresh_files(self, table: str) -> list[File]:

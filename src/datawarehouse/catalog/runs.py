@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from datawarehouse.catalog.event_hour_changes import CHANGED, take_over
 from datawarehouse.catalog.store import Store
 
 
@@ -51,7 +52,9 @@ class Runs:
                 " values (?, ?, ?, ?, ?, ?, 'running')",
                 (job, scheduled_ms, partition, attempt, cause, now_ms),
             )
-            return int(cursor.lastrowid or 0)
+            run = int(cursor.lastrowid or 0)
+            take_over(self._store, job, partition, run)
+            return run
 
     def fail(self, run: int, error: str, now_ms: int, *, interrupted: bool = False) -> None:
         """Store that a run failed or was interrupted. Its partitions keep their rows."""
@@ -113,17 +116,29 @@ class Runs:
         )
         return bool(found)
 
+    def is_running(self, job: str, partition: str) -> bool:
+        found = self._store.rows(
+            "select 1 from runs where job = ? and partition = ? and outcome = 'running' limit 1", (job, partition)
+        )
+        return bool(found)
+
+    def last(self, job: str) -> tuple[int, str] | None:
+        """The id and the outcome of the latest run of a job."""
+        found = self._store.rows("select id, outcome from runs where job = ? order by id desc limit 1", (job,))
+        return found[0] if found else None
+
     def unsettled_partition(self, job: str) -> str | None:
         """The oldest partition whose last run has not succeeded.
 
-        A run that somebody asked for counts while it runs; if it fails, its partition holds what it held before.
+        A run that somebody asked for, or for an event hour that changed, counts while it runs; if it fails, its
+        partition holds what it held before.
         """
         found = self._store.rows(
             "select min(partition) from runs where job = ? and outcome != 'succeeded' and"
-            " (cause != ? or outcome = 'running') and not exists (select 1 from runs as later"
+            " (cause not in (?, ?) or outcome = 'running') and not exists (select 1 from runs as later"
             " where later.job = runs.job and later.partition = runs.partition"
             " and later.outcome = 'succeeded' and later.id > runs.id)",
-            (job, ASKED_FOR),
+            (job, ASKED_FOR, CHANGED),
         )[0][0]
         return None if found is None else str(found)
 

@@ -13,6 +13,8 @@ runs         every attempt of every job; ended_ms is null while it runs
 schedules    up to which instant the schedule of a job has been attended to
 event_times  for each live file of rows of a table that declares its event time: the first and the last, and `counts`,
              how many rows there are of each hour (see `event_times.py`); null if that is not known
+event_hour_changes  events that came after a job had begun to count their hour of event time, `partition`: `events` that
+             no run has taken over, the first of which arrived in the hour `arrival`, and those that `run` took over
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-VERSION = 4
+VERSION = 5
 """Of these tables; the format of the data folder that they first came with."""
 
 _JOBS = """
@@ -74,6 +76,19 @@ end;
 create trigger files_lose_event_times after delete on files begin
     delete from event_times where file = old.id;
 end;
+"""
+
+_EVENT_HOUR_CHANGES = """
+create table event_hour_changes (
+    job text not null,
+    partition text not null,
+    of_table text not null,
+    arrival text not null,
+    events integer not null,
+    taken integer not null,
+    run integer,
+    primary key (job, partition, of_table)
+) strict;
 """
 
 SCHEMA = f"""
@@ -149,6 +164,7 @@ create table ledger (
 {_JOBS}
 {_COMMITS}
 {_EVENT_TIMES}
+{_EVENT_HOUR_CHANGES}
 pragma user_version = {VERSION};
 """
 
@@ -176,6 +192,7 @@ update commits set number = 1;  -- for the log does not begin with this one
 alter table tables add column event_time text;
 {_EVENT_TIMES}
 """,
+    4: _EVENT_HOUR_CHANGES,
 }
 """Version -> what makes the next one. The first had no number; SQLite reads that as 0."""
 

@@ -27,6 +27,7 @@ from datawarehouse.cli.output import print_json, quantity, remark
 from datawarehouse.cli.run import instant
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.instants import instant_of, milliseconds_of
+from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.definition.tables import BatchInputTable
 from datawarehouse.definition.warehouse import Warehouse
@@ -113,8 +114,15 @@ def _batch_table(warehouse: Warehouse, name: str) -> BatchInputTable:
 
 
 def _left(settings: Settings, job: str, instants: list[datetime]) -> list[datetime]:
+    """The instants for which no run has succeeded, and those whose event hour changed since."""
     with Reader(settings.folder, settings) as reader:
-        return [at for at in instants if not reader.catalog.runs.has_succeeded(job, milliseconds_of(at))]
+        runs, changed = reader.catalog.runs, reader.catalog.event_hour_changes.uncounted(job)
+        return [
+            at
+            for at in instants
+            if partition_of(milliseconds_of(at) - HOUR_MS) in changed
+            or not runs.has_succeeded(job, milliseconds_of(at))
+        ]
 
 
 def _runner(

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from datawarehouse.cli.options import add_on, add_output, add_settings, settings_of
-from datawarehouse.cli.output import print_json, print_table, remark
+from datawarehouse.cli.output import print_json, print_table, quantity, remark
 from datawarehouse.cli.progress import progress
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.instants import instant_of
+from datawarehouse.definition.partition import HOUR_MS, start_ms
 from datawarehouse.errors import BadRequest
 from datawarehouse.runtime.reader import Reader
-from datawarehouse.runtime.status import described
+from datawarehouse.runtime.status import described, reruns_of
 
 _COLUMNS = ("job", "scheduled", "partition", "attempt", "cause", "outcome", "rows", "seconds", "error")
 
@@ -34,9 +35,33 @@ def run(arguments: argparse.Namespace) -> None:
         print_runs(runs)
 
 
+def remark_reruns(reruns: Sequence[dict[str, Any]]) -> None:
+    """Say of each job which event hours changed after it had counted them. reruns: as the status of a warehouse has
+    them."""
+    for each in reruns:
+        if each["waiting_hours"]:
+            remark(
+                f"Job {each['job']}: {quantity(each['waiting_hours'], 'event hour')} changed after it was counted, by "
+                f"{quantity(each['waiting_events'], 'event')}; the job runs again for it when a rerun is due."
+            )
+        if each["left_out_hours"]:
+            start, end = start_ms(each["left_out_from"]), start_ms(each["left_out_to"]) + 2 * HOUR_MS
+            remark(
+                f"Job {each['job']}: {quantity(each['left_out_events'], 'event')} of "
+                f"{quantity(each['left_out_hours'], 'event hour')} came too late for a rerun and are not counted. "
+                f"Next: dw backfill {each['job']} --from {_short(start)} --to {_short(end)}"
+            )
+
+
+def _short(instant_ms: int) -> str:
+    return f"{instant_of(instant_ms):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def _here(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     settings = settings_of(arguments)
     with Reader(settings.folder, settings) as reader:
+        reruns = reruns_of(reader.catalog, WallClock())
+        remark_reruns([each for each in reruns if arguments.job in (None, each["job"])])
         return [described(run) for run in reader.catalog.runs.latest(arguments.job, arguments.limit)]
 
 

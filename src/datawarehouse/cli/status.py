@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from datawarehouse.cli.jobs import remark_reruns
 from datawarehouse.cli.options import add_on, add_output, add_settings, settings_of
 from datawarehouse.cli.output import keys_shown, print_json, print_table, quantity, remark, size
 from datawarehouse.cli.progress import progress
@@ -67,6 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
                 f"The last event of table {table['table']} arrived at {table['held_until']}, which is ahead of the "
                 "clock. Until then its events stand in that hour."
             )
+    remark_reruns(status.get("reruns", ()))
     clock = status.get("clock")
     if clock and clock["is_guarding"]:
         remark(

@@ -57,6 +57,22 @@ def checked_work(name: str, job: Any, sql: Any) -> Callable[..., Any] | SqlJob:
     return checked_job(name, job) if sql is None else checked_sql_job(name, sql)
 
 
+def checked_rerun(table: str, argument: str, value: Any, problem: str, is_hourly: bool, keys: Sequence[Column]) -> bool:
+    """Whether a job is to run again for hours that changed. problem: why what it reads does not let that be seen; ""
+    if it does."""
+    if value is False:
+        return False
+    if value is not True:
+        problem = f"is {value!r}; valid are True and False"
+    elif not problem and not is_hourly:
+        problem = "needs a run for each hour: give a schedule_expression such as 'rate(1 hour)'"
+    elif not problem and not keys:
+        problem = "needs hours that can be replaced: give partition_keys={'inserted_at': 'string'}"
+    if problem:
+        raise DeclarationError(f"Table {table!r}: {argument} {problem}.")
+    return True
+
+
 def checked_retention(table: str, days: Any) -> int | None:
     if days is not None:
         checked_int(table, "retention_days", days, 1, RETENTION_DAYS_MAX)

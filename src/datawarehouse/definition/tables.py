@@ -126,6 +126,7 @@ class BatchInputTable(Table):
     reads: tuple[str, ...] = ()
     run_when_complete: bool = False
     rerun_when_late: bool = False
+    rerun_when_event_hour_changes: bool = False
     missed_runs: str = "latest"
     retention_days: int | None = None
     memory_mb: int = JOB_MEMORY_MB

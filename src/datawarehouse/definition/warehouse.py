@@ -15,6 +15,7 @@ from datawarehouse.definition.arguments import (
     checked_int,
     checked_missed_runs,
     checked_names,
+    checked_rerun,
     checked_retention,
     checked_work,
     listed,
@@ -160,6 +161,7 @@ class Warehouse:
         *,
         sql: str | None = None,
         rerun_when_late: bool = False,
+        rerun_when_event_hour_changes: bool = False,
     ) -> Warehouse:
         """Declare a table filled on a schedule: by `job`, a module-level function of one argument, or by `sql`.
 
@@ -179,6 +181,9 @@ class Warehouse:
         rerun_when_late: on AWS, where events can be delivered late, run again for an hour that got rows in a streaming
         input table of `reads` after the job had run for it; needs an hourly schedule and a partition key. It changes
         nothing on the embedded host, where an hour never changes once it is complete.
+        rerun_when_event_hour_changes: run again for an hour of event time, the job's partition, when later hours
+        brought events for it in a streaming input table of `reads` with an `event_time`: up to 168 hours later, at most
+        nine times; needs an hourly schedule and a partition key. On the embedded host only; AWS refuses it.
         """
         self._check_unused(name)
         if not isinstance(run_when_complete, bool):
@@ -192,7 +197,7 @@ class Warehouse:
         check_hour_key(name, fields["partition_keys"])
         if schedule_expression is None:
             raise DeclarationError(f"Table {name!r} has no schedule_expression; give one, for example 'rate(1 hour)'.")
-        is_hourly = is_due_each_hour(parse_schedule(schedule_expression))
+        reruns = (rerun_when_late, rerun_when_event_hour_changes)
         return self.add(
             BatchInputTable(
                 **fields,
@@ -201,7 +206,7 @@ class Warehouse:
                 policy_arns_to_attach=checked_arns(name, policy_arns_to_attach),
                 reads=read,
                 run_when_complete=run_when_complete,
-                rerun_when_late=self._checked_rerun(name, rerun_when_late, read, is_hourly, fields["partition_keys"]),
+                **self._checked_reruns(name, read, schedule_expression, fields["partition_keys"], reruns),
                 missed_runs=checked_missed_runs(name, missed_runs),
                 retention_days=checked_retention(name, retention_days),
                 memory_mb=checked_int(name, "memory_mb", memory_mb, *JOB_MEMORY_MB_LIMITS),
@@ -379,23 +384,31 @@ class Warehouse:
         if problem:
             raise DeclarationError(f"Table {name!r}: run_when_complete {problem}.")
 
-    def _checked_rerun(
-        self, name: str, value: Any, reads: Sequence[str], is_hourly: bool, keys: Sequence[Column]
-    ) -> bool:
-        """rerun_when_late, if it can be seen which hours a job ran for before they got all their rows."""
-        problem = ""
-        if value is False:
-            return False
-        if value is not True:
-            problem = f"is {value!r}; valid are True and False"
-        elif not any(isinstance(self._tables[other], StreamingInputTable) for other in reads):
-            problem = "needs the streaming input tables that the job reads: give reads=[...]"
-        elif not is_hourly:
-            problem = "needs a run for each hour: give a schedule_expression such as 'rate(1 hour)'"
-        elif not keys:
-            problem = "needs hours that can be replaced: give partition_keys={'inserted_at': 'string'}"
-        else:
-            problem = unseen_late_rows([self._tables[other] for other in reads])
-        if problem:
-            raise DeclarationError(f"Table {name!r}: rerun_when_late {problem}.")
-        return True
+    def _checked_reruns(
+        self, name: str, reads: Sequence[str], schedule: str, keys: Sequence[Column], reruns: tuple[Any, Any]
+    ) -> dict[str, Any]:
+        is_hourly, (late, event_hours) = is_due_each_hour(parse_schedule(schedule)), reruns
+        return {
+            argument: checked_rerun(name, argument, value, problem, is_hourly, keys)
+            for argument, value, problem in (
+                ("rerun_when_late", late, self._unseen_late(reads)),
+                ("rerun_when_event_hour_changes", event_hours, self._unseen_events(reads)),
+            )
+        }
+
+    def _unseen_late(self, reads: Sequence[str]) -> str:
+        """Why it cannot be seen which hours a job ran for before they got all their rows; "" if it can."""
+        if not any(isinstance(self._tables[other], StreamingInputTable) for other in reads):
+            return "needs the streaming input tables that the job reads: give reads=[...]"
+        return unseen_late_rows([self._tables[other] for other in reads])
+
+    def _unseen_events(self, reads: Sequence[str]) -> str:
+        """Why it cannot be seen which event hours changed after a job had counted them; "" if it can."""
+        for other in reads:
+            table = self._tables[other]
+            if isinstance(table, StreamingInputTable) and table.event_time:
+                return ""
+        return (
+            "needs a streaming input table that the job reads and that declares its event time: give reads=[...], and "
+            "event_time=... to the table"
+        )

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from datawarehouse.definition.instants import instant_of, milliseconds_of
+from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.definition.schedule import Rate, Schedule
 
 RETRIES_AFTER_MS = (60_000, 120_000)
@@ -67,6 +68,31 @@ def backfill_instants(schedule: Schedule, start: datetime, end: datetime) -> lis
         found.append(due)
         due = schedule.next_after(due, start)
     return found
+
+
+RERUN_AFTER_HOURS = (1, 2, 4, 8, 16, 32, 64, 128, 168)
+"""The first, second, ... rerun for an event hour begins at the earliest so long after the end of the hour. Where late
+events come in every hour, an event hour is counted nine times again and not 168 times, and what came in the meantime is
+counted together."""
+RERUN_WINDOW_HOURS = RERUN_AFTER_HOURS[-1]
+_EXPIRY_MARGIN_HOURS = 2
+
+
+def rerun_from(hour_ms: int, arrival_ms: int, reruns: int, kept_hours: int | None, now_ms: int) -> int | None:
+    """Up to which instant the arrival of events must be complete before a job runs again for an event hour; None if it
+    does not, because the events came too late, the job ran again often enough, or rows of the hour expire.
+
+    hour_ms, arrival_ms: the starts of the event hour and of the first hour in which events for it arrived. reruns: how
+    often the job ran again for it. kept_hours: how long its rows are kept; None is for ever.
+    """
+    if arrival_ms - hour_ms > RERUN_WINDOW_HOURS * HOUR_MS or reruns >= len(RERUN_AFTER_HOURS):
+        return None
+    if kept_hours is not None and now_ms - hour_ms > (kept_hours - _EXPIRY_MARGIN_HOURS) * HOUR_MS:
+        return None  # a run would count what is left
+    after = RERUN_AFTER_HOURS[reruns]
+    if kept_hours is not None:  # what came after the last rerun that the rule has before then is counted as well
+        after = min(after, kept_hours - 2 * _EXPIRY_MARGIN_HOURS)
+    return max(arrival_ms, hour_ms + after * HOUR_MS) + HOUR_MS
 
 
 def retry_at(attempt: int, ended_ms: int) -> int | None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.event_hour_changes import CHANGED
 from datawarehouse.catalog.runs import ASKED_FOR, Run
 from datawarehouse.clock import Clock
 from datawarehouse.definition.job import file_of
@@ -101,9 +102,12 @@ class JobRuns:
         return ended
 
     def attempt(self, job: str, time_ms: int, *, attempt: int, cause: str) -> Run | None:
-        """Run a job and return the result; None if it could not be recorded, which `settle` does later."""
+        """Run a job and return the result; None if it could not be recorded, which `settle` does later, or if another
+        run has counted in the meantime what changed."""
         with self._turns[job]:
             partition = partition_of(time_ms - HOUR_MS)
+            if cause == CHANGED and partition not in self._catalog.event_hour_changes.uncounted(job):
+                return None
             run = self._catalog.runs.start(
                 job, time_ms, partition, attempt=attempt, cause=cause, now_ms=self._clock.now_ms()
             )

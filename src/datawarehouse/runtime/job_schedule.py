@@ -4,24 +4,28 @@ The catalog stores up to which instant each schedule was followed; the start of 
 runs that are due are found again after a crash. A run that a crash interrupted is repeated with the same instant, and
 so is a run that failed, up to two times. A job has one run at a time; a run that is due in the meantime is started
 after it.
+
+A job that asks for it runs again for an hour of event time that changed after it had begun to count it, once the hour
+of arrival in which the events came is complete. The catalog has these changes (`catalog/event_hour_changes.py`).
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.event_hour_changes import CHANGED
 from datawarehouse.catalog.runs import ASKED_FOR, COMPLETE, RETRY, SCHEDULE, Run
 from datawarehouse.clock import Clock
-from datawarehouse.definition.partition import HOUR_MS
+from datawarehouse.definition.partition import HOUR_MS, partition_of, start_ms
 from datawarehouse.definition.schedule import Schedule, parse_schedule
 from datawarehouse.definition.tables import BatchInputTable
 from datawarehouse.definition.warehouse import Warehouse
-from datawarehouse.jobs.due import MISSED_COUNTED_MAX, earliest_due, latest_due, retry_at
+from datawarehouse.jobs.due import MISSED_COUNTED_MAX, earliest_due, latest_due, rerun_from, retry_at
 from datawarehouse.runtime.faults import Faults
 from datawarehouse.runtime.job_runs import JobRuns
 from datawarehouse.runtime.own_thread import OwnThread
@@ -66,6 +70,9 @@ class JobSchedule:
             name: parse_schedule(table.schedule_expression) for name, table in self._tables.items()
         }
         self._retries: dict[str, list[Due]] = {name: [] for name in self._tables}
+        self._kept_hours = {each.job: each.kept_hours for each in catalog.event_hour_changes.asking()}
+        self._without_rerun: dict[str, object] = {}
+        """In which state a job had no rerun to begin: until it changes there is none."""
         self._threads: dict[str, OwnThread] = {}
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -175,10 +182,13 @@ class JobSchedule:
         return due
 
     def _due(self, name: str, now: int) -> Due | None:
-        """The next run of a job, if it is due."""
+        """The next run of a job, if it is due: a retry, a run of its schedule, or a rerun."""
         retry = min(self._retries[name], default=None)
         if retry and retry.at_ms <= now:
             return retry
+        return self._scheduled(name, now) or (self._rerun(name, now) if name in self._kept_hours else None)
+
+    def _scheduled(self, name: str, now: int) -> Due | None:
         table, reached = self._tables[name], self._catalog.runs.schedule_reached(name)
         if table.run_when_complete:
             end = reached + HOUR_MS
@@ -190,6 +200,44 @@ class JobSchedule:
             return Due(due, due, 1, SCHEDULE) if due is not None and due <= now else None
         due, count = latest_due(self._schedules[name], reached, now)
         return None if due is None else Due(due, due, 1, SCHEDULE, count - 1)
+
+    def _rerun(self, name: str, now: int) -> Due | None:
+        """The run for the oldest event hour that changed and for which a rerun may begin now."""
+        reads = self._tables[name].reads
+        state = [self._complete_until(other) for other in reads], self._catalog.runs.last(name)
+        if self._without_rerun.get(name) == state:
+            return None
+        found = list(self._reruns(name, now))
+        if not found:
+            self._without_rerun[name] = state
+        before = [other for other in reads if other in self._kept_hours]
+        for partition, time_ms in found:
+            if not any(self._counts_again(other, partition, now) for other in before):
+                return Due(now, time_ms, 1, CHANGED)
+        return None
+
+    def _reruns(self, name: str, now: int) -> Iterator[tuple[str, int]]:
+        """The event hours for which a job has to run again, and the instant of that run, the oldest first."""
+        repeated = {retry.time_ms for retry in self._retries[name]}
+        for change in self._catalog.event_hour_changes.of_job(name):
+            hour = start_ms(change.partition)
+            time_ms = hour + HOUR_MS if change.scheduled_ms is None else change.scheduled_ms
+            if change.is_taken or time_ms in repeated:  # a run, or its retry, counts it
+                continue
+            if change.table not in self._tables[name].reads:  # any more
+                continue
+            until = rerun_from(hour, start_ms(change.arrival), change.reruns, self._kept_hours[name], now)
+            if until is not None and until <= now and _is_past(self._complete_until(change.table), until):
+                yield change.partition, time_ms
+
+    def _counts_again(self, name: str, partition: str, now: int) -> bool:
+        """Whether a job runs for a partition, or is to run for it again: one that reads its rows waits for that."""
+        retried = any(partition_of(retry.time_ms - HOUR_MS) == partition for retry in list(self._retries[name]))
+        return (
+            retried
+            or self._catalog.runs.is_running(name, partition)
+            or any(partition == other for other, _ in self._reruns(name, now))
+        )
 
     def _work(self, name: str) -> float | None:
         """Do the run of a job that is due; None, which ends the job's thread, if none is."""
@@ -214,12 +262,13 @@ class JobSchedule:
             self._note_retry(ended, ended.ended_ms or 0)
 
     def _note_retry(self, run: Run, now: int) -> None:
+        cause = CHANGED if run.cause == CHANGED else RETRY
         if run.outcome == "interrupted":
-            self._retries[run.job].append(Due(now, run.scheduled_ms, run.attempt, RETRY))
+            self._retries[run.job].append(Due(now, run.scheduled_ms, run.attempt, cause))
         elif run.outcome == "failed":
             at = retry_at(run.attempt, run.ended_ms or 0)
             if at is not None:
-                self._retries[run.job].append(Due(at, run.scheduled_ms, run.attempt + 1, RETRY))
+                self._retries[run.job].append(Due(at, run.scheduled_ms, run.attempt + 1, cause))
 
 
 def _times(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from datawarehouse.catalog.records import StoredTable
 from datawarehouse.catalog.runs import Run
 from datawarehouse.clock import Clock
 from datawarehouse.definition.instants import written
+from datawarehouse.definition.partition import start_ms
 from datawarehouse.definition.tables import StreamingInputTable
 from datawarehouse.definition.unknown_keys import still_unknown
 from datawarehouse.folder import aside_root
+from datawarehouse.jobs.due import rerun_from
 from datawarehouse.journal.journal import Journal
 from datawarehouse.runtime.backups import backup_status
 from datawarehouse.runtime.held_hours import held_until
@@ -36,11 +39,13 @@ def status_of(
         foreign = catalog.noted(FOREIGN_NOTE) or []
         backup = backup_status(catalog, clock)
         audit = _audit(catalog, clock, settings.number("audit_days"))
+        reruns = reruns_of(catalog, clock)
         damaged = [{"table": file.table, "path": file.path, "problem": file.damage} for file in catalog.damaged()]
     return {
         "warehouse": catalog.warehouse_name(),
         "folder": str(folder),
         "tables": tables,
+        "reruns": reruns,
         "undeclared_tables": undeclared,
         "damaged_files": damaged,
         "audit": audit,
@@ -70,6 +75,35 @@ def _audit(catalog: Catalog, clock: Clock, days: int) -> dict[str, Any]:
         "bytes": turn.bytes,
         "unread_files": turn.unread,
     }
+
+
+def reruns_of(catalog: Catalog, clock: Clock) -> list[dict[str, Any]]:
+    """For each job that runs again when an event hour changes: how often it did, and what it has not counted, in hours
+    of event time and in events.
+
+    waiting: what a run will count, or failed to count. left_out: what none will count by itself, because it came too
+    late; left_out_from, left_out_to: the first and the last of these hours.
+    """
+    found = []
+    for asking in catalog.event_hour_changes.asking():
+        waiting, left_out = Counter[str](), Counter[str]()
+        for each in catalog.event_hour_changes.of_job(asking.job):
+            hour, arrival = start_ms(each.partition), start_ms(each.arrival)
+            until = rerun_from(hour, arrival, each.reruns, asking.kept_hours, clock.now_ms())
+            (left_out if until is None and not each.is_taken else waiting)[each.partition] += each.events
+        found.append(
+            {
+                "job": asking.job,
+                "reruns": catalog.event_hour_changes.reruns(asking.job),
+                "waiting_hours": len(waiting),
+                "waiting_events": waiting.total(),
+                "left_out_hours": len(left_out),
+                "left_out_events": left_out.total(),
+                "left_out_from": min(left_out, default=None),
+                "left_out_to": max(left_out, default=None),
+            }
+        )
+    return found
 
 
 def described(run: Run) -> dict[str, Any]:

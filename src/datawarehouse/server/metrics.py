@@ -28,6 +28,11 @@ _TABLE_METRICS = {
     "journal_bytes": (GaugeMetricFamily, "dw_journal_bytes", "Bytes in the journal that are not yet converted."),
 }
 
+_RERUN_METRICS = {
+    "reruns": ("dw_job_reruns", "Runs for event hours that changed, as far as records of runs are kept."),
+    "waiting_hours": ("dw_job_event_hours_changed", "Event hours that changed and that no run has counted since."),
+    "left_out_events": ("dw_job_events_left_out", "Events that came too late for a rerun and that no run has counted."),
+}
 _DELIVERY_METRICS = {
     "delivered": (CounterMetricFamily, "dw_alert_deliveries", "Alerts that a receiver has taken."),
     "failed": (CounterMetricFamily, "dw_alert_delivery_failures", "Attempts to deliver an alert that failed."),
@@ -83,6 +88,7 @@ class _Tables(Collector):
             for key, count in table.get("unknown_keys", {}).items():
                 unknown.add_metric([table["table"], key], count)
         yield unknown
+        yield from self._reruns()
         faults = CounterMetricFamily(
             "dw_thread_faults", "Failures after which a thread of the warehouse went on.", labels=["thread"]
         )
@@ -104,6 +110,13 @@ class _Tables(Collector):
         age_s = self._status["audit"]["age_s"]
         if age_s is not None:
             yield GaugeMetricFamily("dw_audit_age_seconds", "Since a daily share of the files was read whole.", age_s)
+
+    def _reruns(self) -> Iterable[Metric]:
+        for field, (name, text) in _RERUN_METRICS.items():
+            gauge = GaugeMetricFamily(name, text, labels=["job"])
+            for job in self._status["reruns"]:
+                gauge.add_metric([job["job"]], job[field])
+            yield gauge
 
 
 class _Refused(Collector):

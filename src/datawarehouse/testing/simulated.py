@@ -4,8 +4,8 @@
 then, in this order:
 
   1. delayed events arrive, all events that arrived are converted, and the merges that are due are done; 2. jobs run, in
-     the order of the declaration: retries, hours that became complete, schedules; 3. when an hour ends: expiry and
-     compaction, and retired files are deleted.
+     the order of the declaration: retries, hours that became complete, schedules, event hours that changed; 3. when an
+     hour ends: expiry and compaction, and retired files are deleted.
 
 Jobs run in this process, so that they can be debugged and patched; their limits do not apply.
 """

@@ -239,6 +239,11 @@ def test_a_warehouse_has_a_name_that_glue_takes():
             "rerun_when_late needs a run for each hour",
         ),
         ({"rerun_when_late": True, "reads": ["clicks"]}, "needs hours that can be replaced: give partition_keys="),
+        ({"rerun_when_event_hour_changes": "yes"}, "rerun_when_event_hour_changes is 'yes'; valid are True and False"),
+        (
+            {"rerun_when_event_hour_changes": True, "reads": ["clicks"]},
+            "needs a streaming input table that the job reads and that declares its event time: give reads=",
+        ),
         ({"missed_runs": "none"}, "missed_runs is 'none'; valid are 'latest', 'all', 'skip'"),
         ({"missed_runs": None}, "missed_runs is None"),
         ({"memory_mb": 64}, "memory_mb is 64; valid is a whole number from 128 to 10240"),
