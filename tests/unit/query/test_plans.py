@@ -74,3 +74,29 @@ def test_a_plan_that_reads_the_clock_is_made_at_each_time():
     sql = "select * from t where inserted_at = date_format(now(), '%Y/%m/%d/%H')"
     for later in (0, 1, 3_600_000):
         assert told(plans.of(sql, TABLES, (), NOW_MS + later)) == told(plan(sql, TABLES, "dw", (), NOW_MS + later))
+
+
+def test_statements_that_may_read_other_tables_do_not_clear_each_others_plans():
+    plans = Plans("dw")
+    [more] = Warehouse("dw").with_streaming_input_table("more", {"m": "int"}).tables()
+    all_tables = TABLES | {"more": TableSchema("more", more.columns, more.partition_keys)}
+    kept = {id(tables): plans.of("select n from t", tables, (), NOW_MS) for tables in (TABLES, all_tables)}
+    assert len({id(planned) for planned in kept.values()}) == 2
+    for _ in range(3):
+        for tables in (TABLES, all_tables):
+            assert plans.of("select n from t", tables, (), NOW_MS) is kept[id(tables)]
+            assert plans.of("select n from t", dict(tables), (), NOW_MS) is kept[id(tables)]
+    changed = all_tables | schemas({"n": "bigint"})
+    assert plans.of("select n from t", changed, (), NOW_MS).column_types == ("bigint",)
+    assert plans.of("select n from t", TABLES, (), NOW_MS) is kept[id(TABLES)]
+    with pytest.raises(QueryFailed, match="TABLE_NOT_FOUND"):
+        plans.of("select m from more", TABLES, (), NOW_MS)
+    assert plans.of("select m from more", changed, (), NOW_MS).column_names == ("m",)
+
+
+def test_what_is_known_of_sets_of_tables_has_a_limit():
+    plans = Plans("dw")
+    [table] = TABLES.values()
+    for number in range(200):
+        plans.of("select 1", {f"t{number}": table}, (), NOW_MS)
+    assert len(plans._visible) <= 64
