@@ -521,17 +521,30 @@ def test_a_task_that_is_cancelled_leaves_a_producer_that_works(server):
 
 def test_a_producer_belongs_to_its_process(server):
     with Producer("clicks", url=server.url, linger_s=3600) as producer:
-        producer.put(event("fork", 0))
+        delivery = producer.put(event("fork", 0))
         child = os.fork()
         if not child:  # no pytest in here
             refused = 0
-            for call in (lambda: producer.put(event("fork", 1)), producer.flush, producer.close, producer.counts):
-                with suppress(Closed):
+            for call in (
+                lambda: producer.put(event("fork", 1)), producer.flush, producer.close, producer.counts,
+                lambda: delivery.result(0.1), delivery.result, lambda: next(delivery.__await__()),
+            ):  # fmt: skip
+                try:
                     call()
-                    os._exit(100)
-                refused += 1
+                except Closed:
+                    refused += 1
+                    continue
+                except BaseException:
+                    os._exit(101)
+                os._exit(100)
             os._exit(refused)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        producer.flush()
+        delivery.result(patient(60))
+        child = os.fork()
+        if not child:  # what was known before the fork is known after it
+            os._exit(0 if delivery.result(0) == delivery.result() else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert stored(server, "fork") == once(1)
 
 

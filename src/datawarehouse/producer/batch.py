@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
-from datawarehouse.errors import DataWarehouseError
+from datawarehouse.errors import Closed, DataWarehouseError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Batch:
     size: int = 0
     """Of all events, in bytes."""
     outcomes: dict[int, Receipt | DataWarehouseError] = field(default_factory=dict)
+    process: int = field(default_factory=os.getpid)
+    """That sends them: after a fork, the other one has none of its threads."""
     plan: Any = None
     """What a destination keeps from one attempt to the next."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -98,7 +101,8 @@ class Delivery:
 
     def result(self, timeout_s: float | None = None) -> Receipt:
         """Wait for the outcome. Raises the error with which the event was given up, or TimeoutError, after which the
-        event is still on its way."""
+        event is still on its way; and Closed in a process that was forked since, which cannot know."""
+        self._check_process()
         if not self._batch.wait(timeout_s):
             raise TimeoutError(f"The event was not delivered within {timeout_s} s. It is still being sent.")
         outcome = self._batch.outcomes[self._place]
@@ -107,12 +111,20 @@ class Delivery:
         return outcome
 
     def __await__(self) -> Generator[Any, None, Receipt]:
+        self._check_process()
         if not self._batch.is_over:
             loop = asyncio.get_running_loop()
             over: asyncio.Future[None] = loop.create_future()
             self._batch.call_at_end(lambda: wake(loop, over))
             yield from over.__await__()
         return self.result()
+
+    def _check_process(self) -> None:
+        if not self._batch.is_over and self._batch.process != os.getpid():
+            raise Closed(
+                "The event was put before a fork, and only the process that put it sends it and gets its outcome: ask "
+                "there."
+            )
 
 
 def wake(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
