@@ -364,10 +364,11 @@ def test_keys_are_in_no_back_up(warehouse, producer, tmp_path):
 
 
 def test_keys_are_made_before_there_is_a_server_and_stay(tmp_path):
-    from running import DECLARATION, command
+    from running import DECLARATION, command, start
 
     (tmp_path / "warehouse.py").write_text(DECLARATION)
     made = json.loads(command(tmp_path, "keys", "create", "a", "--may", "put", "--output", "json").stdout)
+    command(tmp_path, "keys", "create", "b\n-audit:", "--may", "put:nothing")
     assert "not running" in command(tmp_path, "status").stdout
     file = keys_path(tmp_path / "data")
     file.chmod(0o644)
@@ -381,8 +382,17 @@ def test_keys_are_made_before_there_is_a_server_and_stay(tmp_path):
         assert code(warehouse.events("clicks", b"{}", **bearer(old))) == (401, "Unauthorized")
         with pytest.raises(ClientError, match="ExpiredTokenException"):
             kinesis(warehouse, old).list_streams()
+        log = (tmp_path / "errors.log").read_text()
+        told = re.findall(r"audit: owner at \d{4}-\S+Z, when no warehouse ran: (.*)", log)
+        assert told == ["dw keys create a may put: done", "dw keys create b -audit: may put:nothing: BadRequest"]
+        assert made["secret"] not in log
         warehouse.dw("keys", "revoke", made["id"])
         assert code(warehouse.events("clicks", b"{}")) == (401, "Unauthorized")  # none is left, and one is needed
+    command(tmp_path, "keys", "create", "c", "--may", "query")
+    (tmp_path / "errors.log").unlink()
+    start(tmp_path).stop()
+    told = re.findall(r"when no warehouse ran: (.*)", (tmp_path / "errors.log").read_text())
+    assert told == ["dw keys create c may query: done"]  # each line once
     assert "revoked" in command(tmp_path, "keys", "ls").stdout
     file.write_text("{")
     done = command(tmp_path, "up", "--port", "0")

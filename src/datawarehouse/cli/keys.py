@@ -17,6 +17,7 @@ from datawarehouse.cli.output import print_json, print_table, remark
 from datawarehouse.clock import WallClock
 from datawarehouse.errors import BadRequest
 from datawarehouse.folder import keys_path
+from datawarehouse.runtime.acts import noted_act
 from datawarehouse.runtime.client import client_of
 from datawarehouse.server.keys import shown
 from datawarehouse.settings import Settings
@@ -87,7 +88,9 @@ def _asked(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
 def _alone(arguments: argparse.Namespace, settings: Settings, asked: dict[str, Any]) -> Any:
     """Own the folder for a moment, when nobody else does."""
     warehouse, now_ms = warehouse_of(arguments), WallClock().now_ms()
-    with open_alone(warehouse, settings) as opened:
+    may = f" may {','.join(asked['may'])}" if "may" in asked else ""
+    words = f"dw keys {arguments.action} {arguments.name}{may}"
+    with open_alone(warehouse, settings) as opened, noted_act(opened.catalog, words, now_ms):
         match arguments.action:
             case "create":
                 return shown(opened.keys.create(checked(msgspec.convert(asked, Wanted), warehouse), now_ms))

@@ -40,6 +40,7 @@ from datawarehouse.folder import Holder, history_path, queries_root
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.query.registry import QueryRegistry
 from datawarehouse.query.results import Results
+from datawarehouse.runtime.acts import tell_acts
 from datawarehouse.runtime.connections import Connection, limited
 from datawarehouse.runtime.handshakes import accept
 from datawarehouse.runtime.listening import Listening
@@ -87,6 +88,7 @@ def serve(
         raise
     try:
         new_worker = partial(Worker, time_max_s=settings.number("convert_time_max_s"), start_child=start_child)
+        tell_acts(opened.catalog)
         opened.start(partial(new_worker, "convert"), partial(new_worker, "compact"))
         gc.freeze()  # the present objects all stay; searching them for garbage repeatedly only takes time
         uvloop.run(_serve(opened, listening, bound, on_ready, start_child))

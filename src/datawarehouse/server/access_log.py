@@ -43,6 +43,12 @@ def audit(request: Request, response: Response, address: str) -> None:
         )
 
 
+def audit_alone(at: str, words: str, outcome: str) -> None:
+    """Say what somebody administrated by a command while nothing ran that has a log. at: when."""
+    shown = " ".join(_shown(word) for word in words.split())
+    audit_log.info("audit: owner at %s, when no warehouse ran: %s: %s", at, shown, outcome)
+
+
 def _target(request: Request) -> str:
     operation = request.header(b"x-amz-target")
     return f"{_shown(request.path)} {_shown(operation)}" if operation else _shown(request.path)
