@@ -32,6 +32,8 @@ CALLS = {
     "generate": (("clicks", "--rate", "0", "--count", "5", "--output", "json"), '"sent": 5'),
     "flush": ((), ""),
     "query": (("select id from clicks where id = 'one'", "--output", "csv"), '"one"'),
+    "lint-sql": (("one.sql",), "1 statement, 0 problems"),
+    "translate": (("--from", "redshift", "one.sql"), "1 statement: 1 translated"),
     "queries": ((), "workgroup"),
     "tables": ((), "streaming input table"),
     "status": ((), "running"),
@@ -66,6 +68,7 @@ def test_there_is_a_call_of_each_verb(verb):
 
 
 def test_each_verb_as_a_process(tmp_path):
+    (tmp_path / "one.sql").write_text("select id from clicks where id = 'one'")
     with running(tmp_path, declaration=DECLARATION, fresh=True):  # the verb `up`
         for verb, (arguments, says) in CALLS.items():
             done = subprocess.run(

@@ -18,7 +18,7 @@ TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "cli.md").read_text()
 def test_the_reference_has_every_option(verb):
     assert f"`dw {verb}" in TEXT
     parser = argparse.ArgumentParser()
-    importlib.import_module(f"datawarehouse.cli.{verb}").add_arguments(parser)
+    importlib.import_module(f"datawarehouse.cli.{verb.replace('-', '_')}").add_arguments(parser)
     settings = {setting.flag for setting in SETTINGS}
     for option in re.findall(r"--[a-z-]+", parser.format_help()):
         assert option in settings | {"--help"} or option in TEXT, f"dw {verb} {option}"

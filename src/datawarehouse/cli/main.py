@@ -23,6 +23,8 @@ VERBS = {
     "generate": "send made-up events, at a rate, some of them malformed, late or twice",
     "flush": "return when everything acknowledged is visible",
     "query": "answer one SQL statement",
+    "lint-sql": "say what Athena would refuse of statements in files",
+    "translate": "write statements of Redshift as Athena's, and say what needs a person",
     "queries": "list the queries that wait or run, and end one",
     "tables": "list tables and columns",
     "status": "show what was received, stored, rejected and pending, and the settings",
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("verb", choices=VERBS, metavar="verb")
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     verb = parser.parse_args(given[:1] or ["--help"]).verb
-    module = importlib.import_module(f"datawarehouse.cli.{verb}")
+    module = importlib.import_module(f"datawarehouse.cli.{verb.replace('-', '_')}")
     verb_parser = argparse.ArgumentParser(prog=f"dw {verb}", description=VERBS[verb])
     module.add_arguments(verb_parser)
     parsed = verb_parser.parse_args(given[1:])

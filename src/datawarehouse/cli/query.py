@@ -13,7 +13,8 @@ from datawarehouse.cli.exits import in_a_process
 from datawarehouse.cli.options import add_on, add_output, add_settings, settings_of
 from datawarehouse.cli.output import print_head, quantity, remark, size
 from datawarehouse.cli.progress import progress
-from datawarehouse.errors import BadRequest, ScanRefused
+from datawarehouse.cli.sql_files import STDIN, sql_in
+from datawarehouse.errors import BadRequest, QueryRefused, ScanRefused
 from datawarehouse.query.limits import end_limit_of_memory, limit_memory, use_system_memory
 from datawarehouse.runtime.reader import Reader
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sql", help="one statement of Athena SQL; each ? takes the next --param")
+    what = "one statement of Athena SQL, or - to read it from standard input; each ? takes the next --param"
+    parser.add_argument("sql", nargs="?", help=what)
+    parser.add_argument("-f", "--file", metavar="FILE", help="the file that has the statement, instead of SQL")
     parser.add_argument("--param", action="append", default=[], metavar="V", help="the text for a ?; give one for each")
     add_output(parser, "table", "json", "csv", "ndjson", "parquet")
     what = "whose query it is, and so what it may read and take (default: production)"
@@ -36,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    arguments.sql = _statement(arguments)
     if other := _elsewhere(arguments, time.perf_counter()):
         return other()
     _answer(arguments, time.perf_counter(), lambda: None, limited=False)
@@ -45,12 +49,29 @@ def run(arguments: argparse.Namespace) -> int:
 def run_apart(arguments: argparse.Namespace) -> int:
     """As `run`, in a process whose time and memory are limited hard, which Ctrl-C ends at once."""
     started = time.perf_counter()
+    arguments.sql = _statement(arguments)
     if other := _elsewhere(arguments, started):
         return other()
     settings = settings_of(arguments)
     with Reader(settings.folder, settings, arguments.workgroup) as reader:
         time_max_s = reader.limits.time_max_s
     return in_a_process("query", lambda over: _answer(arguments, started, over, limited=True), time_max_s)
+
+
+def _statement(arguments: argparse.Namespace) -> str:
+    """The one statement, from the argument, a file or standard input. Several are refused before anything runs: each
+    would have its own parameters, result and exit code."""
+    from datawarehouse.sql.scripts import statements
+
+    if (arguments.sql is None) == (arguments.file is None):
+        raise BadRequest("Give one statement: as SQL, with -f FILE, or - for standard input.")
+    if arguments.file is None and arguments.sql != STDIN:
+        return str(arguments.sql)
+    path = arguments.file or STDIN
+    sql = sql_in(path)
+    if (count := len(statements(sql))) > 1:
+        raise QueryRefused(f"{path} has {count} statements; `dw query` answers one: give each its own file and call.")
+    return sql
 
 
 def _elsewhere(arguments: argparse.Namespace, started: float) -> Callable[[], int] | None:

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from datawarehouse.definition.sql_job import SqlJob
-from datawarehouse.definition.tables import (
-    QUARANTINE_COLUMNS,
-    QUARANTINE_SUFFIX,
-    BatchInputTable,
-    Column,
-    StreamingInputTable,
-    Table,
-)
+from datawarehouse.definition.tables import QUARANTINE_SUFFIX, BatchInputTable, Column, Table
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest, DeclarationError, QueryError
 from datawarehouse.sql import types
-from datawarehouse.sql.plan import Plan, TableSchema, plan
+from datawarehouse.sql.plan import Plan, plan
+from datawarehouse.sql.schema import schemas_of
 
 _ANY_TIME_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 
@@ -52,7 +46,7 @@ def insertion(columns: Iterable[Column], statement: str) -> str:
 def _planned(name: str, job: SqlJob, warehouse: Warehouse) -> Plan:
     statement = job.bound(_ANY_TIME_MS)
     try:
-        planned = plan(statement, _schemas(warehouse.tables()), warehouse.name)
+        planned = plan(statement, schemas_of(warehouse.tables()), warehouse.name)
     except (QueryError, BadRequest) as error:
         raise DeclarationError(f"Table {name!r}: its sql cannot run: {error}") from None
     if planned.kind != "select":
@@ -84,13 +78,3 @@ def _check_columns(table: Table, planned: Plan) -> None:
                 f"Table {table.name!r}: its sql gives {name!r} as {found[name]}, and the column is {kind}; write "
                 f"cast(... as {kind}) as {name}."
             )
-
-
-def _schemas(tables: Iterable[Table]) -> dict[str, TableSchema]:
-    found = {}
-    for table in tables:
-        found[table.name] = TableSchema(table.name, table.columns, table.partition_keys)
-        if isinstance(table, StreamingInputTable):
-            name = table.name + QUARANTINE_SUFFIX
-            found[name] = TableSchema(name, QUARANTINE_COLUMNS, table.partition_keys)
-    return found

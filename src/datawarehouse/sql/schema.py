@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from datawarehouse.definition.tables import Column
+from datawarehouse.definition.tables import QUARANTINE_COLUMNS, QUARANTINE_SUFFIX, Column, StreamingInputTable, Table
 from datawarehouse.sql import types
 from datawarehouse.sql.types import Type
 
@@ -26,3 +27,24 @@ class TableSchema:
 
     def fields(self) -> list[tuple[str, Type]]:
         return [(column.name, types.of_column(column.type)) for column in (*self.columns, *self.partition_keys)]
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The tables of a declaration, by name, and the name by which SQL may qualify them."""
+
+    tables: Mapping[str, TableSchema]
+    database: str
+
+
+def schemas_of(tables: Iterable[Table]) -> dict[str, TableSchema]:
+    """What a declaration lets SQL name: its tables, and the quarantine of each that takes events."""
+    found = {}
+    for table in tables:
+        hours = table.partition_keys[0].name if table.partition_keys and table.kind != Table.kind else None
+        event_time = table.event_time if isinstance(table, StreamingInputTable) else None
+        found[table.name] = TableSchema(table.name, table.columns, table.partition_keys, hours, event_time)
+        if isinstance(table, StreamingInputTable):
+            name = table.name + QUARANTINE_SUFFIX
+            found[name] = TableSchema(name, QUARANTINE_COLUMNS, table.partition_keys, hours)
+    return found

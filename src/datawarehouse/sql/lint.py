@@ -1,0 +1,56 @@
+"""What Athena would refuse of a statement, and what the embedded host does not answer. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sqlglot import TokenType
+
+from datawarehouse.errors import QueryError, QueryRefused
+from datawarehouse.sql import grammar
+from datawarehouse.sql.plan import plan
+from datawarehouse.sql.schema import Declared
+from datawarehouse.sql.scripts import Part
+from datawarehouse.sql.statement import read, tables_named
+
+_PLACE = re.compile(r"(?P<code>[A-Z_]+: )?line (?P<line>\d+):(?P<column>\d+): ")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """line, column: in the whole text, counted from 1. error: what the planner raised."""
+
+    line: int
+    column: int
+    text: str
+    error: QueryError
+
+    @property
+    def who(self) -> str:
+        """Who does not take the statement."""
+        return "not answered here" if isinstance(self.error, QueryRefused) else "refused by Athena"
+
+
+def problem(part: Part, declared: Declared | None, now_ms: int) -> Problem | None:
+    """The first problem of a statement; without a declaration, of its grammar alone if it names tables."""
+    sql = part.in_place
+    try:
+        if declared is None and tables_named(sql):
+            read(sql)
+        else:
+            tables, database = (declared.tables, declared.database) if declared else ({}, "default")
+            values = [None] * sum(word.kind == TokenType.PLACEHOLDER for word in grammar.words(sql))
+            plan(sql, tables, database, values, now_ms)
+    except QueryError as error:
+        text = str(error)
+        found = _PLACE.search(text)
+        if not found:
+            return Problem(part.line, part.column, text, error)
+        return Problem(
+            int(found["line"]),
+            int(found["column"]),
+            text[: found.start()] + (found["code"] or "") + text[found.end() :],
+            error,
+        )
+    return None

@@ -1,0 +1,139 @@
+"""A statement of Redshift, translated and checked.
+
+1. What is not a query needs a person, with what takes its place; the query in it is translated for its own sake.
+2. A query is translated, or needs a person for each part that has no form known to give the same answer.
+3. What was translated passes the planner of Athena SQL, against the declared tables. What that refuses needs a person.
+4. Without a declaration, tables and columns cannot be checked: the grammar is, and what the form rests on is said.
+5. A query that bounds the event time of a table, and not its arrival, gets the bound of arrival suggested: Athena
+   leaves out partitions by that alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from datawarehouse.definition.partition import HOUR_MS
+from datawarehouse.errors import QueryError
+from datawarehouse.sql import hours
+from datawarehouse.sql.plan import Plan, Scan, TableSchema, plan
+from datawarehouse.sql.redshift import others
+from datawarehouse.sql.redshift.grammar import parse
+from datawarehouse.sql.redshift.reasons import NeedsPerson
+from datawarehouse.sql.redshift.rules import translator_for
+from datawarehouse.sql.redshift.translator import BREAK
+from datawarehouse.sql.rewriting import quoted, with_conditions
+from datawarehouse.sql.schema import Declared
+from datawarehouse.sql.statement import read
+
+_OF_TEXTS = "texts that are compared have no blanks at their ends: Redshift leaves those out of a comparison"
+_BACKSLASH = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
+_LINE_CHARACTERS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """sql: the statement in Athena SQL, None if it needs a person. reasons: why it does. unchecked: what could not be
+    checked, without a declaration. notes: how the answers may differ. bounded: the statement with a bound of arrival.
+    query: the query in a statement that needs a person for what is around it."""
+
+    sql: str | None
+    reasons: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    bounded: str | None = None
+    query: Translation | None = None
+
+
+def translate(sql: str, declared: Declared | None, now_ms: int) -> Translation:
+    """Translate one statement of Redshift. declared: None where there is no declaration."""
+    reasons = others.reasons(sql)
+    if reasons:
+        inner = others.inner_query(sql)
+        return Translation(None, tuple(reasons), query=translate(inner, declared, now_ms) if inner else None)
+    try:
+        _check_text(sql)
+        tree = parse(sql)
+        into = tree.args.get("into")
+        if into:
+            tree.set("into", None)
+        translator = translator_for(declared.tables if declared else None)
+        text = _laid_out(translator.query(tree)[0])
+    except NeedsPerson as reason:
+        return Translation(None, (f"{reason}.",))
+    except RecursionError:
+        return Translation(None, ("it nests too deeply to be read.",))
+    if translator.reasons:
+        return Translation(None, tuple(dict.fromkeys(translator.reasons)))
+    notes = [*translator.notes, *([_OF_TEXTS] if translator.has_text_keys else [])]
+    found = _checked(text, declared, now_ms, translator.undeclared, translator.assumptions, notes)
+    if into and found.sql:
+        instead = "SELECT INTO makes a table: name its query with WITH, or declare a batch input table whose job it is."
+        return Translation(None, (instead,), query=found)
+    return found
+
+
+def _laid_out(text: str) -> str:
+    """A long text with a line for each clause."""
+    return text.replace(BREAK, "\n" if len(text) > _LINE_CHARACTERS else " ")
+
+
+def _check_text(sql: str) -> None:
+    if BREAK in sql:
+        raise NeedsPerson("it has a NUL character")
+    for found in _BACKSLASH.finditer(re.sub(r"--[^\n]*", "", sql)):
+        if re.search(r"\\(?![\\'])", re.sub(r"\\\\", "", found[0])):
+            raise NeedsPerson(
+                f"in the text {found[0][:60]} a backslash stands alone: Redshift reads what follows it as an escape; "
+                "double it if a backslash is meant"
+            )
+
+
+def _checked(
+    text: str, declared: Declared | None, now_ms: int, undeclared: list[str], assumptions: list[str], notes: list[str]
+) -> Translation:
+    if declared is None and undeclared:
+        try:
+            read(text)
+        except QueryError as error:
+            return Translation(None, (f"Athena SQL: {error}",))
+        listed = ", ".join(dict.fromkeys(undeclared))
+        checks = [f"the tables and columns of {listed}: there is no declaration", *assumptions]
+        return Translation(text, unchecked=tuple(checks), notes=tuple(notes))
+    tables, database = (declared.tables, declared.database) if declared else ({}, "default")
+    try:
+        planned = plan(text, tables, database, now_ms=now_ms)
+    except QueryError as error:
+        return Translation(None, (f"Athena SQL: {error}",))
+    bounded = _bounded(text, planned, tables, database, now_ms, notes)
+    return Translation(text, unchecked=tuple(assumptions), notes=tuple(notes), bounded=bounded)
+
+
+def _bounded(
+    text: str, planned: Plan, tables: Mapping[str, TableSchema], database: str, now_ms: int, notes: list[str]
+) -> str | None:
+    conditions = {}
+    for scan in planned.scans:
+        table = tables[scan.table]
+        if table.hours is None or hours.is_bounded(hours.ranges(scan.predicate, table.hours, now_ms)):
+            continue
+        hour = _first_hour(scan, table)
+        if hour is None:
+            notes.append(f"nothing bounds {table.hours} of {table.name}: Athena reads each of its hours")
+        else:
+            conditions[scan.place] = f"{quoted(table.hours)} >= '{hours.text_of(hour)}'"
+    if not conditions:
+        return None
+    bounded = with_conditions(text, conditions)
+    try:
+        plan(bounded, tables, database, now_ms=now_ms)
+    except QueryError:
+        return None
+    return bounded
+
+
+def _first_hour(scan: Scan, table: TableSchema) -> int | None:
+    """The first hour in which an event that a scan asks for can have arrived, if it happened before it arrived."""
+    first = scan.predicate.bounds(table.event_time)[0] if table.event_time else None
+    return None if first is None else max(first // HOUR_MS, 0)

@@ -1,0 +1,144 @@
+"""Statements of Redshift: the Athena form, its value, or why it needs a person. The cases are in cases.txt."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from datawarehouse.definition.tables import Column
+from datawarehouse.definition.types import parse_type
+from datawarehouse.sql.plan import TableSchema
+from datawarehouse.sql.redshift.translation import translate
+from datawarehouse.sql.schema import Declared
+
+NOW_MS = 1_795_000_000_000  # 2026-11-18
+
+
+@dataclass
+class Case:
+    sql: str
+    line: int
+    translated: str | None = None
+    reasons: list[str] = field(default_factory=list)
+    query: str | None = None
+    notes: list[str] = field(default_factory=list)
+    rows: str | None = None
+
+
+def cases():
+    found = []
+    for number, line in enumerate((Path(__file__).parent / "cases.txt").read_text().splitlines(), 1):
+        mark, text = line[:2], line[2:]
+        match mark:
+            case "< ":
+                found.append(Case(text, number))
+            case "> ":
+                found[-1].translated = text
+            case "! ":
+                found[-1].reasons.append(text)
+            case "q ":
+                found[-1].query = text
+            case "~ ":
+                found[-1].notes.append(text)
+            case "= ":
+                found[-1].rows = text
+            case _:
+                assert not line or line.startswith("#"), f"line {number}: {line}"
+    return found
+
+
+def shown(rows):
+    return " ; ".join(" | ".join(_cell(cell) for cell in row) for row in rows)
+
+
+def _cell(cell):
+    if cell is None:
+        return "NULL"
+    return str(cell).lower() if isinstance(cell, bool) else str(cell)
+
+
+CASES = cases()
+
+
+@pytest.fixture
+def declared(tables):
+    return Declared(tables, "db")
+
+
+def test_there_are_cases_of_both_kinds():
+    assert len(CASES) >= 120
+    assert all((case.translated is None) == bool(case.reasons) for case in CASES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"line_{case.line}")
+def test_what_becomes_of_a_statement(case, declared, answer):
+    found = translate(case.sql, declared, NOW_MS)
+    assert (found.sql and " ".join(found.sql.split("\n"))) == case.translated
+    assert list(found.reasons) == case.reasons
+    assert list(found.notes) == case.notes
+    assert (found.query.sql if found.query else None) == case.query
+    if case.rows is not None:
+        assert shown(answer(found.sql).rows) == case.rows
+
+
+# -- without a declaration
+
+
+def test_without_a_declaration_it_says_what_it_could_not_check():
+    sql = "select avg(x), date_trunc('day', t) as d, count(*) from s.visits where t > '2026-01-01' group by d"
+    found = translate(sql, None, NOW_MS)
+    assert found.sql.replace("\n", " ") == (
+        "SELECT avg(x), date_trunc('day', CAST(t AS timestamp)) AS d, count(*) FROM s.visits "
+        "WHERE t > '2026-01-01' GROUP BY 2"
+    )
+    assert found.unchecked == (
+        "the tables and columns of visits: there is no declaration",
+        "x is a double precision number: the average of whole numbers is whole in Redshift",
+        "t is a date, or a timestamp without a time zone",
+        "t is a text: a date is compared with DATE '...', a timestamp with TIMESTAMP '...'",
+        "no table has a column d: it is then the d of the SELECT list",
+    )
+
+
+def test_without_a_declaration_a_statement_without_tables_is_checked_wholly():
+    assert translate("select nvl(1, 2)", None, NOW_MS).unchecked == ()
+    assert translate("select a from (select 1 as b)", None, NOW_MS).reasons == (
+        "line 1:8: there is no column a; there are b.",
+    )
+
+
+def test_what_the_planner_refuses_is_not_printed_as_translated(declared):
+    found = translate("select max(id) from events where id = count(*)", declared, NOW_MS)
+    assert found.sql is None
+    assert found.reasons[0].startswith("Athena SQL: ")
+
+
+# -- the bound of arrival
+
+
+@pytest.fixture
+def clicks():
+    def columns(**types):
+        return tuple(Column(name, parse_type(text)) for name, text in types.items())
+
+    schema = TableSchema(
+        "clicks", columns(id="bigint", at="timestamp"), columns(inserted_at="string"), "inserted_at", "at"
+    )
+    return Declared({"clicks": schema}, "shop")
+
+
+def test_a_bound_of_event_time_gets_one_of_arrival(clicks):
+    found = translate("select count(*) from clicks where at >= '2026-11-10 07:30:00' and id = 5", clicks, NOW_MS)
+    assert found.sql == "SELECT count(*) FROM clicks WHERE at >= TIMESTAMP '2026-11-10 07:30:00' AND id = 5"
+    assert found.bounded == (
+        "SELECT count(*) FROM clicks WHERE inserted_at >= '2026/11/10/07' and "
+        "at >= TIMESTAMP '2026-11-10 07:30:00' AND id = 5"
+    )
+
+
+def test_no_bound_is_suggested_where_there_is_one_or_nothing_to_make_it_of(clicks):
+    bounded = translate("select id from clicks where at > '2026-11-10' and inserted_at >= '2026/11/10'", clicks, NOW_MS)
+    assert (bounded.bounded, bounded.notes[:-1]) == (None, ())
+    unbounded = translate("select id from clicks where id = 1", clicks, NOW_MS)
+    assert unbounded.bounded is None
+    assert unbounded.notes == ("nothing bounds inserted_at of clicks: Athena reads each of its hours",)
