@@ -17,15 +17,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """The exit code is that of the first problem: as if `dw query` had been asked."""
+    from datawarehouse.query.binding import Binding
     from datawarehouse.sql.lint import problem
+    from datawarehouse.sql.schema import NOTHING_DECLARED
     from datawarehouse.sql.scripts import statements
 
-    declared, now_ms = declared_by(arguments), WallClock().now_ms()
+    declared = declared_by(arguments)
+    binding = Binding(declared or NOTHING_DECLARED, WallClock().now_ms())
     checked, problems = 0, []
     for path, sql in [(path, sql_in(path)) for path in arguments.files]:
         for part in statements(sql):
             checked += 1
-            found = problem(part, declared, now_ms)
+            found = problem(part, binding.planned, is_declared=declared is not None)
             if found:
                 problems.append(found)
                 print(f"{path}:{found.line}:{found.column}: {found.who}: {found.text}")

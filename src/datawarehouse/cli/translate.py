@@ -29,16 +29,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from datawarehouse.query.binding import Binding
     from datawarehouse.sql.redshift.translation import translate
+    from datawarehouse.sql.schema import NOTHING_DECLARED
     from datawarehouse.sql.scripts import statements
 
     declared, now_ms = declared_by(arguments), WallClock().now_ms()
+    binding = Binding(declared or NOTHING_DECLARED, now_ms)
     counts: Counter[str] = Counter()
     for path, sql in [(path, sql_in(path)) for path in arguments.files]:
         if len(arguments.files) > 1:
             print(f"-- {path}\n")
         for number, part in enumerate(statements(sql, of_redshift=True), 1):
-            found = translate(part.in_place, declared, now_ms)
+            found = translate(part.in_place, declared, binding.planned, now_ms)
             counts[_state(found)] += 1
             print("\n".join([f"-- {number}, line {part.line}: {_state(found)}", *_lines(part, found), ""]))
     listed = ", ".join(f"{number} {state}" for state, number in sorted(counts.items())) or "none"

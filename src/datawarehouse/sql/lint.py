@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlglot import TokenType
 
 from datawarehouse.errors import QueryError, QueryRefused
 from datawarehouse.sql import grammar
-from datawarehouse.sql.plan import plan
-from datawarehouse.sql.schema import Declared
+from datawarehouse.sql.plan import Plan
 from datawarehouse.sql.scripts import Part
 from datawarehouse.sql.statement import read, tables_named
+
+Planned = Callable[[str, Sequence[object]], Plan]
 
 _PLACE = re.compile(r"(?P<code>[A-Z_]+: )?line (?P<line>\d+):(?P<column>\d+): ")
 
@@ -32,16 +34,15 @@ class Problem:
         return "not answered here" if isinstance(self.error, QueryRefused) else "refused by Athena"
 
 
-def problem(part: Part, declared: Declared | None, now_ms: int) -> Problem | None:
-    """The first problem of a statement; without a declaration, of its grammar alone if it names tables."""
+def problem(part: Part, planned: Planned, *, is_declared: bool) -> Problem | None:
+    """The first problem of a statement. planned: makes the plan of a text and the values of its `?`; raises QueryError.
+    is_declared: whether that knows the tables; else only the grammar of a statement that names some is checked."""
     sql = part.in_place
     try:
-        if declared is None and tables_named(sql):
+        if not is_declared and tables_named(sql):
             read(sql)
         else:
-            tables, database = (declared.tables, declared.database) if declared else ({}, "default")
-            values = [None] * sum(word.kind == TokenType.PLACEHOLDER for word in grammar.words(sql))
-            plan(sql, tables, database, values, now_ms)
+            planned(sql, [None] * sum(word.kind == TokenType.PLACEHOLDER for word in grammar.words(sql)))
     except QueryError as error:
         text = str(error)
         found = _PLACE.search(text)

@@ -37,6 +37,9 @@ class Declared:
     database: str
 
 
+NOTHING_DECLARED = Declared({}, "default")
+
+
 def schemas_of(tables: Iterable[Table]) -> dict[str, TableSchema]:
     """What a declaration lets SQL name: its tables, and the quarantine of each that takes events."""
     found = {}

@@ -12,7 +12,7 @@ from sqlglot import exp
 from datawarehouse.sql import types
 from datawarehouse.sql.redshift.reasons import NeedsPerson
 from datawarehouse.sql.redshift.times import as_timestamp
-from datawarehouse.sql.redshift.translator import Rule, Translator, check, shown
+from datawarehouse.sql.redshift.translator import Rule, Translator, knowing, shown
 from datawarehouse.sql.redshift.values import CONCAT, PRODUCT, SIGN, SUM, Value, fitted
 from datawarehouse.sql.types import Type
 
@@ -47,7 +47,12 @@ def operation(t: Translator, node: exp.Binary) -> Value:
         )
     type_ = _type_of(t, left, right, sign)
     if sign == "/" and type_ is None and not (left.is_null or right.is_null):
-        t.assume(f"{left.text} and {right.text} are whole or double precision numbers: decimals are divided otherwise")
+        t.assume(
+            f"{left.text} and {right.text} are whole or double precision numbers: decimals, and a sum of bigint is "
+            "one, are divided otherwise"
+        )
+    if sign == "-" and left.type is None and right.type is None and not (left.is_null or right.is_null):
+        t.assume(f"{left.text} and {right.text} are numbers")
     return Value(f"{left.inside(level)} {sign} {right.inside(level + 1)}", type_, level)
 
 
@@ -119,7 +124,6 @@ def negative(t: Translator, node: exp.Neg) -> Value:
 
 
 def concatenation(t: Translator, node: exp.DPipe) -> Value:
-    check(node, "this", "expression", "safe")
     left, right = as_text(t.expression(node.this)), as_text(t.expression(node.expression))
     for value in (left, right):
         if value.type is None and not value.is_null:
@@ -137,8 +141,8 @@ def as_text(value: Value) -> Value:
 
 
 RULES: dict[type[exp.Expr], Rule] = {
-    **dict.fromkeys(_SIGNS, operation),
-    exp.Neg: negative,
-    exp.DPipe: concatenation,
+    **dict.fromkeys(_SIGNS, knowing("this expression typed safe", operation)),
+    exp.Neg: knowing("this", negative),
+    exp.DPipe: knowing("this expression safe", concatenation),
     exp.Interval: interval,
 }

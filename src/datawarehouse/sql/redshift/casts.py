@@ -6,6 +6,8 @@ Sources: Amazon Redshift Database Developer Guide, "Data types", "Type compatibi
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
 from datawarehouse.sql import types
@@ -109,6 +111,10 @@ def casted(t: Translator, value: Value, target: Type) -> Value:
             f"a cast of {source} to {target} rounds or truncates as enable_numeric_rounding says; write round() or "
             "truncate() around it"
         )
+    if value.literal is not None and target.name == "decimal":
+        return fitted_decimal(value, target)
+    if source == types.VARCHAR and target.name == "decimal":
+        raise NeedsPerson(f"whether Redshift rounds or cuts a text with more digits than {target} is not documented")
     if source is None and not value.is_null:
         _assume(t, value, target)
     if source in (types.DATE, types.TIMESTAMP) and target not in (types.DATE, types.TIMESTAMP):
@@ -116,6 +122,14 @@ def casted(t: Translator, value: Value, target: Type) -> Value:
     if source == types.BOOLEAN and target not in types.INTEGERS:
         raise NeedsPerson(f"a boolean is not cast to {target} alike; write case when ... then 1 else 0 end")
     return Value(f"CAST({value.text} AS {_name(target)})", target)
+
+
+def fitted_decimal(value: Value, target: Type) -> Value:
+    """A text literal as a decimal that has all of its digits."""
+    found = re.fullmatch(r"-?\d+(?:\.(\d+))?", value.literal or "")
+    if not found or len(found[1] or "") > target.scale:
+        raise NeedsPerson(f"{value.text} has other digits than {target}; write the number that is meant")
+    return Value(f"CAST({value.text} AS {target})", target)
 
 
 def _loses_digits(source: Type, target: Type) -> bool:

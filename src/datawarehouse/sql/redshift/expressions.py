@@ -14,7 +14,7 @@ from datawarehouse.sql.redshift.casts import cast
 from datawarehouse.sql.redshift.patterns import ilike, like, matches
 from datawarehouse.sql.redshift.reasons import NeedsPerson
 from datawarehouse.sql.redshift.scope import quoted, resolved
-from datawarehouse.sql.redshift.translator import Rule, Translator, check, shown
+from datawarehouse.sql.redshift.translator import Rule, Translator, knowing, shown
 from datawarehouse.sql.redshift.values import ATOM, NOT, PREDICATE, Value, aligned, number_literal, text_literal
 from datawarehouse.sql.types import Type
 
@@ -130,7 +130,6 @@ def same(t: Translator, listed: list[Value], what: str) -> tuple[list[Value], Ty
 
 
 def between(t: Translator, node: exp.Between) -> Value:
-    check(node, "this", "low", "high")
     listed, _ = same(t, [t.expression(node.args[name]) for name in ("this", "low", "high")], "BETWEEN")
     value, low, high = (each.inside(values.CONCAT) for each in listed)
     return Value(f"{value} BETWEEN {low} AND {high}", types.BOOLEAN, PREDICATE)
@@ -148,7 +147,6 @@ def is_(t: Translator, node: exp.Is) -> Value:
 
 
 def membership(t: Translator, node: exp.In) -> Value:
-    check(node, "this", "expressions", "query")
     value = t.expression(node.this)
     query = node.args.get("query")
     if query:
@@ -175,7 +173,6 @@ def case(t: Translator, node: exp.Case) -> Value:
 
 
 def scalar_query(t: Translator, node: exp.Subquery) -> Value:
-    check(node, "this")
     text, type = _of_one_column(t, node)
     return Value(f"({text})", type)
 
@@ -199,7 +196,8 @@ _REASONS: dict[type[exp.Expr], str] = {
     exp.CurrentTimestamp: "current_timestamp runs on Redshift's leader node alone; write getdate()",
     exp.Placeholder: "a parameter is not translated, since its type is not known; write a value in its place, and ? "
     "afterwards",
-    exp.Tuple: "rows are compared part by part in other ways; compare their columns one by one",
+    exp.Tuple: "rows in parentheses are not translated; compare their columns one by one",
+    exp.CurrentUser: "who asks is a matter of IAM in Athena",
     exp.Any: "ANY is not translated; write IN",
 }
 
@@ -208,29 +206,31 @@ def untranslated(_: Translator, node: exp.Expr) -> Value:
     raise NeedsPerson(_REASONS[type(node)])
 
 
+_BINARY = "this expression"
+
 RULES: dict[type[exp.Expr], Rule] = {
     **ARITHMETIC,
     **dict.fromkeys(_REASONS, untranslated),
-    exp.Column: column,
-    exp.Dot: dot,
-    exp.Bracket: bracket,
+    exp.Column: knowing("this table db catalog", column),
+    exp.Dot: knowing(_BINARY, dot),
+    exp.Bracket: knowing("this expressions", bracket),
     exp.Literal: literal,
     exp.Null: null,
     exp.Boolean: boolean,
-    exp.Paren: paren,
+    exp.Paren: knowing("this", paren),
     exp.And: connector,
     exp.Or: connector,
-    exp.Not: negation,
-    **dict.fromkeys(_SIGNS, comparison),
-    exp.Between: between,
-    exp.Is: is_,
-    exp.In: membership,
-    exp.Like: like,
-    exp.Escape: like,
-    exp.ILike: ilike,
-    exp.RegexpLike: matches,
-    exp.Case: case,
-    exp.Cast: cast,
-    exp.Subquery: scalar_query,
-    exp.Exists: exists,
+    exp.Not: knowing("this", negation),
+    **dict.fromkeys(_SIGNS, knowing(_BINARY, comparison)),
+    exp.Between: knowing("this low high", between),
+    exp.Is: knowing(_BINARY, is_),
+    exp.In: knowing("this expressions query", membership),
+    exp.Like: knowing("this expression negate", like),
+    exp.Escape: knowing(_BINARY, like),
+    exp.ILike: knowing("this expression negate", ilike),
+    exp.RegexpLike: knowing(_BINARY, matches),
+    exp.Case: knowing("this ifs default", case),
+    exp.Cast: knowing("this to", cast),
+    exp.Subquery: knowing("this", scalar_query),
+    exp.Exists: knowing("this", exists),
 }

@@ -13,7 +13,7 @@ from datawarehouse.sql.redshift.calls import Call, read
 from datawarehouse.sql.redshift.casts import casted
 from datawarehouse.sql.redshift.expressions import compared, same
 from datawarehouse.sql.redshift.reasons import NeedsPerson
-from datawarehouse.sql.redshift.translator import Rule, Translator
+from datawarehouse.sql.redshift.translator import Rule, Translator, knowing
 from datawarehouse.sql.redshift.values import PREDICATE, PRODUCT, Value, aligned, fitted
 from datawarehouse.sql.types import Type
 
@@ -31,7 +31,7 @@ class Alike:
     fewest: int | None = None
 
 
-_ALIKE = {
+ALIKE = {
     **{name: Alike(name, "n", types.DOUBLE) for name in
        "sqrt cbrt exp ln sin cos tan asin acos atan degrees radians".split()},
     "log": Alike("log10", "n", types.DOUBLE),
@@ -59,7 +59,7 @@ _KINDS = {"t": "a text", "n": "a number", "i": "a whole number"}
 REASONS = {
     "convert_timezone": "it gives a time of a zone, and the cast that would do it gives different times in Athena and "
     "Trino; write date_format(with_timezone(x, 'UTC') AT TIME ZONE 'zone', ...) for a text of it, or keep UTC",
-    "timezone": "timezone gives a time of a zone; keep UTC, or write AT TIME ZONE inside of date_format(...)",
+    "timezone": "it gives a time of a zone; keep UTC, or write AT TIME ZONE inside of date_format(...)",
     "median": "Athena has no median; approx_percentile(x, 0.5) is an approximation",
     "percentile_cont": "Athena has no percentile_cont; approx_percentile(x, p) is an approximation",
     "percentile_disc": "Athena has no percentile_disc; approx_percentile(x, p) is an approximation",
@@ -72,6 +72,7 @@ REASONS = {
     "add_months": "it keeps the last day of a month, date_add does not: write which is meant",
     "months_between": "Athena has no months with a fraction; write date_diff('month', ...) for whole ones",
     "next_day": "write date_add('day', ...) from day_of_week(...)",
+    "to_timestamp": "it gives a time with a zone; write date_parse(...), which gives a timestamp in UTC",
     "to_number": "write CAST(... AS decimal(p, s)) of a text of digits",
     "initcap": "Athena has no initcap; write it with regexp_replace or in the program",
     "pg_sleep": "Athena has no such function",
@@ -80,8 +81,6 @@ REASONS = {
     "variance": "write variance(CAST(x AS double))",
     "object": "it makes a SUPER; Athena makes a row: CAST(ROW(...) AS ROW(name type, ...))",
     "generate_series": "it runs on the leader node alone; write UNNEST(sequence(...))",
-    "user": "who asks is a matter of IAM in Athena",
-    "current_user": "who asks is a matter of IAM in Athena",
 }
 
 
@@ -93,8 +92,8 @@ def call(t: Translator, node: exp.Expr) -> Value:
         raise NeedsPerson(f"{found.name}: {REASONS[found.name]}")
     if not found.is_plain:
         raise NeedsPerson(f"{found.name} with DISTINCT, OVER or WITHIN GROUP has no form that is known to be the same")
-    if found.name in _ALIKE:
-        return _alike(t, found, _ALIKE[found.name])
+    if found.name in ALIKE:
+        return _alike(t, found, ALIKE[found.name])
     if found.name in RULES:
         fewest, most, rule = RULES[found.name]
         if not fewest <= len(found.arguments) <= most:
@@ -108,6 +107,8 @@ def _alike(t: Translator, found: Call, form: Alike) -> Value:
     if len(given) != len(form.kinds):
         raise NeedsPerson(f"{found.name} with {len(given)} arguments is not translated")
     given = [_of_kind(found.name, value, kind) for value, kind in zip(given, form.kinds, strict=True)]
+    if form.name in ("replace", "strpos") and given[1].literal == "":
+        raise NeedsPerson(f"{found.name} of an empty text: whether both engines find it alike is not documented")
     type = given[form.type].type if isinstance(form.type, int) else form.type
     return Value(f"{form.name}({', '.join(value.text for value in given)})", type)
 
@@ -215,10 +216,6 @@ def date(t: Translator, nodes: Sequence[exp.Expr]) -> Value:
     return casted(t, t.expression(nodes[0]), types.DATE)
 
 
-def to_timestamp(t: Translator, nodes: Sequence[exp.Expr]) -> Value:
-    raise NeedsPerson("to_timestamp gives a time with a zone; write date_parse(...), which gives a timestamp in UTC")
-
-
 RULES: dict[str, tuple[int, int, Function]] = {
     "nvl": (1, 99, coalesce),
     "coalesce": (1, 99, coalesce),
@@ -246,7 +243,6 @@ RULES: dict[str, tuple[int, int, Function]] = {
     "trunc": (1, 2, times.trunc),
     "to_char": (2, 2, times.to_char),
     "to_date": (2, 2, times.to_date),
-    "to_timestamp": (2, 2, to_timestamp),
     **texts.FUNCTIONS,
 }
 
@@ -257,7 +253,7 @@ CALLS: dict[type[exp.Expr], Rule] = {
     exp.IgnoreNulls: call,
     exp.RespectNulls: call,
     exp.CurrentDate: times.current_date,
-    exp.Extract: times.extract,
+    exp.Extract: knowing("this expression", times.extract),
     exp.Trim: texts.trim_of,
     exp.Substring: texts.substring_of,
     exp.StrPosition: texts.position_of,

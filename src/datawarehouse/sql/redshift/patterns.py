@@ -25,28 +25,31 @@ _PLAIN_REGEX = re.compile(
 
 
 def like(t: Translator, node: exp.Like | exp.Escape) -> Value:
-    check(node, "this", "expression", "negate")
     if isinstance(node, exp.Escape):
         inner, escape = node.this, t.expression(node.expression).literal
-        if not isinstance(inner, exp.Like) or escape is None:
+        if not isinstance(inner, exp.Like) or escape is None or len(escape) != 1:
             raise NeedsPerson(f"{shown(node)}: ESCAPE is translated with LIKE and one character")
+        check(inner, "this", "expression", "negate")
     else:
         inner, escape = node, "\\"
     value, pattern = text_of(t, inner.this), text_of(t, inner.expression)
     escaping = _escaping(pattern, escape)
-    return Value(f"{value.inside(values.CONCAT)} LIKE {pattern.inside(values.CONCAT)}{escaping}",
-                 types.BOOLEAN, PREDICATE)  # fmt: skip
+    return _liked(value.inside(values.CONCAT), inner, f"{pattern.inside(values.CONCAT)}{escaping}")
 
 
 def ilike(t: Translator, node: exp.ILike) -> Value:
-    check(node, "this", "expression")
     value, pattern = text_of(t, node.this), text_of(t, node.expression)
     if pattern.literal is None or not pattern.literal.isascii():
         raise NeedsPerson("ILIKE ignores the case of ASCII letters alone, lower() that of all; its pattern is not a "
                           "text of ASCII letters here")  # fmt: skip
     t.note("lower(...) LIKE differs from ILIKE for the two characters whose small letters are ASCII, U+0130 and U+212A")
     lowered = text_literal(pattern.literal.lower())
-    return Value(f"lower({value.text}) LIKE {lowered.text}{_escaping(lowered, chr(92))}", types.BOOLEAN, PREDICATE)
+    return _liked(f"lower({value.text})", node, f"{lowered.text}{_escaping(lowered, chr(92))}")
+
+
+def _liked(value: str, node: exp.Expr, pattern: str) -> Value:
+    word = "NOT LIKE" if node.args.get("negate") else "LIKE"
+    return Value(f"{value} {word} {pattern}", types.BOOLEAN, PREDICATE)
 
 
 def _escaping(pattern: Value, escape: str) -> str:
@@ -65,7 +68,6 @@ def _escaping(pattern: Value, escape: str) -> str:
 
 
 def matches(t: Translator, node: exp.RegexpLike) -> Value:
-    check(node, "this", "expression")
     value, pattern = text_of(t, node.this), regex(t, t.expression(node.expression))
     return Value(f"regexp_like({value.text}, {pattern})", types.BOOLEAN)
 

@@ -30,6 +30,7 @@ class Item:
     name: str | None
     value: Value | None
     is_column: bool = False
+    """Whether it is a column under its own name."""
 
 
 def query(t: Translator, node: exp.Expr) -> tuple[str, Outputs | None]:
@@ -167,7 +168,7 @@ def _items(t: Translator, node: exp.Select) -> Iterator[Item]:
         text = f"{value.text} AS {quoted(name)}" if isinstance(each, exp.Alias) and name else value.text
         if name and isinstance(each, exp.Alias):
             t.scope.given[name] = Value(value.inside(ATOM), value.type, literal=value.literal, is_null=value.is_null)
-        yield Item(text, name, value, is_column)
+        yield Item(text, name, value, is_column and name == inner.name.lower())
     t.scope.lets_names = False
 
 

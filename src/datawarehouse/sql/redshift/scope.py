@@ -13,6 +13,7 @@ from datawarehouse.sql.types import Type
 Columns = Mapping[str, Type | None]
 
 _RESERVED = frozenset(
+    "current_catalog current_path current_schema current_user first last of "
     "alter and as between by case cast constraint create cross cube current_date current_time "
     "current_timestamp deallocate delete describe distinct drop else end escape except execute exists extract "
     "false for from full group grouping having in inner insert intersect into is join left like localtime "

@@ -109,6 +109,8 @@ def _named(t: Translator, name: str, owner: str) -> tuple[str, Columns | None]:
     table = next((table for key, table in t.tables.items() if key.lower() == name), None)
     if table is None:
         raise NeedsPerson(f"there is no declared table {name}; there are {', '.join(sorted(t.tables)) or 'none'}")
+    if t.owners.setdefault(name, owner) != owner:
+        raise NeedsPerson(f"{name} is in several schemas; declared tables have none: which one is meant is not known")
     if owner:
         t.note(f"{owner}.{name} was taken for the declared table {table.name}")
     return quoted(table.name.lower()), {column.lower(): type for column, type in table.fields()}

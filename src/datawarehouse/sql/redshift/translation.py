@@ -11,21 +11,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.errors import QueryError
 from datawarehouse.sql import hours
-from datawarehouse.sql.plan import Plan, Scan, TableSchema, plan
+from datawarehouse.sql.plan import Plan, Scan
 from datawarehouse.sql.redshift import others
 from datawarehouse.sql.redshift.grammar import parse
 from datawarehouse.sql.redshift.reasons import NeedsPerson
 from datawarehouse.sql.redshift.rules import translator_for
-from datawarehouse.sql.redshift.translator import BREAK
+from datawarehouse.sql.redshift.translator import BREAK, Translator
 from datawarehouse.sql.rewriting import quoted, with_conditions
-from datawarehouse.sql.schema import Declared
+from datawarehouse.sql.schema import Declared, TableSchema
 from datawarehouse.sql.statement import read
+
+Planned = Callable[[str], Plan]
 
 _OF_TEXTS = "texts that are compared have no blanks at their ends: Redshift leaves those out of a comparison"
 _BACKSLASH = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
@@ -46,12 +49,13 @@ class Translation:
     query: Translation | None = None
 
 
-def translate(sql: str, declared: Declared | None, now_ms: int) -> Translation:
-    """Translate one statement of Redshift. declared: None where there is no declaration."""
+def translate(sql: str, declared: Declared | None, planned: Planned, now_ms: int) -> Translation:
+    """Translate one statement of Redshift. declared: None where there is no declaration. planned: makes the plan of a
+    statement of Athena SQL; raises QueryError for one that is refused."""
     reasons = others.reasons(sql)
     if reasons:
         inner = others.inner_query(sql)
-        return Translation(None, tuple(reasons), query=translate(inner, declared, now_ms) if inner else None)
+        return Translation(None, tuple(reasons), query=translate(inner, declared, planned, now_ms) if inner else None)
     try:
         _check_text(sql)
         tree = parse(sql)
@@ -67,7 +71,9 @@ def translate(sql: str, declared: Declared | None, now_ms: int) -> Translation:
     if translator.reasons:
         return Translation(None, tuple(dict.fromkeys(translator.reasons)))
     notes = [*translator.notes, *([_OF_TEXTS] if translator.has_text_keys else [])]
-    found = _checked(text, declared, now_ms, translator.undeclared, translator.assumptions, notes)
+    found = _checked(text, translator, planned, notes)
+    if found.sql and declared:
+        found = _with_bound(found, found.sql, declared, planned, now_ms)
     if into and found.sql:
         instead = "SELECT INTO makes a table: name its query with WITH, or declare a batch input table whose job it is."
         return Translation(None, (instead,), query=found)
@@ -90,32 +96,29 @@ def _check_text(sql: str) -> None:
             )
 
 
-def _checked(
-    text: str, declared: Declared | None, now_ms: int, undeclared: list[str], assumptions: list[str], notes: list[str]
-) -> Translation:
-    if declared is None and undeclared:
-        try:
-            read(text)
-        except QueryError as error:
-            return Translation(None, (f"Athena SQL: {error}",))
-        listed = ", ".join(dict.fromkeys(undeclared))
-        checks = [f"the tables and columns of {listed}: there is no declaration", *assumptions]
-        return Translation(text, unchecked=tuple(checks), notes=tuple(notes))
-    tables, database = (declared.tables, declared.database) if declared else ({}, "default")
+def _checked(text: str, translator: Translator, planned: Planned, notes: list[str]) -> Translation:
+    checks = list(translator.assumptions)
     try:
-        planned = plan(text, tables, database, now_ms=now_ms)
+        if translator.undeclared:
+            listed = ", ".join(dict.fromkeys(translator.undeclared))
+            checks.insert(0, f"the tables and columns of {listed}: there is no declaration")
+            read(text)
+        else:
+            planned(text)
     except QueryError as error:
-        return Translation(None, (f"Athena SQL: {error}",))
-    bounded = _bounded(text, planned, tables, database, now_ms, notes)
-    return Translation(text, unchecked=tuple(assumptions), notes=tuple(notes), bounded=bounded)
+        return _refused(error)
+    return Translation(text, unchecked=tuple(checks), notes=tuple(notes))
 
 
-def _bounded(
-    text: str, planned: Plan, tables: Mapping[str, TableSchema], database: str, now_ms: int, notes: list[str]
-) -> str | None:
-    conditions = {}
-    for scan in planned.scans:
-        table = tables[scan.table]
+def _refused(error: QueryError) -> Translation:
+    """What the planner says, without the place, which is not one of the statement of Redshift."""
+    return Translation(None, (f"its form in Athena SQL is refused: {re.sub(r'line [0-9]+:[0-9]+: ', '', str(error))}",))
+
+
+def _with_bound(found: Translation, text: str, declared: Declared, planned: Planned, now_ms: int) -> Translation:
+    conditions, notes = {}, list(found.notes)
+    for scan in planned(text).scans:
+        table = declared.tables[scan.table]
         if table.hours is None or hours.is_bounded(hours.ranges(scan.predicate, table.hours, now_ms)):
             continue
         hour = _first_hour(scan, table)
@@ -123,14 +126,13 @@ def _bounded(
             notes.append(f"nothing bounds {table.hours} of {table.name}: Athena reads each of its hours")
         else:
             conditions[scan.place] = f"{quoted(table.hours)} >= '{hours.text_of(hour)}'"
-    if not conditions:
-        return None
-    bounded = with_conditions(text, conditions)
-    try:
-        plan(bounded, tables, database, now_ms=now_ms)
-    except QueryError:
-        return None
-    return bounded
+    found = replace(found, notes=tuple(dict.fromkeys(notes)))
+    if conditions:
+        with suppress(QueryError):
+            bounded = with_conditions(text, conditions)
+            planned(bounded)
+            return replace(found, bounded=bounded)
+    return found
 
 
 def _first_hour(scan: Scan, table: TableSchema) -> int | None:

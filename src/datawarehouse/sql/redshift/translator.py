@@ -45,6 +45,7 @@ class Translator:
     notes: list[str] = field(default_factory=list)
     scope: Scope = field(default_factory=Scope)
     ctes: dict[str, Columns | None] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
     undeclared: list[str] = field(default_factory=list)
     has_text_keys: bool = False
     depth: int = -1
@@ -102,6 +103,17 @@ class Translator:
             yield self.scope
         finally:
             self.scope = outer
+
+
+def knowing(parts: str, rule: Rule) -> Rule:
+    """A rule that is applied to nodes that have no parts but these."""
+    known = parts.split()
+
+    def checked(t: Translator, node: exp.Expr) -> Value:
+        check(node, *known)
+        return rule(t, node)
+
+    return checked
 
 
 def shown(node: exp.Expr) -> str:
