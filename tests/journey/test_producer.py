@@ -354,7 +354,7 @@ def test_what_cannot_be_sent_is_refused_by_put(server, free_port):
     for wrong in (
         {},
         {"url": "x", "kinesis": object()},
-        {"url": "https://example.org"},
+        {"url": "ftp://example.org"},
         {"url": "localhost:80"},
         {"url": server.url, "aggregate": True},
         {"url": server.url, "connections": 0},

@@ -82,6 +82,8 @@ class Producer:
         table: str,
         *,
         url: str | None = None,
+        key: str | None = None,
+        ca: str | os.PathLike[str] | None = None,
         kinesis: Any = None,
         stream: str | None = None,
         aggregate: bool = False,
@@ -93,7 +95,9 @@ class Producer:
         on_failure: OnFailure | None = None,
     ) -> None:
         """
-        url: of a running warehouse, such as http://127.0.0.1:8080. kinesis: a client, `boto3.client("kinesis")`.
+        url: of a running warehouse, such as http://127.0.0.1:8080 or https://dw.example.com. key: for a warehouse with
+        keys, ID.SECRET as `dw keys create` prints it; over plain HTTP on this machine alone. ca: a file of certificates
+        (PEM) to trust instead of those that this system does. kinesis: a client, `boto3.client("kinesis")`.
         stream: the stream's name, if it is not the table's. aggregate: pack events into fewer Kinesis records, in the
         format of the Kinesis Producer Library. linger_s: how long an event may wait for others. buffer_bytes_max:
         memory for events that are not delivered yet; beyond it `put` waits. connections: requests at the same time.
@@ -101,12 +105,9 @@ class Producer:
         one request waits for its answer (default: 60); a client of boto3 has its own. on_failure: is called with events
         that are given up and the error, in a thread of the producer; there `put` does not wait, and `flush` is refused.
         """
-        if (url is None) == (kinesis is None):
-            raise BadRequest(
-                "A producer has one destination: url=... of a running warehouse, or kinesis=boto3.client('kinesis')."
-            )
-        if url is not None and (aggregate or stream is not None):
-            raise BadRequest("aggregate and stream are for Kinesis (kinesis=...), not for url=...")
+        _check_destination(
+            url, kinesis, of_kinesis=aggregate or stream is not None, of_url=key is not None or ca is not None
+        )
         if not (linger_s >= 0 and connections >= 1 and buffer_bytes_max >= 1 and retry_s >= 0):  # NaN is none of these
             raise BadRequest(
                 f"linger_s is {linger_s}, connections {connections}, buffer_bytes_max {buffer_bytes_max}, retry_s "
@@ -114,7 +115,7 @@ class Producer:
             )
         self._request_timeout_s = _checked_timeout(request_timeout_s, is_http=url is not None)
         self._to: HttpDestination | KinesisDestination = (
-            HttpDestination(table, url, self._request_timeout_s)
+            HttpDestination(table, url, self._request_timeout_s, key, ca)
             if url is not None
             else KinesisDestination(stream or table, kinesis, aggregate=aggregate)
         )
@@ -421,6 +422,22 @@ class Producer:
                 error.add_note(f"on_failure could not be told: {type(wrong).__name__}: {wrong}")
                 untold += [(event, error) for event in events]
         return untold
+
+
+def _check_destination(url: str | None, kinesis: Any, *, of_kinesis: bool, of_url: bool) -> None:
+    """Raises BadRequest unless there is one destination. of_kinesis, of_url: whether an argument is given that the
+    other one does not have."""
+    if (url is None) == (kinesis is None):
+        raise BadRequest(
+            "A producer has one destination: url=... of a running warehouse, or kinesis=boto3.client('kinesis')."
+        )
+    if url is not None and of_kinesis:
+        raise BadRequest("aggregate and stream are for Kinesis (kinesis=...), not for url=...")
+    if url is None and of_url:
+        raise BadRequest(
+            "key and ca are for url=...; for Kinesis, give the client its own: boto3.client('kinesis', "
+            "aws_access_key_id=ID, aws_secret_access_key=SECRET, verify=FILE)."
+        )
 
 
 def _checked_timeout(given: float | None, *, is_http: bool) -> float:

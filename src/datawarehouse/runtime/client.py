@@ -1,4 +1,4 @@
-"""Calls to a running owner over its loopback address."""
+"""Calls to a running warehouse: by its owner's commands, and by producers with a key."""
 
 from __future__ import annotations
 
@@ -8,26 +8,33 @@ import random
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from email.message import Message
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
-from datawarehouse.errors import BodyTooLarge, DataWarehouseError, Unreachable, rebuilt
+from datawarehouse.errors import AccessDenied, BodyTooLarge, DataWarehouseError, Unauthorized, Unreachable, rebuilt
 from datawarehouse.folder import Holder, holder_of
 
 _PAUSE_FIRST_S, _PAUSE_MAX_S = 0.2, 5.0
-_OF_STATUS = {413: BodyTooLarge, 429: Unreachable, 502: Unreachable, 503: Unreachable, 504: Unreachable}
+_OF_STATUS = {
+    401: Unauthorized, 403: AccessDenied, 413: BodyTooLarge, 429: Unreachable, 502: Unreachable, 503: Unreachable,
+    504: Unreachable,
+}  # fmt: skip
 """What the answers of proxies mean."""
 
 
 class Client:
     """Calls one owner; keeps the connection open."""
 
-    def __init__(self, holder: Holder, timeout_s: float | None = 60) -> None:
+    def __init__(self, holder: Holder, timeout_s: float | None = 60, trust: ssl.SSLContext | None = None) -> None:
+        """trust: whom to believe where the holder names no certificate; by default whom this system does."""
         self.timeout_s = timeout_s
+        self._trust = trust
         self._token = holder.token
         self._address = urlsplit(holder.url)
         self._certificate = holder.certificate
@@ -64,7 +71,7 @@ class Client:
     def _connected(self, host: str) -> http.client.HTTPConnection:
         if self._address.scheme != "https":
             return http.client.HTTPConnection(host, self._address.port or 80, timeout=self.timeout_s)
-        context = ssl.create_default_context()
+        context = self._trust or ssl.create_default_context()
         if self._certificate:  # the owner's, which says so in its lock file; whom it names does not matter on the way
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         port = self._address.port or 443
@@ -80,6 +87,12 @@ class Client:
     def _reached(self) -> Iterator[None]:
         try:
             yield
+        except ssl.SSLCertVerificationError as error:  # trying again gives the same answer, and the key stays here
+            self.close()
+            raise DataWarehouseError(
+                f"{self._address.geturl()} shows a certificate that is not trusted ({error.verify_message}). "
+                "Nothing was sent. Give the certificate of its authority, and the name that it is for."
+            ) from None
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise Unreachable(f"{self._address.geturl()} does not answer ({error}). Is `dw up` running?") from None
@@ -107,10 +120,22 @@ def _error(answer: bytes, response: http.client.HTTPResponse) -> DataWarehouseEr
     except (msgspec.DecodeError, KeyError, TypeError):
         kind = _OF_STATUS.get(response.status, DataWarehouseError)
         error = kind(f"The answer was {response.status} {response.reason}: {answer[:200]!r}")
-    wait = response.headers.get("Retry-After", "")
-    if wait.isdecimal():  # it may also be a date (RFC 9110, 10.2.3), which our server does not send
-        error.retry_after_s = float(wait)
+    wait_s = _retry_after_s(response.headers)
+    if wait_s is not None:
+        error.retry_after_s = wait_s
     return error
+
+
+def _retry_after_s(headers: Message) -> float | None:
+    """What an answer asks for, in seconds (RFC 9110, 10.2.3); a date counts from the answer's own, since clocks
+    differ."""
+    given = headers.get("Retry-After", "").strip()
+    if given.isdecimal():
+        return float(given)
+    with suppress(TypeError, ValueError):
+        until, now = (parsedate_to_datetime(each) for each in (given, headers.get("Date", "")))
+        return max(0.0, (until - now).total_seconds())
+    return None
 
 
 class Patience:
