@@ -172,6 +172,9 @@ class ConversionStalled(DataWarehouseError):
 class QueryError(DataWarehouseError):
     """A query gave no result."""
 
+    has_read: bool = True
+    """Whether it may have read something of what it would have read."""
+
 
 class SqlSyntaxError(QueryError):
     """The text is not one statement of Athena (Trino) SQL."""

@@ -136,6 +136,21 @@ def test_a_query_that_waited_gives_all_back_and_one_that_ran_nothing(shop):
     assert counted(shop) == 3 * estimate
 
 
+def test_a_query_that_fails_costs_what_it_may_have_read(shop):
+    assert ask(shop, READ)[0] == 200
+    _, estimate = read_by(shop)
+    assert counted(shop) == estimate
+    unbound = "select sum(id) as s from clicks where id > ''"  # for the engine to find, which reads nothing for it
+    status, _, answer = ask(shop, unbound)
+    assert (status, answer["error"]["code"]) == (422, "QueryFailed")
+    until(lambda: counted(shop) == estimate, "all of it was given back")
+    assert read_by(shop, "outcome = 'failed'") == (1, 0)
+    status, _, answer = ask(shop, "select cast(id || 'x' as int) as x from clicks where id > ''")
+    assert (status, answer["error"]["code"]) == (422, "QueryFailed")
+    _, of_failed = read_by(shop, "outcome = 'failed'")
+    assert estimate < counted(shop) == estimate + of_failed
+
+
 def kill(started):
     """Kill the owner and what computes for it, which would go on for a while."""
     children = started.children()

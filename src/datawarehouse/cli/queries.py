@@ -9,7 +9,7 @@ from datawarehouse.cli.output import print_json, print_table, remark
 from datawarehouse.errors import BadRequest, Unreachable
 from datawarehouse.runtime.client import client_of
 
-_COLUMNS = ("id", "who", "workgroup", "state", "asked_at", "rows", "bytes", "sql")
+_COLUMNS = ("id", "who", "workgroup", "state", "asked_at", "share", "rows", "bytes", "sql")
 _TEXT_CHARACTERS_MAX = 60
 
 
@@ -37,8 +37,15 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.output == "json":
         print_json(queries)
         return
-    rows = [query | query["progress"] | {"sql": _in_short(query["sql"])} for query in queries]
+    rows = [
+        query | query["progress"] | {"sql": _in_short(query["sql"]), "share": _percent(query["progress"]["share"])}
+        for query in queries
+    ]
     print_table(_COLUMNS, ([str(row[name]) for name in _COLUMNS] for row in rows))
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"
 
 
 def _in_short(sql: str) -> str:

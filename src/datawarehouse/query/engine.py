@@ -24,7 +24,7 @@ from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import Clock
 from datawarehouse.definition.tables import Table
 from datawarehouse.definition.workgroups import NO_LIMITS, Workgroup, for_a_full_scan, is_guarded
-from datawarehouse.errors import QueryFailed, QueryLimitExceeded, ScanRefused
+from datawarehouse.errors import QueryError, QueryFailed, QueryLimitExceeded, ScanRefused
 from datawarehouse.query.failures import described
 from datawarehouse.query.interruptible import INTERRUPT_AGAIN_S, Started, nobody
 from datawarehouse.query.limits import QueryLimits
@@ -40,6 +40,20 @@ from datawarehouse.sql.types import VARCHAR, Type
 from datawarehouse.sql.wildcards import matches
 
 _BATCH_ROWS = 10_000
+_SHARE_EVERY_S = 1.0
+_SHARE_BYTES_MIN = 10**6
+"""Of smaller queries no share is told: a quarter of a millisecond, which that takes, is much of their time."""
+_WITH_SHARE = "set enable_progress_bar_print = false; set enable_progress_bar = true"
+OnShare = Callable[[float], object]
+"""Is called now and then with the share of a query's work that is done, from 0 to 1, in a thread of its own."""
+
+
+def _no_share(share: float) -> None:
+    """Nobody wants to know."""
+
+
+def _no_sources(sources: Sources) -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(slots=True)
@@ -92,12 +106,13 @@ class Engine:
         started: Started = nobody,
         *,
         full_scan: bool = False,
+        on_share: OnShare = _no_share,
     ) -> Result:
         """The whole result. Raises SqlSyntaxError, QueryRefused, ScanRefused, QueryFailed, QueryLimitExceeded,
         FileDamaged or BadLine. on_rows: is called with the number of rows so far; started: with what interrupts the
-        query; full_scan: whether it is asked for, where the workgroup permits it."""
+        query; full_scan: whether it is asked for, where the workgroup permits it. on_share: see OnShare."""
         began = time.perf_counter()
-        with self.answer(sql, parameters, started, full_scan=full_scan) as answer:
+        with self.answer(sql, parameters, started, full_scan=full_scan, on_share=on_share) as answer:
             batches = []
             for batch in answer.batches:
                 batches.append(batch)
@@ -116,16 +131,18 @@ class Engine:
         full_scan: bool = False,
         bytes_max: int | None = None,
         only: Collection[str] | None = None,
+        on_sources: Callable[[Sources], object] = _no_sources,
+        on_share: OnShare = _no_share,
     ) -> Iterator[QueryAnswer]:
         """The result in batches, to be read inside the context, whose memory counts as the query's. bytes_max: what was
         estimated for it; raises ScanRefused if it would read more. only: the names that it may read; raises
-        AccessDenied for another one."""
+        AccessDenied for another one. on_sources: is called with what is read, before it is. on_share: see OnShare."""
         try:
             if self._is_guarded:
                 decision = self.decide(sql, parameters, full_scan=full_scan, only=only)
                 if not decision.is_allowed:
                     raise ScanRefused(str(decision))
-            with self._answer(sql, parameters, started, bytes_max, only) as answer:
+            with self._answer(sql, parameters, started, bytes_max, only, on_sources, on_share) as answer:
                 yield answer
         except MemoryError as error:
             raise self._failure(error) from None
@@ -138,30 +155,38 @@ class Engine:
         started: Started,
         bytes_max: int | None,
         only: Collection[str] | None,
+        on_sources: Callable[[Sources], object],
+        on_share: OnShare,
     ) -> Iterator[QueryAnswer]:
         deadline = time.monotonic() + self._limits.time_max_s
         all_tables = readables(self._catalog)
         tables = permitted(all_tables, only)
         schemas = {name: table.schema for name, table in tables.items()}
-        with told_apart(sql, all_tables, only):
+        with _nothing_is_read(), told_apart(sql, all_tables, only):
             planned = self._plans.of(sql, schemas, parameters, self._clock.now_ms())
         if planned.kind != "select":
             table = _listing(planned, tables, schemas, self._catalog, self._explained)
             kinds = [VARCHAR] * table.num_columns
+            on_sources(Sources())
             yield QueryAnswer(table.schema, iter(table.to_batches()), 0, 0, table.num_rows, types=kinds)
             return
         sources = self._sources(planned, tables, deadline)
         if bytes_max is not None and sources.bytes > bytes_max:
             raise ScanRefused(f"The query would read more than {bytes_max} bytes: files came in.", has_grown=True)
         cursor = self._cursor(sources, planned.macros)
-        with self._time_limit(cursor, deadline) as interrupt:
+        with self._time_limit(cursor, deadline, on_share) as interrupt:
             started(interrupt)
+            is_bound = False
             try:
                 bound = {**planned.parameters, **sources.parameters}
                 relation = cursor.sql(planned.render(sources.selects, sources.summarized), params=bound)
+                is_bound = True
+                on_sources(sources)
                 reader = relation.to_arrow_reader(_BATCH_ROWS)
             except (duckdb.Error, MemoryError) as error:
-                raise self._failure(error) from None
+                failure = self._failure(error)
+                failure.has_read = is_bound or self._limits.verify_reads or bool(sources.tables)
+                raise failure from None
             names = list(planned.column_names)
             schema = pa.schema(zip(names, reader.schema.types, strict=True))
             answer = QueryAnswer(schema, iter(()), sources.files, sources.bytes, 0, sources.partitions, planned.types)
@@ -248,6 +273,8 @@ class Engine:
             except (duckdb.Error, MemoryError) as error:
                 raise self._failure(error) from None
             cursor = self._connection.cursor()
+        if sources.bytes >= _SHARE_BYTES_MIN:
+            cursor.execute(_WITH_SHARE)
         for name, table in sources.tables.items():
             cursor.register(name, table)
         return cursor
@@ -263,6 +290,7 @@ class Engine:
                 "autoload_known_extensions": False,
                 "allow_community_extensions": False,
                 "python_enable_replacements": False,
+                "allowed_configs": "['enable_progress_bar', 'enable_progress_bar_print']",
             },
         )
         connection.execute(SETTING)
@@ -273,7 +301,9 @@ class Engine:
         return connection
 
     @contextmanager
-    def _time_limit(self, cursor: duckdb.DuckDBPyConnection, deadline: float) -> Iterator[Callable[[], None]]:
+    def _time_limit(
+        self, cursor: duckdb.DuckDBPyConnection, deadline: float, on_share: OnShare
+    ) -> Iterator[Callable[[], None]]:
         """Gives what ends the query of a cursor, from any thread; it does nothing if the query has ended."""
         expired, ended, closing = threading.Event(), threading.Event(), threading.Lock()
 
@@ -288,9 +318,20 @@ class Engine:
             while not ended.wait(INTERRUPT_AGAIN_S):
                 interrupt()
 
-        timer = threading.Timer(max(0, deadline - time.monotonic()), expire)
-        timer.daemon = True
-        timer.start()
+        def tell() -> None:
+            with closing:  # so that nothing is told of a query that has ended
+                percent = -1.0 if ended.is_set() else cursor.query_progress()
+                if percent >= 0:  # below that it is not known
+                    on_share(min(percent / 100, 1.0))
+
+        def watch() -> None:
+            while (left_s := deadline - time.monotonic()) > 0:
+                if ended.wait(min(left_s, _SHARE_EVERY_S)):
+                    return
+                tell()
+            expire()
+
+        threading.Thread(target=watch, name="time limit", daemon=True).start()
         try:
             yield interrupt
         except QueryFailed:
@@ -298,7 +339,6 @@ class Engine:
                 raise self._too_long() from None
             raise
         finally:
-            timer.cancel()
             with closing:
                 ended.set()
                 cursor.close()
@@ -324,6 +364,16 @@ class Engine:
         sources = self._sources(planned, tables, time.monotonic() + self._limits.time_max_s)
         lines = [f"{scan.table}: partitions where {scan.predicate}" for scan in planned.scans]
         return [*lines, f"{sources.files} files, {sources.bytes} bytes"]
+
+
+@contextmanager
+def _nothing_is_read() -> Iterator[None]:
+    """An error in here says that the query has read nothing."""
+    try:
+        yield
+    except QueryError as error:
+        error.has_read = False
+        raise
 
 
 # -- statements that list

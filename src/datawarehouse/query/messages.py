@@ -37,11 +37,17 @@ class QueryOrder(msgspec.Struct, frozen=True, tag=True):
 
 
 class Head(msgspec.Struct, frozen=True, tag=True):
-    """The first message of an answer: which files are read."""
+    """The first message of an answer, before anything is computed: which files are read."""
 
     files: int
     bytes: int
     partitions: int = 0
+
+
+class Progress(msgspec.Struct, frozen=True, tag=True):
+    """How much of the work is done, now and then. share: from 0 to 1."""
+
+    share: float
 
 
 class Piece(msgspec.Struct, frozen=True, tag=True):
@@ -81,4 +87,5 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
         return rebuilt(self.error, self.message, self.attributes) if self.error else RuntimeError(self.message)
 
 
-Message = Head | Piece | End | Failure
+Answered = Head | Progress | Piece | End
+Message = Answered | Failure

@@ -23,12 +23,19 @@ import msgspec
 from datawarehouse.catalog.history import TEXT_CHARACTERS_MAX, Entry
 from datawarehouse.clock import Clock
 from datawarehouse.definition.instants import written
-from datawarehouse.errors import DataWarehouseError, QueryEnded, QueryFailed, QueryLimitExceeded, UnknownQuery
-from datawarehouse.query.messages import End, Head, Piece, QueryOrder
+from datawarehouse.errors import (
+    DataWarehouseError,
+    QueryEnded,
+    QueryError,
+    QueryFailed,
+    QueryLimitExceeded,
+    UnknownQuery,
+)
+from datawarehouse.query.messages import Answered, End, Head, Piece, Progress, QueryOrder
 from datawarehouse.query.results import Results, Stored
 
 Message = Head | Piece | End
-Ask = Callable[[QueryOrder, Callable[[], None]], AsyncGenerator[Message]]
+Ask = Callable[[QueryOrder, Callable[[], None]], AsyncGenerator[Answered]]
 """Gives the messages of a query's answer, up to its End; raises the errors of queries. Closing it ends the query. It
 calls its second argument when the query no longer waits."""
 
@@ -40,8 +47,8 @@ _KEPT_MAX = 1000
 
 @dataclass(slots=True, eq=False)
 class Query:
-    """One query. partitions, files, bytes: what it reads. rows: of its result so far. result: where a submitted one is
-    kept."""
+    """One query. partitions, files, bytes: what it reads. rows: of its result so far. share: of the work that is done,
+    None if that is not known. result: where a submitted one is kept."""
 
     id: str
     who: str
@@ -55,6 +62,7 @@ class Query:
     files: int = 0
     bytes: int = 0
     rows: int = 0
+    share: float | None = None
     result: Stored | None = None
     error: Exception | None = None
     ended_because: str = ""
@@ -115,6 +123,7 @@ class Query:
             "ended_at": _text(self.ended_ms),
             "progress": {
                 "partitions": self.partitions, "files": self.files, "bytes": self.bytes, "rows": self.rows,
+                "share": self.share,
             },
             "result": self.result and {
                 "format": self.order.format, "pages": len(self.result.ends), "bytes": self.result.size,
@@ -233,17 +242,24 @@ class QueryRegistry:
         try:
             async with aclosing(self._ask(query.order, lambda: self._started(query))) as messages:
                 async for message in messages:
-                    if isinstance(message, Head):
-                        query.partitions, query.files, query.bytes = message.partitions, message.files, message.bytes
-                    else:
-                        query.rows = message.rows
-                    if isinstance(message, End):
-                        query.state = SUCCEEDED
+                    match message:
+                        case Progress():
+                            query.share = max(message.share, query.share or 0.0)
+                            continue
+                        case Head():
+                            query.partitions, query.files = message.partitions, message.files
+                            query.bytes = message.bytes
+                        case Piece():
+                            query.rows = message.rows
+                        case End():
+                            query.rows, query.share, query.state = message.rows, 1.0, SUCCEEDED
                     await put(message)
         except asyncio.CancelledError:
             query.state, query.error = ENDED, QueryEnded(f"The query was ended: {query.ended_because or GONE}.")
         except Exception as error:
             query.state, query.error = FAILED, error
+            if isinstance(error, QueryError) and not error.has_read:
+                query.partitions = query.files = query.bytes = 0
         finally:
             query.ended_ms = self._clock.now_ms()
             self._record(query.entry())

@@ -3,8 +3,8 @@
 1. What a query would read at most is estimated, by a dry run in a process of its workgroup.
 2. If what is left of the day covers that, it is reserved; otherwise the query is refused.
 3. The query runs, and may read no more than was reserved: if files came in meanwhile, back to 1.
-4. What it did not read is given back. Nothing is, of a query that ended before it said what it reads, and of those
-   that ran when the owner was killed.
+4. What it did not read is given back; all of it, if the engine says that it failed before it read anything. Nothing
+   is, of a query that was ended before it said what it reads, and of those that ran when the owner was killed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import msgspec
 from datawarehouse.clock import Clock
 from datawarehouse.definition.instants import written
 from datawarehouse.definition.workgroups import Workgroup, chosen
-from datawarehouse.errors import BadRequest, QueryRefused, ScanRefused, SqlSyntaxError, Throttled
-from datawarehouse.query.messages import End, Head, Piece, QueryOrder
+from datawarehouse.errors import AccessDenied, BadRequest, QueryError, ScanRefused, Throttled
+from datawarehouse.query.messages import Answered, Head, Piece, QueryOrder
 from datawarehouse.query.registry import Ask
 from datawarehouse.runtime.query_history import QueryHistory
 
@@ -42,7 +42,7 @@ class QueryBudgets:
         self._history = history
         self._clock = clock
 
-    def ask(self, order: QueryOrder, started: Callable[[], None]) -> AsyncGenerator[Head | Piece | End]:
+    def ask(self, order: QueryOrder, started: Callable[[], None]) -> AsyncGenerator[Answered]:
         """The messages of an answer. Raises the errors of queries; Throttled until the next day has begun."""
         workgroup = chosen(self._workgroups, order.workgroup)
         if workgroup.scan_bytes_per_day_max is None or order.dry_run:
@@ -51,7 +51,7 @@ class QueryBudgets:
 
     async def _within(
         self, workgroup: Workgroup, bytes_max: int, order: QueryOrder, started: Callable[[], None]
-    ) -> AsyncGenerator[Head | Piece | End]:
+    ) -> AsyncGenerator[Answered]:
         for attempt in range(1, _ESTIMATES_MAX + 1):
             estimate = await self._estimate(order)
             day = await self._reserve(workgroup.name, bytes_max, estimate)
@@ -73,8 +73,12 @@ class QueryBudgets:
                 read = 0
                 if not error.has_grown or attempt == _ESTIMATES_MAX:
                     raise
-            except (BadRequest, SqlSyntaxError, QueryRefused):
+            except (BadRequest, AccessDenied):
                 read = 0
+                raise
+            except QueryError as error:
+                if not error.has_read:
+                    read = 0
                 raise
             finally:
                 if read is not None and read != estimate:

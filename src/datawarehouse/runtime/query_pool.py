@@ -16,7 +16,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from datawarehouse.errors import QueryLimitExceeded, Throttled, WorkerDied
-from datawarehouse.query.messages import End, Failure, Head, Piece, QueryOrder
+from datawarehouse.query.messages import Answered, End, Failure, QueryOrder
 from datawarehouse.runtime.query_memory import QueryMemory
 from datawarehouse.runtime.workers import ChildAnswer, Worker
 
@@ -61,7 +61,7 @@ class QueryPool:
         worker.start()
         self._idle.append(worker)
 
-    async def ask(self, order: QueryOrder, started: Callable[[], None]) -> AsyncGenerator[Head | Piece | End]:
+    async def ask(self, order: QueryOrder, started: Callable[[], None]) -> AsyncGenerator[Answered]:
         """The messages of an answer, up to its End. Raises the errors of queries, and Throttled. started: is called
         when the query no longer waits."""
         if self._places.locked() and self._waiting >= self._waiting_max:
@@ -78,7 +78,7 @@ class QueryPool:
         worker, message = await self._begin(order, deadline)
         try:
             while not isinstance(message, End | Failure):
-                assert isinstance(message, Head | Piece)
+                assert isinstance(message, Answered)
                 yield message
                 message = await self._step(worker.next_answer, deadline=deadline)
             if isinstance(message, Failure):

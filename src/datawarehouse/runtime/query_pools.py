@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datawarehouse.definition.workgroups import PRODUCTION, Workgroup, chosen
 from datawarehouse.errors import BadRequest
 from datawarehouse.query.limits import QueryLimits
-from datawarehouse.query.messages import End, Head, Piece, QueryOrder
+from datawarehouse.query.messages import Answered, QueryOrder
 from datawarehouse.runtime.query_memory import QueryMemory
 from datawarehouse.runtime.query_pool import QueryPool
 from datawarehouse.runtime.workers import QuerySetup, Worker
@@ -45,7 +45,7 @@ class QueryPools:
     def warm_up(self) -> None:
         self._pool(chosen(self._workgroups, PRODUCTION)).warm_up()
 
-    def ask(self, order: QueryOrder, started: Callable[[], None]) -> AsyncGenerator[Head | Piece | End]:
+    def ask(self, order: QueryOrder, started: Callable[[], None]) -> AsyncGenerator[Answered]:
         """As `QueryPool.ask`, in the pool of the query's workgroup. Raises BadRequest if there is no such workgroup."""
         return self._pool(chosen(self._workgroups, order.workgroup)).ask(order, started)
 

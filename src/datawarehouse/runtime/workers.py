@@ -34,12 +34,13 @@ from datawarehouse.definition.workgroups import NO_LIMITS, PRODUCTION, Workgroup
 from datawarehouse.errors import WorkerDied
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.query.limits import QueryLimits, limit_memory, use_system_memory
-from datawarehouse.query.messages import End, Failure, Head, Message, Piece, QueryOrder
+from datawarehouse.query.messages import End, Failure, Head, Message, Piece, Progress, QueryOrder
 from datawarehouse.runtime import prepared
 from datawarehouse.runtime.prepared import Child, PreparedProcess
 
 if TYPE_CHECKING:
     from datawarehouse.query.engine import Engine
+    from datawarehouse.query.sources import Sources
 
 
 class QuerySetup(msgspec.Struct, frozen=True, tag=True):
@@ -270,15 +271,21 @@ def main(kind: str) -> NoReturn:
     if kind != "job":  # these two take a sixth of a start; a user's job may multiply matrices, and leave garbage
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start a thread for each core
         gc.disable()  # what imports make stays
+    sending = threading.Lock()
+
+    def send(answer: ChildAnswer | msgspec.Raw) -> None:
+        with sending:
+            write(answers, answer)
+
     serve: dict[str, Callable[[Iterator[ChildOrder]], Iterator[ChildAnswer | msgspec.Raw]]] = {
         "convert": _serve_convert,
         "compact": _serve_convert,
-        "query": _serve_query,
+        "query": partial(_serve_query, send=send),
         "job": partial(_serve_job, owner=(orders.fileno(), answers.fileno())),
     }
     try:
         for answer in serve[kind](_orders(orders)):
-            write(answers, answer)
+            send(answer)
     except BrokenPipeError:
         pass  # the owner died, so the answer is not needed
     except BaseException:
@@ -364,7 +371,8 @@ def _engine(setup: QuerySetup) -> Engine:
     return Engine(setup.database, catalog, folder, setup.limits, read_json, WallClock(), setup.workgroup)
 
 
-def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
+def _serve_query(orders: Iterator[ChildOrder], send: Callable[[ChildAnswer], None]) -> Iterator[ChildAnswer]:
+    """send: for messages that come while the engine works."""
     use_system_memory()
     from datawarehouse.query.formats import encoded
 
@@ -374,6 +382,14 @@ def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
         os.nice(_NICE)  # production is served first
     engine = _engine(setup)
     engine.warm_up()
+
+    def on_sources(sources: Sources) -> None:
+        send(Head(sources.files, sources.bytes, sources.partitions))
+
+    def on_share(share: float) -> None:
+        with contextlib.suppress(BrokenPipeError):  # the owner died
+            send(Progress(share))
+
     limit_memory(setup.limits.memory_bytes_max)
     gc.freeze()
     gc.enable()
@@ -385,8 +401,8 @@ def _serve_query(orders: Iterator[ChildOrder]) -> Iterator[ChildAnswer]:
                 yield from (Head(0, 0), Piece(msgspec.json.encode(decision.values()) + b"\n"), End(0))
                 continue
             limits: dict[str, Any] = {"full_scan": order.full_scan, "bytes_max": order.bytes_max, "only": order.tables}
-            with engine.answer(order.sql, order.parameters, **limits) as answer:
-                yield Head(answer.files, answer.bytes, answer.partitions)
+            told: dict[str, Any] = {"on_sources": on_sources, "on_share": on_share}
+            with engine.answer(order.sql, order.parameters, **limits, **told) as answer:
                 for piece in encoded(answer.schema, answer.batches, order.format, answer.types):
                     yield Piece(piece, answer.rows)
                 yield End(answer.rows)
