@@ -10,6 +10,8 @@ import pytest
 from running import running, until
 
 from datawarehouse import Warehouse
+from datawarehouse.cli.output import size
+from datawarehouse.definition import workgroups
 from datawarehouse.errors import BadRequest, DeclarationError, QueryLimitExceeded, ScanRefused
 from datawarehouse.testing import simulate
 from datawarehouse.testing.simulated import JobFailed
@@ -79,6 +81,26 @@ def test_the_command_has_the_same_rules(filled):
     assert json.loads(rows.stdout) == [{"c": 5}]
     elsewhere = filled.dw("query", "--on", "aws", "--dry-run", "select 1", check=False)
     assert (elsewhere.returncode, elsewhere.stdout) == (2, "")
+
+
+def test_the_command_asks_for_a_range_of_hours_in_a_large_folder_alone(filled, monkeypatch):
+    def asked(*more, sql="select count(*) as c from clicks"):
+        return filled.dw("query", "--output", "json", *more, sql, check=False)
+
+    live = sum(each.get("bytes", 0) for each in filled.status()["tables"])
+    monkeypatch.setattr(workgroups, "LARGE_BYTES", live + 1)
+    assert json.loads(asked().stdout) == [{"c": 5}]
+    monkeypatch.setattr(workgroups, "LARGE_BYTES", live)
+    for refused in (asked(), asked("--dry-run"), asked("--allow-full-scan"), asked("--allow-full-scan", "--dry-run")):
+        assert refused.returncode == 11
+        assert f"because it names none and the live files of this data folder have {size(live)}" in refused.stderr
+        assert "With --workgroup production it needs no range of hours." in refused.stderr
+    named = asked("--workgroup", "adhoc")
+    assert (named.returncode, "it names none" in named.stderr) == (11, False)
+    for free in (asked("--workgroup", "production"), asked(sql=f"select count(*) as c from clicks where {RANGE}")):
+        assert json.loads(free.stdout) == [{"c": 5}]
+    assert asked("--dry-run", "--workgroup", "production").returncode == 0
+    assert (workgroups.for_people(live - 1), workgroups.for_people(live)) == ("production", "adhoc")
 
 
 DECLARED = """

@@ -457,6 +457,10 @@ class Catalog:
 
     # -- accounts
 
+    def live_bytes(self) -> int:
+        """How many bytes the live files of all tables have."""
+        return int(self.store.rows("select total(bytes) from files where retired_ms is null")[0][0])
+
     def totals(self, table: str) -> Totals:
         ledger = self.store.rows(
             "select total(received_records), total(stored_records),"

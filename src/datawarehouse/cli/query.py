@@ -6,7 +6,8 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from datawarehouse.cli.exits import in_a_process
@@ -14,6 +15,7 @@ from datawarehouse.cli.options import add_on, add_output, add_settings, settings
 from datawarehouse.cli.output import print_head, quantity, remark, size
 from datawarehouse.cli.progress import progress
 from datawarehouse.cli.sql_files import STDIN, sql_in
+from datawarehouse.definition.workgroups import LARGE_BYTES, PRODUCTION
 from datawarehouse.errors import BadRequest, QueryRefused, ScanRefused
 from datawarehouse.query.limits import end_limit_of_memory, limit_memory, use_system_memory
 from datawarehouse.runtime.reader import Reader
@@ -28,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--file", metavar="FILE", help="the file that has the statement, instead of SQL")
     parser.add_argument("--param", action="append", default=[], metavar="V", help="the text for a ?; give one for each")
     add_output(parser, "table", "json", "csv", "ndjson", "parquet")
-    what = "whose query it is, and so what it may read and take (default: production)"
-    parser.add_argument("--workgroup", metavar="NAME", default="", help=what)
+    what = f"whose query it is (default: production; adhoc if the live files have {size(LARGE_BYTES)} or more)"
+    parser.add_argument("--workgroup", metavar="NAME", help=what)
     what = "read hours without a bound, where the workgroup permits it (allow_full_scan)"
     parser.add_argument("--allow-full-scan", action="store_true", help=what)
     what = "say what the statement would read, and whether the workgroup permits it; run nothing"
@@ -90,8 +92,12 @@ def _decide(arguments: argparse.Namespace) -> int:
     """Print what the statement would read, and whether its workgroup permits that."""
     settings = settings_of(arguments)
     with Reader(settings.folder, settings, arguments.workgroup) as reader:
-        decision = reader.engine.decide(arguments.sql, arguments.param, full_scan=arguments.allow_full_scan)
+        with _said_why(arguments, reader):
+            decision = reader.engine.decide(arguments.sql, arguments.param, full_scan=arguments.allow_full_scan)
+        why = _chosen_by_size(arguments, reader)
     print(json.dumps(decision.values()) if arguments.output == "json" else decision)
+    if not decision.is_allowed and why:
+        remark(why)
     return 0 if decision.is_allowed else ScanRefused.exit_code
 
 
@@ -104,12 +110,14 @@ def _answer(arguments: argparse.Namespace, started: float, over: Callable[[], No
         if limited:
             reader.engine.warm_up()
             limit_memory(reader.limits.memory_bytes_max)
-        result = reader.engine.query(
-            arguments.sql,
-            arguments.param,
-            lambda rows: say(f"The query runs: {quantity(rows, 'row')}"),
-            full_scan=arguments.allow_full_scan,
-        )
+        with _said_why(arguments, reader):
+            result = reader.engine.query(
+                arguments.sql,
+                arguments.param,
+                lambda rows: say(f"The query runs: {quantity(rows, 'row')}"),
+                full_scan=arguments.allow_full_scan,
+                on_share=lambda share: say(f"The query runs: {share:.0%}"),
+            )
     over()
     end_limit_of_memory()
     counted = result.statistics
@@ -117,6 +125,26 @@ def _answer(arguments: argparse.Namespace, started: float, over: Callable[[], No
     remark(
         f"{quantity(counted.rows, 'row')} in {time.perf_counter() - started:.2f} s; "
         f"read {quantity(counted.files, 'file')}, {size(counted.bytes)}"
+    )
+
+
+@contextmanager
+def _said_why(arguments: argparse.Namespace, reader: Reader) -> Iterator[None]:
+    """A refusal says why the query is in that workgroup, if nobody named it."""
+    try:
+        yield
+    except ScanRefused as error:
+        raise ScanRefused(f"{error}\n{_chosen_by_size(arguments, reader)}".rstrip()) from None
+
+
+def _chosen_by_size(arguments: argparse.Namespace, reader: Reader) -> str:
+    """Why a query that names no workgroup is in one that does not permit everything; empty if it names one."""
+    if arguments.workgroup is not None or reader.workgroup.name == PRODUCTION:
+        return ""
+    return (
+        f"It is in workgroup {reader.workgroup.name!r} because it names none and the live files of this data folder "
+        f"have {size(reader.catalog.live_bytes())}, which is {size(LARGE_BYTES)} or more. With --workgroup "
+        f"{PRODUCTION} it needs no range of hours."
     )
 
 

@@ -11,7 +11,9 @@ from datawarehouse.errors import BadRequest, DeclarationError, ScanRefused
 
 ADHOC_HOURS = 744
 """A month of 31 days."""
-PRODUCTION = "production"
+LARGE_BYTES = 10**9
+"""From so many bytes of live files on, a data folder is one in which people bound what they read."""
+PRODUCTION, ADHOC = "production", "adhoc"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _MIB = 1024 * 1024
 _LIMITS: dict[str, tuple[int, int]] = {
@@ -54,7 +56,7 @@ class Workgroup:
 NO_LIMITS = Workgroup(PRODUCTION)
 DEFAULTS = (
     NO_LIMITS,
-    Workgroup("adhoc", require_partition_filter=True, partitions_max=ADHOC_HOURS),
+    Workgroup(ADHOC, require_partition_filter=True, partitions_max=ADHOC_HOURS),
     Workgroup("batch"),
 )
 """Those that each warehouse has: `production` for services, `adhoc` for people, `batch` for jobs."""
@@ -98,6 +100,11 @@ def for_a_full_scan(workgroup: Workgroup) -> Workgroup:
 def with_defaults(declared: Iterable[Workgroup]) -> dict[str, Workgroup]:
     """The workgroups by name: those that each warehouse has, unless they are declared, and the declared ones."""
     return {each.name: each for each in (*DEFAULTS, *declared)}
+
+
+def for_people(live_bytes: int) -> str:
+    """The workgroup of somebody at a terminal who names none, in a data folder of this size."""
+    return ADHOC if live_bytes >= LARGE_BYTES else PRODUCTION
 
 
 def chosen(workgroups: dict[str, Workgroup], name: str) -> Workgroup:

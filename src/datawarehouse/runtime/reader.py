@@ -13,7 +13,7 @@ from datawarehouse.alerts.store import stored_alerts
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.tables import Column
-from datawarehouse.definition.workgroups import Workgroup, chosen
+from datawarehouse.definition.workgroups import Workgroup, chosen, for_people
 from datawarehouse.folder import alerts_path, catalog_path, holder_of
 from datawarehouse.query.limits import QueryLimits
 from datawarehouse.runtime.status import status_of
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class Reader:
     """Queries the committed data of a data folder. Raises FolderError if there is no data folder."""
 
-    def __init__(self, folder: Path, settings: Settings, workgroup: str = "") -> None:
-        """workgroup: whose queries they are; "" is production's."""
+    def __init__(self, folder: Path, settings: Settings, workgroup: str | None = "") -> None:
+        """workgroup: whose queries they are; "" is production's, None the one `for_people` by the folder's size."""
         self.folder = folder.absolute()
         ready_to_read(self.folder)
         self.settings = settings
@@ -40,7 +40,8 @@ class Reader:
     @cached_property
     def workgroup(self) -> Workgroup:
         """Raises BadRequest if there is none of the name that was given."""
-        return chosen(self.catalog.workgroups(), self._workgroup_name)
+        name = self._workgroup_name
+        return chosen(self.catalog.workgroups(), for_people(self.catalog.live_bytes()) if name is None else name)
 
     @cached_property
     def engine(self) -> Engine:
