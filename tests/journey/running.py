@@ -18,6 +18,7 @@ from forked_up import fork_up
 
 from datawarehouse.cli.main import main
 from datawarehouse.runtime.client import client_of
+from datawarehouse.server import openapi
 from patience import patient
 
 DW = str(Path(sys.executable).parent / "dw")
@@ -47,6 +48,9 @@ workers.import_libraries = import_and_change
 """
 """The end of a sitecustomize.py: makes `change` in the process that converts, whether it is forked or started."""
 
+NO_ROUTE = {400, 401, 403, 404, 405, 408, 413, 421, 431, 500, 503}
+"""What may be answered to a request for a route that there is not: some faults are found before."""
+
 AWS = {
     "AWS_ACCESS_KEY_ID": "any",
     "AWS_SECRET_ACCESS_KEY": "any",
@@ -72,7 +76,9 @@ class Running:
         try:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()
-            return response.status, response.headers, response.read()
+            answer = response.read()
+            _check_described(method, path, response.status)
+            return response.status, response.headers, answer
         finally:
             connection.close()
 
@@ -144,6 +150,14 @@ class Running:
         finally:
             self.process.kill()
             self.process.stdout.close()
+
+
+def _check_described(method, path, status):
+    """Fails if /v1/openapi.json does not say that a request may have this answer."""
+    path, _, _ = path.partition("?")
+    if path.startswith("/v1/") and method != "OPTIONS":  # which browsers ask of any path
+        described = openapi.statuses_of(method, path)
+        assert status in (described or NO_ROUTE), f"{method} {path}: {status} is not in {described}"
 
 
 def start(folder, *arguments, declaration=DECLARATION, environment=None, fresh=False):

@@ -147,7 +147,7 @@ def test_an_event_that_is_too_large_is_refused_alone(warehouse):
     [
         ("POST", "/v1/tables/nothing/events", 404, "no input stream 'nothing'; there are 'clicks', 'views'"),
         ("POST", "/v1/tables/facts/events", 404, "no input stream 'facts'"),
-        ("GET", "/v1/tables/clicks/events", 405, "Send events with POST"),
+        ("GET", "/v1/tables/clicks/events", 405, "There is no GET /v1/tables/clicks/events; use POST."),
         ("GET", "/nowhere", 404, "There is no GET /nowhere; there are POST /v1/tables/<table>/events"),
         ("POST", "/v1/admin/flush", 401, "token of the data folder's lock file"),
     ],

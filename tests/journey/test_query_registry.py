@@ -103,6 +103,26 @@ def test_what_a_query_reads_stands_in_its_state(shop):
     assert [page(shop, told["id"], n) for n in range(told["result"]["pages"])] == [b'"most"\n', b'"4"\n']
 
 
+def test_the_state_tells_how_much_is_done_while_a_query_runs(tmp_path):
+    wide = b"".join(b'{"id": "%0600d", "n": %d}\n' % (7 ** (n + 100) % 10**600, n) for n in range(5000))
+    with running(tmp_path, declaration=DECLARED) as started:
+        assert started.events("clicks", wide)[0] == 200
+        started.flush()
+        long = "select count(*) from clicks a, clicks b where regexp_replace(a.id || b.id, '[0-7]+', 'y') = a.id"
+        id = submitted(started, long)
+        told = until(lambda: (found := progress(started, id))["share"] is not None and found, "the share is known")
+        assert 0 <= told["share"] < 1
+        assert (told["files"], told["bytes"] > 10**6) == (2, True)
+        assert "share" in (table := started.dw("queries").stdout) and "% " in table
+        call(started, "DELETE", f"/v1/queries/{id}")
+        short = submitted(started, "select count(*) from clicks where n < 5")
+        assert state(started, short)["progress"]["share"] == 1.0
+
+
+def progress(shop, id):
+    return state(shop, id, 0)["progress"]
+
+
 def test_a_removed_query_is_gone_with_its_result(shop):
     id = submitted(shop, MANY)
     state(shop, id)
@@ -137,6 +157,9 @@ def test_a_query_whose_reader_went_away_ends(shop):
     with socket.create_connection((address[0], int(address[1]))) as reader:
         reader.sendall(b"POST /v1/query HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
         until(lambda: [each["state"] for each in listed(shop) if each["ended_at"] is None] == ["running"], "it runs")
+        [id] = [each["id"] for each in listed(shop) if each["ended_at"] is None]
+        status, answer = call(shop, "GET", f"/v1/queries/{id}/pages/0")
+        assert (status, "was not submitted" in answer["error"]["message"]) == (400, True)
     until(lambda: not [each for each in listed(shop) if each["ended_at"] is None], "it ended")
 
 

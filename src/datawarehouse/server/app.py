@@ -19,8 +19,9 @@ import msgspec
 
 from datawarehouse.access.sigv4 import SignatureError
 from datawarehouse.errors import AccessDenied, BadRequest, DataWarehouseError, InternalFailure, Throttled, Unauthorized
-from datawarehouse.server import backups, browsers, keys, metrics
+from datawarehouse.server import backups, browsers, keys, metrics, openapi
 from datawarehouse.server.access_log import audit, note
+from datawarehouse.server.bodies import CompactBody, PartitionBody, RunBody
 from datawarehouse.server.events import Events
 from datawarehouse.server.http import (
     AnswerCutOff,
@@ -169,6 +170,8 @@ class App:
                 _need(request, rights.may_monitor, "monitor")
                 text = metrics.exposition(await self.admin.status(), self.kinesis.intake.refusals)
                 return Response(200, text, metrics.CONTENT_TYPE)
+            case "GET", "/v1/openapi.json":
+                return Response(200, openapi.encoded())
             case "POST", "/v1/query":
                 _need(request, rights.may_query, "query")
                 return await self.queries.handle(request, await self._body(request))
@@ -180,19 +183,12 @@ class App:
                 return await self.trino.route(request, lambda: self._body(request))
             case _, path if path.startswith("/v1/admin/"):
                 return await self._administrate(request)
-            case method, path if found := EVENTS_PATH.fullmatch(path):
-                if method != "POST":
-                    return error_response(405, "MethodNotAllowed", "Send events with POST.", [(b"allow", b"POST")])
+            case "POST", path if found := EVENTS_PATH.fullmatch(path):
                 _need(request, rights.may_put(found[1]), f"put:{found[1]}")
                 request.identity.admit("events_per_s", "bytes_per_s")
                 return await self.events.handle(found[1], request, await self._body(request))
             case _:
-                return error_response(
-                    404,
-                    "NotFound",
-                    f"There is no {request.method} {request.path}; there are POST /v1/tables/<table>/events, "
-                    "POST /v1/query, /v1/queries, /v1/statement, GET /health, /ready and /metrics, and Kinesis.",
-                )
+                return _no_route(request)
 
     async def _administrate(self, request: Request) -> Response:
         if not request.identity.rights.may_administer:
@@ -216,38 +212,23 @@ class App:
             case "GET", "/v1/admin/flush":
                 return json_response(200, {"behind": self.admin.behind()})
             case "POST", "/v1/admin/run":
-                wanted = _decoded(_Run, await self._body(request))
+                wanted = _decoded(RunBody, await self._body(request))
                 return json_response(200, await self.admin.run(wanted.job, wanted.at_ms))
             case "POST", "/v1/admin/compact":
-                chosen = _decoded(_Compact, await self._body(request))
+                chosen = _decoded(CompactBody, await self._body(request))
                 return json_response(200, await self.admin.compact(chosen.table))
             case "POST", "/v1/admin/expire":
                 return json_response(200, await self.admin.expire())
             case "POST", "/v1/admin/accept-clock":
                 return json_response(200, await self.admin.accept_clock())
             case "POST", "/v1/admin/partitions":
-                asked = _decoded(_Partition, await self._body(request))
+                asked = _decoded(PartitionBody, await self._body(request))
                 await self.admin.register_partition(asked.table, asked.values, asked.location)
                 return json_response(200, {"registered": True})
             case "POST", "/v1/admin/backup":
                 return await backups.handle(self.admin.backup, request, await self._body(request))
             case _:
-                return error_response(404, "NotFound", f"There is no {request.method} {request.path}.")
-
-
-class _Partition(msgspec.Struct):
-    table: str
-    values: list[str]
-    location: str | None = None
-
-
-class _Compact(msgspec.Struct):
-    table: str
-
-
-class _Run(msgspec.Struct):
-    job: str
-    at_ms: int | None = None
+                return _no_route(request)
 
 
 def _decoded(kind: type[T], body: bytes) -> T:
@@ -259,6 +240,19 @@ def _decoded(kind: type[T], body: bytes) -> T:
 
 def _is_kinesis(request: Request) -> bool:
     return b"x-amz-target" in request.headers
+
+
+def _no_route(request: Request) -> Response:
+    if methods := openapi.methods_of(request.path):
+        valid = ", ".join(methods)
+        what = f"There is no {request.method} {request.path}; use {valid}."
+        return error_response(405, "MethodNotAllowed", what, [(b"allow", valid.encode())])
+    return error_response(
+        404,
+        "NotFound",
+        f"There is no {request.method} {request.path}; there are POST /v1/tables/<table>/events, POST /v1/query, "
+        "/v1/queries, GET /v1/openapi.json (all of /v1), /health, /ready and /metrics, and the Kinesis API.",
+    )
 
 
 def _need(request: Request, is_granted: bool, right: str) -> None:

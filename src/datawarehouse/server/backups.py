@@ -13,21 +13,17 @@ from typing import Any
 import msgspec
 
 from datawarehouse.errors import BadRequest, DataWarehouseError
+from datawarehouse.server.bodies import BackupBody
 from datawarehouse.server.http import ClientGone, Request, Response
 
 Make = Callable[[str, int], AsyncGenerator[dict[str, Any]]]
 """Makes a back-up in a folder, of which so many stay, and gives the lines of the answer; closing it ends that."""
 
 
-class _Body(msgspec.Struct, forbid_unknown_fields=True):
-    to: str
-    kept: int
-
-
 async def handle(make: Make, request: Request, body: bytes) -> Response:
     """Raises the errors of back-ups, and ClientGone."""
     try:
-        asked = msgspec.json.decode(body, type=_Body)
+        asked = msgspec.json.decode(body, type=BackupBody)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f'The body is not {{"to": folder, "kept": number}}: {error}.') from None
     lines = _until_gone(make(asked.to, asked.kept), request)

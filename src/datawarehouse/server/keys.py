@@ -12,6 +12,7 @@ import msgspec
 from datawarehouse.access.keys import Shown, Wanted, listed
 from datawarehouse.errors import BadRequest
 from datawarehouse.intake.refusals import Refusals
+from datawarehouse.server.bodies import KeyBody, RotatedKeyBody
 from datawarehouse.server.http import Request, Response, json_response
 from datawarehouse.server.identity import Gate
 
@@ -19,15 +20,6 @@ T = TypeVar("T")
 Check = Callable[[Wanted], Wanted]
 """Raises BadRequest for a key that the warehouse cannot have."""
 ReadBody = Callable[[Request], Awaitable[bytes]]
-
-
-class _Named(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-
-
-class _Rotated(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    overlap_s: int
 
 
 async def handle(gate: Gate, check: Check, refusals: Refusals, request: Request, body: ReadBody) -> Response | None:
@@ -41,10 +33,10 @@ async def handle(gate: Gate, check: Check, refusals: Refusals, request: Request,
             request.audited = f"{wanted.name} may {','.join(wanted.may)}"
             return json_response(201, shown(await asyncio.to_thread(keys.create, wanted, now_ms)))
         case "POST", "/v1/admin/keys/revoke":
-            request.audited = name = _decoded(_Named, await body(request)).name
+            request.audited = name = _decoded(KeyBody, await body(request)).name
             return json_response(200, {"revoked": await asyncio.to_thread(keys.revoke, name, now_ms)})
         case "POST", "/v1/admin/keys/rotate":
-            asked = _decoded(_Rotated, await body(request))
+            asked = _decoded(RotatedKeyBody, await body(request))
             request.audited = asked.name
             made = await asyncio.to_thread(keys.rotate, asked.name, asked.overlap_s, now_ms)
             return json_response(201, shown(made))

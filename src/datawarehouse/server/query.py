@@ -20,7 +20,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -28,22 +27,12 @@ from datawarehouse.access.identity import OWNER, Identity
 from datawarehouse.errors import AccessDenied, BadRequest, QueryEnded
 from datawarehouse.query.messages import CONTENT_TYPES, Head, Piece, QueryOrder
 from datawarehouse.query.registry import GONE, Message, Query, QueryRegistry, unknown
+from datawarehouse.server.bodies import QueryBody
 from datawarehouse.server.http import JSON, ClientGone, Request, Response, error_response, json_response
 
 _ONE = re.compile(r"/v1/queries/([0-9a-f]+)(?:/pages/([0-9]{1,9}))?")
 _WAIT_S_MAX = 60
 _ASK_AGAIN_S = 1
-
-
-class Asked(msgspec.Struct, forbid_unknown_fields=True):
-    """A query as a body of JSON has it."""
-
-    sql: str
-    parameters: list[Any] = []
-    format: str = "ndjson"
-    workgroup: str = ""
-    dry_run: bool = False
-    full_scan: bool = False
 
 
 @dataclass(slots=True)
@@ -103,6 +92,8 @@ class Queries:
         def has_it() -> bool:
             return query.is_over or query.result is None or len(query.result.ends) > number
 
+        if query.result is None and not query.is_over:
+            raise BadRequest(f"The query {query.id} was not submitted: whoever asked it gets its result, in no pages.")
         await self._waited(query, request, has_it)
         if not has_it():
             return json_response(202, query.values(), [(b"retry-after", b"%d" % _ASK_AGAIN_S)])
@@ -157,7 +148,7 @@ def _order(body: bytes, identity: Identity) -> QueryOrder:
     """The query of a body. Raises BadRequest, and what `order_of` raises."""
     form = '{"sql": "select ...", "parameters": [...], "format": "' + '" | "'.join(CONTENT_TYPES) + '"}'
     try:
-        asked = msgspec.json.decode(body, type=Asked)
+        asked = msgspec.json.decode(body, type=QueryBody)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"The body is not a query: {error}. Send {form}.") from None
     if asked.format not in CONTENT_TYPES:
@@ -165,7 +156,7 @@ def _order(body: bytes, identity: Identity) -> QueryOrder:
     return order_of(asked, identity)
 
 
-def order_of(asked: Asked, identity: Identity) -> QueryOrder:
+def order_of(asked: QueryBody, identity: Identity) -> QueryOrder:
     """A query that counts for the rate of a key. Raises AccessDenied for what the key may not do, or Throttled."""
     if not identity.rights.may_query:
         raise AccessDenied(f"The key {identity.name!r} does not have the right 'query', which this needs.")

@@ -25,8 +25,9 @@ from datawarehouse.clock import Clock
 from datawarehouse.errors import DataWarehouseError
 from datawarehouse.query.messages import TRINO
 from datawarehouse.query.registry import FAILED, RUNNING, WAITING, Query, QueryRegistry, unknown
+from datawarehouse.server.bodies import QueryBody
 from datawarehouse.server.http import Request, Response, error_response, json_response
-from datawarehouse.server.query import Asked, may_see, order_of, who_asks
+from datawarehouse.server.query import may_see, order_of, who_asks
 from datawarehouse.server.trino_errors import error_of
 from datawarehouse.server.trino_session import Done, Session, prepared_statements, properties, understood
 from datawarehouse.sql.metadata import TRINO_VERSION
@@ -81,7 +82,7 @@ class Trino:
             return self._answer(request, None, {"error": error_of(error)}, state=FAILED)
         if isinstance(meant, Done):
             return self._answer(request, None, {"updateType": meant.kind}, headers=meant.headers)
-        order = order_of(Asked(meant, format=TRINO, workgroup=given.get(_WORKGROUP, "")), request.identity)
+        order = order_of(QueryBody(meant, format=TRINO, workgroup=given.get(_WORKGROUP, "")), request.identity)
         query = self.registry.submit(order, _who(request.identity, request))
         return self._answer(request, query, {"nextUri": _address(request, f"statement/{query.id}/1")})
 

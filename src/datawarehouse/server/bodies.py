@@ -1,0 +1,66 @@
+"""The bodies that routes take as JSON, as they are decoded and as `openapi` describes them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from datawarehouse.query.messages import CONTENT_TYPES
+
+_YEAR_10000_MS = 253_402_300_800_000
+
+
+class QueryBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A query. parameters: one for each `?` of the statement. workgroup: whose rules hold for it. dry_run: say what
+    they permit and what would be read, and read nothing. full_scan: ask for hours without a bound, where they permit
+    that."""
+
+    sql: str
+    parameters: list[Any] = []
+    format: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(CONTENT_TYPES)})] = "ndjson"
+    workgroup: str = ""
+    dry_run: bool = False
+    full_scan: bool = False
+
+
+class RunBody(msgspec.Struct):
+    """The job that is to run. at_ms: its scheduled instant, in milliseconds since 1970; without it, now."""
+
+    job: str
+    at_ms: Annotated[int, msgspec.Meta(ge=0, lt=_YEAR_10000_MS)] | None = None
+
+
+class CompactBody(msgspec.Struct):
+    """The streaming input table whose closed hours are to be compacted."""
+
+    table: str
+
+
+class PartitionBody(msgspec.Struct):
+    """A partition of a table that its user fills. values: one for each key, in order. location: an absolute folder;
+    without it, the folder of these values in the data folder."""
+
+    table: str
+    values: list[str]
+    location: str | None = None
+
+
+class BackupBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A back-up that is to be made. to: the folder of back-ups. kept: how many stay there; 0: all."""
+
+    to: str
+    kept: int
+
+
+class KeyBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A key that is meant."""
+
+    name: str
+
+
+class RotatedKeyBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A key that is to get a new secret. overlap_s: for how many seconds the present one stays valid."""
+
+    name: str
+    overlap_s: int
