@@ -52,10 +52,10 @@ pulumi.export("warehouse", ServerlessDataWarehouse("shop", {"warehouse": warehou
 class Deployed:
     """The declaration in an emulator. folder: where `dw` runs; its dw.toml names the outputs."""
 
-    def __init__(self, aws, folder):
+    def __init__(self, aws, folder, declaration=DECLARATION):
         program = folder / "program"
         program.mkdir()
-        (program / "warehouse.py").write_text(DECLARATION)
+        (program / "warehouse.py").write_text(declaration)
         (program / "__main__.py").write_text(PROGRAM)
         (program / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
         self.settle(aws, folder, Engine(Emulator(aws.url, region=REGION), project="shop", stack="test").run(program))

@@ -186,6 +186,7 @@ NEEDS: dict[tuple[str, str], Callable[[Parameters], list[Need]]] = {
     ("glue", "GetPartition"): _glue_table("GetPartition", "TableName"),
     ("glue", "GetPartitions"): _glue_table("GetPartitions", "TableName"),
     ("glue", "GetTable"): _glue_table("GetTable", "Name"),
+    ("glue", "GetTables"): lambda parameters: _glue_table("GetTables", "Name")({"Name": "any", **parameters}),
     ("glue", "UpdatePartition"): _glue_table("UpdatePartition", "TableName"),
     ("kinesis", "PutRecords"): _stream,
     ("s3", "CopyObject"): _copy,

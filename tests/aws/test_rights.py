@@ -64,6 +64,7 @@ def graph():
             sql="select id from taps where inserted_at = :partition",
             rerun_when_late=True,
         )
+        warehouse.with_workgroup("adhoc", require_partition_filter=True, partitions_max=744)
         warehouse.with_batch_input_table("slow", {"count": "bigint"}, slow_count, "rate(1 day)", data_format="JSON")
         deployed = ServerlessDataWarehouse("analytics_dw", {"warehouse": warehouse})
         stream = deployed.get_input_stream("clicks")
@@ -360,6 +361,28 @@ def test_a_statement_that_writes_without_partitions(graph, audited):
     assert (found.missing, found.unused) == ([], [])
 
 
+def test_the_gateway(graph, aws, audited):
+    data = _bucket(graph, "data")
+    glue = aws.client("glue")
+    storage = glue.get_table(DatabaseName=DATABASE, Name="clicks")["Table"]["StorageDescriptor"]
+    hour = {"Values": [HOUR], "StorageDescriptor": {**storage, "Location": f"{storage['Location']}{HOUR}/"}}
+    with suppress(glue.exceptions.AlreadyExistsException):
+        glue.create_partition(DatabaseName=DATABASE, TableName="clicks", PartitionInput=hour)
+    reads = ("clicks", "facts")
+    tables = tuple((DATABASE, table) for table in reads)
+    folders = tuple(f"s3://{data}/{table}/" for table in reads)
+    results = f"s3://{_bucket(graph, 'query-results')}/adhoc/"
+    implied = athena_implies(Query("analytics_dw-dev-adhoc", tables, folders, (results,)))
+    asked = {"workgroup": "adhoc", "parameters": [], "full_scan": False, "token": "t" * 32}
+    permitted = f"select count(*) from clicks, facts where arrived_at = '{HOUR}'"
+    refused = "select count(*) from clicks"
+    calls, found = audited(
+        "analytics_dw-gateway-function", {**asked, "sql": refused}, {**asked, "sql": permitted}, implied=implied
+    )
+    assert (found.missing, found.unused) == ([], [])
+    assert [given["QueryString"] for _, operation, given in calls if operation == "StartQueryExecution"] == [permitted]
+
+
 def test_a_right_that_is_missing_or_not_needed_is_found(graph, audited):
     """The audit itself: each single right of the registrar's policy is needed, and one more would be told."""
     function = graph.one("Function", "analytics_dw-impressions-partitions-cron-function")
@@ -377,4 +400,4 @@ def test_a_right_that_is_missing_or_not_needed_is_found(graph, audited):
 
 def test_no_two_functions_share_a_role(graph):
     roles = [node.inputs["role"] for node in graph.all("Function")]
-    assert len(set(roles)) == len(roles) == 14
+    assert len(set(roles)) == len(roles) == 15

@@ -16,6 +16,7 @@ from engine import Engine
 from mutations import mutate
 from recorder import deploy
 
+from datawarehouse import Warehouse
 from datawarehouse.aws import EventGenerator, ServerlessDataWarehouse
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,10 @@ PROGRAMS = {
     "with on-demand streams": {"on_demand_streams": ["clicks", "impressions"], "stream_retention_hours": 168},
     "in a Region of its own": {"region": "eu-west-1"},
     "with compaction": {"warehouse": compacted()},
+    "with a guarded workgroup": {
+        "warehouse": everything().with_workgroup("adhoc", require_partition_filter=True),
+        "kms_key_arn": "arn:aws:kms:eu-west-1:123456789012:key/1",
+    },
     "with a key of its own": {
         "kms_key_arn": "arn:aws:kms:eu-west-1:123456789012:key/1",
         "reader_account_ids": ["210987654321"],
@@ -127,10 +132,19 @@ EXPLAINED = {
 """What the checks let through, and why it is no fault or where it is found. Patterns of how a mutant is written."""
 
 
+def guarded_program():
+    declared = Warehouse("guarded").with_table("facts", {"thing": "string"}).with_workgroup("adhoc", partitions_max=24)
+    ServerlessDataWarehouse("analytics_dw", {"warehouse": declared})
+
+
 @pytest.mark.parametrize(
     ("made", "least"),
-    [(program(PROGRAMS["with readers and subscribers"] | PROGRAMS["with compaction"]), 1000), (iceberg_program(), 300)],
-    ids=["every kind of table", "a table in Iceberg"],
+    [
+        (program(PROGRAMS["with readers and subscribers"] | PROGRAMS["with compaction"]), 1000),
+        (iceberg_program(), 300),
+        (guarded_program, 300),
+    ],
+    ids=["every kind of table", "a table in Iceberg", "a guarded workgroup"],
 )
 def test_most_of_what_can_be_spoiled_is_caught(made, least, record_property):
     report = mutate(deploy(made))

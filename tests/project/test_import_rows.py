@@ -94,6 +94,22 @@ def test_what_a_statement_reads_is_known_without_what_it_becomes():
             assert module == "datawarehouse.sql.plan" or not translated, f"{module} imports {translated}"
 
 
+BESIDE = {"generate_events": "generator", "gateway": "sql", "readable": "sql", "stored": "sql"}
+"""The modules of `functions/` whose archive has one more folder of this package (aws/packaging.py)."""
+
+
+def test_a_function_on_lambda_imports_what_its_archive_has():
+    for module, path in modules():
+        if part_of(module) == "functions":
+            name = module.rpartition(".")[2]
+            own = [each for each in imports(path) if each.startswith("datawarehouse.")]
+            assert {part_of(each) for each in own} <= {"", "errors", "definition", "functions", BESIDE.get(name)}, (
+                module
+            )
+            others = {each.split(".")[2] for each in own if each.startswith("datawarehouse.functions.")}
+            assert name == "gateway" or name == "stored" or not others & BESIDE.keys(), module
+
+
 def test_every_part_of_the_package_has_a_row():
     parts = {path.stem if path.is_file() else path.name for path in SOURCE.iterdir()}
     assert parts - {"__init__", "__pycache__", "py"} - {"py.typed"} == set(ROW_OF)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from datawarehouse.catalog.evolution import problems
+from datawarehouse.definition.storage import RETENTION_DAYS
 from datawarehouse.definition.tables import HIVE, ICEBERG, BatchInputTable, Column, StreamingInputTable, Table
 from datawarehouse.definition.types import ColumnType, Decimal, Primitive, Struct
 
@@ -37,8 +38,7 @@ HIVE_PARTITION_SCHEMA_MISMATCH (NREL/buildstockbatch, issue 269) and HIVE_BAD_DA
 
 SHARDS = "datawarehouse.input_stream_shard_count"
 STREAM_HOURS = "datawarehouse.stream_retention_hours"
-RETENTION_DAYS = "datawarehouse.retention_days"
-"""Parameters of a Glue table: what it was deployed with, besides what Glue itself describes."""
+"""Parameters of a Glue table, with RETENTION_DAYS: what it was deployed with, besides what Glue itself describes."""
 ON_DEMAND = "on-demand"
 FOR_EVER = "none"
 

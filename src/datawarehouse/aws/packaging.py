@@ -12,6 +12,7 @@ Imports are read from the source, also those inside functions. Code that never r
 from __future__ import annotations
 
 import ast
+import importlib.util
 import inspect
 import site
 import sys
@@ -41,6 +42,8 @@ LAMBDA_HAS = {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib
 
 _PACKAGE = Path(__file__).parents[1]
 _SHIPPED = ("definition", "functions")
+_PARSER = ("sqlglot", "sqlglot.dialects.dialect", "sqlglot.errors")
+"""What `sql/` imports of it."""
 _PUBLIC = ("Warehouse",)
 """What a job's module may import from the package itself."""
 
@@ -65,6 +68,35 @@ def library(handler: str, *more: str, extra: Mapping[str, str] | None = None) ->
         for path in sorted((_PACKAGE / folder).glob("*.py")):
             files[f"datawarehouse/{folder}/{path.name}"] = path.read_text(encoding="utf-8")
     return Code(files, f"datawarehouse.functions.{handler}")
+
+
+def parser_files() -> dict[str, str]:
+    """The files of sqlglot that `sql/` loads, by path: those that its grammar is made of, directly or through others,
+    and neither its other dialects nor its engine, which it loads where it needs them."""
+    spec = importlib.util.find_spec("sqlglot")
+    assert spec and spec.origin
+    root = Path(spec.origin).parents[1]
+    files: dict[str, str] = {}
+    waiting = [path for module in _PARSER for path in _files(root, _Import(module, ()))]
+    while waiting:
+        path = waiting.pop()
+        name = path.relative_to(root).as_posix()
+        if name not in files:
+            files[name] = path.read_text(encoding="utf-8")
+            for imported in _loaded(ast.parse(files[name], name).body):
+                waiting += _files(root, imported) if imported.module.split(".")[0] == "sqlglot" else ()
+    return files
+
+
+def _loaded(body: Iterable[ast.stmt]) -> Iterator[_Import]:
+    """What a module imports when it is loaded itself, and not in one of its functions."""
+    for node in body:
+        if isinstance(node, ast.Import):
+            yield from (_Import(alias.name, ()) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield _Import(node.module, tuple(alias.name for alias in node.names))
+        elif isinstance(node, ast.Try) or (isinstance(node, ast.If) and not _is_skipped(node.test)):
+            yield from _loaded(each for each in ast.iter_child_nodes(node) if isinstance(each, ast.stmt))
 
 
 def job_code(what: str, function: Callable[..., Any], handler: str) -> Code:
@@ -211,7 +243,7 @@ def _running(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
 
 
 def _is_skipped(test: ast.expr) -> bool:
-    return ast.unparse(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING", "__name__ == '__main__'")
+    return ast.unparse(test).rpartition(".")[2] == "TYPE_CHECKING" or ast.unparse(test) == "__name__ == '__main__'"
 
 
 def _catches_import_error(handler: ast.ExceptHandler) -> bool:

@@ -25,6 +25,7 @@ from datawarehouse.aws.capacity import need_of, quotas_to_raise
 from datawarehouse.aws.compaction import HourlyCompaction
 from datawarehouse.aws.dashboard import Dashboard
 from datawarehouse.aws.deployed import Comparison
+from datawarehouse.aws.gateway import QueryGateway, guarded
 from datawarehouse.aws.glue_tables import (
     GlueTable,
     error_documents_of,
@@ -78,7 +79,8 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
 
     data_warehouse_bucket, query_results_bucket: S3 buckets. database: the Glue database. workgroups: by audience,
     "production", "adhoc", "batch" and, with reader_account_ids, "readers". alarm_topic: the SNS topic of all alarms.
-    reader_role: the role that readers assume.
+    reader_role: the role that readers assume. gateway: what starts the queries of guarded workgroups; None if no
+    declared workgroup is guarded.
 
     Raises DeclarationError, before anything is created, if an argument or the declaration does not fit AWS.
     """
@@ -89,6 +91,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
     workgroups: dict[str, aws.athena.Workgroup]
     alarm_topic: aws.sns.Topic
     reader_role: aws.iam.Role | None = None
+    gateway: QueryGateway | None = None
 
     @in_one_line
     def __init__(
@@ -184,7 +187,9 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         """
         buckets = {"data": self.data_warehouse_bucket, "results": self.query_results_bucket}
         tables, topic = self._declared.tables(), self.alarm_topic
-        return addresses_of(self._name, self.database, buckets, topic, self.workgroups, tables, self._addresses)
+        return addresses_of(
+            self._name, self.database, buckets, topic, self.workgroups, tables, self._addresses, self.gateway
+        )
 
     # -- creating
 
@@ -264,6 +269,22 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         key = given.get("kms_key_arn")
         self.alarm_topic = alarm_topic(name, given["alarm_emails"], key, self._place, self._loose)
         self._dashboard = Dashboard(name, self.alarm_topic.arn, self._place, self._loose)
+        if behind := guarded(given["workgroups"]):
+            self.gateway = QueryGateway(
+                f"{name}-gateway",
+                {
+                    "warehouse": name,
+                    "workgroups": behind,
+                    "database_arn": self.database.arn,
+                    "database_name": self.database.name,
+                    "data_bucket": self.data_warehouse_bucket.bucket,
+                    "results_bucket": self.query_results_bucket.bucket,
+                    "log_retention_days": given["log_retention_days"],
+                    **self._key,
+                    **self._place,  # type: ignore[typeddict-item]
+                },
+                self._loose,
+            )
         if accounts := given["reader_account_ids"]:
             self.reader_role = ReaderRole(
                 f"{name}-reader",

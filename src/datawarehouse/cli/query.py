@@ -78,13 +78,8 @@ def _statement(arguments: argparse.Namespace) -> str:
 
 def _elsewhere(arguments: argparse.Namespace, started: float) -> Callable[[], int] | None:
     """What is done in the place of answering from the data folder, if anything."""
-    if arguments.on and (arguments.dry_run or arguments.workgroup or arguments.allow_full_scan):
-        raise BadRequest(
-            "--dry-run, --workgroup and --allow-full-scan are for the data folder; with --on aws a query is in the "
-            "workgroup of people, whose limit of bytes ends it. Leave them out."
-        )
     if arguments.dry_run:
-        return lambda: _decide(arguments)
+        return lambda: _decide_on_aws(arguments) if arguments.on else _decide(arguments)
     return (lambda: _answer_on_aws(arguments, started)) if arguments.on else None
 
 
@@ -99,6 +94,21 @@ def _decide(arguments: argparse.Namespace) -> int:
     if not decision.is_allowed and why:
         remark(why)
     return 0 if decision.is_allowed else ScanRefused.exit_code
+
+
+def _decide_on_aws(arguments: argparse.Namespace) -> int:
+    """The same of a guarded workgroup on AWS."""
+    from datawarehouse.cli.on_aws import deployed
+    from datawarehouse.operate.gateway import Gateway
+    from datawarehouse.operate.statements import PEOPLE
+
+    with deployed(arguments) as (deployment, clients), progress("The gateway decides"):
+        gateway = Gateway(deployment, clients, arguments.workgroup or PEOPLE)
+        decided = gateway.decide(arguments.sql, arguments.param, full_scan=arguments.allow_full_scan)
+    print(json.dumps(decided.values) if arguments.output == "json" else decided.text)
+    if decided.not_counted:
+        remark(f"{', '.join(decided.not_counted)}: what is stored of an Iceberg table is not in the estimate.")
+    return 0 if decided.values["allowed"] else ScanRefused.exit_code
 
 
 def _answer(arguments: argparse.Namespace, started: float, over: Callable[[], None], *, limited: bool) -> None:
@@ -151,14 +161,13 @@ def _chosen_by_size(arguments: argparse.Namespace, reader: Reader) -> str:
 def _answer_on_aws(arguments: argparse.Namespace, started: float) -> int:
     from datawarehouse.aws.cost import read_prices
     from datawarehouse.cli.on_aws import deployed
-    from datawarehouse.operate.statements import answer
+    from datawarehouse.operate.statements import PEOPLE, Question, answer
 
     with deployed(arguments) as (deployment, clients), progress("The query runs in Athena") as say:
         found = answer(
             deployment,
             clients,
-            arguments.sql,
-            arguments.param,
+            Question(arguments.sql, arguments.param, arguments.workgroup or PEOPLE, arguments.allow_full_scan),
             lambda rows: say(f"The answer is fetched: {quantity(rows, 'row')}"),
         )
     _print(found.result, arguments.output)

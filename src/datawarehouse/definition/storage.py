@@ -40,5 +40,9 @@ STORAGE = {
 }
 """By data format, as tables declare it."""
 
+RETENTION_DAYS = "datawarehouse.retention_days"
+"""A parameter of the Glue table of each streaming and batch input table: after how many days its hours expire, or that
+they never do. A table of hours is known by it."""
+
 ERROR_DOCUMENTS = replace(STORAGE["JSON"], serde="org.openx.data.jsonserde.JsonSerDe")
 """The storage of records that Firehose could not convert: JSON with keys in any case."""

@@ -14,7 +14,15 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from datawarehouse.errors import BadRequest, QueryFailed, QueryLimitExceeded, QueryRefused
+from datawarehouse.errors import (
+    BadRequest,
+    QueryError,
+    QueryFailed,
+    QueryLimitExceeded,
+    QueryRefused,
+    SqlSyntaxError,
+)
+from datawarehouse.functions.clients import ClientError, error_code
 
 STOP_BEFORE_END_MS = 10_000
 """A query that is still running this long before the end of the function's time is stopped."""
@@ -74,9 +82,12 @@ class Athena:
         """Run a statement to its end; returns the answer of GetQueryExecution. Raises the same errors as `query`."""
         return self.ended(self.start(sql, parameters))
 
-    def start(self, sql: str, parameters: Sequence[Any] = ()) -> str:
-        """Start a statement; returns its id."""
-        given = {"ExecutionParameters": [as_sql(value) for value in parameters]} if parameters else {}
+    def start(self, sql: str, parameters: Sequence[Any] = (), token: str = "") -> str:
+        """Start a statement; returns its id. token: 32 to 128 characters; a second call with the same one, within
+        hours, starts nothing and returns the id of the first (default: one that no other call has)."""
+        given: dict[str, Any] = {"ClientRequestToken": token} if token else {}
+        if parameters:
+            given["ExecutionParameters"] = [as_sql(value) for value in parameters]
         started = self.client.start_query_execution(
             QueryString=sql,
             QueryExecutionContext={"Database": self.database},
@@ -107,6 +118,15 @@ class Athena:
                 )
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+
+def not_started(error: ClientError) -> QueryError | None:
+    """What a refusal of StartQueryExecution says of the statement; None if it was refused for something else."""
+    if error_code(error) != "InvalidRequestException":
+        return None
+    told = error.response.get("AthenaErrorCode", "")
+    message = f"Athena refused the statement: {error.response['Error'].get('Message') or error}"
+    return SqlSyntaxError(message) if told == "MALFORMED_QUERY" else QueryFailed(message)
 
 
 def too_many_rows() -> QueryLimitExceeded:

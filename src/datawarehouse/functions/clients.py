@@ -11,7 +11,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-__all__ = ["ClientError", "client", "error_code"]
+__all__ = ["THROTTLED", "ClientError", "client", "error_code"]
+
+THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException", "SlowDown", "LimitExceededException",
+             "RequestLimitExceeded", "ProvisionedThroughputExceededException"}  # fmt: skip
+"""The codes of calls that came too often; each service has its own."""
 
 _ATTEMPTS_MAX = 8
 

@@ -15,10 +15,9 @@ from botocore import exceptions as known
 from botocore.config import Config
 
 from datawarehouse.errors import BadRequest, DataWarehouseError, Throttled, Unreachable
+from datawarehouse.functions.clients import THROTTLED
 
 _ATTEMPTS_MAX = 8
-_THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException", "SlowDown", "LimitExceededException",
-              "RequestLimitExceeded", "ProvisionedThroughputExceededException"}  # fmt: skip
 _ABSENT = {"EntityNotFoundException", "ResourceNotFoundException", "NoSuchBucket"}
 _SIGN_IN = "`aws sts get-caller-identity` must work; AWS_PROFILE chooses the profile"
 
@@ -70,7 +69,7 @@ def error_code(error: known.ClientError) -> str:
 def refused(error: known.ClientError) -> DataWarehouseError:
     """The error of ours for one that a service answered."""
     code, message = error_code(error), f"{error.operation_name} was refused: {error}"
-    if code in _THROTTLED:
+    if code in THROTTLED:
         return Throttled(f"{message}. Try again later.")
     if "ExpiredToken" in code or code in ("UnrecognizedClientException", "InvalidClientTokenId"):
         return BadRequest(f"{message}. {_SIGN_IN}.")

@@ -12,7 +12,7 @@ import json
 import subprocess
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,8 @@ class DeployedTable:
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """A deployed warehouse. workgroups: names by audience. alarm_topic: the ARN of the topic of its alarms; None if an
-    earlier release has exported the addresses."""
+    earlier release has exported the addresses. gateway: the function that starts the queries of a guarded workgroup,
+    by audience."""
 
     warehouse: str
     region: str
@@ -57,6 +58,7 @@ class Deployment:
     workgroups: Mapping[str, str]
     tables: Mapping[str, DeployedTable]
     alarm_topic: str | None = None
+    gateway: Mapping[str, str] = field(default_factory=dict)
 
     def table(self, name: str) -> DeployedTable:
         """Raises UnknownName, with the tables that there are."""
@@ -174,6 +176,7 @@ def _parsed(given: Mapping[str, Any], source: str) -> Deployment:
                 for name, told in given["tables"].items()
             },
             alarm_topic=_text(given, "alarm_topic") if "alarm_topic" in given else None,
+            gateway={audience: _text(given["gateway"], audience) for audience in given.get("gateway", {})},
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise BadRequest(

@@ -106,11 +106,12 @@ class Push:
         self._here, self._database, self._count = here, deployment.database, count
         self._kinds = {name: table.kind for name, table in deployment.tables.items()}
         self._glue, self._s3 = clients("glue"), clients("s3")
+        counted_in = "production" if "adhoc" in deployment.gateway else "adhoc"  # a guarded one starts none of ours
         self._athena = Athena(
             clients("athena"),
             deployment.database,
-            deployment.workgroups["adhoc"],
-            f"s3://{deployment.results_bucket}/adhoc/",
+            deployment.workgroups[counted_in],
+            f"s3://{deployment.results_bucket}/{counted_in}/",
             lambda: _NO_LIMIT_MS,
         )
 

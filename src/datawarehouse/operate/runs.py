@@ -69,7 +69,7 @@ def _caller(clients: Clients) -> Any:
 def _run(caller: Any, job: DeployedTable, at: datetime) -> DeployedRun:
     scheduled, hour = _named(at)
     began = time.monotonic()
-    answer = _called(caller, str(job.function), json.dumps({"time": scheduled}))
+    answer = called(caller, str(job.function), json.dumps({"time": scheduled}))
     told = json.loads(answer["Payload"].read() or "null")
     error = _error(told) if answer.get("FunctionError") else None
     return DeployedRun(
@@ -90,7 +90,7 @@ def _named(at: datetime) -> tuple[str, str]:
     return written, partition_of(milliseconds_of(instant) - HOUR_MS)
 
 
-def _called(caller: Any, name: str, payload: str) -> Mapping[str, Any]:
+def called(caller: Any, name: str, payload: str) -> Mapping[str, Any]:
     """The answer of Invoke, which is repeated with pauses while AWS refuses to run the function."""
     for tried in range(1, _REFUSED_TRIES_MAX + 1):
         try:

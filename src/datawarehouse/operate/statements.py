@@ -1,4 +1,4 @@
-"""One statement in Athena, in the workgroup of people, and its result as an Arrow table.
+"""One statement in Athena, and its result as an Arrow table; in a guarded workgroup the gateway starts it.
 
 An interrupt (Ctrl-C) stops the statement in Athena, so that it scans and costs no more. One that comes while it is
 being started is held until its id is known.
@@ -17,14 +17,15 @@ from typing import Any
 import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 
-from datawarehouse.errors import BadRequest, DataWarehouseError, QueryFailed, SqlSyntaxError
-from datawarehouse.functions.athena import READERS, RESULT_ROWS_MAX, Athena, Column, Row, too_many_rows
-from datawarehouse.operate.clients import Clients, error_code, refused
+from datawarehouse.errors import BadRequest, QueryFailed
+from datawarehouse.functions.athena import READERS, RESULT_ROWS_MAX, Athena, Column, Row, not_started, too_many_rows
+from datawarehouse.operate.clients import Clients, refused
 from datawarehouse.operate.deployment import Deployment
+from datawarehouse.operate.gateway import Gateway
 from datawarehouse.query.result import Result, Statistics
 
 PEOPLE = "adhoc"
-"""The workgroup of people (docs/guides/deploy-to-aws.md, "Who may do what")."""
+"""The workgroup of people, which a query is in that names none (docs/guides/deploy-to-aws.md, "Who may do what")."""
 BILLED_BYTES_MIN = 10_000_000
 """Amazon Athena pricing: a statement that reads data is billed for at least 10 MB."""
 _FOREVER_MS = sys.maxsize
@@ -42,22 +43,31 @@ class Answer:
     texts: tuple[str, ...]
 
 
-def answer(
-    deployment: Deployment, clients: Clients, sql: str, parameters: Sequence[str], say: Callable[[int], None]
-) -> Answer:
-    """The answer to one statement; each `?` takes the next of `parameters`, as text. say: is told how many rows there
-    are so far.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One statement; each `?` takes the next of `parameters`, as text. workgroup: the audience that it is for.
+    full_scan: whether it may read hours without a bound, if the workgroup permits it."""
 
-    Raises BadRequest, SqlSyntaxError, QueryFailed, and QueryLimitExceeded for more than a million rows.
+    sql: str
+    parameters: Sequence[str]
+    workgroup: str = PEOPLE
+    full_scan: bool = False
+
+
+def answer(deployment: Deployment, clients: Clients, asked: Question, say: Callable[[int], None]) -> Answer:
+    """The answer to one statement. say: is told how many rows there are so far.
+
+    Raises BadRequest, SqlSyntaxError, QueryFailed, and QueryLimitExceeded for more than a million rows; in a guarded
+    workgroup also what its guard answers, ScanRefused above all.
     """
-    athena = Athena(
-        clients("athena"),
-        deployment.database,
-        _workgroup(deployment),
-        f"s3://{deployment.results_bucket}/{PEOPLE}/",
-        lambda: _FOREVER_MS,
-    )
-    execution = _run(athena, sql, parameters)
+    name = _workgroup(deployment, asked.workgroup)
+    results = f"s3://{deployment.results_bucket}/{asked.workgroup}/"
+    athena = Athena(clients("athena"), deployment.database, name, results, lambda: _FOREVER_MS)
+    if asked.workgroup in deployment.gateway:
+        start = Gateway(deployment, clients, asked.workgroup).start
+        execution = _run(athena, lambda: start(asked.sql, asked.parameters, full_scan=asked.full_scan))
+    else:
+        execution = _run(athena, lambda: athena.start(asked.sql, asked.parameters))
     batches: list[pa.RecordBatch] = []
     texts: list[str] = []
     count = 0
@@ -76,21 +86,21 @@ def answer(
     return Answer(Result(pa.Table.from_batches(batches), statistics), billed, tuple(texts))
 
 
-def _workgroup(deployment: Deployment) -> str:
-    if PEOPLE not in deployment.workgroups:
+def _workgroup(deployment: Deployment, audience: str) -> str:
+    if audience not in deployment.workgroups:
         raise BadRequest(
-            f"The deployment has no workgroup {PEOPLE!r}; it has {', '.join(deployment.workgroups) or 'none'}."
+            f"The deployment has no workgroup {audience!r}; it has {', '.join(sorted(deployment.workgroups)) or 'none'}."
         )
-    return deployment.workgroups[PEOPLE]
+    return deployment.workgroups[audience]
 
 
-def _run(athena: Athena, sql: str, parameters: Sequence[str]) -> Any:
-    """Run a statement to its end, or stop it when something happens here."""
+def _run(athena: Athena, start: Callable[[], str]) -> Any:
+    """Run a statement to its end, or stop it when something happens here. start: starts it, and returns its id."""
     with _Interrupts() as interrupts:
         try:
-            id = athena.start(sql, parameters)
+            id = start()
         except ClientError as error:
-            raise _refusal(error) from None
+            raise not_started(error) or refused(error) from None
         try:
             with interrupts.let_through():
                 return athena.ended(id)
@@ -100,15 +110,6 @@ def _run(athena: Athena, sql: str, parameters: Sequence[str]) -> Any:
             with suppress(ClientError, BotoCoreError):
                 athena.client.stop_query_execution(QueryExecutionId=id)
             raise
-
-
-def _refusal(error: ClientError) -> DataWarehouseError:
-    """Of StartQueryExecution: a statement that does not parse is refused at once."""
-    if error_code(error) != "InvalidRequestException":
-        return refused(error)
-    told = error.response.get("AthenaErrorCode", "")
-    message = f"Athena refused the statement: {error.response['Error'].get('Message') or error}"
-    return SqlSyntaxError(message) if told == "MALFORMED_QUERY" else QueryFailed(message)
 
 
 class _Interrupts:

@@ -18,6 +18,7 @@ _RESERVED = re.compile(r"AWS_|_HANDLER$|_X_AMZN|LAMBDA_|PYTHONPATH$|TZ$")
 
 
 CONVERT = "datawarehouse.functions.convert_events.handler"
+GATEWAY = "datawarehouse.functions.gateway.handler"
 MEMORY_MB_MAX = 3008  # of new accounts; others may have 10,240
 
 
@@ -41,8 +42,8 @@ def function_rule(node: Node, world: World) -> Errors:
         yield f"logFormat is {get(inputs, 'loggingConfig.logFormat')!r}"
     yield from handler_errors(node)
     configs = world.pointing("FunctionEventInvokeConfig", "functionName", node)
-    # Firehose waits for the answer, and repeats the call itself.
-    is_asked = inputs.get("handler") == CONVERT
+    # Firehose, or somebody who asks, waits for the answer, and repeats the call.
+    is_asked = inputs.get("handler") in (CONVERT, GATEWAY)
     if len(configs) != (not is_asked):
         yield f"{len(configs)} event invoke configs"
     role = world.at(inputs.get("role"))
@@ -86,6 +87,7 @@ _VARIABLES = {
 }
 _WANTED = {
     CONVERT: {"DW_BUCKET", "DW_DATABASE", "DW_TABLE"},
+    GATEWAY: {"DW_BUCKET", "DW_DATABASE", "DW_RESULTS"},
     "datawarehouse.functions.register_partitions.handler": {"DW_DATABASE", "DW_TABLES"},
     "datawarehouse.functions.run_job.handler": {"DW_DATABASE", "DW_TABLE", "DW_JOB", "DW_WORKGROUP", "DW_RESULTS"},
     "datawarehouse.functions.run_sql.handler": {"DW_DATABASE", "DW_TABLE", "DW_WORKGROUP", "DW_RESULTS"},

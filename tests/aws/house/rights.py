@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from graph import ACCOUNT, PARTITION, REGION, Node
@@ -40,6 +41,8 @@ def function_rights_rule(node: Node, world: World) -> Errors:
     elif handler == "convert_events.handler":
         documents = f"errors/{given.get('DW_TABLE')}/format-conversion-failed/x"
         wanted.add(("s3:PutObject", f"arn:{PARTITION}:s3:::{given.get('DW_BUCKET')}/{documents}"))
+    elif handler == "gateway.handler":
+        wanted |= _gateway_pairs(given, node)
     elif handler == "run_job.handler":
         wanted |= _job_pairs(given, world)
     elif handler in ("compact.handler", "run_sql.handler"):
@@ -54,6 +57,23 @@ def function_rights_rule(node: Node, world: World) -> Errors:
     for action, arn in sorted(wanted):
         if not allowed(documents, action, arn):
             yield f"its role may not {action} on {arn}"
+
+
+def _gateway_pairs(given: dict[str, str], node: Node) -> set[tuple[str, str]]:
+    """What the gateway needs to count what statements would read and to start them, and Athena to answer them."""
+    groups = json.loads(get(node.inputs, "code.assets")["workgroups.json"]["text"])
+    arn = f"arn:{PARTITION}:athena:{REGION}:{ACCOUNT}:workgroup/"
+    wanted = {("athena:StartQueryExecution", f"{arn}{one['athena']}") for one in groups.values()}
+    of_tables = ("GetTable", "GetTables", "GetPartition", "GetPartitions", "BatchGetPartition")
+    wanted |= _glue_pairs(given, ["any"], of_tables)
+    wanted |= _glue_pairs(given, [], ("GetDatabase", "GetDatabases"))
+    wanted.add(("glue:GetDatabase", f"arn:{PARTITION}:glue:{REGION}:{ACCOUNT}:database/default"))
+    data = f"arn:{PARTITION}:s3:::{given.get('DW_BUCKET')}"
+    results = f"arn:{PARTITION}:s3:::{given.get('DW_RESULTS', '').removeprefix('s3://')}"
+    wanted |= {(f"s3:{action}", bucket) for action in ("GetBucketLocation", "ListBucket") for bucket in (data, results)}
+    upload = ("GetObject", "PutObject", "AbortMultipartUpload", "ListMultipartUploadParts")
+    wanted |= {(f"s3:{action}", f"{results}/{name}/x") for action in upload for name in groups}
+    return wanted | {("s3:GetObject", f"{data}/x"), ("s3:ListBucketMultipartUploads", results)}
 
 
 def _glue_pairs(given: dict[str, str], tables: list[str], actions: tuple[str, ...]) -> set[tuple[str, str]]:
