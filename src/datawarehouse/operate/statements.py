@@ -88,9 +88,8 @@ def answer(deployment: Deployment, clients: Clients, asked: Question, say: Calla
 
 def _workgroup(deployment: Deployment, audience: str) -> str:
     if audience not in deployment.workgroups:
-        raise BadRequest(
-            f"The deployment has no workgroup {audience!r}; it has {', '.join(sorted(deployment.workgroups)) or 'none'}."
-        )
+        known = ", ".join(sorted(deployment.workgroups)) or "none"
+        raise BadRequest(f"The deployment has no workgroup {audience!r}; it has {known}.")
     return deployment.workgroups[audience]
 
 

@@ -42,7 +42,7 @@ def handler_errors(node: Node) -> Errors:
 _PROVIDED = {"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"}
 
 
-_MAY_LACK = {"sqlglotrs"}
+_MAY_LACK = {"mypy_extensions", "sqlglotrs"}
 """What sqlglot tries to import, and does without."""
 
 
@@ -71,6 +71,12 @@ def import_rule(node: Node) -> Errors:
         elif isinstance(files[name], dict) and "text" in files[name]:
             imported = _imports(files[name]["text"], module.startswith("sqlglot"))
             waiting.extend(sorted(imported - _MAY_LACK))
+            for package, names in _taken(files[name]["text"]):
+                home = modules.get(package, "")
+                if home.startswith("datawarehouse/") and home.endswith("/__init__.py"):
+                    begin = files[home]["text"]
+                    defined = names if "__getattr__" in begin else _functions(begin)
+                    waiting.extend(f"{package}.{each}" for each in sorted(names - defined))
             parts = module.split(".")
             waiting.extend(".".join(parts[:count]) for count in range(1, len(parts)))
     if str(node.inputs.get("handler")).startswith("datawarehouse.functions.generate_events"):
@@ -119,6 +125,13 @@ def _imports(source: str, is_at_top: bool = False) -> frozenset[str]:
             continue
         body.extend(child for child in ast.iter_child_nodes(one) if isinstance(child, ast.stmt))
     return frozenset(found)
+
+
+@functools.lru_cache(maxsize=1000)
+def _taken(source: str) -> tuple[tuple[str, frozenset[str]], ...]:
+    """What a module takes from which other one, at its top: names, or modules of a package."""
+    found = (one for one in ast.parse(source).body if isinstance(one, ast.ImportFrom) and one.module and not one.level)
+    return tuple((str(one.module), frozenset(alias.name for alias in one.names)) for one in found)
 
 
 @functools.lru_cache(maxsize=1000)
