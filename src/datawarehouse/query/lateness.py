@@ -8,13 +8,14 @@ joined count from their first hour.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import groupby
 from typing import Any
 
 from datawarehouse.catalog.event_times import decoded_counts
+from datawarehouse.definition.lateness import quantile
 from datawarehouse.definition.partition import HOUR_MS, start_ms
 
 QUANTILES = {"p50": Fraction(50, 100), "p99": Fraction(99, 100), "p99.9": Fraction(999, 1000), "maximum": Fraction(1)}
@@ -37,9 +38,8 @@ class Lateness:
     def values(self) -> dict[str, Any]:
         """Quantiles in hours, None without events: the least lateness that so large a share of events does not
         exceed."""
-        events = sum(self.by_hours.values())
-        quantiles = {name: _quantile(self.by_hours, share * events) for name, share in QUANTILES.items()}
-        return {"events": events, "without": self.without, "unknown": self.unknown} | quantiles
+        quantiles = {name: quantile(self.by_hours, share) for name, share in QUANTILES.items()}
+        return {"events": sum(self.by_hours.values()), "without": self.without, "unknown": self.unknown} | quantiles
 
 
 def lateness_by_hour(files: Iterable[tuple[str, str | None, int]]) -> dict[str, Lateness]:
@@ -61,12 +61,3 @@ def _of_files(arrival: int, files: Iterable[tuple[str | None, int]]) -> Lateness
         for first, _, events in spans:
             found.by_hours[arrival - first // HOUR_MS] += events
     return found
-
-
-def _quantile(by_hours: Mapping[int, int], events: Fraction) -> int | None:
-    so_far = 0
-    for hours in sorted(by_hours):
-        so_far += by_hours[hours]
-        if so_far >= events:
-            return hours
-    return None
