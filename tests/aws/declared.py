@@ -62,12 +62,18 @@ def everything() -> Warehouse:
 
 
 def compacted() -> Warehouse:
-    """The same, and a table whose hours are compacted, with every argument that has a meaning for that, and a job that
-    runs again for hours that got rows after it ran."""
+    """The same, and a table whose hours are compacted and whose lateness is measured, with every argument that has a
+    meaning for that, and a job that runs again for hours that got rows after it ran."""
     return (
         everything()
         .with_streaming_input_table(
-            "views", VIEWS, retention_days=30, sort_by=["at", "id"], dedupe_key="id", compaction="hourly"
+            "views",
+            VIEWS,
+            retention_days=30,
+            sort_by=["at", "id"],
+            dedupe_key="id",
+            compaction="hourly",
+            event_time="at",
         )
         .with_batch_input_table(
             "viewed",

@@ -52,11 +52,11 @@ pulumi.export("warehouse", ServerlessDataWarehouse("shop", {"warehouse": warehou
 class Deployed:
     """The declaration in an emulator. folder: where `dw` runs; its dw.toml names the outputs."""
 
-    def __init__(self, aws, folder, declaration=DECLARATION):
+    def __init__(self, aws, folder, declaration=DECLARATION, program_text=PROGRAM):
         program = folder / "program"
         program.mkdir()
         (program / "warehouse.py").write_text(declaration)
-        (program / "__main__.py").write_text(PROGRAM)
+        (program / "__main__.py").write_text(program_text)
         (program / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
         self.settle(aws, folder, Engine(Emulator(aws.url, region=REGION), project="shop", stack="test").run(program))
 

@@ -54,7 +54,8 @@ def graph():
                 sql="select thing from facts",
             )
         warehouse.with_streaming_input_table("views", {"id": "string"}, retention_days=7)
-        warehouse.with_streaming_input_table("taps", {"id": "string"}, compaction="hourly", dedupe_key="id")
+        taps = {"id": "string", "at": "timestamp"}
+        warehouse.with_streaming_input_table("taps", taps, compaction="hourly", dedupe_key="id", event_time="at")
         warehouse.with_batch_input_table(
             "tapped",
             {"id": "string"},
@@ -186,11 +187,13 @@ def test_the_compaction_of_an_hour_and_of_what_came_late(graph, aws, audited):
     function = "analytics_dw-taps-compaction-cron-function"
     deliver("first")
     calls, _ = audited(function, {"time": "2026-11-23T08:30:00Z"})
-    counted, _ = audited("analytics_dw-tapped-job-cron-function", {"time": "2026-11-23T08:30:00Z"})
+    jobs = {name: f"analytics_dw-{name}-job-cron-function" for name in ("tapped", "taps_lateness")}
+    counted = {name: audited(job, {"time": "2026-11-23T08:30:00Z"})[0] for name, job in jobs.items()}
     deliver("late")
     late, _ = audited(function, {"time": "2026-11-23T09:30:00Z"})
-    again, _ = audited("analytics_dw-tapped-job-cron-function", {"time": "2026-11-23T09:30:00Z"})
-    _check_the_job_that_ran_again(graph, [*counted, *again])
+    for name, job in jobs.items():
+        again, _ = audited(job, {"time": "2026-11-23T09:30:00Z"})
+        _check_the_job_that_ran_again(graph, name, [*counted[name], *again])
     deleting = Implied("s3:DeleteObject", (f"arn:aws:s3:::{data}/taps/{HOUR}/first",), "the grace has passed")
     found = audit_of(graph, function, [*calls, *late], [*implied, *_may_ask(STOPPED), deleting])
     assert (found.missing, found.unused) == ([], [])
@@ -199,17 +202,17 @@ def test_the_compaction_of_an_hour_and_of_what_came_late(graph, aws, audited):
     ]
 
 
-def _check_the_job_that_ran_again(graph, calls):
+def _check_the_job_that_ran_again(graph, job, calls):
     """It looked for late hours, published one, and has no right that this did not need."""
     assert ("cloudwatch", "PutMetricData") in [call[:2] for call in calls]
     implied = _queries(
         graph,
-        ["taps", "taps_error_docs", "taps_quarantine", "tapped"],
-        [("data", "taps/"), ("data", "errors/taps/format-conversion-failed/"), ("data", "tapped/")],
-        [("results", "batch/tapped/"), ("data", f"tapped/{HOUR}/run/")],
+        ["taps", "taps_error_docs", "taps_quarantine", job],
+        [("data", "taps/"), ("data", "errors/taps/format-conversion-failed/"), ("data", f"{job}/")],
+        [("results", f"batch/{job}/"), ("data", f"{job}/{HOUR}/run/")],
     )
-    implied += [*_may_ask(STOPPED), _deleting(graph, "tapped")]
-    found = audit_of(graph, "analytics_dw-tapped-job-cron-function", calls, implied)
+    implied += [*_may_ask(STOPPED), _deleting(graph, job)]
+    found = audit_of(graph, f"analytics_dw-{job}-job-cron-function", calls, implied)
     assert (found.missing, found.unused) == ([], [])
 
 

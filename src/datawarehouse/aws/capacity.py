@@ -43,14 +43,14 @@ class Quota:
 
 def need_of(tables: Iterable[Table], on_demand: Collection[str] = ()) -> Need:
     """What these tables need: a delivery stream for each streaming input table, a Lambda function that registers its
-    partitions, and for each batch input table and each table whose hours are compacted a function that has one query
-    running. For a table in Iceberg nothing is registered: a function for each shard converts its records. on_demand:
-    the streaming input tables whose streams are on-demand.
+    partitions, and for each batch input table, each table whose hours are compacted and each one with event time a
+    function that has one query running. For a table in Iceberg nothing is registered: a function for each shard
+    converts its records. on_demand: the streaming input tables whose streams are on-demand.
     """
     declared = list(tables)
     streaming = [table for table in declared if isinstance(table, StreamingInputTable)]
     querying = sum(isinstance(table, BatchInputTable) for table in declared)
-    querying += sum(table.compaction is not None for table in streaming)
+    querying += sum((table.compaction is not None) + (table.event_time is not None) for table in streaming)
     in_iceberg = [table for table in streaming if table.table_format == ICEBERG]
     return Need(
         shards=sum(table.input_stream_shard_count for table in streaming if table.name not in on_demand),

@@ -34,6 +34,8 @@ REGISTRAR_CALLS = 8
 """GetTable, GetPartitions, BatchCreatePartition and BatchGetPartition, for a table and its quarantine."""
 QUERY_BYTES_MIN = 10_000_000
 """Athena bills each query as if it scanned 10 MB or more."""
+EVENT_TIME_BYTES = 8
+"""Of a timestamp in Parquet, as if none were compressed."""
 PACKED_BYTES = 25_000
 """How many bytes of events producers pack into a record: a payload unit of 25 KB, less room for line ends and larger
 events."""
@@ -111,6 +113,7 @@ class StreamLoad:
 
     shard_count: None for as many as the load needs. partition_runs_per_day: how often the partition registrar runs.
     retention_days: how long S3 keeps the data; 0 leaves storage out. is_compacted: whether Athena compacts its hours.
+    is_timed: whether it has event time, so that Athena reads this column of each hour.
     """
 
     table: str
@@ -123,6 +126,7 @@ class StreamLoad:
     events_per_record: int = 1
     table_format: str = HIVE
     is_compacted: bool = False
+    is_timed: bool = False
 
     @property
     def records_per_day(self) -> Fraction:
@@ -262,8 +266,13 @@ def amounts(streams: Sequence[StreamLoad], assumptions: Assumptions, prices: Pri
         hour = stream.events_per_day * stream.event_bytes / assumptions.parquet_ratio / HOURS_PER_DAY
         return HOURS_PER_DAY * max(hour, Fraction(QUERY_BYTES_MIN))
 
+    def timed_bytes(stream: StreamLoad) -> Fraction:
+        hour = stream.events_per_day * EVENT_TIME_BYTES / HOURS_PER_DAY
+        return HOURS_PER_DAY * max(hour, Fraction(QUERY_BYTES_MIN))
+
     compacted = [stream for stream in hive if stream.is_compacted]
-    function_runs = assumptions.job_runs_per_day + HOURS_PER_DAY * len(compacted)
+    timed = [stream for stream in streams if stream.is_timed]
+    function_runs = assumptions.job_runs_per_day + HOURS_PER_DAY * (len(compacted) + len(timed))
     counted = {
         "kinesis_shard_hours": total(lambda stream: 24 * shard_count(stream)),
         "kinesis_put_units": rounded_bytes("kinesis_put_units") / prices.of["kinesis_put_units"].record_rounding_bytes,
@@ -288,7 +297,8 @@ def amounts(streams: Sequence[StreamLoad], assumptions: Assumptions, prices: Pri
         "lambda_requests": registrations + function_runs,
         "lambda_gb_seconds": function_runs * assumptions.job_seconds * assumptions.job_memory_gb,
         "athena_scanned": assumptions.queries_tb_per_day * prices.of["athena_scanned"].unit_size
-        + total(compacted_bytes, compacted),
+        + total(compacted_bytes, compacted)
+        + total(timed_bytes, timed),
     }
     others = {name for mode, names in MODES.items() if mode != assumptions.mode for name in names}
     others |= FOR_HIVE if not hive and iceberg else set()

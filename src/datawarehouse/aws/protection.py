@@ -7,7 +7,8 @@ protecting a stream or a bucket alone would let the delivery and the catalog go 
 
 A component is protected, and what it creates inherits that. Not protected is what every deployment may replace or
 remove: alarms, log streams of Firehose (which stay when they are deleted), the call of a registrar, policies that are
-attached; and what holds no data: jobs, workgroups, the results of queries.
+attached; and what holds no data: jobs, workgroups, the results of queries, and how late events came, which is counted
+again from them.
 """
 
 import pulumi

@@ -5,6 +5,7 @@ from typing import Any
 
 from datawarehouse.aws.batch_job import POLICY_CHARACTERS_MAX, code_of, job_policy_characters
 from datawarehouse.aws.glue_tables import RUN_KEY, glue_tables_of, staging_of
+from datawarehouse.aws.lateness import lateness_of
 from datawarehouse.aws.partitions import check_hours
 from datawarehouse.aws.schedules import job_schedule
 from datawarehouse.definition.sql_job import SqlJob
@@ -26,13 +27,13 @@ def check_table(warehouse: str, table: Table, declared: Warehouse, given: Mappin
             )
         job_schedule(table, declared.get_table, given["is_dev"])
         _check_job(warehouse, table, declared)
-    longest = max(len(each.name) for each in glue_tables_of(table))
+    longest = max(map(len, _names_of(table)))
     if longest > NAME_CHARACTERS_MAX:
         raise DeclarationError(
             f"Table {table.name!r}: on AWS one of its Glue tables has a name of {longest} characters; "
             f"Glue takes {NAME_CHARACTERS_MAX}. Choose a shorter name."
         )
-    taken = {each.name: other.name for other in declared.tables() for each in glue_tables_of(other)[1:]}
+    taken = {name: other.name for other in declared.tables() for name in _names_of(other)[1:]}
     for name in declared.list_tables():
         if name in taken:
             raise DeclarationError(
@@ -41,6 +42,12 @@ def check_table(warehouse: str, table: Table, declared: Warehouse, given: Mappin
             )
     if isinstance(table, StreamingInputTable):
         check_hours(table, "partition_projection_start" in given)
+
+
+def _names_of(table: Table) -> list[str]:
+    """The names of all Glue tables that a declared table needs; the first is its own."""
+    measured = lateness_of(table) if isinstance(table, StreamingInputTable) else None
+    return [*(each.name for each in glue_tables_of(table)), *([measured.name] if measured else [])]
 
 
 def _check_job(warehouse: str, table: BatchInputTable, declared: Warehouse) -> None:

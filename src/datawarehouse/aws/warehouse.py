@@ -4,13 +4,14 @@
    Nothing is created yet.
 2. Buckets, database, workgroups, the topic of alarms and, if wanted, a role for readers.
 3. Each table, in the order of the declaration: its Glue table; for a streaming input table its quarantine, its input
-   stream and its partition registrar; for a batch input table its job.
+   stream, its partition registrar and the table and job of its lateness; for a batch input table its job.
 
 The `with_...` methods add a table to the declaration and do the same third step for it.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec
 
 import pulumi
@@ -38,6 +39,7 @@ from datawarehouse.aws.glue_tables import (
 from datawarehouse.aws.iceberg import TableOptimizers, iceberg_table
 from datawarehouse.aws.iceberg_tables import FIRST_HOUR
 from datawarehouse.aws.input_stream import InputStream, schema_digest
+from datawarehouse.aws.lateness import lateness_of
 from datawarehouse.aws.naming import database_name, hyphenated
 from datawarehouse.aws.partitions import HourlyPartitionRegistrar, projected_hours
 from datawarehouse.aws.protection import protected
@@ -53,6 +55,7 @@ from datawarehouse.aws.warehouse_arguments import (
     said_aloud,
 )
 from datawarehouse.aws.workgroups import BATCH, READERS, Workgroups
+from datawarehouse.definition.alerts import Conditions
 from datawarehouse.definition.tables import ICEBERG, BatchInputTable, StreamingInputTable, Table
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import DeclarationError
@@ -106,6 +109,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         self._tables: dict[str, aws.glue.CatalogTable] = {}
         self._streams: dict[str, aws.kinesis.Stream] = {}
         self._addresses: dict[str, dict[str, pulumi.Input[str]]] = {}
+        self._lateness: list[BatchInputTable] = []
         self._expiry_is_settled = False
         self._quotas_told: set[str] = set()
         declared: Warehouse = given.get("warehouse", Warehouse(name))
@@ -186,7 +190,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         each table that was declared so far its kind, and its stream, delivery, registrar, function and so on if any.
         """
         buckets = {"data": self.data_warehouse_bucket, "results": self.query_results_bucket}
-        tables, topic = self._declared.tables(), self.alarm_topic
+        tables, topic = [*self._declared.tables(), *self._lateness], self.alarm_topic
         return addresses_of(
             self._name, self.database, buckets, topic, self.workgroups, tables, self._addresses, self.gateway
         )
@@ -354,6 +358,13 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         if table.compaction:
             arguments: Any = {"table": table, **self._queried()}
             self._dashboard.add(table.name, HourlyCompaction(f"{name}-compaction", arguments, self._kept).cron)
+        if measured := lateness_of(table):
+            self._glue_table(table_of(measured), opts=self._loose)
+            # An hour that got rows later is measured again, so that it is no news.
+            told = replace(self._conditions, lag_s=None)
+            self._run_job(measured, measured.schedule_expression, [table], told)
+            self._lateness.append(measured)
+            self._addresses[table.name] |= {"event_time": str(table.event_time), "hours": table.partition_key_name}
 
     def _streaming_tables(self, table: StreamingInputTable) -> list[aws.glue.CatalogTable]:
         """The Glue tables of the rows and of the error documents; hours are projected if nothing registers them."""
@@ -405,11 +416,15 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         if staging := staging_of(table):
             parameters = self._location(staging).apply(staging_parameters)
             self._glue_table(staging, parameters)
+        self._run_job(table, schedule, [declared.get_table(each) for each in table.reads], self._conditions)
+
+    def _run_job(self, table: BatchInputTable, schedule: str, reads: Sequence[Table], conditions: Conditions) -> None:
         arguments: Any = {
             "table": table,
             "schedule_expression": schedule,
-            "reads": [declared.get_table(each) for each in table.reads],
+            "reads": reads,
             **self._queried(),
+            "conditions": conditions,
         }
         job = BatchInputJob(f"{self._name}-{table.name}-job", arguments, self._loose)
         self._addresses[table.name] = {"function": job.cron.function.name, "schedule": table.schedule_expression}
@@ -445,7 +460,11 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         return pulumi.Output.concat("s3://", bucket.bucket, "/", table.folder)
 
     def _glue_table(
-        self, table: GlueTable, parameters: Any = None, declared: Table | None = None
+        self,
+        table: GlueTable,
+        parameters: Any = None,
+        declared: Table | None = None,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> aws.glue.CatalogTable:
         """declared: the declared table whose rows the Glue table has; None for its quarantine and the like."""
         settings = self._comparison.settings(declared) if declared else {}
@@ -459,7 +478,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             database_name=self._database_after_comparison(declared) if declared else self.database.name,
             **arguments,
             **self._place,
-            opts=self._loose if table.in_results else self._kept,
+            opts=opts or (self._loose if table.in_results else self._kept),
         )
 
     def _settled_expiry(self) -> dict[str, int]:
@@ -473,6 +492,6 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 needless = f"allow_data_loss has {subject!r}, and no change needs it: take it out,"
                 pulumi.log.warn(f"{needless} so that it allows no later one.", self)
         found: dict[str, int] = {}
-        for table in self._declared.tables():
+        for table in (*self._declared.tables(), *self._lateness):
             found |= expiring(table)
         return found

@@ -313,6 +313,7 @@ def _declared_streams(warehouse: Warehouse, headroom: Fraction) -> list[StreamLo
             retention_days=table.retention_days or 0,
             table_format=table.table_format,
             is_compacted=table.compaction is not None,
+            is_timed=table.event_time is not None,
         )
         for table in tables
     ]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 
 from datawarehouse.catalog.catalog import Catalog
-from datawarehouse.cli.options import add_output, add_settings, settings_of
+from datawarehouse.cli.options import add_on, add_output, add_settings, settings_of
 from datawarehouse.cli.output import print_json, print_table, quantity, remark
+from datawarehouse.clock import WallClock
+from datawarehouse.definition.lateness import LATENESS_SUFFIX
 from datawarehouse.errors import BadRequest, UnknownName
 from datawarehouse.query.lateness import QUANTILES, Lateness, lateness_by_hour
 from datawarehouse.runtime.reader import Reader
@@ -18,14 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", help="a streaming input table that declares its event_time")
     parser.add_argument("--limit", type=int, default=24, metavar="HOURS", help="how many hours to show (default: 24)")
     add_output(parser, "table", "json")
+    add_on(parser)
     add_settings(parser, "data")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    settings = settings_of(arguments)
-    with Reader(settings.folder, settings) as reader:
-        _check(reader.catalog, arguments.table)
-        by_hour = lateness_by_hour(reader.catalog.by_event_time.counts(arguments.table))
+    by_hour = _on_aws(arguments) if arguments.on else _here(arguments)
     every = Lateness()
     for hour in by_hour.values():
         every.add(hour)
@@ -39,6 +40,27 @@ def run(arguments: argparse.Namespace) -> None:
     remark("In hours, from the one in which an event happened to the one in which it arrived.")
     if every.unknown:
         remark(f"{quantity(every.unknown, 'row')} in files of before are not counted: `dw compact` counts them.")
+    if arguments.on and not by_hour:
+        job = f"{arguments.table}{LATENESS_SUFFIX}"
+        remark(
+            f"No hour with events is measured. The job {job} measures each hour when it is over; `dw backfill {job} "
+            "--on aws --from TIME` measures those of before."
+        )
+
+
+def _here(arguments: argparse.Namespace) -> Mapping[str, Lateness]:
+    settings = settings_of(arguments)
+    with Reader(settings.folder, settings) as reader:
+        _check(reader.catalog, arguments.table)
+        return lateness_by_hour(reader.catalog.by_event_time.counts(arguments.table))
+
+
+def _on_aws(arguments: argparse.Namespace) -> Mapping[str, Lateness]:
+    from datawarehouse.cli.on_aws import deployed
+    from datawarehouse.operate.lateness import measured_by_hour
+
+    with deployed(arguments) as (deployment, clients):
+        return measured_by_hour(deployment, clients, arguments.table, WallClock().now_ms())
 
 
 def _check(catalog: Catalog, name: str) -> None:

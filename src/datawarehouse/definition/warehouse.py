@@ -109,8 +109,8 @@ class Warehouse:
         AWS does no compaction. The embedded host always compacts closed hours.
 
         table_format: on AWS, "hive" (Parquet in folders of hours) or "iceberg"; not used by the embedded host.
-        event_time: the timestamp column that says when an event happened; queries that bound it read the files that
-        have such rows (embedded host).
+        event_time: the timestamp column that says when an event happened. On the embedded host queries that bound it
+        read the files that have such rows; on AWS a job counts each hour how late events come.
         """
         self._check_unused(name)
         checked_int(name, "input_stream_shard_count", input_stream_shard_count, 1, SHARD_COUNT_MAX)

@@ -32,6 +32,7 @@ class DeployedTable:
     stream, delivery: the names of the Kinesis stream and of the Firehose of a streaming input table. registrar: of the
     function that registers its hours, None if they are projected. converter: of the function that converts records for
     an Iceberg table. function, schedule: of the job of a batch input table; the schedule is the declared one.
+    event_time, hours: the columns of event time and of arrival, of a streaming input table that declares the first.
     """
 
     name: str
@@ -42,6 +43,8 @@ class DeployedTable:
     converter: str | None = None
     function: str | None = None
     schedule: str | None = None
+    event_time: str | None = None
+    hours: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

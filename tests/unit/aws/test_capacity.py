@@ -13,12 +13,12 @@ def job(context):
 def test_what_a_declaration_needs():
     warehouse = (
         Warehouse("shop")
-        .with_streaming_input_table("clicks", {"id": "string"}, input_stream_shard_count=3)
+        .with_streaming_input_table("clicks", {"at": "timestamp"}, input_stream_shard_count=3, event_time="at")
         .with_streaming_input_table("views", {"id": "string"}, input_stream_shard_count=2, compaction="hourly")
         .with_batch_input_table("counts", {"n": "int"}, job, "rate(1 hour)")
         .with_table("facts", {"name": "string"})
     )
-    assert need_of(warehouse.tables()) == Need(shards=5, delivery_streams=2, tables=4, functions=4, queries=2)
+    assert need_of(warehouse.tables()) == Need(shards=5, delivery_streams=2, tables=4, functions=5, queries=3)
     assert quotas_to_raise(need_of(warehouse.tables())) == []
 
 

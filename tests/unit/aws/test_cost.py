@@ -143,6 +143,19 @@ def test_compaction_reads_the_parquet_of_a_table_once_and_at_least_ten_megabytes
         assert found["time of jobs, arm64"].quantity == 24 * 60 / 2
 
 
+def test_the_hourly_measure_of_lateness_reads_a_column_and_at_least_ten_megabytes_an_hour():
+    # 10^9 event times of 8 bytes are 8 GB; of few events 24 queries are billed, 0.12 cents.
+    for events, scanned, usd in ((10**9, "0.008000", 0.04), (1000, "0.000240", 0.0012)):
+        timed = replace(stream(events, 500), is_timed=True)
+        found = {line.price.counted: line for line in bill([stream(0), timed], Assumptions(), PRICES)}
+        assert f"{float(found['scanned by queries'].quantity):.6f}" == scanned
+        assert float(found["scanned by queries"].usd) == pytest.approx(usd)
+        assert found["time of jobs, arm64"].quantity == 24 * 60 / 2
+        iceberg = replace(timed, table_format="iceberg")
+        found = {line.price.counted: line for line in bill([iceberg], Assumptions(), PRICES)}
+        assert f"{float(found['scanned by queries'].quantity):.6f}" == scanned
+
+
 def test_an_hourly_job_without_the_free_tier():
     hourly = Assumptions(job_runs_per_day=Fraction(24), free_tier=False)
     assert lines([], hourly) == {"runs of jobs and of the partition registrar": "0.00", "time of jobs, arm64": "0.01"}

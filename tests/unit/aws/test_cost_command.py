@@ -134,6 +134,14 @@ def test_the_compaction_of_the_declaration_is_counted(dw):
     assert scanned == [0.002074, 0]  # 10.368e9 bytes of events, a fifth of it
 
 
+def test_the_lateness_of_the_declaration_is_counted(dw):
+    load = ", peak_events_per_second=2000, event_bytes=120, input_stream_shard_count=2, event_time='at'"
+    declaration = DECLARATION.format(more=load).replace('"views", {', '"views", {"at": "timestamp", ')
+    (dw.folder / "warehouse.py").write_text(declaration)
+    [line] = [line for line in values(dw("--output", "json"))["lines"] if line["service"] == "Athena"]
+    assert line["quantity"] == 0.000691  # 86.4 million event times of 8 bytes
+
+
 def test_the_bill_of_a_declared_table_in_iceberg(dw):
     load = ", peak_events_per_second=2000, event_bytes=120, input_stream_shard_count=2, table_format='iceberg'"
     (dw.folder / "warehouse.py").write_text(DECLARATION.format(more=load))
