@@ -6,6 +6,7 @@ every call stays as the user wrote it, a name and arguments, so that only `funct
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 from sqlglot import TokenType, exp, parser, tokens
@@ -13,6 +14,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
 
 from datawarehouse.errors import QueryRefused, SqlSyntaxError
+from datawarehouse.sql import json_grammar
 
 QUERY_BYTES_MAX = 262_144
 """Amazon Athena user guide, "Service Quotas": the longest query string."""
@@ -66,7 +68,10 @@ class AthenaQuery(Dialect):
         }
         SUBQUERY_TOKENS: ClassVar = {*parser.Parser.SUBQUERY_TOKENS, TokenType.VALUES}
         FUNCTIONS: ClassVar = {}
-        FUNCTION_PARSERS: ClassVar = {name: parser.Parser.FUNCTION_PARSERS[name] for name in _CALLS_WITH_GRAMMAR}
+        FUNCTION_PARSERS: ClassVar = {
+            **{name: parser.Parser.FUNCTION_PARSERS[name] for name in _CALLS_WITH_GRAMMAR},
+            **{name: partial(json_grammar.json_call, name=name) for name in json_grammar.CALLS},
+        }
         NO_PAREN_FUNCTION_PARSERS: ClassVar = {
             "CASE": parser.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"],
             "CURRENT_CATALOG": lambda self: self.expression(exp.CurrentCatalog()),

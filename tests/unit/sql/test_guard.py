@@ -10,7 +10,7 @@ import pytest
 from datawarehouse.errors import BadRequest, QueryError, QueryFailed, QueryRefused, SqlSyntaxError
 from datawarehouse.sql import grammar
 from datawarehouse.sql.plan import plan
-from datawarehouse.sql.translate import calls, functions, rules, signatures, summaries
+from datawarehouse.sql.translate import calls, functions, functions_of_bytes, rules, signatures, summaries
 from datawarehouse.sql.wildcards import matches
 
 ALLOWED = [
@@ -464,9 +464,10 @@ def test_no_function_of_the_allow_list_is_also_special_and_therefore_dead():
     dead = {"round", "ceil", "ceiling", "floor", "truncate", "sum", "avg"}  # special for decimals only
     dead |= {"array_sort"}  # special with a comparator only
     dead |= {"count"}  # special for rows that a summary counts
+    dead |= {"contains", "array_remove", "map"}  # special for arrays, maps and rows inside only
     listed = {
         name
-        for table in (functions.SCALARS, functions.AGGREGATES, functions.WINDOWS)
+        for table in (functions.SCALARS, functions_of_bytes.BYTES, functions.AGGREGATES, functions.WINDOWS)
         for name in signatures.signatures(table)
     }
     assert listed & set(calls.SPECIALS) == dead

@@ -53,8 +53,8 @@ def test_the_examples_of_pruning_are_right(tables, conditions, read):
         "select timestamp '2026-01-01 00:00:00.123456'",
         "select now() at time zone 'Asia/Tokyo'",
         "select cast(now() at time zone 'Asia/Tokyo' as timestamp)",
-        "select json_value('{}', 'lax $.a')",
-        "select json '1' = json '1'",
+        "select json_object(lower('a') : 1, 'b' : 2)",
+        "select json '1' < json '1'",
     ],
 )
 def test_what_the_page_calls_refused_is(tables, sql):

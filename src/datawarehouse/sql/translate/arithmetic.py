@@ -147,14 +147,20 @@ def concatenated(node: exp.Expr, parts: Sequence[Typed]) -> Typed:
         if type not in (types.VARCHAR, types.VARBINARY, types.UNKNOWN):
             raise mismatch(node, f"{type} cannot be concatenated; use cast(... as varchar).")
         return Typed(f"({' || '.join(coerced(part, type) for part in parts)})", type)
+    # Of arrays of different depths the deepest says which the elements are.
+    element = max((part.type.args[0] for part in parts if part.type.name == "array"), key=_depth)
     lists = [
         part
-        if part.type.name == "array"
+        if part.type.name == "array" and (_depth(part.type) > _depth(element) or part.type.args[0] == types.UNKNOWN)
         else Typed(f"(CASE WHEN {part.sql} IS NOT NULL THEN [{part.sql}] END)", types.array(part.type))
         for part in parts
     ]
     type = common_type(node, lists, "concat")
     return Typed(f"({' || '.join(coerced(part, type) for part in lists)})", type)
+
+
+def _depth(type: Type) -> int:
+    return 1 + _depth(type.args[0]) if type.name == "array" else 0
 
 
 def common_type(node: exp.Expr, values: Sequence[Typed], what: str) -> Type:

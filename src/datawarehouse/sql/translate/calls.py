@@ -17,18 +17,20 @@ from sqlglot import exp
 from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
+from datawarehouse.sql.json_grammar import CALLS
 from datawarehouse.sql.translate import signatures
 from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
 from datawarehouse.sql.translate.equality import canonical
 from datawarehouse.sql.translate.functions import AGGREGATES, SCALARS, WINDOWS
+from datawarehouse.sql.translate.functions_of_bytes import BYTES
 from datawarehouse.sql.translate.operators import check_comparable, check_groupable, condition
 from datawarehouse.sql.translate.scope import Scope
-from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name
+from datawarehouse.sql.translate.typed import Typed, coerced, failing, quoted_name
 from datawarehouse.sql.types import Type, duckdb
 
 _LINES = {
     kind: signatures.signatures(table)
-    for kind, table in (("scalar", SCALARS), ("aggregate", AGGREGATES), ("window", WINDOWS))
+    for kind, table in (("scalar", SCALARS + BYTES), ("aggregate", AGGREGATES), ("window", WINDOWS))
 }
 _NO_CLAUSES = "it takes no DISTINCT, FILTER, OVER or ORDER BY."
 _FRAME_UNITS = ("ROWS", "RANGE", "GROUPS")
@@ -36,6 +38,7 @@ _FRAME_UNITS = ("ROWS", "RANGE", "GROUPS")
 _COMPARING = frozenset(
     "min max greatest least array_sort array_max array_min array_distinct contains nullif histogram".split()
 )
+_ARGUMENTS_MAX = 127
 _WITHOUT_SIGNATURE = ("grouping", "listagg")
 """Aggregates that have no line in `functions`."""
 
@@ -50,6 +53,7 @@ class Call:
     filter: exp.Expr | None = None
     ignore_nulls: bool = False
     over: exp.Window | None = None
+    respect_nulls: bool = False
 
     @property
     def plain(self) -> bool:
@@ -71,7 +75,7 @@ def special(*names: str) -> Callable[[Special], Special]:
 
 def names() -> dict[str, list[str]]:
     """The names of all functions, sorted, by kind."""
-    scalars = {*_LINES["scalar"], *(name for name in SPECIALS if not is_aggregate(name))}
+    scalars = {*_LINES["scalar"], *(name for name in SPECIALS if not is_aggregate(name)), *map(str.lower, CALLS)}
     aggregates = (*_LINES["aggregate"], *_WITHOUT_SIGNATURE)
     return {"scalar": sorted(scalars), "aggregate": sorted(aggregates), "window": sorted(_LINES["window"])}
 
@@ -161,12 +165,13 @@ def window_definition(compiler: Compiler, node: exp.Window, scope: Scope) -> str
 def _read(compiler: Compiler, node: exp.Expr) -> Call:
     """Unwrap OVER, IGNORE NULLS, FILTER and WITHIN GROUP, from the outermost on, down to the name and its arguments."""
     over = order = filter = None
-    ignore_nulls = False
+    ignore_nulls = respect_nulls = False
     outer = node
     if isinstance(node, exp.Window):
         over, node = node, node.this
     if isinstance(node, exp.IgnoreNulls | exp.RespectNulls):
-        ignore_nulls, node = isinstance(node, exp.IgnoreNulls), node.this
+        ignore_nulls, respect_nulls = isinstance(node, exp.IgnoreNulls), isinstance(node, exp.RespectNulls)
+        node = node.this
     if isinstance(node, exp.Filter):
         filter, node = node.expression.this, node.this
     if isinstance(node, exp.WithinGroup):
@@ -181,7 +186,7 @@ def _read(compiler: Compiler, node: exp.Expr) -> Call:
     if inner and isinstance(inner[0], exp.Distinct):
         compiler.check(inner[0], frozenset(("expressions",)))
         distinct, inner[:1] = True, inner[0].expressions
-    return Call(node.name.lower(), node, inner, distinct, order, filter, ignore_nulls, over)
+    return Call(node.name.lower(), node, inner, distinct, order, filter, ignore_nulls, over, respect_nulls)
 
 
 def _check_clauses(compiler: Compiler, kind: str, found: Call) -> None:
@@ -195,15 +200,21 @@ def _check_clauses(compiler: Compiler, kind: str, found: Call) -> None:
             raise QueryFailed(f"{place(found.node)}{name} needs ORDER BY in OVER (...).")
         if found.over.args.get("spec"):
             raise QueryFailed(f"{place(found.node)}{name} takes no frame in OVER (...).")
+    if name in ("lag", "lead") and len(found.arguments) > 1 and isinstance(found.arguments[1], exp.Null):
+        raise QueryFailed(f"{place(found.node)}The offset of {name} must not be NULL.")
     if kind == "window" and (found.distinct or found.order or found.filter):
         raise QueryRefused(f"{place(found.node)}{name} takes no DISTINCT, FILTER or ORDER BY of its own.")
-    if kind == "aggregate" and (found.ignore_nulls or (found.distinct and found.over)):
-        raise QueryRefused(f"{place(found.node)}{name} takes no IGNORE NULLS, and no DISTINCT together with OVER.")
+    if kind == "aggregate" and (found.ignore_nulls or found.respect_nulls or (found.distinct and found.over)):
+        raise QueryRefused(
+            f"{place(found.node)}{name} takes no IGNORE or RESPECT NULLS, and no DISTINCT together with OVER."
+        )
     if kind == "aggregate" and not found.over:
         compiler.facts.aggregates = True
 
 
 def _filled(compiler: Compiler, found: Call, lines: Sequence[str], scope: Scope) -> Typed:
+    if len(found.arguments) > _ARGUMENTS_MAX and found.name in ("greatest", "least"):
+        raise QueryFailed(f"{place(found.node)}Too many arguments for function {found.name}; {_ARGUMENTS_MAX} at most.")
     star = found.name == "count" and len(found.arguments) == 1 and isinstance(found.arguments[0], exp.Star)
     nodes = [] if star else found.arguments
     values = [None if isinstance(node, exp.Lambda) else compiler.expression(node, scope) for node in nodes]
@@ -329,9 +340,13 @@ def _bound(compiler: Compiler, value: str | exp.Expr, side: str | None, scope: S
     if isinstance(value, str):
         return f"UNBOUNDED {direction}"
     bound = compiler.expression(value, scope)
-    if kind != "RANGE" and bound.type not in types.INTEGERS:
-        raise mismatch(value, f"the bound of a frame of {kind} is a whole number; this is {bound.type}.")
+    if kind != "RANGE":
+        if bound.type not in types.INTEGERS and not (bound.type.name == "decimal" and bound.type.scale == 0):
+            raise mismatch(value, f"the bound of a frame of {kind} is a whole number; this is {bound.type}.")
+        bound = Typed(f"CAST({bound.sql} AS BIGINT)", types.BIGINT)
     amount = bound.sql
+    if not isinstance(value, exp.Literal | exp.Interval | exp.Cast) and bound.type != types.UNKNOWN:
+        amount = f"coalesce({amount}, {failing('The bound of a frame must not be NULL', bound.type)})"
     return f"{amount} {direction}"
 
 

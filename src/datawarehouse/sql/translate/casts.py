@@ -14,7 +14,7 @@ import re
 
 from sqlglot import exp
 
-from datawarehouse.errors import QueryRefused
+from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
@@ -164,6 +164,8 @@ def text(value: Typed) -> str | None:
             return f"strftime({sql}, '%Y-%m-%d %H:%M:%S.%g UTC')"
         case types.JSON:
             return f"trino_json_text({sql})"
+        case types.UNKNOWN:
+            return f"CAST({sql} AS VARCHAR)"
     if value.type == types.DAY_TO_SECOND:
         return f"trino_day_to_second_text(epoch_ms({sql}))"
     if value.type == types.YEAR_TO_MONTH:
@@ -209,7 +211,7 @@ def _of_literal(compiler: Compiler, node: exp.Cast, target: Type) -> Typed | Non
     if target.name == "char" and typed_literal:
         return Typed(quoted_text(literal), types.char(len(literal)))
     if target == types.DATE:
-        return date_text(parsed_date(literal, node))
+        return date_text(parsed_date(literal if typed_literal else literal.strip().removeprefix("+"), node))
     if target == types.TIMESTAMP and typed_literal:
         return timestamp_text(*parsed_timestamp(literal, node))
     if target == types.INSTANT:
@@ -326,6 +328,10 @@ def _nested(node: exp.Expr, value: Typed, target: Type) -> str:
 
 
 def json_literal(_: Compiler, node: exp.ParseJSON, __: Scope) -> Typed:
+    try:
+        json.loads(node.this.this, parse_constant=int)
+    except (ValueError, RecursionError):
+        raise QueryFailed(f"{place(node)}{node.this.this!r} is not a valid JSON literal.") from None
     return Typed(f"json({quoted_text(node.this.this)})", types.JSON)
 
 

@@ -1,10 +1,8 @@
-"""Functions of JSON. A path must be a literal; text that is not JSON gives NULL, as in Trino."""
+"""Functions of JSON. Text that is not JSON gives NULL, as in Trino."""
 
 from __future__ import annotations
 
-from datawarehouse.errors import QueryRefused
 from datawarehouse.sql import types
-from datawarehouse.sql.grammar import place
 from datawarehouse.sql.translate import formats
 from datawarehouse.sql.translate.calls import Call, arguments, special, varchar
 from datawarehouse.sql.translate.compiler import Compiler, mismatch
@@ -12,15 +10,13 @@ from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.typed import Typed, coerced, quoted_text
 
 
-@special("json_extract", "json_query")
+@special("json_extract")
 def json_extract(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     value, path = _json_and_path(compiler, call, scope)
-    if call.name == "json_extract":
-        return Typed(f"json_extract({value}, {path})", types.JSON)
-    return Typed(f"CAST(json_extract({value}, {path}) AS VARCHAR)", types.VARCHAR)
+    return Typed(f"json_extract({value}, {path})", types.JSON)
 
 
-@special("json_extract_scalar", "json_value")
+@special("json_extract_scalar")
 def json_extract_scalar(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     """NULL for objects and arrays, which DuckDB would give as text."""
     value, path = _json_and_path(compiler, call, scope)
@@ -28,12 +24,6 @@ def json_extract_scalar(compiler: Compiler, call: Call, scope: Scope) -> Typed:
         f"CASE WHEN json_type({value}, {path}) NOT IN ('OBJECT', 'ARRAY') THEN json_extract_string({value}, {path}) END"
     )
     return Typed(f"({scalar})", types.VARCHAR)
-
-
-@special("json_exists")
-def json_exists(compiler: Compiler, call: Call, scope: Scope) -> Typed:
-    value, path = _json_and_path(compiler, call, scope)
-    return Typed(f"json_exists({value}, {path})", types.BOOLEAN)
 
 
 @special("json_size")
@@ -71,16 +61,13 @@ def json_array_contains(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 
 
 def _json_and_path(compiler: Compiler, call: Call, scope: Scope) -> tuple[str, str]:
-    value, _ = arguments(compiler, call, scope, 2)
-    path = compiler.constant_text(call.arguments[1], f"The path of {call.name}")
-    if call.name in ("json_value", "json_query", "json_exists"):
-        if not path.startswith("strict "):
-            raise QueryRefused(
-                f"{place(call.node)}{call.name} takes 'strict $...' here, as a lax path also searches inside arrays; "
-                "or use json_extract_scalar."
-            )
-        path = path.removeprefix("strict ")
-    return _json(call, value), quoted_text(formats.json_path(path))
+    value, path = arguments(compiler, call, scope, 2)
+    known = compiler.constant(call.arguments[1])
+    if value.type == types.UNKNOWN:
+        return "CAST(NULL AS JSON)", quoted_text("$")
+    if isinstance(known, str):
+        return _json(call, value), quoted_text(formats.json_path(known))
+    return _json(call, value), f"trino_json_path({varchar(call, path)})"
 
 
 def _json(call: Call, value: Typed) -> str:

@@ -7,6 +7,7 @@ java.util.Formatter; Trino documentation, "JSON functions" (the path of `json_ex
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from datawarehouse.errors import QueryFailed, QueryRefused
@@ -113,28 +114,66 @@ def json_path(path: str) -> str:
     return "$" + "".join(f"[{position}]" if position else f'."{"".join(names)}"' for *names, position in steps)
 
 
-def regular_replacement(text: str) -> str:
-    """The replacement of `regexp_replace`: `$1` is a group, and a backslash makes the next character literal."""
-    found = []
-    for part in re.finditer(r"\\(.)|\$(\d)(?!\d)|(\$)|\\|([^\\$]+)", text, re.DOTALL):
-        escaped, group, lone, plain = part.groups()
-        if lone or part[0] == "\\":
-            raise QueryRefused(
-                f"The replacement {text!r} is not supported: a group is $ and one digit; a plain $ or backslash is "
-                r"written \$ or \\."
-            )
-        found.append(f"\\{group}" if group else (escaped or plain).replace("\\", "\\\\"))
+def regular_replacement(text: str, groups: Sequence[str | None] | None) -> str:
+    """The replacement of `regexp_replace`: `$1` or `${name}` is a group, and a backslash makes the next character
+    literal. groups: their names, None for a group without one; None if the pattern is not known.
+
+    As in Trino's engine, as many digits are the group's number as make the number of a group.
+    """
+    found, at = [], 0
+    for part in re.finditer(r"\\(.)|\$([0-9]+)|\$\{(\w+)\}|([^\\$]+)", text, re.DOTALL):
+        if part.start() != at:
+            break
+        at = part.end()
+        escaped, digits, name, plain = part.groups()
+        if digits:
+            number, rest = _group_number(text, digits, groups)
+            found.append(f"\\{number}{rest}")
+        elif name:
+            if groups is None or name not in groups:
+                raise _not_supported(text)
+            found.append(f"\\{groups.index(name) + 1}")
+        else:
+            found.append((escaped or plain).replace("\\", "\\\\"))
+    if at < len(text):
+        raise _not_supported(text)
     return "".join(found)
+
+
+def _group_number(text: str, digits: str, groups: Sequence[str | None] | None) -> tuple[int, str]:
+    """The number of a group, and the digits after it that belong to the text."""
+    if groups is None:
+        if len(digits) > 1:
+            raise _not_supported(text)
+        return int(digits), ""
+    number, rest = int(digits[0]), digits[1:]
+    if number > len(groups):
+        raise QueryFailed(
+            f"INVALID_FUNCTION_ARGUMENT: The replacement {text!r} has the group {number}; there are {len(groups)}."
+        )
+    while rest and number * 10 + int(rest[0]) <= len(groups):
+        number, rest = number * 10 + int(rest[0]), rest[1:]
+    if number > 9:
+        raise _not_supported(text)
+    return number, rest
+
+
+def _not_supported(text: str) -> QueryRefused:
+    return QueryRefused(
+        f"The replacement {text!r} is not supported: a group is $ and one digit; a plain $ or backslash is "
+        r"written \$ or \\."
+    )
 
 
 def _of_mysql(pattern: str, part: re.Match[str]) -> str:
     if part[2]:
         return part[2]
-    if part[1] not in MYSQL:
+    if part[1] in "DUuVwX":
         raise QueryRefused(
             f"The date format {pattern!r} has %{part[1]}; supported are {' '.join('%' + key for key in MYSQL)}."
         )
-    return MYSQL[part[1]]
+    # What is no conversion is its letter.
+    return MYSQL.get(part[1], part[1])
 
 
 def _of_joda(pattern: str, part: re.Match[str], reading: bool) -> str:

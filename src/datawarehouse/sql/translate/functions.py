@@ -60,8 +60,10 @@ power(double, double) -> double                     pow($1, $2)
 sqrt(double) -> double                              sqrt($1)
 format_number(I) -> varchar                         trino_format_number($1)
 format_number(F) -> varchar                         trino_format_number($1)
+format_number(N) -> varchar                         trino_format_number($1)
 sign(I) -> I                                        CAST(sign($1) AS {{I}})
 sign(F) -> F                                        if(isnan($1), $1, CAST(sign($1) AS {{F}}))
+sign(N) -> decimal(1,0)                             CAST(sign($1) AS DECIMAL(1, 0))
 sin(double) -> double                               sin($1)
 cos(double) -> double                               cos($1)
 tan(double) -> double                               tan($1)
@@ -89,10 +91,11 @@ random(I, I) -> I
 to_base(bigint, bigint) -> varchar
     (if($1 < 0, '-', '') || lower(to_base(abs($1), CAST($2 AS INTEGER))))
 from_base(varchar, bigint) -> bigint
-    CAST(list_reduce(list_transform(string_split(lower(ltrim($1, '-')), ''), lambda "e#":
+    CASE WHEN $2 NOT BETWEEN 2 AND 36 THEN CAST('The base of from_base is from 2 to 36' AS BIGINT) WHEN $1 IS NOT NULL
+    AND $2 IS NOT NULL THEN CAST(list_reduce(list_transform(string_split(lower(ltrim($1, '-')), ''), lambda "e#":
     if(strpos('{_DIGITS}', "e#") BETWEEN 1 AND $2, CAST(strpos('{_DIGITS}', "e#") - 1 AS HUGEINT),
     CAST('Not a digit of this base: ' || "e#" AS HUGEINT))), lambda "f#", "g#": "f#" * $2 + "g#")
-    * if(starts_with($1, '-'), -1, 1) AS BIGINT)
+    * if(starts_with($1, '-'), -1, 1) AS BIGINT) END
 width_bucket(double, array(double)) -> bigint
     if(len($2) = 0 OR isnan($1) OR list_bool_or(list_transform($2, lambda "e#": NOT isfinite("e#"))) OR $2 <>
     list_sort($2),
@@ -185,55 +188,23 @@ chr(bigint) -> varchar                              chr(CAST($1 AS INTEGER))
 codepoint(varchar) -> integer                       unicode($1)
 concat_ws(varchar, array(varchar)) -> varchar       trino_joined($2, $1)
 concat_ws(varchar, varchar...) -> varchar           concat_ws($*)
-levenshtein_distance(varchar, varchar) -> bigint
-    CASE WHEN length($1 || $2) = strlen($1 || $2) THEN levenshtein($1, $2)
-    WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN CAST('levenshtein_distance takes only ASCII here' AS BIGINT) END
+levenshtein_distance(varchar, varchar) -> bigint     trino_levenshtein($1, $2)
 hamming_distance(varchar, varchar) -> bigint
-    CASE WHEN length($1 || $2) = strlen($1 || $2) THEN hamming($1, $2)
-    WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN CAST('hamming_distance takes only ASCII here' AS BIGINT) END
+    CASE WHEN length($1) <> length($2) THEN CAST('hamming_distance takes texts of the same length' AS BIGINT)
+    WHEN $1 = '' THEN 0 ELSE hamming(trino_letters($1, $1 || $2), trino_letters($2, $1 || $2)) END
+soundex(varchar) -> varchar                         trino_soundex($1)
+parse_data_size(varchar) -> decimal(38,0)           trino_data_size($1)
+parse_presto_data_size(varchar) -> decimal(38,0)    trino_data_size($1)
 translate(varchar, varchar, varchar) -> varchar     translate($1, $2, $3)
 uuid() -> varchar                                   CAST(uuid() AS VARCHAR)
-
-# Bytes
-to_utf8(varchar) -> varbinary                       encode($1)
-from_utf8(varbinary) -> varchar                     trino_from_utf8($1)
-to_hex(varbinary) -> varchar                        hex($1)
-from_hex(varchar) -> varbinary
-    unhex(if(length($1) % 2 = 0, $1, CAST(CAST('from_hex takes an even number of digits' AS INTEGER) AS VARCHAR)))
-to_base64(varbinary) -> varchar                     to_base64($1)
-from_base64(varchar) -> varbinary                   from_base64($1)
-to_base64url(varbinary) -> varchar                  translate(to_base64($1), '+/', '-_')
-from_base64url(varchar) -> varbinary                from_base64(translate($1, '-_', '+/'))
-to_base32(varbinary) -> varchar
-    array_to_string(list_transform(range(0, 8 * ((octet_length($1) + 4) // 5)), lambda "e#":
-    if("e#" * 5 >= octet_length($1) * 8, '=', substr('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567', 1 +
-    CAST(CAST(substr(rpad(CAST(CAST($1
-    AS BIT) AS VARCHAR), CAST(octet_length($1) * 8 + 8 AS INTEGER), '0'), "e#" * 5 + 1, 5) AS BIT) AS INTEGER), 1))),
-    '')
-from_base32(varchar) -> varbinary                   trino_from_base32(upper(rtrim($1, '=')))
-to_big_endian_64(bigint) -> varbinary               unhex(printf('%016x', $1))
-to_big_endian_32(integer) -> varbinary              unhex(right(printf('%016x', CAST($1 AS BIGINT)), 8))
-from_big_endian_64(varbinary) -> bigint
-    if(octet_length($1) = 8, CAST(CAST($1 AS BIT) AS BIGINT), CAST('from_big_endian_64 takes 8 bytes' AS BIGINT))
-from_big_endian_32(varbinary) -> integer
-    if(octet_length($1) = 4, CAST(CAST($1 AS BIT) AS INTEGER), CAST('from_big_endian_32 takes 4 bytes' AS INTEGER))
-to_ieee754_64(double) -> varbinary
-    if(isnan($1), unhex('7FF8000000000000'), unhex(printf('%016x', CAST(CAST($1 AS BIT) AS BIGINT))))
-to_ieee754_32(real) -> varbinary
-    if(isnan($1), unhex('7FC00000'), unhex(right(printf('%016x', CAST(CAST(CAST($1 AS BIT) AS INTEGER) AS BIGINT)), 8)))
-from_ieee754_64(varbinary) -> double
-    if(octet_length($1) = 8, CAST(CAST($1 AS BIT) AS DOUBLE), CAST('from_ieee754_64 takes 8 bytes' AS DOUBLE))
-from_ieee754_32(varbinary) -> real
-    if(octet_length($1) = 4, CAST(CAST($1 AS BIT) AS FLOAT), CAST('from_ieee754_32 takes 4 bytes' AS FLOAT))
-md5(varbinary) -> varbinary                         unhex(md5($1))
-sha1(varbinary) -> varbinary                        unhex(sha1($1))
-sha256(varbinary) -> varbinary                      unhex(sha256($1))
 
 # Regular expressions
 regexp_like(varchar, varchar) -> boolean            regexp_matches($1, $2)
 regexp_count(varchar, varchar) -> bigint            len(regexp_extract_all($1, $2))
 regexp_extract(varchar, varchar) -> varchar         list_extract(regexp_extract_all($1, $2), 1)
-regexp_extract(varchar, varchar, bigint) -> varchar  list_extract(regexp_extract_all($1, $2, CAST($3 AS INTEGER)), 1)
+regexp_extract(varchar, varchar, bigint) -> varchar
+    list_extract(regexp_extract_all($1, $2, if($3 < 0, CAST('The group of regexp_extract is 0 or more' AS INTEGER),
+    CAST($3 AS INTEGER))), 1)
 regexp_extract_all(varchar, varchar) -> array(varchar)  regexp_extract_all($1, $2)
 regexp_extract_all(varchar, varchar, bigint) -> array(varchar)  regexp_extract_all($1, $2, CAST($3 AS INTEGER))
 regexp_position(varchar, varchar) -> integer        trino_regexp_position($1, $2, 1, 1)
@@ -393,29 +364,30 @@ multimap_from_entries(array(row(K, V))) -> map(K, array(V))
     "f#",
     'value': list_transform(list_filter($1, lambda "g#": "g#"[1] = "f#"), lambda "h#": "h#"[2])}}))
 split_to_multimap(varchar, varchar, varchar) -> map(varchar, array(varchar))
-    map_from_entries(list_transform(trino_distinct(list_transform(list_filter(trino_split($1, $2), lambda "h#": $1 <>
-    ''),
+    map_from_entries(list_transform(trino_distinct(list_transform(list_filter(trino_split($1, if($2 = $3,
+    CAST(CAST('The two delimiters must not be the same' AS INTEGER) AS VARCHAR), $2)), lambda "h#": $1 <> ''),
     lambda "e#": if(len(string_split("e#", $3)) = 2, split_part("e#", $3, 1), CAST(CAST('Each entry of
     split_to_multimap must
     have the delimiter once' AS INTEGER) AS VARCHAR)))), lambda "f#": {{'key': "f#", 'value':
     list_transform(list_filter(trino_split($1, $2), lambda "g#": split_part("g#", $3, 1) =
     "f#"), lambda "h#": split_part("h#", $3, 2))}}))
 split_to_map(varchar, varchar, varchar) -> map(varchar, varchar)
-    map_from_entries(list_transform(trino_split($1, $2), lambda "e#": row(string_split("e#", $3)[1],
+    map_from_entries(list_transform(trino_split($1, if($2 = $3, CAST(CAST('The two delimiters must not be the same' AS
+    INTEGER) AS VARCHAR), $2)), lambda "e#": row(string_split("e#", $3)[1],
     string_split("e#", $3)[if(len(string_split("e#", $3)) = 2, 2, CAST('Each entry of split_to_map must have the
     delimiter once' AS INTEGER))])))
 """
 
 AGGREGATES = r"""
 count() -> bigint                                   count(*)$w
-count(T) -> bigint                                  count($d$1)$w
+count(T) -> bigint                                  count($d$1$o)$w
 count_if(boolean) -> bigint                         count(CASE WHEN $1 THEN 1 END)$w
-sum(I) -> bigint                                    CAST(sum($d$1)$w AS BIGINT)
-sum(real) -> real                                   CAST(sum($d$1)$w AS FLOAT)
-sum(double) -> double                               sum($d$1)$w
-avg(I) -> double                                    avg($d$1)$w
-avg(real) -> real                                   CAST(avg($d$1)$w AS FLOAT)
-avg(double) -> double                               avg($d$1)$w
+sum(I) -> bigint                                    CAST(sum($d$1$o)$w AS BIGINT)
+sum(real) -> real                                   CAST(sum($d$1$o)$w AS FLOAT)
+sum(double) -> double                               sum($d$1$o)$w
+avg(I) -> double                                    avg($d$1$o)$w
+avg(real) -> real                                   CAST(avg($d$1$o)$w AS FLOAT)
+avg(double) -> double                               avg($d$1$o)$w
 min(T) -> T                                         min($1)$w
 max(T) -> T                                         max($1)$w
 min(T, bigint) -> array(T)                          min($1, $2)$w
@@ -428,14 +400,14 @@ max_by(T, U, bigint) -> array(T)
     list_transform(arg_max(row($1), $2, $3)$w, lambda "e#": struct_extract("e#", 1))
 arbitrary(T) -> T                                   any_value($1)$w
 any_value(T) -> T                                   any_value($1)$w
-bool_and(boolean) -> boolean                        bool_and($1)$w
-every(boolean) -> boolean                           bool_and($1)$w
-bool_or(boolean) -> boolean                         bool_or($1)$w
+bool_and(boolean) -> boolean                        bool_and($d$1)$w
+every(boolean) -> boolean                           bool_and($d$1)$w
+bool_or(boolean) -> boolean                         bool_or($d$1)$w
 array_agg(T) -> array(T)                            list($d$1$o)$w
 map_agg(K, V) -> map(K, V)                          trino_map(list({'k': $1, 'v': $2})$w)
 multimap_agg(K, V) -> map(K, array(V))
     map_from_entries(nullif(list_transform(trino_distinct(list($1)$w), lambda "e#": {'k': "e#", 'v':
-    list_transform(list_filter(list({'k': $1, 'v': $2})$w, lambda "f#": "f#".k = "e#"), lambda "g#": "g#".v)}), []))
+    list_transform(list_filter(list({'k': $1, 'v': $2}$o)$w, lambda "f#": "f#".k = "e#"), lambda "g#": "g#".v)}), []))
 histogram(K) -> map(K, bigint)
     map_from_entries(list_transform(map_entries(histogram($1)$w), lambda "e#": {'k': "e#".key, 'v': CAST("e#".value
     AS BIGINT)}))
@@ -451,11 +423,11 @@ stddev_pop(double) -> double                        stddev_pop($d$1)$w
 variance(double) -> double                          var_samp($d$1)$w
 var_samp(double) -> double                          var_samp($d$1)$w
 var_pop(double) -> double                           var_pop($d$1)$w
-corr(double, double) -> double                      corr($1, $2)$w
-covar_pop(double, double) -> double                 covar_pop($1, $2)$w
-covar_samp(double, double) -> double                covar_samp($1, $2)$w
-regr_slope(double, double) -> double                regr_slope($1, $2)$w
-regr_intercept(double, double) -> double            regr_intercept($1, $2)$w
+corr(double, double) -> double                      corr($d$1, $2)$w
+covar_pop(double, double) -> double                 covar_pop($d$1, $2)$w
+covar_samp(double, double) -> double                covar_samp($d$1, $2)$w
+regr_slope(double, double) -> double                regr_slope($d$1, $2)$w
+regr_intercept(double, double) -> double            regr_intercept($d$1, $2)$w
 kurtosis(double) -> double                          kurtosis($1)$w
 geometric_mean(double) -> double                    geomean($1)$w
 bitwise_and_agg(bigint) -> bigint                   bit_and($1)$w

@@ -86,6 +86,28 @@ _MACROS = (
     r"""trino_rounded_quotient(n, d) AS
         if((n < 0) = (d < 0), 1, -1)
         * (abs(n) // abs(d) + if(abs(n) % abs(d) >= abs(d) - abs(n) % abs(d), 1, 0))""",
+    # A path of json_extract that is not known before: names and positions.
+    r"""trino_json_path(p) AS
+        CASE WHEN regexp_full_match(p, '[$]([.][A-Za-z_][A-Za-z0-9_]*|\[[0-9]+\])*')
+             THEN regexp_replace(p, '[.]([A-Za-z0-9_]+)', '."\1"', 'g')
+             WHEN p IS NOT NULL THEN CAST(CAST('Not supported in the place of a JSON path here, which has names and '
+                || 'positions: ' || p AS INTEGER) AS VARCHAR) END""",
+    # A replacement of regexp_replace that is not known before: $1 is a group.
+    r"""trino_replacement(r) AS
+        CASE WHEN regexp_full_match(r, '(?s)(\\.|[$][0-9]|[^\\$])*') AND NOT regexp_matches(r, '[$][0-9][0-9]')
+             THEN coalesce(array_to_string(list_transform(
+                regexp_extract_all(r, '(?s)\\.|[$][0-9]|[^\\$]+'), lambda "re#":
+                CASE left("re#", 1) WHEN '$' THEN '\' || substr("re#", 2)
+                WHEN '\' THEN if("re#" = '\\', '\\', substr("re#", 2)) ELSE "re#" END), ''), '')
+             WHEN r IS NOT NULL THEN CAST(CAST('Not supported as a replacement here, a group is $ and one digit: ' || r
+                AS INTEGER) AS VARCHAR) END""",
+    # How many groups a pattern has: its parentheses without those of (?:...), of classes, and behind backslashes.
+    r"""trino_group_count(p) AS
+        list_extract(list_transform([regexp_replace(regexp_replace(if(contains(p, '\Q'),
+            CAST(CAST('Not supported in a pattern that is not known before: \Q' AS INTEGER) AS VARCHAR), p),
+            '\\.', '', 'g'), '\[\^?\]?[^\]]*\]', '', 'g')], lambda "gc#":
+            length("gc#") - length(replace("gc#", '(', '')) - len(regexp_extract_all("gc#",
+                '\(\?(?:[^P<]|P[^<]|<[=!])'))), 1)""",
     # Texts joined by a separator that is not known before; NULLs are left out.
     r"""trino_joined(a, d) AS
         CASE WHEN d IS NOT NULL AND list_count(a) = 0 THEN '' WHEN d IS NOT NULL THEN list_reduce(
@@ -110,7 +132,8 @@ _MACROS = (
                 CAST(CAST('Not supported in a date format here: ' || "m#" AS INTEGER) AS VARCHAR), ltrim("m#", '%'))
                     END), ''))""",
     r"""trino_from_base32(x) AS
-        unhex(if(regexp_full_match(x, '[A-Z2-7]*'), array_to_string(list_transform(range(0, length(x) * 5 // 8),
+        unhex(if(x IS NULL OR regexp_full_match(x, '[A-Z2-7]*'), array_to_string(list_transform(
+            range(0, length(x) * 5 // 8),
             lambda "m#": printf('%02X', CAST(CAST(substr(array_to_string(list_transform(string_split(x, ''),
                 lambda "n#": right(CAST(CAST(strpos('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567', "n#") - 1 AS BIT) AS VARCHAR),
                     5)), ''),
@@ -136,6 +159,46 @@ _MACROS = (
                      WHEN abs(CAST(x AS DOUBLE)) / pow(1000, "n#") >= 10 THEN 1 ELSE 2 END) AS DECIMAL(38, 2)) AS
                          VARCHAR),
                 '0+$', ''), '[.]$', '') || ['', 'K', 'M', 'B', 'T', 'Q']["n#" + 1]), 1) END""",
+    # Each letter of `x` as a letter of ASCII that stands for it among those of `every`; these functions count bytes.
+    r"""trino_letters(x, every) AS
+        CASE WHEN length(every) = strlen(every) THEN x
+             WHEN len(list_distinct(string_split(every, ''))) <= 94
+             THEN translate(x, array_to_string(list_sort(list_distinct(string_split(every, ''))), ''),
+                substr('"""
+    + "".join(map(chr, range(33, 127))).replace("'", "''")
+    + r"""', 1,
+                    len(list_distinct(string_split(every, '')))))
+             WHEN every IS NOT NULL
+             THEN CAST(CAST('More than 94 different letters are not supported here' AS INTEGER) AS VARCHAR) END""",
+    r"""trino_levenshtein(x, y) AS
+        CASE WHEN length(x) * (length(y) - 1) > 1000000
+             THEN CAST('The texts of levenshtein_distance are too long' AS BIGINT)
+             WHEN x = '' OR y = '' THEN length(x || y)
+             ELSE levenshtein(trino_letters(x, x || y), trino_letters(y, x || y)) END""",
+    # Trino documentation, "String functions and operators": soundex; the letters H and W part nothing.
+    r"""trino_soundex(x) AS
+        list_extract(list_transform([regexp_replace(upper(x), '[^\pL]', '', 'g')], lambda "so#":
+            CASE WHEN NOT regexp_full_match("so#", '[A-Z]*')
+                 THEN CAST(CAST('soundex takes the letters A to Z' AS INTEGER) AS VARCHAR)
+                 WHEN "so#" = '' THEN ''
+                 ELSE rpad(left(left("so#", 1) || replace(substr("""
+    + "regexp_replace(" * 6
+    + r"""translate(
+                    left("so#", 1) || regexp_replace(substr("so#", 2), '[HW]', '', 'g'),
+                    'ABCDEFGHIJKLMNOPQRSTUVWXYZ', '01230120022455012623010202')"""
+    + "".join(f", '{code}+', '{code}', 'g')" for code in range(1, 7))
+    + r""", 2), '0', ''), 4), 4, '0') END), 1)""",
+    r"""trino_data_size(x) AS
+        CASE WHEN x IS NOT NULL THEN CAST(CASE WHEN regexp_full_match(
+                x, '([0-9]+[.]?[0-9]{0,12}|[.][0-9]{1,12})(B|kB|MB|GB|TB|PB|EB|ZB|YB)')
+            THEN CAST('0' || regexp_extract(x, '^[0-9]*') AS HUGEINT) * CAST(pow(2, 10 * list_position(
+                    ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB', 'ZB', 'YB'],
+                    regexp_extract(x, '[a-zA-Z]+')) - 10) AS HUGEINT)
+                + CAST('0' || regexp_extract(x, '[.]([0-9]*)', 1) AS HUGEINT) * CAST(pow(2, 10 * list_position(
+                    ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB', 'ZB', 'YB'],
+                    regexp_extract(x, '[a-zA-Z]+')) - 10) AS HUGEINT)
+                    // CAST(pow(10, length(regexp_extract(x, '[.]([0-9]*)', 1))) AS HUGEINT)
+            ELSE CAST('Not a size of data such as 2.3MB: ' || x AS HUGEINT) END AS DECIMAL(38, 0)) END""",
     # Position 0 and positions outside give ''.
     r"""trino_substr(s, i) AS
         CASE WHEN i > 0 OR (i < 0 AND -i <= length(s)) THEN substr(s, i) ELSE substr(s, 1, i * 0) END""",
@@ -187,6 +250,77 @@ _MACROS = (
         CASE WHEN regexp_matches(x, 'T.*[+-][0-9:]+$') AND NOT regexp_matches(x, '[+-]00(:?00)?$')
              THEN CAST('Not in UTC, write ... AT TIME ZONE ''UTC'': ' || x AS TIMESTAMPTZ)
              ELSE trino_iso_instant(x) END""",
+    # The scalars of a JSON value with the ways to them, in order: the same for equal values. A round opens one level.
+    r"""trino_json_leaves(x) AS
+        CASE WHEN x IS NOT NULL THEN list_sort(list_transform(list_reduce(
+            range(least(40, length(CAST(x AS VARCHAR)) - length(translate(CAST(x AS VARCHAR), '[{', '')))),
+            lambda "ja#", "jb#": flatten(list_transform("ja#", lambda "jc#": CASE json_type("jc#"[2])
+                WHEN 'OBJECT' THEN if(json_keys("jc#"[2]) = [], ["jc#"], list_transform(list_zip(
+                    if(len(list_distinct(json_keys("jc#"[2]))) = len(json_keys("jc#"[2])), json_keys("jc#"[2]),
+                        [CAST(CAST('JSON with the same key twice is not supported here' AS INTEGER) AS VARCHAR)]),
+                    json_extract("jc#"[2], '$.*')),
+                    lambda "jd#": row("jc#"[1] || '.' || CAST(to_json("jd#"[1]) AS VARCHAR), "jd#"[2])))
+                WHEN 'ARRAY' THEN if(json_array_length("jc#"[2]) = 0, ["jc#"], list_transform(list_zip(
+                    range(CAST(json_array_length("jc#"[2]) AS BIGINT)), json_extract("jc#"[2], '$[*]')),
+                    lambda "je#": row("jc#"[1] || '[' || CAST("je#"[1] AS VARCHAR) || ']', "je#"[2])))
+                ELSE ["jc#"] END)), [row('', x)]),
+            lambda "jf#": "jf#"[1] || '=' || if(CAST("jf#"[2] AS VARCHAR) IN ('[]', '{}') OR json_type("jf#"[2]) NOT IN
+                ('OBJECT', 'ARRAY'), CAST("jf#"[2] AS VARCHAR),
+                CAST(CAST('JSON with more than 40 levels is not supported here' AS INTEGER) AS VARCHAR)))) END""",
+    # Paths of SQL/JSON, see `json_paths`: lists of JSON values, NULL where the path fails.
+    r"""trino_path_joined(l) AS
+        list_extract(list_transform([l], lambda "pa#":
+            CASE WHEN list_count("pa#") = len("pa#") THEN flatten("pa#") END), 1)""",
+    r"""trino_path_apart(s) AS
+        flatten(list_transform(s, lambda "pb#":
+            if(json_type("pb#") = 'ARRAY', json_extract("pb#", '$[*]'), ["pb#"])))""",
+    r"""trino_path_slice(e, i, j) AS
+        CASE WHEN len(e) = 0 THEN e WHEN i IS NULL OR j IS NULL THEN NULL
+             WHEN i <= j AND j >= 0 AND i < len(e) THEN list_slice(e, greatest(i, 0) + 1, least(j, len(e) - 1) + 1)
+             ELSE CAST([] AS JSON[]) END""",
+    r"""trino_path_strict_slice(e, i, j) AS
+        CASE WHEN i >= 0 AND i <= j AND j < len(e) THEN list_slice(e, i + 1, j + 1) END""",
+    r"""trino_path_number(s) AS
+        list_extract(list_transform([s], lambda "pc#": CASE WHEN len("pc#") = 1 THEN CASE json_type("pc#"[1])
+            WHEN 'BIGINT' THEN CAST("pc#"[1] ->> '$' AS HUGEINT)
+            WHEN 'UBIGINT' THEN CASE WHEN CAST("pc#"[1] ->> '$' AS HUGEINT) <= 9223372036854775807
+                THEN CAST("pc#"[1] ->> '$' AS HUGEINT) END
+            WHEN 'DOUBLE' THEN CAST('Arithmetic in a JSON path takes whole numbers here' AS HUGEINT) END END), 1)""",
+    # Two integers make an integer, and others a bigint; what does not fit fails.
+    r"""trino_path_whole(v, a, b) AS
+        CASE WHEN v BETWEEN if(a BETWEEN -2147483648 AND 2147483647 AND b BETWEEN -2147483648 AND 2147483647,
+                               -2147483648, -9223372036854775808)
+                        AND if(a BETWEEN -2147483648 AND 2147483647 AND b BETWEEN -2147483648 AND 2147483647,
+                               2147483647, 9223372036854775807)
+             THEN [CAST(CAST(v AS VARCHAR) AS JSON)] END""",
+    r"""trino_path_position(s) AS
+        list_extract(list_transform([s], lambda "pd#": CASE WHEN len("pd#") = 1 THEN CASE json_type("pd#"[1])
+            WHEN 'BIGINT' THEN CAST("pd#"[1] ->> '$' AS BIGINT)
+            WHEN 'UBIGINT' THEN TRY_CAST("pd#"[1] ->> '$' AS BIGINT)
+            WHEN 'DOUBLE' THEN CAST('A position in a JSON path is a whole number here' AS BIGINT) END END), 1)""",
+    # -1, 0, 1 for less, equal, greater; 10 two nulls, 11 one null, 12 other types, 13 an array or an object.
+    r"""trino_json_order(a, b) AS
+        CASE WHEN json_type(a) = 'NULL' AND json_type(b) = 'NULL' THEN 10
+             WHEN json_type(a) = 'NULL' OR json_type(b) = 'NULL' THEN 11
+             WHEN json_type(a) IN ('OBJECT', 'ARRAY') OR json_type(b) IN ('OBJECT', 'ARRAY') THEN 13
+             WHEN json_type(a) IN ('VARCHAR', 'BOOLEAN') OR json_type(b) IN ('VARCHAR', 'BOOLEAN')
+             THEN CASE WHEN json_type(a) <> json_type(b) THEN 12 WHEN a ->> '$' < b ->> '$' THEN -1
+                       WHEN a ->> '$' = b ->> '$' THEN 0 ELSE 1 END
+             WHEN json_type(a) <> 'DOUBLE' AND json_type(b) <> 'DOUBLE'
+             THEN sign(CAST(a ->> '$' AS HUGEINT) - CAST(b ->> '$' AS HUGEINT))
+             WHEN CAST(a ->> '$' AS DOUBLE) < CAST(b ->> '$' AS DOUBLE) THEN -1
+             WHEN CAST(a ->> '$' AS DOUBLE) = CAST(b ->> '$' AS DOUBLE) THEN 0 ELSE 1 END""",
+    r"""trino_path_orders(l, r) AS
+        list_extract(list_transform([row(l, r)], lambda "pe#": flatten(list_transform("pe#"[1], lambda "pf#":
+            list_transform("pe#"[2], lambda "pg#": trino_json_order("pf#", "pg#"))))), 1)""",
+    r"""trino_path_lax(c) AS
+        list_extract(list_transform([c], lambda "ph#": CASE WHEN "ph#" IS NULL OR list_contains("ph#", 3) THEN NULL
+            WHEN list_contains("ph#", 4) THEN TRUE
+            ELSE CASE list_extract(list_filter("ph#", lambda "pi#": "pi#" <> 0), 1) WHEN 1 THEN TRUE WHEN 2 THEN NULL
+                 ELSE FALSE END END), 1)""",
+    r"""trino_path_strict(c) AS
+        list_extract(list_transform([c], lambda "pj#": CASE WHEN "pj#" IS NULL OR list_has_any("pj#", [2, 3]) THEN NULL
+            ELSE list_has_any("pj#", [1, 4]) END), 1)""",
 )
 
 # Hexadecimal digits, cut into characters of UTF-8, the longest beginnings of one, and other bytes (RFC 3629).
@@ -199,15 +333,44 @@ _UTF8 = "|".join(
         "..",
     )
 )
-_FROM_UTF8 = f"""trino_from_utf8(value) AS coalesce(try(decode(value)), decode(unhex(array_to_string(list_transform(
-    regexp_extract_all(hex(value), '{_UTF8}'),
+_FROM_UTF8 = f"""trino_from_utf8_with(value, other) AS coalesce(try(decode(value)),
+    decode(unhex(array_to_string(list_transform(regexp_extract_all(hex(value), '{_UTF8}'),
     lambda cut: CASE WHEN (cut >= '80' AND length(cut) = 2) OR (cut >= 'E' AND length(cut) < 6)
-        OR (cut >= 'F' AND length(cut) < 8) THEN 'EFBFBD' ELSE cut END), ''))))"""
+        OR (cut >= 'F' AND length(cut) < 8) THEN other ELSE cut END), ''))))"""
+
+_FROM_UTF8_PLAIN = "trino_from_utf8(value) AS trino_from_utf8_with(value, 'EFBFBD')"
+
+# RFC 2104; the block of all three has 64 bytes.
+_HMACS = tuple(
+    f"""trino_hmac_{name}(data, key) AS list_extract(list_transform(
+        [rpad(hex(if(octet_length(key) > 64, unhex({name}(key)), key)), 128, '0')], lambda "hm#":
+            unhex({name}(CAST(xor(CAST(unhex("hm#") AS BIT), CAST(unhex(repeat('5C', 64)) AS BIT)) AS BLOB)
+            || unhex({name}(
+                CAST(xor(CAST(unhex("hm#") AS BIT), CAST(unhex(repeat('36', 64)) AS BIT)) AS BLOB) || data))))), 1)"""
+    for name in ("md5", "sha1", "sha256")
+)
+
+
+def _crc32() -> str:
+    """The checksum of zlib, byte by byte, with its table of 256 remainders."""
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (0xEDB88320 if value & 1 else 0)
+        table.append(value)
+    return f"""trino_crc32(data) AS xor(list_reduce(
+        list_transform(regexp_extract_all(hex(data), '..'), lambda "cr#": CAST('0x' || "cr#" AS BIGINT)),
+        lambda "cs#", "ct#": xor("cs#" >> 8, {table}[CAST(xor("cs#" & 255, "ct#") AS BIGINT) + 1]),
+        CAST(4294967295 AS BIGINT)), CAST(4294967295 AS BIGINT))"""
+
 
 SETTING = "SET GLOBAL TimeZone = 'UTC'"
 """For an in-memory database, before its configuration is locked; then for all of its connections."""
 
-_STATEMENTS = {macro.partition("(")[0]: f"CREATE MACRO IF NOT EXISTS {macro}" for macro in (*_MACROS, _FROM_UTF8)}
+_STATEMENTS = {
+    macro.partition("(")[0]: f"CREATE MACRO IF NOT EXISTS {macro}"
+    for macro in (*_MACROS, _FROM_UTF8, _FROM_UTF8_PLAIN, *_HMACS, _crc32())
+}
 _NAME = re.compile(r"\btrino_[a-z0-9_]+")
 _NAMES_IN = {name: frozenset(_NAME.findall(statement)) for name, statement in _STATEMENTS.items()}
 

@@ -7,6 +7,7 @@ from datawarehouse.sql.translate.arithmetic import common_type
 from datawarehouse.sql.translate.calls import Call, arguments, by_signature, lambda_body, special, varchar
 from datawarehouse.sql.translate.casts import text
 from datawarehouse.sql.translate.compiler import Compiler, mismatch
+from datawarehouse.sql.translate.equality import equal
 from datawarehouse.sql.translate.operators import row_of
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.typed import Typed, coerced, failing
@@ -28,7 +29,8 @@ def array_join(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     texts, separator = f'list_transform({array.sql}, lambda "e#": {element})', varchar(call, delimiter)
     if compiler.constant(call.arguments[1]) is None:
         return Typed(f"trino_joined({texts}, {separator})", types.VARCHAR)
-    return Typed(f"array_to_string({texts}, {separator})", types.VARCHAR)
+    joined = f"coalesce(array_to_string({texts}, {separator}), '')"
+    return Typed(f"(CASE WHEN {array.sql} IS NOT NULL AND {separator} IS NOT NULL THEN {joined} END)", types.VARCHAR)
 
 
 @special("reduce")
@@ -44,6 +46,10 @@ def reduce(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     element, state = array.type.args[0], first.type
     body, names = lambda_body(compiler, call.arguments[2], [None, None], [state, element], scope)
     if body.type != state:
+        if types.common(state, body.type) == state and types.UNKNOWN not in (state, body.type):
+            raise mismatch(
+                call.arguments[2], f"the state of reduce is {state}, and the function returns {body.type}. Cast one."
+            )
         state = common_type(call.node, [first, body], "The states of reduce")
         body, names = lambda_body(compiler, call.arguments[2], [None, None], [state, element], scope)
     step = f"lambda {', '.join(names)}: {coerced(body, state)}"
@@ -52,6 +58,46 @@ def reduce(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     if result.sql == names[0]:
         return Typed(reduced, state)
     return Typed(f"list_extract(list_transform([{reduced}], lambda {names[0]}: {result.sql}), 1)", result.type)
+
+
+@special("contains", "array_remove")
+def contains(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    """Of arrays, maps and rows; a comparison that NULL inside them leaves open is an error, as in Trino."""
+    if len(call.arguments) != 2:
+        return by_signature(compiler, call, scope)
+    array, wanted = (compiler.expression(node, scope) for node in call.arguments)
+    element = types.common(array.type.args[0], wanted.type) if array.type.name == "array" else None
+    if not element or not element.args or wanted.type == types.UNKNOWN:
+        return by_signature(compiler, call, scope)
+    depth = len(scope.variables)
+    item, code = f'"c{depth}#"', f'"d{depth}#"'
+    same = equal(item, coerced(wanted, element), element, depth)
+    items = coerced(array, types.array(element))
+    open_ = failing(f"{call.name} cannot compare elements that are NULL inside", types.BOOLEAN)
+    if call.name == "array_remove":
+        other = f"CASE WHEN {item} IS NULL THEN TRUE ELSE NOT coalesce({same}, {open_}) END"
+        kept = f"list_filter({items}, lambda {item}: {other})"
+        return Typed(f"(CASE WHEN {wanted.sql} IS NOT NULL THEN {kept} END)", types.array(element))
+    codes = f"list_transform({items}, lambda {item}: if({item} IS NULL, 2, coalesce(CAST({same} AS INTEGER), 3)))"
+    decided = f"list_extract(list_filter({codes}, lambda {code}: {code} IN (1, 3)), 1)"
+    unknown = f"CASE WHEN list_contains({codes}, 2) THEN NULL ELSE FALSE END"
+    found = f"CASE {decided} WHEN 1 THEN TRUE WHEN 3 THEN {open_} ELSE {unknown} END"
+    return Typed(f"(CASE WHEN {items} IS NOT NULL AND {wanted.sql} IS NOT NULL THEN {found} END)", types.BOOLEAN)
+
+
+@special("map")
+def map_of_arrays(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    """Keys that are arrays or rows have no NULL inside."""
+    if len(call.arguments) != 2:
+        return by_signature(compiler, call, scope)
+    keys, values = (compiler.expression(node, scope) for node in call.arguments)
+    if keys.type.name != "array" or values.type.name != "array" or not keys.type.args[0].args:
+        return by_signature(compiler, call, scope)
+    key, item = keys.type.args[0], f'"c{len(scope.variables)}#"'
+    same = equal(item, item, key, len(scope.variables))
+    missing = failing("A key of a map has NULL inside", key)
+    checked = f"list_transform({keys.sql}, lambda {item}: CASE WHEN {same} IS NULL THEN {missing} ELSE {item} END)"
+    return Typed(f"map({checked}, {values.sql})", types.map_of(key, values.type.args[0]))
 
 
 @special("zip_with")

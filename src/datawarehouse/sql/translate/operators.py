@@ -33,6 +33,8 @@ _COMPARISONS: dict[type[exp.Expr], str] = {
     exp.NullSafeNEQ: "IS DISTINCT FROM",
 }
 
+_EQUALITIES = ("=", "<>", "IS DISTINCT FROM", "IS NOT DISTINCT FROM")
+
 
 def column(compiler: Compiler, node: exp.Column, scope: Scope) -> Typed:
     if isinstance(node.this, exp.Star):
@@ -106,10 +108,16 @@ def comparison(compiler: Compiler, node: exp.Binary, scope: Scope) -> Typed:
 
 
 def compared(node: exp.Expr, left: Typed, sign: str, right: Typed) -> Typed:
+    if types.JSON in (left.type, right.type) and sign in _EQUALITIES and types.common(left.type, right.type):
+        # Trino compares texts in which the keys of each object are in order.
+        sides = [f"trino_json_leaves({coerced(side, types.JSON)})" for side in (left, right)]
+        return Typed(f"({sides[0]} {sign} {sides[1]})", types.BOOLEAN)
     type = comparable(node, left.type, right.type, sign)
     if type.args and sign in ("=", "<>"):
         same = equal(coerced(left, type), coerced(right, type), type)
         return Typed(same if sign == "=" else f"(NOT {same})", types.BOOLEAN)
+    if has_map(type) and sign not in _EQUALITIES:
+        raise mismatch(node, f"Cannot apply operator: {left.type} {sign} {right.type}. Maps have no order.")
     if has_map(type):
         sides = [canonical(Typed(coerced(side, type), type)) for side in (left, right)]
         return Typed(f"({sides[0]} {sign} {sides[1]})", types.BOOLEAN)
@@ -130,8 +138,8 @@ def comparable(node: exp.Expr, left: Type, right: Type, sign: str = "=") -> Type
 def check_comparable(node: exp.Expr, type: Type) -> None:
     if type == types.JSON:
         raise QueryRefused(
-            f"{place(node)}JSON values are not compared here, because their keys keep their order. Compare "
-            "json_extract_scalar(...) or json_format(...)."
+            f"{place(node)}JSON values are compared with = and <> alone here, and not grouped or sorted, because their "
+            "keys keep their order. Use json_extract_scalar(...) or json_format(...)."
         )
     if type == types.ZONED:
         raise QueryRefused(

@@ -14,6 +14,7 @@ from datawarehouse.sql.translate import (
     casts,
     constants,
     documents,
+    json_calls,
     literals,
     nested,
     operators,
@@ -29,6 +30,7 @@ RULES: dict[type[exp.Expr], Rule] = {
     **arithmetic.RULES,
     **casts.RULES,
     **calls.RULES,
+    **json_calls.RULES,
     **strings.RULES,
     **times.RULES,
 }

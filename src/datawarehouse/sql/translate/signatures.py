@@ -154,6 +154,8 @@ def _type(text: str) -> Type:
     if text.startswith("fn("):
         inside, _, result = text[3:].rpartition("):")
         return Type("fn", (*map(_type, _split(inside)), _type(result)))
+    if number := re.fullmatch(r"decimal\((\d+),(\d+)\)", text):
+        return types.decimal(int(number[1]), int(number[2]))
     name, bracket, rest = text.partition("(")
     parts = tuple(_type(part) for part in _split(rest[:-1])) if bracket else ()
     return Type(name, parts, (None,) * len(parts) if name == "row" else ())

@@ -46,11 +46,16 @@ def split(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     value, delimiter, *limit = arguments(compiler, call, scope, 2, 3)
     parts = f"trino_split({varchar(call, value)}, {varchar(call, delimiter)})"
     if limit:
-        count = compiler.constant(call.arguments[2])
-        if type(count) is not int or count < 1:
-            raise QueryRefused(f"{place(call.node)}The limit of split must be a literal number from 1.")
-        first = f"list_slice({parts}, 1, {count - 1})"
-        rest = f"array_to_string(list_slice({parts}, {count}, len({parts})), {delimiter.sql})"
+        if not types.coerces(limit[0].type, types.BIGINT):
+            raise mismatch(call.node, f"the limit of split is a whole number; this is {limit[0].type}.")
+        given, count = compiler.constant(call.arguments[2]), coerced(limit[0], types.BIGINT)
+        if type(given) is int and given < 1:
+            raise QueryFailed(f"INVALID_FUNCTION_ARGUMENT: {place(call.node)}The limit of split is 1 or more.")
+        if type(given) is not int:
+            count = f"if({count} < 1, {failing('The limit of split is 1 or more', types.BIGINT)}, {count})"
+        first = f"list_slice({parts}, 1, {count} - 1)"
+        joined = "trino_joined" if compiler.constant(call.arguments[1]) is None else "array_to_string"
+        rest = f"{joined}(list_slice({parts}, {count}, len({parts})), {delimiter.sql})"
         parts = f"(CASE WHEN len({parts}) <= {count} THEN {parts} ELSE {first} || [{rest}] END)"
     return Typed(parts, types.array(types.VARCHAR))
 
@@ -59,36 +64,54 @@ def split(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 def regexp_replace(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     if len(call.arguments) == 3 and isinstance(call.arguments[2], exp.Lambda):
         return _replaced_by(compiler, call, scope)
-    value, pattern, *_ = arguments(compiler, call, scope, 2, 3)
-    new = (
-        compiler.constant_text(call.arguments[2], "The replacement of regexp_replace")
-        if len(call.arguments) == 3
-        else ""
-    )
+    value, pattern, *replacement = arguments(compiler, call, scope, 2, 3)
     text, regular = varchar(call, value), varchar(call, pattern)
-    if new and compiler.constant(call.arguments[1]) != "":
+    known, new = compiler.constant(call.arguments[1]), quoted_text("")
+    if isinstance(known, str):
+        regular = quoted_text(re.sub(r"\(\?<(?![=!])", "(?P<", known))
+    if replacement:
+        given = compiler.constant(call.arguments[2])
+        new = f"trino_replacement({varchar(call, replacement[0])})"
+        if isinstance(given, str):
+            new = quoted_text(formats.regular_replacement(given, _group_names(call, known)))
+    if new != quoted_text("") and known != "":
         # After a match that goes to the end Trino finds an empty one, and DuckDB none.
         empty = failing("A pattern that matches the empty text is not replaced here; write + for *", types.VARCHAR)
         text = f"if(regexp_full_match('', {regular}), {empty}, {text})"
-    return Typed(
-        f"regexp_replace({text}, {regular}, {quoted_text(formats.regular_replacement(new))}, 'g')", types.VARCHAR
-    )
+    return Typed(f"regexp_replace({text}, {regular}, {new}, 'g')", types.VARCHAR)
+
+
+def _group_names(call: Call, pattern: object) -> list[str | None] | None:
+    """The names of the groups of a pattern, None for a group without one; None if the pattern is not known before."""
+    if not isinstance(pattern, str):
+        return None
+    try:
+        found = re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", pattern))
+    except re.error as error:
+        raise QueryFailed(f"{place(call.node)}The pattern {pattern!r} is not valid: {error}.") from None
+    names = {number: name for name, number in found.groupindex.items()}
+    return [names.get(number) for number in range(1, found.groups + 1)]
 
 
 def _replaced_by(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     """Each match replaced by what a function gives for the array of its groups; NULL if it gives NULL once."""
     value, pattern = (varchar(call, compiler.expression(node, scope)) for node in call.arguments[:2])
-    regular = compiler.constant_text(call.arguments[1], "The pattern of regexp_replace with a function")
-    try:
-        groups = re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", regular)).groups
-    except re.error as error:
-        raise QueryFailed(f"{place(call.node)}The pattern {regular!r} is not valid: {error}.") from None
-    if re.fullmatch(regular, ""):
-        raise QueryRefused(f"{place(call.node)}A pattern that matches the empty text is not replaced here.")
+    regular = compiler.constant(call.arguments[1])
+    groups = _group_names(call, regular)
     depth = len(scope.variables)
-    at, found = f'"r{depth}#"', f"regexp_extract_all({value}, {pattern})"
-    matched = [f"regexp_extract_all({value}, {pattern}, {group})[{at}]" for group in range(1, groups + 1)]
-    match = f"[{', '.join(matched)}]" if matched else "CAST([] AS VARCHAR[])"
+    at = f'"r{depth}#"'
+    if groups is None:
+        empty = failing("A pattern that matches the empty text is not replaced here", types.VARCHAR)
+        value = f"if(regexp_full_match('', {pattern}), {empty}, {value})"
+        group = f'"g{depth}#"'
+        one = f"regexp_extract_all({value}, {pattern}, CAST({group} AS INTEGER))[{at}]"
+        match = f"list_transform(range(1, trino_group_count({pattern}) + 1), lambda {group}: {one})"
+    else:
+        if re.fullmatch(str(regular), ""):
+            raise QueryRefused(f"{place(call.node)}A pattern that matches the empty text is not replaced here.")
+        matched = [f"regexp_extract_all({value}, {pattern}, {group})[{at}]" for group in range(1, len(groups) + 1)]
+        match = f"[{', '.join(matched)}]" if matched else "CAST([] AS VARCHAR[])"
+    found = f"regexp_extract_all({value}, {pattern})"
     body, _ = lambda_body(compiler, call.arguments[2], [match], [types.array(types.VARCHAR)], scope)
     if body.type not in (types.VARCHAR, types.UNKNOWN):
         raise mismatch(call.node, f"the function of regexp_replace must return a varchar; it returns {body.type}.")
