@@ -14,11 +14,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from datawarehouse.catalog import event_times
+from datawarehouse.catalog import event_times, records
 from datawarehouse.catalog.accounts import Accounts
 from datawarehouse.catalog.event_hour_changes import EventHourChanges, forget_counted
 from datawarehouse.catalog.evolution import problems
@@ -26,7 +25,7 @@ from datawarehouse.catalog.ledger import Ledger, files_where, insert_files
 from datawarehouse.catalog.records import Converted, File, Held, HourEntry, LiveFile, Partition, StoredTable, Totals
 from datawarehouse.catalog.runs import Runs
 from datawarehouse.catalog.store import Store
-from datawarehouse.definition.tables import Column, StreamingInputTable, Table, from_wire, to_wire
+from datawarehouse.definition.tables import Column, StreamingInputTable, Table
 from datawarehouse.definition.unknown_keys import add_keys
 from datawarehouse.definition.workgroups import Workgroup, with_defaults
 from datawarehouse.errors import SchemaChangeRefused
@@ -82,9 +81,18 @@ class Catalog:
         version = stored.schema_version if stored else 0
         if not stored or stored.columns[version] != table.columns:
             version += 1
-            self.store.execute("insert into schemas values (?, ?, ?)", (table.name, version, _to_json(table.columns)))
+            self.store.execute(
+                "insert into schemas values (?, ?, ?)", (table.name, version, records.columns_to_json(table.columns))
+            )
         event_time = table.event_time if isinstance(table, StreamingInputTable) else None
-        row = (table.name, table.kind, _to_json(table.partition_keys), table.data_format, version, event_time)
+        row = (
+            table.name,
+            table.kind,
+            records.columns_to_json(table.partition_keys),
+            table.data_format,
+            version,
+            event_time,
+        )
         self.store.execute(
             "insert or replace into tables (name, kind, partition_keys, data_format, schema_version, declared,"
             " event_time) values (?, ?, ?, ?, ?, 1, ?)",
@@ -112,9 +120,9 @@ class Catalog:
     def _tables(self, where: str) -> list[StoredTable]:
         columns: dict[str, dict[int, tuple[Column, ...]]] = {}
         for name, version, text in self.store.rows("select * from schemas"):
-            columns.setdefault(name, {})[version] = _from_json(text)
+            columns.setdefault(name, {})[version] = records.columns_from_json(text)
         return [
-            StoredTable(name, kind, _from_json(keys), data_format, version, columns[name], event_time)
+            StoredTable(name, kind, records.columns_from_json(keys), data_format, version, columns[name], event_time)
             for name, kind, keys, data_format, version, event_time in self.store.rows(
                 "select name, kind, partition_keys, data_format, schema_version, event_time from tables"
                 f" {where} order by name"
@@ -490,12 +498,3 @@ def _faults(stored: StoredTable, table: Table) -> list[str]:
     if table.kind != Table.kind:  # the other files belong to the user
         faults += problems(stored.columns[stored.schema_version], table.columns)
     return [f"table {table.name!r}: {fault}" for fault in faults]
-
-
-def _to_json(columns: Iterable[Column]) -> str:
-    return json.dumps(to_wire(columns))
-
-
-@lru_cache(1024)  # every query asks for the columns of every table
-def _from_json(text: str) -> tuple[Column, ...]:
-    return from_wire(json.loads(text))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from datawarehouse.definition.event_times import EventTimes
-from datawarehouse.definition.tables import Column
+from datawarehouse.definition.tables import Column, from_wire, to_wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +119,14 @@ class Partition:
 
     values: tuple[str, ...]
     location: str | None
+
+
+def columns_to_json(columns: Iterable[Column]) -> str:
+    """As the catalog keeps the columns of a table."""
+    return json.dumps(to_wire(columns))
+
+
+@lru_cache(1024)  # every query asks for the columns of every table
+def columns_from_json(text: str) -> tuple[Column, ...]:
+    """What `columns_to_json` was given."""
+    return from_wire(json.loads(text))

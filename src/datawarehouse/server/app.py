@@ -188,7 +188,7 @@ class App:
                 request.identity.admit("events_per_s", "bytes_per_s")
                 return await self.events.handle(found[1], request, await self._body(request))
             case _:
-                return _no_route(request)
+                return openapi.no_route(request)
 
     async def _administrate(self, request: Request) -> Response:
         if not request.identity.rights.may_administer:
@@ -228,7 +228,7 @@ class App:
             case "POST", "/v1/admin/backup":
                 return await backups.handle(self.admin.backup, request, await self._body(request))
             case _:
-                return _no_route(request)
+                return openapi.no_route(request)
 
 
 def _decoded(kind: type[T], body: bytes) -> T:
@@ -240,19 +240,6 @@ def _decoded(kind: type[T], body: bytes) -> T:
 
 def _is_kinesis(request: Request) -> bool:
     return b"x-amz-target" in request.headers
-
-
-def _no_route(request: Request) -> Response:
-    if methods := openapi.methods_of(request.path):
-        valid = ", ".join(methods)
-        what = f"There is no {request.method} {request.path}; use {valid}."
-        return error_response(405, "MethodNotAllowed", what, [(b"allow", valid.encode())])
-    return error_response(
-        404,
-        "NotFound",
-        f"There is no {request.method} {request.path}; there are POST /v1/tables/<table>/events, POST /v1/query, "
-        "/v1/queries, GET /v1/openapi.json (all of /v1), /health, /ready and /metrics, and the Kinesis API.",
-    )
 
 
 def _need(request: Request, is_granted: bool, right: str) -> None:

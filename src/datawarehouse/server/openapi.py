@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from datawarehouse import __version__
+from datawarehouse.server.http import Request, Response, error_response
 from datawarehouse.server.openapi_routes import OF_ALL, ROUTES, WITHOUT_CLASS, Answer, Parameter, Route
 from datawarehouse.server.openapi_shapes import SHAPES, Shape, ref
 
@@ -77,6 +78,20 @@ def _patterns() -> dict[str, re.Pattern[str]]:
 def methods_of(path: str) -> list[str]:
     """The methods that there are for the path of a request; none for one that is no route."""
     return [route.method for route in ROUTES if _patterns()[route.path].fullmatch(path)]
+
+
+def no_route(request: Request) -> Response:
+    """The answer to a request for which there is no route: what there is in its place."""
+    if methods := methods_of(request.path):
+        valid = ", ".join(methods)
+        what = f"There is no {request.method} {request.path}; use {valid}."
+        return error_response(405, "MethodNotAllowed", what, [(b"allow", valid.encode())])
+    return error_response(
+        404,
+        "NotFound",
+        f"There is no {request.method} {request.path}; there are POST /v1/tables/<table>/events, POST /v1/query, "
+        "/v1/queries, GET /v1/openapi.json (all of /v1), /health, /ready and /metrics, and the Kinesis API.",
+    )
 
 
 def statuses_of(method: str, path: str) -> set[int]:

@@ -197,6 +197,38 @@ _QUERIES = (
         {200: Answer("It.", {"application/json": {"type": "object"}})},
     ),
 )  # fmt: skip
+_PROTOCOL = "Trino's client protocol: "
+_TRINO_ANSWER = Answer("As Trino answers; errors of the statement too.", {"application/json": {"type": "object"}})
+_TRINO = (
+    Route(
+        "POST", "/v1/statement", "submitStatement", _PROTOCOL + "submit a statement.",
+        {200: _TRINO_ANSWER},
+        (Throttled,),
+        "query, or query:TABLE",
+        body={"text/plain": TEXT},
+    ),
+    Route(
+        "GET", "/v1/statement/{id}/{n}", "getStatementPage", _PROTOCOL + "a page of the result, from 1 on.",
+        {200: _TRINO_ANSWER},
+        (UnknownQuery,),
+        "query, or query:TABLE",
+        (_ID, _PAGE),
+        has_other_404=True,
+    ),
+    Route(
+        "DELETE", "/v1/statement/{id}/{n}", "endStatement", _PROTOCOL + "end the query.",
+        {204: Answer("It has ended.", {})},
+        (UnknownQuery,),
+        "query, or query:TABLE",
+        (_ID, _PAGE),
+        has_other_404=True,
+    ),
+    Route(
+        "GET", "/v1/info", "getInfo", _PROTOCOL + "what clients ask first.",
+        {200: _TRINO_ANSWER},
+        right="query, or query:TABLE",
+    ),
+)  # fmt: skip
 _ADMIN = ("bearer", "basic", "awsSigv4")
 
 
@@ -244,4 +276,4 @@ _ADMINISTRATION = (
            RotatedKeyBody, 201),
 )  # fmt: skip
 
-ROUTES = (*_EVENTS, *_QUERIES, *_ADMINISTRATION)
+ROUTES = (*_EVENTS, *_QUERIES, *_TRINO, *_ADMINISTRATION)

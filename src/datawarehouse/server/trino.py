@@ -26,7 +26,8 @@ from datawarehouse.errors import DataWarehouseError
 from datawarehouse.query.messages import TRINO
 from datawarehouse.query.registry import FAILED, RUNNING, WAITING, Query, QueryRegistry, unknown
 from datawarehouse.server.bodies import QueryBody
-from datawarehouse.server.http import Request, Response, error_response, json_response
+from datawarehouse.server.http import Request, Response, json_response
+from datawarehouse.server.openapi import no_route
 from datawarehouse.server.query import may_see, order_of, who_asks
 from datawarehouse.server.trino_errors import error_of
 from datawarehouse.server.trino_session import Done, Session, prepared_statements, properties, understood
@@ -51,7 +52,7 @@ class Trino:
     async def route(self, request: Request, body: Callable[[], Awaitable[bytes]]) -> Response:
         """Answer a request of PATHS. Raises errors of requests; those of a statement are in the answer."""
         match request.method, request.path:
-            case "GET" | "HEAD", "/v1/info":
+            case "GET", "/v1/info":
                 version = {"version": TRINO_VERSION}
                 about = {"nodeVersion": version, "environment": self.database, "coordinator": True, "starting": False}
                 return json_response(200, about)
@@ -59,7 +60,7 @@ class Trino:
                 return self._submit(request, (await body()).decode("utf-8", "replace"))
         found = _PAGE.fullmatch(request.path)
         if not found:
-            return error_response(404, "NotFound", f"There is no {request.method} {request.path}.")
+            return no_route(request)
         query = self.registry.get(found[1])
         if not may_see(request.identity, query):
             raise unknown(query.id)
@@ -70,7 +71,7 @@ class Trino:
                 self.registry.end_or_forget(query, f"{who_asks(request.identity)} asked for that")
                 return Response(204, b"")
             case _:
-                return error_response(405, "MethodNotAllowed", "Use GET or DELETE.", [(b"allow", b"GET, DELETE")])
+                return no_route(request)
 
     def _submit(self, request: Request, sql: str) -> Response:
         given = properties(request.header(b"x-trino-session"))
