@@ -2,8 +2,8 @@
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, 3 a key is not valid or lacks a right, 4 a resource is
 not available (a folder is in use, a limit was reached, a server does not answer or is closing, no space is left), 10 a
-query was understood and is not allowed, 11 its workgroup does not permit it, 20 damage was found, 21 an audit is
-incomplete, 130 Ctrl-C.
+query was understood and is not allowed, or a statement needs a person, 11 its workgroup does not permit it, 20 damage
+was found, 21 an audit is incomplete, 130 Ctrl-C.
 """
 
 from __future__ import annotations

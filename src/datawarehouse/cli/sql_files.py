@@ -26,6 +26,8 @@ def sql_in(path: str) -> str:
     """The text of a file; of standard input if it is -. Raises BadRequest if it cannot be read."""
     try:
         if path == STDIN:
+            if sys.stdin is None:  # it is closed: `dw query - <&-`
+                raise BadRequest("Standard input is closed. Give a file of SQL, or - with something to read.")
             return sys.stdin.buffer.read().decode("utf-8-sig")
         return Path(path).read_bytes().decode("utf-8-sig")
     except OSError as error:

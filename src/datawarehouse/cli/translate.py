@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         if len(arguments.files) > 1:
             print(f"-- {path}\n")
         for number, part in enumerate(statements(sql, of_redshift=True), 1):
-            found = translate(part.in_place, declared, binding.planned, now_ms)
+            found = translate(part.text, declared, binding.planned, now_ms)
             counts[_state(found)] += 1
             print("\n".join([f"-- {number}, line {part.line}: {_state(found)}", *_lines(part, found), ""]))
     listed = ", ".join(f"{number} {state}" for state, number in sorted(counts.items())) or "none"
@@ -64,7 +64,7 @@ def _lines(part: Part, found: Translation) -> list[str]:
         lines += [f"-- Not checked: {text}." for text in found.unchecked]
         lines += [f"-- Note: {text}." for text in found.notes]
         return lines + (_comments(_BOUNDED, f"{found.bounded};") if found.bounded else [])
-    lines = [f"-- Why: {reason}" for reason in found.reasons] + _comments("It is:", part.text)
+    lines = [f"-- Why: {part.told(reason)}" for reason in found.reasons] + _comments("It is:", part.text)
     if found.query is not None:
         lines.append("-- The query in it:")
         lines += [line if line.startswith("--") else f"--   {line}" for line in _lines(part, found.query)]

@@ -37,7 +37,7 @@ class Problem:
 def problem(part: Part, planned: Planned, *, is_declared: bool) -> Problem | None:
     """The first problem of a statement. planned: makes the plan of a text and the values of its `?`; raises QueryError.
     is_declared: whether that knows the tables; else only the grammar of a statement that names some is checked."""
-    sql = part.in_place
+    sql = part.text
     try:
         if not is_declared and tables_named(sql):
             read(sql)
@@ -48,10 +48,6 @@ def problem(part: Part, planned: Planned, *, is_declared: bool) -> Problem | Non
         found = _PLACE.search(text)
         if not found:
             return Problem(part.line, part.column, text, error)
-        return Problem(
-            int(found["line"]),
-            int(found["column"]),
-            text[: found.start()] + (found["code"] or "") + text[found.end() :],
-            error,
-        )
+        line, column = part.placed(int(found["line"]), int(found["column"]))
+        return Problem(line, column, text[: found.start()] + (found["code"] or "") + text[found.end() :], error)
     return None

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 _ATHENA = re.compile(r"""--[^\n]*|/\*|'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|['"`;]""", re.DOTALL)
 _REDSHIFT = re.compile(r"""--[^\n]*|/\*|'(?:[^'\\]|\\.|'')*'|"(?:[^"]|"")*"|\$\$.*?\$\$|['";]""", re.DOTALL)
 
+_WORD = re.compile(r"\S")
+_PLACE = re.compile(r"\bline ([0-9]+):([0-9]+)")
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -17,25 +20,27 @@ class Part:
     line: int
     column: int
 
-    @property
-    def in_place(self) -> str:
-        """The statement behind as many blank lines and blanks as precede it, so that an error's place is that of the
-        whole text."""
-        return "\n" * (self.line - 1) + " " * (self.column - 1) + self.text
+    def placed(self, line: int, column: int) -> tuple[int, int]:
+        """A place of the statement as one of the whole text."""
+        return self.line + line - 1, column + (self.column - 1 if line == 1 else 0)
+
+    def told(self, message: str) -> str:
+        """A message whose places, such as `line 3:14`, are of the statement, with those of the whole text."""
+        return _PLACE.sub(lambda found: "line {}:{}".format(*self.placed(int(found[1]), int(found[2]))), message)
 
 
 def statements(sql: str, *, of_redshift: bool = False) -> list[Part]:
     """The statements of `sql` that are more than comments. of_redshift: a backslash escapes in its texts, `$$` quotes,
     and comments nest."""
-    found = []
+    found, lines = [], _Lines(sql)
     at = 0
     first: int | None = None
     word = _REDSHIFT if of_redshift else _ATHENA
     while at < len(sql):
         match = word.search(sql, at)
         start = match.start() if match else len(sql)
-        if first is None and (plain := re.search(r"\S", sql[at:start])):
-            first = at + plain.start()
+        if first is None and (plain := _WORD.search(sql, at, start)):
+            first = plain.start()
         if match is None:
             break
         at = match.end()
@@ -43,14 +48,14 @@ def statements(sql: str, *, of_redshift: bool = False) -> list[Part]:
             at = _end_of_comment(sql, at, nested=of_redshift)
         elif match[0] == ";":
             if first is not None:
-                found.append(_part(sql, first, start))
+                found.append(lines.part(first, start))
             first = None
         elif not match[0].startswith("--"):
             first = start if first is None else first
             if len(match[0]) == 1:  # a quote that nothing closes
                 at = len(sql)
     if first is not None:
-        found.append(_part(sql, first, len(sql)))
+        found.append(lines.part(first, len(sql)))
     return found
 
 
@@ -63,6 +68,14 @@ def _end_of_comment(sql: str, at: int, *, nested: bool) -> int:
     return len(sql)
 
 
-def _part(sql: str, start: int, end: int) -> Part:
-    line = sql.count("\n", 0, start) + 1
-    return Part(sql[start:end].rstrip(), line, start - (sql.rfind("\n", 0, start) + 1) + 1)
+class _Lines:
+    """Line and column of places that come in their order, so that a long text is counted once."""
+
+    def __init__(self, sql: str) -> None:
+        self._sql = sql
+        self._at, self._line = 0, 1
+
+    def part(self, start: int, end: int) -> Part:
+        self._line += self._sql.count("\n", self._at, start)
+        self._at = start
+        return Part(self._sql[start:end].rstrip(), self._line, start - self._sql.rfind("\n", 0, start))

@@ -36,7 +36,6 @@ def test_statements_of_redshift(sql, texts):
     assert [part.text for part in statements(sql, of_redshift=True)] == texts
 
 
-def test_a_statement_in_place_has_the_places_of_the_whole_text():
-    sql = "select 1;\n\n   select 2"
-    part = statements(sql)[1]
-    assert part.in_place.splitlines()[2] == sql.splitlines()[2]
+def test_a_place_of_a_statement_is_told_as_one_of_the_whole_text():
+    part = statements("select 1;\n\n   select 2,\n x")[1]
+    assert part.told("line 1:8: a, line 2:2: b, no line 3") == "line 3:11: a, line 4:2: b, no line 3"

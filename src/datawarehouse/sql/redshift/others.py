@@ -58,11 +58,13 @@ _FORMS = (
 )  # fmt: skip
 _INNER = (
     re.compile(r"UNLOAD\s*\(\s*'(?P<text>(?:[^'\\]|\\.|'')*)'\s*\)", re.IGNORECASE | re.DOTALL),
+    re.compile(r"UNLOAD\s*\(\s*\$\$(?P<query>.*?)\$\$\s*\)", re.IGNORECASE | re.DOTALL),
     re.compile(
         r"(?:CREATE\b.*?\bAS|INSERT\s+INTO\s+[^\s(]+(?:\s*\([^)]*\))?)\s*\(?\s*(?P<query>(?:SELECT|WITH)\b.*)",
         re.IGNORECASE | re.DOTALL,
     ),
 )
+_BINDING = re.compile(r"\s+WITH\s+NO\s+SCHEMA\s+BINDING\s*$", re.IGNORECASE)
 _COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
@@ -87,7 +89,7 @@ def inner_query(sql: str) -> str | None:
         if found and found.groupdict().get("text") is not None:
             return found["text"].replace("\\'", "'").replace("''", "'")
         if found:
-            query = found["query"].strip()
+            query = _BINDING.sub("", found["query"]).strip()
             return query[:-1] if query.endswith(")") and query.count(")") > query.count("(") else query
     return None
 

@@ -157,6 +157,8 @@ def _items(t: Translator, node: exp.Select) -> Iterator[Item]:
             yield Item("*", None, None)
             continue
         if isinstance(each, exp.Column) and isinstance(each.this, exp.Star):
+            check(each, "this", "table", "db")
+            check(each.this)
             yield Item(f"{quoted(each.parts[-2].name.lower())}.*", None, None)
             continue
         inner = each.this if isinstance(each, exp.Alias) else each

@@ -55,7 +55,10 @@ def translate(sql: str, declared: Declared | None, planned: Planned, now_ms: int
     reasons = others.reasons(sql)
     if reasons:
         inner = others.inner_query(sql)
-        return Translation(None, tuple(reasons), query=translate(inner, declared, planned, now_ms) if inner else None)
+        found = translate(inner, declared, planned, now_ms) if inner else None
+        if found:  # its places are of the inner text, which nobody sees
+            found = replace(found, reasons=tuple(_without_place(reason) for reason in found.reasons))
+        return Translation(None, tuple(reasons), query=found)
     try:
         _check_text(sql)
         tree = parse(sql)
@@ -112,12 +115,16 @@ def _checked(text: str, translator: Translator, planned: Planned, notes: list[st
 
 def _refused(error: QueryError) -> Translation:
     """What the planner says, without the place, which is not one of the statement of Redshift."""
-    return Translation(None, (f"its form in Athena SQL is refused: {re.sub(r'line [0-9]+:[0-9]+: ', '', str(error))}",))
+    return Translation(None, (f"its form in Athena SQL is refused: {_without_place(str(error))}",))
+
+
+def _without_place(text: str) -> str:
+    return re.sub(r"\bline [0-9]+:[0-9]+: ", "", text)
 
 
 def _with_bound(found: Translation, text: str, declared: Declared, planned: Planned, now_ms: int) -> Translation:
-    conditions, notes = {}, list(found.notes)
-    for scan in planned(text).scans:
+    conditions, notes, plan = {}, list(found.notes), planned(text)
+    for scan in plan.scans:
         table = declared.tables[scan.table]
         if table.hours is None or hours.is_bounded(hours.ranges(scan.predicate, table.hours, now_ms)):
             continue
@@ -126,6 +133,8 @@ def _with_bound(found: Translation, text: str, declared: Declared, planned: Plan
             notes.append(f"nothing bounds {table.hours} of {table.name}: Athena reads each of its hours")
         else:
             conditions[scan.place] = f"{quoted(table.hours)} >= '{hours.text_of(hour)}'"
+    if conditions and plan.reads_clock:
+        notes.append("the bound of arrival below is counted from now; count it anew when the statement runs again")
     found = replace(found, notes=tuple(dict.fromkeys(notes)))
     if conditions:
         with suppress(QueryError):
