@@ -17,11 +17,15 @@ from datawarehouse.testing.simulated import JobFailed
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 KEY = {"hour": "string"}
 HOURLY = "rate(1 hour)"
+meanwhile = []
+"""What happens while a run of `counts` runs, after its query."""
 
 
 def counts(job):
     start = start_of(job.partition)
     [(n,)] = job.query("select count(*) from clicks where at >= ? and at < ?", [start, start + timedelta(hours=1)])
+    while meanwhile:
+        meanwhile.pop()()
     yield {"n": n}
 
 
@@ -174,6 +178,19 @@ def test_events_that_change_no_hour_that_was_counted_change_nothing(opened):
         assert (rows(warehouse)["2026/03/02/14"], uncounted(warehouse)) == (1, {})
 
 
+def test_hours_of_a_file_whose_event_times_are_joined_are_counted_again_with_those_between(opened):
+    """A file says no more than 128 spans; the nearest are joined."""
+    with opened() as warehouse:
+        warehouse.advance("5h 10m")
+        old = [event(NINE - timedelta(hours=1000 + 10 * n)) for n in range(200)]
+        warehouse.put("clicks", [*old, *(event(NINE + timedelta(hours=hours)) for hours in (0, 2, 2))])
+        warehouse.advance("1h")
+        assert [of for of in range(9, 14) if again(warehouse, of)] == [9, 10, 11]
+        found = rows(warehouse)
+        assert [found[f"2026/03/02/{of:02d}"] for of in range(9, 14)] == [1, 0, 2, 0, 0]
+        assert uncounted(warehouse) == {}
+
+
 def test_what_a_run_that_had_begun_may_not_have_seen_is_counted_again(opened):
     """A job by the clock does not wait until all events of the hour are converted."""
     with opened(schedule="cron(0 * * * ? *)") as warehouse:
@@ -187,6 +204,44 @@ def test_what_a_run_that_had_begun_may_not_have_seen_is_counted_again(opened):
         warehouse.flush = convert
         assert rows(warehouse) == {"2026/03/02/09": 1}
         warehouse.advance("1h")
+        assert (again(warehouse), rows(warehouse)["2026/03/02/09"]) == (["02 11:00"], 2)
+
+
+def test_events_that_come_while_a_run_counts_their_hour_are_not_taken_for_counted(opened):
+    with opened() as warehouse:
+        warehouse.advance("90m")
+        late(warehouse, 9)
+        warehouse.flush()
+        warehouse.advance("30m")
+        assert (again(warehouse), rows(warehouse)["2026/03/02/09"]) == (["02 11:00"], 1)
+        late(warehouse, 9)
+
+        def come():
+            late(warehouse, 9, 2)
+            warehouse.flush()
+
+        meanwhile.append(come)
+        warehouse.run("counted", NINE + timedelta(hours=1))
+        assert (rows(warehouse)["2026/03/02/09"], uncounted(warehouse)) == (
+            2,
+            {"waiting_hours": 1, "waiting_events": 2},
+        )
+        warehouse.advance("1h")
+        assert (again(warehouse)[1:], rows(warehouse)["2026/03/02/09"]) == (["02 12:00"], 4)
+        assert uncounted(warehouse) == {}
+
+
+def test_a_rerun_waits_until_all_that_arrived_in_the_hour_is_converted(opened):
+    with opened() as warehouse:
+        warehouse.advance("90m")
+        late(warehouse, 9)
+        warehouse.flush()
+        late(warehouse, 9)
+        warehouse.clock.set_ms(milliseconds_of(NINE) + 2 * HOUR_MS)
+        for _ in range(2):
+            assert warehouse.schedule._due("counted", warehouse.clock.now_ms()) is None
+            warehouse.schedule._without_rerun.clear()
+        warehouse.advance(0)
         assert (again(warehouse), rows(warehouse)["2026/03/02/09"]) == (["02 11:00"], 2)
 
 
@@ -257,7 +312,11 @@ def test_a_change_that_no_attempt_could_count_stays_and_the_hours_after_it_go_on
         warehouse.advance("3h")
         assert len(runs(warehouse, of=9)) == 4
         late(warehouse, 9)
+        warehouse.flush()
+        [change] = warehouse.catalog.event_hour_changes.of_job("counted")
+        assert (change.arrival, change.events, change.is_taken) == ("2026/03/02/14", 2, False)
         warehouse.advance("1h")
+        assert runs(warehouse, of=9)[-1] == ("02 15:00", "09", "event hour changed", "succeeded")
         assert (rows(warehouse)["2026/03/02/09"], uncounted(warehouse)) == (2, {})
 
 
