@@ -286,7 +286,10 @@ def test_quarantines_and_tables_that_are_not_the_warehouses(ask, stack):
     assert kind == "ScanRefused" and "nothing bounds inserted_at of clicks_quarantine" in message
     assert ask.estimate(f"select raw_data from clicks_quarantine where inserted_at = '{hour(1)}'") == (1, 1, 12)
     assert ask.estimate(f"select rawdata from clicks_error_docs where inserted_at = '{hour(1)}'") == (1, 1, 12)
-    for name, why in (("by_hand", "is a view"), ("elsewhere", "has its files elsewhere"), ("odd", "has a column of a")):
+    link = {"CatalogId": "210987654321", "DatabaseName": "theirs", "Name": "linked"}
+    stack.glue.create_table(DatabaseName=stack.name, TableInput={"Name": "linked", "TargetTable": link})
+    refused = {"by_hand": "is a view", "elsewhere": "has its files elsewhere", "odd": "has a column of a type"}
+    for name, why in {**refused, "linked": "has its files elsewhere"}.items():
         kind, message = ask.error(f"select * from {name}")
         assert kind == "QueryRefused" and message.startswith(f"{name!r} {why}")
 

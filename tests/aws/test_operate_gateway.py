@@ -114,6 +114,27 @@ def test_an_answer_that_is_lost_is_asked_for_again_and_starts_nothing_twice(depl
     assert queries(deployed).count(sql) == 1
 
 
+def test_what_is_pushed_is_counted_in_a_workgroup_where_that_may_start(deployed, tmp_path):
+    """Whoever pushes has rights of their own, and no gateway starts what they count."""
+    folder = tmp_path / "pushing"
+    folder.mkdir()
+    (folder / "warehouse.py").write_text(GUARDED)
+    (folder / "dw.toml").write_text(f'[aws]\noutputs = "{deployed.folder / "outputs.json"}"\n')
+    (folder / "facts.py").write_text(
+        "from warehouse import warehouse\nfrom datawarehouse import open_warehouse\n"
+        "with open_warehouse(warehouse, 'data') as here:\n"
+        "    (here.folder / 'facts').mkdir()\n"
+        """    (here.folder / 'facts' / 'pushed.json').write_text('{"thing": "cap"}\\n')\n"""
+    )
+    subprocess.run([sys.executable, "facts.py"], cwd=folder, check=True)
+    done = subprocess.run([DW, "push", "facts"], cwd=folder, env=deployed.environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    athena = deployed.aws.client("athena")
+    ids = athena.list_query_executions()["QueryExecutionIds"]
+    found = [athena.get_query_execution(QueryExecutionId=id)["QueryExecution"] for id in ids]
+    assert {one["WorkGroup"] for one in found if '"facts"' in one["Query"]} == {deployed.at["workgroups"]["batch"]}
+
+
 def test_ctrl_c_stops_the_statement_in_athena(deployed):
     slow = f"select count(*) as c from {', '.join(f'facts f{n}' for n in range(40))} where length(f0.thing) > 1000"
     body = b'{"thing": "hat"}\n' * 9

@@ -62,7 +62,8 @@ def _readable(
     name: str, table: Mapping[str, Any], found: Mapping[str, Mapping[str, Any]], home: str
 ) -> ReadableTable | str:
     """A table, or why no statement may name it. home: what the locations of tables begin with."""
-    columns = tuple(_columns(table["StorageDescriptor"]["Columns"]))
+    described = table.get("StorageDescriptor", {})  # a link to a table of another account has none
+    columns = tuple(_columns(described.get("Columns", [])))
     documents = found.get(name.removesuffix(QUARANTINE_SUFFIX) + ERROR_DOCUMENTS_SUFFIX)
     if table.get("TableType") == "VIRTUAL_VIEW":
         if not name.endswith(QUARANTINE_SUFFIX) or documents is None:
@@ -73,7 +74,7 @@ def _readable(
         if documents is None:
             return "is an Iceberg table that the warehouse did not declare"
         return ReadableTable(_with_hours(name, columns, documents), None)
-    if not table["StorageDescriptor"].get("Location", "").startswith(home):
+    if not described.get("Location", "").startswith(home):
         return f"has its files elsewhere than {home}"
     keys = tuple(_columns(table.get("PartitionKeys", [])))
     is_hourly = RETENTION_DAYS in parameters or name.endswith(ERROR_DOCUMENTS_SUFFIX)

@@ -106,7 +106,9 @@ class Push:
         self._here, self._database, self._count = here, deployment.database, count
         self._kinds = {name: table.kind for name, table in deployment.tables.items()}
         self._glue, self._s3 = clients("glue"), clients("s3")
-        counted_in = "production" if "adhoc" in deployment.gateway else "adhoc"  # a guarded one starts none of ours
+        counted_in = (
+            "batch" if "adhoc" in deployment.gateway else "adhoc"
+        )  # only its gateway starts queries in a guarded one
         self._athena = Athena(
             clients("athena"),
             deployment.database,
