@@ -16,6 +16,7 @@ for name in (
     "audit",
     "jobs",
     "bombs",
+    "isolation",
     "producer",
     "status",
     "simulated_time",

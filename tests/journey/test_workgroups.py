@@ -4,7 +4,9 @@ import json
 import os
 import re
 import signal
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from running import running, until
@@ -204,26 +206,58 @@ def test_the_memory_of_all_queries_is_given_out_once_and_production_first(tmp_pa
             return [each["state"] for each in told]
 
         ids = [submitted(workgroup) for workgroup in ("adhoc", "batch", "slow")]
-        until(lambda: states() == ["running", "running", "waiting"], "there is memory for two")
+        until(lambda: states() == ["running", "waiting", "waiting"], "a part is kept for production")
         ids.append(submitted("production"))
-        until(lambda: states()[3] == "waiting", "production waits as well")
+        until(lambda: states()[3] == "running", "which does not wait")
+        ids.append(submitted("production"))
+        until(lambda: states()[4] == "waiting", "until nothing is left")
         started.request("DELETE", f"/v1/queries/{ids[0]}")
-        until(lambda: states() == ["ended", "running", "waiting", "running"], "production is served first")
-        started.request("DELETE", f"/v1/queries/{ids[1]}")
-        until(lambda: states() == ["ended", "ended", "running", "running"], "and then the other")
-        for id in ids[2:]:
+        until(lambda: states() == ["ended", "waiting", "waiting", "running", "running"], "production is served first")
+        for id in ids[3:]:
+            started.request("DELETE", f"/v1/queries/{id}")
+        until(lambda: states() == ["ended", "running", "waiting", "ended", "ended"], "and then one of the others")
+        for id in ids[1:3]:
             started.request("DELETE", f"/v1/queries/{id}")
     too_much = started.dw("up", "--query-memory-total-bytes", "512MiB", check=False)
     assert (too_much.returncode, "query_memory_total_bytes" in too_much.stderr) == (2, True)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux has this policy")
+def test_queries_of_others_give_way_to_production(shop):
+    """Every thread of their processes runs when no other one wants the processor; none of production's does."""
+
+    def policies(process):
+        return [os.sched_getscheduler(int(each.name)) for each in Path(f"/proc/{process}/task").iterdir()]
+
+    def with_engine():
+        """The processes that have loaded the engine, which starts threads; (production's, those of others)."""
+        loaded = {each for each in query_processes(shop) if len(policies(each)) > 1}
+        others = loaded & set(of_others(shop))
+        return loaded - others, others
+
+    with ThreadPoolExecutor(2) as asking:
+        asked = [asking.submit(ask, shop, ENDLESS, workgroup=workgroup) for workgroup in ("slow", "production")]
+        until(lambda: all(with_engine()), "both have a process")
+        production, others = with_engine()
+        assert {policy for each in others for policy in policies(each)} == {os.SCHED_IDLE}
+        assert {policy for each in production for policy in policies(each)} == {os.SCHED_OTHER}
+
+        def all_ended():
+            for process in query_processes(shop):
+                os.kill(process, signal.SIGKILL)
+            return all(each.done() for each in asked)
+
+        until(all_ended, "both queries were ended")
+    assert [each.result()[0] for each in asked] == [503, 503]
+
+
+def query_processes(shop):
+    return [process for process, command in shop.children().items() if command == "dw up: query"]
+
+
 def of_others(shop):
     """The processes that answer queries at a lower priority than production's."""
-    return [
-        process
-        for process, command in shop.children().items()
-        if command == "dw up: query" and os.getpriority(os.PRIO_PROCESS, process) == 10
-    ]
+    return [process for process in query_processes(shop) if os.getpriority(os.PRIO_PROCESS, process) == 10]
 
 
 def test_a_program_names_its_workgroup(tmp_path):

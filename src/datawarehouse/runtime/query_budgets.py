@@ -2,7 +2,8 @@
 
 1. What a query would read at most is estimated, by a dry run in a process of its workgroup.
 2. If what is left of the day covers that, it is reserved; otherwise the query is refused.
-3. The query runs, and may read no more than was reserved: if files came in meanwhile, back to 1.
+3. The query runs, and may read no more than was reserved: if files came in meanwhile, back to 1. Twice the estimate is
+   reserved then, or what is left of the day: a query waits for a processor longer than some files take to come in.
 4. What it did not read is given back; all of it, if the engine says that it failed before it read anything. Nothing
    is, of a query that was ended before it said what it reads, and of those that ran when the owner was killed.
 """
@@ -54,8 +55,8 @@ class QueryBudgets:
     ) -> AsyncGenerator[Answered]:
         for attempt in range(1, _ESTIMATES_MAX + 1):
             estimate = await self._estimate(order)
-            day = await self._reserve(workgroup.name, bytes_max, estimate)
-            read: int | None = 0  # None: anything up to the estimate
+            day, reserved = await self._reserve(workgroup.name, bytes_max, estimate, ample=attempt > 1)
+            read: int | None = 0  # None: anything up to what is reserved
 
             def begun() -> None:
                 nonlocal read
@@ -63,7 +64,7 @@ class QueryBudgets:
                 started()
 
             try:
-                async with aclosing(self._ask(msgspec.structs.replace(order, bytes_max=estimate), begun)) as messages:
+                async with aclosing(self._ask(msgspec.structs.replace(order, bytes_max=reserved), begun)) as messages:
                     async for message in messages:
                         if isinstance(message, Head):
                             read = message.bytes
@@ -81,8 +82,8 @@ class QueryBudgets:
                     read = 0
                 raise
             finally:
-                if read is not None and read != estimate:
-                    self._history.give_back(day, workgroup.name, estimate - read)
+                if read is not None and read != reserved:
+                    self._history.give_back(day, workgroup.name, reserved - read)
 
     async def _estimate(self, order: QueryOrder) -> int:
         """How many bytes a query would read at most; nothing, if its workgroup does not permit it."""
@@ -94,8 +95,9 @@ class QueryBudgets:
         decision = msgspec.json.decode(told, type=_Decision)
         return decision.estimate.bytes if decision.allowed else 0
 
-    async def _reserve(self, workgroup: str, bytes_max: int, bytes: int) -> str:
-        """Reserve bytes; returns the day. Raises ScanRefused or Throttled."""
+    async def _reserve(self, workgroup: str, bytes_max: int, bytes: int, *, ample: bool) -> tuple[str, int]:
+        """Reserve bytes, or if `ample` up to twice as many; returns the day and how many. Raises ScanRefused or
+        Throttled."""
         now_ms = self._clock.now_ms()
         day = written(now_ms)[:10]
         if bytes > bytes_max:
@@ -103,8 +105,11 @@ class QueryBudgets:
                 f"Workgroup {workgroup!r} may read {bytes_max:,} bytes a day (scan_bytes_per_day_max), and the files "
                 f"of this query have {bytes:,}. Read fewer partitions."
             )
-        left = await self._history.spend(day, workgroup, bytes, bytes_max)
-        if left is not None:
+        wanted = 2 * bytes if ample else bytes
+        while (left := await self._history.spend(day, workgroup, wanted, bytes_max)) is not None:
+            if left >= bytes:
+                wanted = left
+                continue
             raise Throttled(
                 f"Workgroup {workgroup!r} may read {bytes_max:,} bytes a day (scan_bytes_per_day_max), of which "
                 f"{left:,} are left of {day} (UTC); the files of this query have {bytes:,}. Read fewer partitions, or "
@@ -112,4 +117,4 @@ class QueryBudgets:
                 "scan_bytes_per_day_max",
                 (_DAY_MS - now_ms % _DAY_MS) / 1000,
             )
-        return day
+        return day, wanted

@@ -96,7 +96,7 @@ class QueryPool:
             raise
 
     def _leave_place(self) -> None:
-        self._memory.give_back(self._memory_bytes_max)
+        self._memory.give_back(self._memory_bytes_max, first=self._is_first)
         self._places.release()
 
     async def _begin(self, order: QueryOrder, deadline: float) -> tuple[Worker, ChildAnswer]:

@@ -38,9 +38,21 @@ class QueryPools:
         self._settings = settings
         self._setup = setup
         self._new_worker = new_worker
-        self._memory = QueryMemory(total)
+        self._memory = QueryMemory(total, self._kept_bytes(total))
         self._executors: list[ThreadPoolExecutor] = []
         self._pools: dict[str, QueryPool] = {}
+
+    def _kept_bytes(self, total: int) -> int:
+        """The memory that is kept for production: for all queries that it runs at once, as far as that leaves enough
+        for one query of any other workgroup."""
+        most = {name: QueryLimits.of(self._settings, each).memory_bytes_max for name, each in self._workgroups.items()}
+        production = chosen(self._workgroups, PRODUCTION)
+        others = max(most[name] for name in self._workgroups if name != PRODUCTION)
+        return min(self._size(production) * most[PRODUCTION], total - others)
+
+    def _size(self, workgroup: Workgroup) -> int:
+        """How many of its queries run at once."""
+        return workgroup.concurrency_max or self._settings.number("query_processes")
 
     def warm_up(self) -> None:
         self._pool(chosen(self._workgroups, PRODUCTION)).warm_up()
@@ -53,7 +65,7 @@ class QueryPools:
         if workgroup.name not in self._pools:
             limits = QueryLimits.of(self._settings, workgroup)
             setup = self._setup(limits, workgroup)
-            size = workgroup.concurrency_max or self._settings.number("query_processes")
+            size = self._size(workgroup)
             executor = ThreadPoolExecutor(size + 1, f"query {workgroup.name}")
             self._executors.append(executor)
             self._pools[workgroup.name] = QueryPool(

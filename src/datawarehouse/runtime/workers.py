@@ -60,6 +60,7 @@ _ORDER = msgspec.msgpack.Decoder(ChildOrder)
 _ANSWER = msgspec.msgpack.Decoder(ChildAnswer)
 LENGTH_BYTES = 4
 _NICE = 10
+_OUT_OF_MEMORY_SCORE = 500  # between the owner's, usually 0, and 1000, which a job's process has
 
 
 StartChild = Callable[[str], Child]
@@ -371,6 +372,20 @@ def _engine(setup: QuerySetup) -> Engine:
     return Engine(setup.database, catalog, folder, setup.limits, read_json, WallClock(), setup.workgroup)
 
 
+def _give_way() -> None:
+    """Let this process, and the threads that it starts from now on, run when no other process wants a processor.
+
+    For one with a low priority alone (nice) another that wakes up waits some milliseconds. Linux interrupts one with
+    the policy SCHED_IDLE at once, and takes its processor for a free one (sched(7); kernel/sched/fair.c).
+    """
+    os.nice(_NICE)
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # where a container forbids the call, its priority is low at least
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        with contextlib.suppress(OSError):  # if memory is short, the kernel ends it before the owner
+            Path("/proc/self/oom_score_adj").write_text(str(_OUT_OF_MEMORY_SCORE))
+
+
 def _serve_query(orders: Iterator[ChildOrder], send: Callable[[ChildAnswer], None]) -> Iterator[ChildAnswer]:
     """send: for messages that come while the engine works."""
     use_system_memory()
@@ -379,7 +394,7 @@ def _serve_query(orders: Iterator[ChildOrder], send: Callable[[ChildAnswer], Non
     setup = next(orders)
     assert isinstance(setup, QuerySetup)
     if setup.workgroup.name != PRODUCTION:
-        os.nice(_NICE)  # production is served first
+        _give_way()
     engine = _engine(setup)
     engine.warm_up()
 
