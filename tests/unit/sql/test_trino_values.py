@@ -148,6 +148,8 @@ VALUES = [
         "[w]()[](x)[](y)[](z)",
     ),
     ("regexp_replace({}, {}, x -> upper(x[1]) || lower(x[2]))", ["'new york'", r"'(\w)(\w*)'"], "New York"),
+    (r"regexp_replace({}, '\p{{L}}+', '<$0>')", ["'a1é'"], "<a>1<é>"),
+    (r"regexp_replace({}, '(?<a>\p{{L}})', x -> upper(x[1]))", ["'a1é'"], "A1É"),
     ("regexp_replace({}, {}, x -> 'm')", ["'x(y'", r"'\(y[()]?'"], "xm"),
     ("regexp_replace({}, {}, x -> x[1])", ["'abde'", "'ab(c)?de'"], None),
     ("regexp_replace({}, {}, x -> x[1])", ["'abde'", "'(c)'"], "abde"),
@@ -190,6 +192,11 @@ VALUES = [
     ("from_base64url({})", ["cast('-_8=' as varbinary)"], b"\xfb\xff"),
     ("from_base32({})", ["cast('MFRGG===' as varbinary)"], b"abc"),
     ("from_base32({})", [NULL], None),
+    # units
+    ("date_add({}, {}, {})", ["'day'", "0", "date '2001-08-22'"], datetime.date(2001, 8, 22)),
+    ("date_add({}, {}, {})", ["'HOUR'", "3", "timestamp '2001-08-22 00:00:00'"], datetime.datetime(2001, 8, 22, 3)),
+    ("date_add({}, {}, {})", [NULL, "3", "date '2001-08-22'"], None),
+    ("date_diff({}, {}, {})", ["'week'", "date '1960-05-03'", "date '2001-08-22'"], 2155),
     # arrays and maps
     ("{} || {}", ["array[2, 8]", "array[array[3, 6], array[4]]"], [[2, 8], [3, 6], [4]]),
     ("{} || {}", ["array[array[1]]", "array[3, 6]"], [[1], [3, 6]]),
@@ -210,6 +217,44 @@ def test_value_of_literals_and_of_columns(answer, form, inputs, expected):
     if inputs:
         rows = f"(select {', '.join(inputs)} union all select {', '.join(inputs)}) as t({', '.join(names)})"
         assert answer(f"select {form.format(*names)} from {rows}").rows == [(expected,)] * 2
+
+
+ROWS = {
+    "select k, reduce_agg(v, 0, (a, b) -> a + b, (a, b) -> a + b) over (partition by k) from (values ('a', 1), ('a', 2), ('b', null)) t(k, v) order by 1": [
+        ("a", 3),
+        ("a", 3),
+        ("b", None),
+    ],
+    "select k, reduce_agg(v, 1, (a, b) -> a * b, (a, b) -> a * b) from (values (1, 5e0), (1, 6e0), (2, null)) t(k, v) group by k order by 1": [
+        (1, 30.0),
+        (2, None),
+    ],
+    "select t.r.* as (x, y) from (values row(row(1, 'a')), row(row(2, 'b'))) t(r) order by y desc": [
+        (2, "b"),
+        (1, "a"),
+    ],
+    "select *, (x, 2 * x).* as (a, b), 3 * x as c from (values 1) t(x)": [(1, 1, 2, 3)],
+    "select multimap_agg(x, y order by z) from (values (1, 2, 2), (1, 5, 5), (1, 1, 1)) t(x, y, z)": [
+        ([(1, [1, 2, 5])],)
+    ],
+    "select count(x order by y), sum(y order by y), bool_or(distinct y > 1) from (values ('a', 2), (null, 2)) t(x, y)": [
+        (1, 4, True)
+    ],
+    "select corr(distinct x, y) from (values (1, 1), (2, 2), (2, 2), (3, 3)) t(x, y)": [(1.0,)],
+    "select json_object(key 'x' value max(a)) from (values 'abc', 'def') t(a)": [('{"x":"def"}',)],
+    "select json_value(a, 'lax $.x'), count(*) from (values '{\"x\":1}', '{\"x\":1}') t(a) group by json_value(a, 'lax $.x')": [
+        ("1", 2)
+    ],
+    "select array_agg(a) over (order by a groups between decimal '1' preceding and current row) from (values 3, 1) t(a) order by 1": [
+        ([1],),
+        ([1, 3],),
+    ],
+}
+
+
+@pytest.mark.parametrize(("sql", "rows"), ROWS.items())
+def test_rows(answer, sql, rows):
+    assert answer(sql).rows == rows
 
 
 FAILURES = {
@@ -255,7 +300,11 @@ FAILURES = {
     "lead(1, null) over (order by 1)": (QueryFailed, "must not be NULL"),
     "count(*) respect nulls over ()": (QueryRefused, "RESPECT NULLS"),
     f"greatest({', '.join(['1'] * 128)})": (QueryFailed, "Too many arguments"),
-    "(select t.* from (values 0) as u(b)) from (values 1) as t(a)": (QueryFailed, "of an outer query"),
+    "sum(a) over (range a preceding) from (values 1) t(a)": (QueryFailed, "needs ORDER BY"),
+    "t.* as (x) from (values (1, 2)) t(a, b)": (QueryFailed, "The star has 2 columns"),
+    "cast(json '12345678901234567890' as boolean)": (duckdb.Error, "Cannot cast to boolean"),
+    "date_add(lower('HOUR'), 1, date '2001-08-22')": (duckdb.Error, "Not a valid unit here"),
+    "reduce_agg(a, 0, (x, y) -> cast(x + y as tinyint), (x, y) -> x) from (values 1) t(a)": (QueryFailed, "Cast one"),
     "array_agg(a) over (order by a groups x preceding) from (values (1, 1), (2, null)) t(a, x)": (
         duckdb.Error,
         "must not be NULL",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from sqlglot import exp
 
 from datawarehouse.sql import types
-from datawarehouse.sql.translate.arithmetic import calculated, scaled, whole
+from datawarehouse.sql.translate.arithmetic import calculated, common_type, scaled, whole
 from datawarehouse.sql.translate.calls import (
     Call,
     arguments,
     by_signature,
     is_aggregate,
+    lambda_body,
     ordering,
     special,
     suffix,
@@ -103,6 +104,31 @@ def listagg(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     distinct = "DISTINCT " if call.distinct else ""
     inside = f"{distinct}{varchar(call, value)}, {quoted_text(separator)}{ordering(compiler, call.order, scope)}"
     return Typed(f"string_agg({inside}){suffix(compiler, call, scope)}", types.VARCHAR)
+
+
+@special("reduce_agg")
+def reduce_agg(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    """The values of a group, other than NULL, one after the other; the states of parts are never put together here."""
+    if len(call.arguments) != 4 or call.order or call.distinct or call.ignore_nulls:
+        raise mismatch(
+            call.node, "reduce_agg takes a value, a first state, (state, value) -> state and (state, state) -> state."
+        )
+    value, first = (compiler.expression(node, scope) for node in call.arguments[:2])
+    if not call.over:
+        compiler.facts.aggregates = True
+    state = first.type
+    body, names = lambda_body(compiler, call.arguments[2], [None, None], [state, value.type], scope)
+    if body.type != state:
+        state = common_type(call.node, [first, body], "The states of reduce_agg")
+        body, names = lambda_body(compiler, call.arguments[2], [None, None], [state, value.type], scope)
+    joined, _ = lambda_body(compiler, call.arguments[3], [None, None], [state, state], scope)
+    if (body.type, joined.type) != (state, state):
+        raise mismatch(call.node, f"the state of reduce_agg is {state}, and a function returns {body.type}. Cast one.")
+    step = f"lambda {', '.join(names)}: {body.sql}"
+    values = template(compiler, call, "list($1)$w", [value.sql], scope, {})
+    known = f'list_filter({values}, lambda "ra#": "ra#" IS NOT NULL)'
+    reduced = f"list_reduce({known}, {step}, {coerced(first, state)})"
+    return Typed(f"(CASE WHEN len({known}) > 0 THEN {reduced} END)", state)
 
 
 @special("grouping")

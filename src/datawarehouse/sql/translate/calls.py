@@ -39,7 +39,7 @@ _COMPARING = frozenset(
     "min max greatest least array_sort array_max array_min array_distinct contains nullif histogram".split()
 )
 _ARGUMENTS_MAX = 127
-_WITHOUT_SIGNATURE = ("grouping", "listagg")
+_WITHOUT_SIGNATURE = ("grouping", "listagg", "reduce_agg")
 """Aggregates that have no line in `functions`."""
 
 
@@ -158,7 +158,11 @@ def window_definition(compiler: Compiler, node: exp.Window, scope: Scope) -> str
     if node.args.get("order"):
         parts.append(ordering(compiler, node.args["order"], scope).strip())
     if node.args.get("spec"):
-        parts.append(_frame(compiler, node.args["spec"], scope))
+        spec = node.args["spec"]
+        by_value = any(isinstance(spec.args.get(side), exp.Expr) for side in ("start", "end"))
+        if spec.args["kind"].upper() == "RANGE" and by_value and not (node.args.get("order") or node.args.get("alias")):
+            raise QueryFailed(f"{place(node)}A frame of RANGE with a value needs ORDER BY of one column.")
+        parts.append(_frame(compiler, spec, scope))
     return f"({' '.join(parts)})"
 
 

@@ -129,7 +129,9 @@ def _prepared(value: Typed, target: Type) -> str | None:
             if source == types.JSON:
                 numbers = f"json_type({sql}) IN ('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE')"
                 truth = f"if(coalesce(TRY_CAST({sql} ->> '$' AS DOUBLE), 1) = 0, 'false', 'true')"
-                return f"CASE WHEN {numbers} THEN {truth} ELSE {_BOOLEAN_TEXT.format(text(value))} END"
+                large = f"json_type({sql}) = 'UBIGINT' AND CAST({sql} ->> '$' AS HUGEINT) > {2**63 - 1}"
+                plain = f"WHEN {numbers} THEN {truth} ELSE {_BOOLEAN_TEXT.format(text(value))} END"
+                return f"CASE WHEN {large} THEN 'Cannot cast to boolean: ' || ({sql} ->> '$') {plain}"
             if source == types.VARCHAR:
                 return _BOOLEAN_TEXT.format(text(value))
             return sql if number else None

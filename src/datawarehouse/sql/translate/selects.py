@@ -80,6 +80,8 @@ def _items(compiler: Compiler, nodes: Sequence[exp.Expr], scope: Scope) -> list[
             items += _starred(node, scope.starred())
         elif isinstance(node, exp.Column | exp.Dot) and isinstance(_last(node), exp.Star):
             items += _qualified_star(compiler, node, scope)
+        elif isinstance(node, exp.Aliases) and isinstance(node.this, exp.Column | exp.Dot):
+            items += _renamed(compiler, node, scope)
         else:
             items.append(_item(compiler, node, scope))
     return items
@@ -123,6 +125,19 @@ def _qualified_star(compiler: Compiler, node: exp.Column | exp.Dot, scope: Scope
     if value.type.name != "row":
         raise mismatch(node, f"a star needs a table or a row; this is {value.type}.")
     return [(name, row_field(value, position), None) for position, name in enumerate(value.type.names)]
+
+
+def _renamed(compiler: Compiler, node: exp.Aliases, scope: Scope) -> list[Item]:
+    """`row.* AS (a, b)`: the fields under other names."""
+    if not isinstance(_last(node.this), exp.Star):
+        raise QueryRefused(f"{place(node)}A list of names follows a star alone.")
+    found = _qualified_star(compiler, node.this, scope)
+    names = [name.name for name in node.expressions]
+    if len(names) != len(found):
+        raise QueryFailed(
+            f"MISMATCHED_COLUMN_ALIASES: {place(node)}The star has {len(found)} columns, and AS has {len(names)} names."
+        )
+    return [(name, value, column) for name, (_, value, column) in zip(names, found, strict=True)]
 
 
 def _last(node: exp.Expr) -> exp.Expr:

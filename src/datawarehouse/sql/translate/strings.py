@@ -68,12 +68,12 @@ def regexp_replace(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     text, regular = varchar(call, value), varchar(call, pattern)
     known, new = compiler.constant(call.arguments[1]), quoted_text("")
     if isinstance(known, str):
-        regular = quoted_text(re.sub(r"\(\?<(?![=!])", "(?P<", known))
+        regular = quoted_text(_re2(known))
     if replacement:
         given = compiler.constant(call.arguments[2])
         new = f"trino_replacement({varchar(call, replacement[0])})"
         if isinstance(given, str):
-            new = quoted_text(formats.regular_replacement(given, _group_names(call, known)))
+            new = quoted_text(formats.regular_replacement(given, _group_names(known)))
     if new != quoted_text("") and known != "":
         # After a match that goes to the end Trino finds an empty one, and DuckDB none.
         empty = failing("A pattern that matches the empty text is not replaced here; write + for *", types.VARCHAR)
@@ -81,23 +81,31 @@ def regexp_replace(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     return Typed(f"regexp_replace({text}, {regular}, {new}, 'g')", types.VARCHAR)
 
 
-def _group_names(call: Call, pattern: object) -> list[str | None] | None:
-    """The names of the groups of a pattern, None for a group without one; None if the pattern is not known before."""
+def _group_names(pattern: object) -> list[str | None] | None:
+    """The names of the groups of a pattern, None for a group without one; None if the pattern is not known before, or
+    not read by Python."""
     if not isinstance(pattern, str):
         return None
     try:
-        found = re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", pattern))
-    except re.error as error:
-        raise QueryFailed(f"{place(call.node)}The pattern {pattern!r} is not valid: {error}.") from None
+        found = re.compile(_re2(pattern))
+    except re.error:
+        return None
     names = {number: name for name, number in found.groupindex.items()}
     return [names.get(number) for number in range(1, found.groups + 1)]
+
+
+def _re2(pattern: str) -> str:
+    """The names of groups as RE2 writes them."""
+    return re.sub(r"\(\?<(?![=!])", "(?P<", pattern)
 
 
 def _replaced_by(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     """Each match replaced by what a function gives for the array of its groups; NULL if it gives NULL once."""
     value, pattern = (varchar(call, compiler.expression(node, scope)) for node in call.arguments[:2])
     regular = compiler.constant(call.arguments[1])
-    groups = _group_names(call, regular)
+    groups = _group_names(regular)
+    if isinstance(regular, str):
+        pattern = quoted_text(_re2(regular))
     depth = len(scope.variables)
     at = f'"r{depth}#"'
     if groups is None:

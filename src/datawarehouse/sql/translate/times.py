@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Callable
 
 from sqlglot import exp
 
@@ -20,6 +21,7 @@ from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
 from datawarehouse.sql.translate.literals import UNITS
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.typed import Typed, coerced, quoted_text
+from datawarehouse.sql.types import Type
 
 _DAYS = ("day", "week", "month", "quarter", "year")
 
@@ -58,8 +60,11 @@ def date_trunc(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 
 @special("date_add")
 def date_add(compiler: Compiler, call: Call, scope: Scope) -> Typed:
-    _, amount, value = arguments(compiler, call, scope, 3)
-    unit = _unit(compiler, call)
+    unit, amount, value = arguments(compiler, call, scope, 3)
+    return _for_unit(compiler, call, unit, value.type, lambda name: _added(call, name, amount, value))
+
+
+def _added(call: Call, unit: str, amount: Typed, value: Typed) -> Typed:
     if (
         value.type not in types.TIMES
         or not types.coerces(amount.type, types.BIGINT)
@@ -79,12 +84,30 @@ def date_add(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 @special("date_diff")
 def date_diff(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     """Whole units between two times. DuckDB's date_diff counts boundaries; its date_sub counts as Trino does."""
-    _, start, end = arguments(compiler, call, scope, 3)
-    unit = _unit(compiler, call)
+    unit, start, end = arguments(compiler, call, scope, 3)
     type = types.common(start.type, end.type)
-    if type not in types.TIMES or (type == types.DATE and unit not in _DAYS):
-        raise mismatch(call.node, f"date_diff('{unit}', ...) does not take ({start.type}, {end.type}).")
-    return Typed(f"date_sub('{unit}', {coerced(start, type)}, {coerced(end, type)})", types.BIGINT)
+
+    def counted(name: str) -> Typed:
+        if type not in types.TIMES or (type == types.DATE and name not in _DAYS):
+            raise mismatch(call.node, f"date_diff('{name}', ...) does not take ({start.type}, {end.type}).")
+        return Typed(f"date_sub('{name}', {coerced(start, type)}, {coerced(end, type)})", types.BIGINT)
+
+    return _for_unit(compiler, call, unit, type, counted)
+
+
+def _for_unit(
+    compiler: Compiler, call: Call, unit: Typed, type: Type | None, translated: Callable[[str], Typed]
+) -> Typed:
+    """What `translated` gives for the unit of a call; for each unit, if the unit is a value of the row."""
+    if isinstance(compiler.constant(call.arguments[0]), str):
+        return translated(_unit(compiler, call))
+    units = [name for name in UNITS if type != types.DATE or name in _DAYS]
+    found = {name: translated(name) for name in units}
+    whens = " ".join(f"WHEN '{name}' THEN {value.sql}" for name, value in found.items())
+    result = found[units[0]].type
+    text = varchar(call, unit)
+    wrong = f"CAST(CAST('Not a valid unit here: ' || {text} AS INTEGER) AS {types.duckdb(result)})"
+    return Typed(f"(CASE lower({text}) {whens} ELSE if({text} IS NULL, NULL, {wrong}) END)", result)
 
 
 @special("date")
