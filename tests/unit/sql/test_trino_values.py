@@ -262,6 +262,8 @@ FAILURES = {
     "json_value('{}', 'lax $.')": (QueryFailed, "ends too early"),
     "json_value('{}', 'lax $number' passing 2 as number)": (QueryFailed, "a name without quotes is in capitals"),
     "json_value('{}', 'lax $.a ? (@ like_regex \"x\")')": (QueryRefused, "like_regex"),
+    "json_value('[0]', 'lax $[$[$[0]]]')": (QueryRefused, "inside each other"),
+    "json_value('5', 'lax $" + " + 1" * 60 + "')": (QueryRefused, "at most 100 words"),
     "json_value('1.5', 'lax $ + 1')": (duckdb.Error, "takes whole numbers"),
     "json_value('[]', 'lax $' error on error)": (duckdb.Error, "ERROR ON ERROR"),
     "json_value('[]', 'lax $[0]' error on empty)": (duckdb.Error, "ERROR ON EMPTY"),

@@ -22,6 +22,8 @@ from datawarehouse.sql.translate.typed import quoted_text
 
 NOTHING = "CAST([] AS JSON[])"
 _WORDS_MAX = 100
+_LEVELS_MAX = 6
+"""How deep filters may be inside each other; a position counts as three. The engine's work grows fourfold with each."""
 _WORDS = re.compile(
     r"""\s*(?:(?P<text>"(?:[^"]|"")*")|(?P<number>(?:[0-9]+(?:[.][0-9]*)?|[.][0-9]+)(?:[eE][+-]?[0-9]+)?)"""
     r"""|(?P<variable>[$][A-Za-z_][A-Za-z0-9_]*)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"""
@@ -107,6 +109,10 @@ class _Path:
             raise self._error("it ends too early")
         self._at += 1
         return self._words[self._at - 1]
+
+    def _check_levels(self) -> None:
+        if len(self._items) + 3 * len(self._arrays) > _LEVELS_MAX:
+            raise self._refused("too many filters and positions inside each other")
 
     def _name(self, letter: str) -> str:
         return f'"{letter}{next(self._numbers)}#"'
@@ -197,6 +203,7 @@ class _Path:
                 self._expect("(")
                 item = self._name("p")
                 self._items.append(item)
+                self._check_levels()
                 predicate = self._disjunction()
                 self._items.pop()
                 self._expect(")")
@@ -244,6 +251,7 @@ class _Path:
             self._expect("]")
             return self._each(sequence, item, elements)
         self._arrays.append(array)
+        self._check_levels()
         parts = []
         while True:
             begin = end = self._position()
