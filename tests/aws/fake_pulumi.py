@@ -8,7 +8,6 @@ An update that ends by itself, if after a SIGINT, gives its lock back; one that 
 that the Automation API knows by their texts have these. Run by an interpreter alone (`-I -S`).
 """
 
-import argparse
 import json
 import os
 import signal
@@ -37,18 +36,35 @@ class Failed(Exception):
     """Ends a command with an error."""
 
 
+class Given:
+    """The arguments, as the Automation API writes them; argparse takes a third of a command to load."""
+
+    VALUES = ("--stack", "--cwd", "--exec-kind", "--color", "--page-size", "--page")
+    FLAGS = ("--non-interactive", "--yes", "--skip-preview", "--json", "--show-secrets")
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.words: list[str] = []
+        self.plaintext: list[str] = []
+        self.stack = self.cwd = ""
+        self.show_secrets = "--show-secrets" in arguments
+        rest = iter(arguments)
+        for argument in rest:
+            name, _, value = argument.partition("=")
+            if name == "--plaintext":
+                self.plaintext.append(value or next(rest))
+            elif name in self.VALUES:
+                setattr(self, name.removeprefix("--"), value or next(rest))
+            elif not name.startswith("-"):
+                self.words.append(argument)
+            elif argument not in self.FLAGS:
+                sys.exit(f"error: unknown flag: {argument}")
+
+
 def main() -> None:
     """Run one command."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.alarm(LONGEST_S)  # what a failed test leaves behind ends
-    parser = argparse.ArgumentParser()
-    parser.add_argument("words", nargs="+")
-    for name in ("stack", "cwd", "exec-kind", "color", "page-size", "page"):
-        parser.add_argument(f"--{name}")
-    for name in ("non-interactive", "yes", "skip-preview", "json", "show-secrets"):
-        parser.add_argument(f"--{name}", action="store_true")
-    parser.add_argument("--plaintext", action="append", default=[])
-    given = parser.parse_intermixed_args()
+    given = Given(sys.argv[1:])
     if given.cwd:
         os.chdir(given.cwd)
     words = given.words
@@ -130,16 +146,16 @@ class Lock:
         self.file.unlink()
 
 
-def version(name: str, given: argparse.Namespace) -> None:
+def version(name: str, given: Given) -> None:
     say((HOME / "version").read_text() if (HOME / "version").exists() else "v3.272.0")
 
 
-def whoami(name: str, given: argparse.Namespace) -> None:
+def whoami(name: str, given: Given) -> None:
     obey("whoami")
     say(json.dumps({"user": "somebody"}))
 
 
-def stack_init(name: str, given: argparse.Namespace) -> None:
+def stack_init(name: str, given: Given) -> None:
     if (STACKS / name).exists():
         raise Failed(f"stack '{name}' already exists")
     if (HOME / "stack-init.refuse").exists():
@@ -148,18 +164,18 @@ def stack_init(name: str, given: argparse.Namespace) -> None:
     obey("stack-init")
 
 
-def stack_select(name: str, given: argparse.Namespace) -> None:
+def stack_select(name: str, given: Given) -> None:
     obey("stack-select")
     read(name)
 
 
-def config_set_all(name: str, given: argparse.Namespace) -> None:
+def config_set_all(name: str, given: Given) -> None:
     obey("config-set-all")
     read(name)
     settings(name).write_text(json.dumps(given.plaintext))
 
 
-def up(name: str, given: argparse.Namespace) -> None:
+def up(name: str, given: Given) -> None:
     stack = read(name)
     with Lock(name):
         say("Updating: a bucket")
@@ -174,23 +190,23 @@ def up(name: str, given: argparse.Namespace) -> None:
     say("Updating: a stream – done")
 
 
-def stack_output(name: str, given: argparse.Namespace) -> None:
+def stack_output(name: str, given: Given) -> None:
     obey("stack-output")
     say(json.dumps({**OUTPUTS, "config": read(name)["config"], **({} if given.show_secrets else {"token": SECRET})}))
 
 
-def stack_history(name: str, given: argparse.Namespace) -> None:
+def stack_history(name: str, given: Given) -> None:
     if read(name)["resources"]:  # else the history of a destroyed stack
         obey("stack-history")
     say(json.dumps([UPDATE]))
 
 
-def stack_export(name: str, given: argparse.Namespace) -> None:
+def stack_export(name: str, given: Given) -> None:
     obey("stack-export")
     say(json.dumps({"version": 3, "deployment": {"resources": read(name)["resources"]}}))
 
 
-def destroy(name: str, given: argparse.Namespace) -> None:
+def destroy(name: str, given: Given) -> None:
     stack = read(name)
     with Lock(name):
         say("Destroying")
@@ -200,7 +216,7 @@ def destroy(name: str, given: argparse.Namespace) -> None:
         write(name, {**stack, "resources": []})
 
 
-def stack_rm(name: str, given: argparse.Namespace) -> None:
+def stack_rm(name: str, given: Given) -> None:
     obey("stack-rm")
     if read(name)["resources"]:
         raise Failed(f"'{name}' still has resources; removal rejected.")
@@ -208,7 +224,7 @@ def stack_rm(name: str, given: argparse.Namespace) -> None:
     settings(name).unlink(missing_ok=True)
 
 
-def cancel(name: str, given: argparse.Namespace) -> None:
+def cancel(name: str, given: Given) -> None:
     if not (LOCKS / name).exists():
         raise Failed("no update is in progress")
     (LOCKS / name).unlink()

@@ -13,10 +13,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from forked_programs import Program, forked_programs
 from pulumi.automation import CommandError, Stack
 from running import until
 
@@ -51,7 +53,8 @@ class Pulumi:
 
     folder: Path
     home: Path
-    processes: list[subprocess.Popen] = field(default_factory=list)
+    begin: Callable[..., Program]
+    processes: list[Program] = field(default_factory=list)
 
     def tell(self, what: str, text: str = "") -> None:
         (self.home / what).write_text(text)
@@ -72,18 +75,13 @@ class Pulumi:
         ]
         return [path.name for path in found]
 
-    def run(self, *arguments: str) -> subprocess.Popen:
+    def run(self, *arguments: str) -> Program:
         """A process that uses a stack; it is ended after the test if it still runs."""
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, self.folder, self.home, *arguments],
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        process = self.begin(PROGRAM, [self.folder, self.home, *arguments], self.home.with_name("errors"))
         self.processes.append(process)
         return process
 
-    def waits(self, process: subprocess.Popen, what: str) -> None:
+    def waits(self, process: Program, what: str) -> None:
         """Return when the process is there, or fail with what it said."""
 
         def is_there() -> bool:
@@ -93,10 +91,17 @@ class Pulumi:
         until(is_there, what)
 
 
+@pytest.fixture(scope="module")
+def programs():
+    """What begins a program that has imported Pulumi, which takes more than all else that it does."""
+    with forked_programs("import datawarehouse.aws.stack") as begin:
+        yield begin
+
+
 @pytest.fixture
-def pulumi(tmp_path, monkeypatch):
+def pulumi(tmp_path, monkeypatch, programs):
     """The stand-in, first on PATH."""
-    made = Pulumi(tmp_path / "a program", tmp_path / "home")
+    made = Pulumi(tmp_path / "a program", tmp_path / "home", programs)
     for folder in (made.folder, made.home / "stacks", made.home / "locks", tmp_path / "bin"):
         folder.mkdir(parents=True)
     (made.folder / "Pulumi.yaml").write_text("name: acme-ads\nruntime: python\n")
@@ -109,8 +114,7 @@ def pulumi(tmp_path, monkeypatch):
     for process in made.processes:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-        with process:
-            pass
+            process.communicate()
 
 
 @pytest.fixture
@@ -121,7 +125,7 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
-def finish(process: subprocess.Popen) -> str:
+def finish(process: Program) -> str:
     """What a process wrote to stderr until its end."""
     try:
         return process.communicate(timeout=patient(END_S))[1]
