@@ -479,8 +479,10 @@ def to_struct(values: dict[str, Any]) -> struct_pb2.Struct:
 
 def answer_struct(request_object: struct_pb2.Struct, outputs: dict[str, Any]) -> struct_pb2.Struct:
     """The inputs as they were sent (assets and secrets untouched) with the outputs that the provider adds."""
-    sent = json_format.MessageToDict(request_object)
-    return to_struct({**sent, **{key: value for key, value in outputs.items() if key not in sent}})
+    answer = struct_pb2.Struct()
+    answer.CopyFrom(request_object)
+    answer.MergeFrom(to_struct({key: value for key, value in outputs.items() if key not in answer.fields}))
+    return answer
 
 
 def existing_node(request: Any, urn: str, order: int, state: dict[str, Any]) -> Node:

@@ -18,6 +18,7 @@ import site
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +62,16 @@ class Code:
 
 def library(handler: str, *more: str, extra: Mapping[str, str] | None = None) -> Code:
     """The code of a function of this package. more: further folders of the package to include; extra: further files."""
-    files = dict(extra or {})
-    for name in ("__init__.py", "errors.py"):
-        files[f"datawarehouse/{name}"] = (_PACKAGE / name).read_text(encoding="utf-8")
-    for folder in (*_SHIPPED, *more):
-        for path in sorted((_PACKAGE / folder).glob("*.py")):
-            files[f"datawarehouse/{folder}/{path.name}"] = path.read_text(encoding="utf-8")
-    return Code(files, f"datawarehouse.functions.{handler}")
+    return Code({**(extra or {}), **_own_files((*_SHIPPED, *more))}, f"datawarehouse.functions.{handler}")
+
+
+@cache
+def _own_files(folders: tuple[str, ...]) -> Mapping[str, str]:
+    """The files of this package that functions import, by path; a program has a dozen functions with the same ones."""
+    paths = [_PACKAGE / name for name in ("__init__.py", "errors.py")]
+    for folder in folders:
+        paths += sorted((_PACKAGE / folder).glob("*.py"))
+    return {f"datawarehouse/{path.relative_to(_PACKAGE).as_posix()}": path.read_text("utf-8") for path in paths}
 
 
 def parser_files() -> dict[str, str]:
