@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _ATHENA = re.compile(r"""--[^\n]*|/\*|'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|['"`;]""", re.DOTALL)
@@ -57,6 +58,15 @@ def statements(sql: str, *, of_redshift: bool = False) -> list[Part]:
     if first is not None:
         found.append(lines.part(first, len(sql)))
     return found
+
+
+def quoted_texts(sql: str) -> Iterator[str]:
+    """The texts of a statement of Redshift, as they are written, with their quotes."""
+    at = 0
+    while match := _REDSHIFT.search(sql, at):
+        at = _end_of_comment(sql, match.end(), nested=True) if match[0] == "/*" else match.end()
+        if match[0].startswith("'"):
+            yield match[0]
 
 
 def _end_of_comment(sql: str, at: int, *, nested: bool) -> int:

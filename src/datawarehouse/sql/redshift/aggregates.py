@@ -67,6 +67,7 @@ def avg(t: Translator, call: Call) -> Value:
     value = _argument(t, call)
     _check_number(call, value)
     if value.type in types.INTEGERS:
+        t.note("the average of whole numbers is whole in Redshift: the fraction is cut; avg(CAST(x AS double)) has it")
         total, number = (_made(t, call, name, value.text, types.BIGINT).text for name in ("sum", "count"))
         return Value(f"{total} / {number}", types.BIGINT, PRODUCT)
     if value.type and value.type.name == "decimal":

@@ -116,7 +116,8 @@ def _set_operation(t: Translator, node: exp.SetOperation) -> tuple[str, Outputs 
 
 def _branch(t: Translator, node: exp.Expr, *, right: bool = False) -> tuple[str, Outputs | None]:
     text, outputs = query(t, node)
-    needs_parentheses = type(node) in _SET and right
+    has_tail = any(node.args.get(part) for part in _TAIL) and not isinstance(node, exp.Subquery)  # as TOP makes
+    needs_parentheses = has_tail or (type(node) in _SET and right)
     return (f"({text})" if needs_parentheses else text), outputs
 
 

@@ -81,7 +81,7 @@ def _table(t: Translator, node: exp.Table) -> str:
     check(node, "this", "db", "catalog", "alias")
     if not isinstance(node.this, exp.Identifier):
         raise NeedsPerson(f"{shown(node)} in FROM: a function that gives rows is not translated")
-    name, owner = node.name.lower(), node.db.lower()
+    name, owner = node.name.lower(), ".".join(part.name.lower() for part in node.parts[:-1])
     if node.args.get("alias") and node.args["alias"].args.get("columns"):
         raise NeedsPerson(f"{shown(node)} renames the columns of a table; rename them in a query")
     if owner and t.scope.source(owner):
@@ -99,13 +99,13 @@ def _named(t: Translator, name: str, owner: str) -> tuple[str, Columns | None]:
         return quoted(name), t.ctes[name]
     if name.startswith("#"):
         raise NeedsPerson(f"{name} is a temporary table: name its query with WITH")
-    if name.startswith(_SYSTEM) or owner in ("information_schema", "pg_catalog"):
+    if name.startswith(_SYSTEM) or owner.endswith(("information_schema", "pg_catalog")):
         raise NeedsPerson(
             f"{name} is a table of Redshift's own; `dw queries`, `dw status` and `dw tables` tell the same of this one"
         )
     if t.tables is None:
         t.undeclared.append(name)
-        return (f"{quoted(owner)}.{quoted(name)}" if owner else quoted(name)), None
+        return ".".join(map(quoted, [*filter(None, owner.split(".")), name])), None
     table = next((table for key, table in t.tables.items() if key.lower() == name), None)
     if table is None:
         raise NeedsPerson(f"there is no declared table {name}; there are {', '.join(sorted(t.tables)) or 'none'}")

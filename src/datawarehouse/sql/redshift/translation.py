@@ -26,12 +26,12 @@ from datawarehouse.sql.redshift.rules import translator_for
 from datawarehouse.sql.redshift.translator import BREAK, Translator
 from datawarehouse.sql.rewriting import quoted, with_conditions
 from datawarehouse.sql.schema import Declared, TableSchema
+from datawarehouse.sql.scripts import quoted_texts
 from datawarehouse.sql.statement import read
 
 Planned = Callable[[str], Plan]
 
 _OF_TEXTS = "texts that are compared have no blanks at their ends: Redshift leaves those out of a comparison"
-_BACKSLASH = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
 _LINE_CHARACTERS = 100
 
 
@@ -91,10 +91,10 @@ def _laid_out(text: str) -> str:
 def _check_text(sql: str) -> None:
     if BREAK in sql:
         raise NeedsPerson("it has a NUL character")
-    for found in _BACKSLASH.finditer(re.sub(r"--[^\n]*", "", sql)):
-        if re.search(r"\\(?![\\'])", re.sub(r"\\\\", "", found[0])):
+    for text in quoted_texts(sql):
+        if re.search(r"\\(?![\\'])", text.replace("\\\\", "")):
             raise NeedsPerson(
-                f"in the text {found[0][:60]} a backslash stands alone: Redshift reads what follows it as an escape; "
+                f"in the text {text[:60]} a backslash stands alone: Redshift reads what follows it as an escape; "
                 "double it if a backslash is meant"
             )
 
