@@ -119,7 +119,7 @@ def test_what_is_translated_is_a_file_of_sql_that_can_be_run(project):
         "GROUP BY 1;\n"
         "-- Note: public.clicks was taken for the declared table clicks.\n"
     )
-    assert "--   WHERE inserted_at >= '2026/11/10/07' and at >= TIMESTAMP '2026-11-10 07:30:00'\n" in done.stdout
+    assert "--   WHERE inserted_at >= '2026/11/10/06' and at >= TIMESTAMP '2026-11-10 07:30:00'\n" in done.stdout
     assert "-- 2, line 5: needs a person\n" in done.stdout
     assert "-- Why: DISTKEY and DISTSTYLE have nothing in their place" in done.stdout
     assert "--   create table t (id int) distkey(id)\n" in done.stdout

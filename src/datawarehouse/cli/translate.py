@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from datawarehouse.sql.scripts import Part
 
 _BOUNDED = (
-    "Bounded by arrival too, so that Athena leaves out the hours before: the same answer unless an event says that it "
-    "happened later than it arrived:"
+    "Bounded by arrival too, so that Athena leaves out the hours before; events that say they happened more than an "
+    "hour after they arrived are left out with them:"
 )
 
 

@@ -12,20 +12,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.errors import QueryError
 from datawarehouse.sql import hours
-from datawarehouse.sql.plan import Plan, Scan
+from datawarehouse.sql.arrival import refusal_of
+from datawarehouse.sql.plan import Plan
 from datawarehouse.sql.redshift import others
 from datawarehouse.sql.redshift.grammar import parse
 from datawarehouse.sql.redshift.reasons import NeedsPerson
 from datawarehouse.sql.redshift.rules import translator_for
 from datawarehouse.sql.redshift.translator import BREAK, Translator
-from datawarehouse.sql.rewriting import quoted, with_conditions
-from datawarehouse.sql.schema import Declared, TableSchema
+from datawarehouse.sql.schema import Declared
 from datawarehouse.sql.scripts import quoted_texts
 from datawarehouse.sql.statement import read
 
@@ -123,28 +121,15 @@ def _without_place(text: str) -> str:
 
 
 def _with_bound(found: Translation, text: str, declared: Declared, planned: Planned, now_ms: int) -> Translation:
-    conditions, notes, plan = {}, list(found.notes), planned(text)
+    plan, notes = planned(text), list(found.notes)
+    refusal = refusal_of(text, planned, declared.tables, {}, now_ms)
     for scan in plan.scans:
         table = declared.tables[scan.table]
-        if table.hours is None or hours.is_bounded(hours.ranges(scan.predicate, table.hours, now_ms)):
-            continue
-        hour = _first_hour(scan, table)
-        if hour is None:
+        of_events = scan.predicate.bounds(table.event_time) if table.event_time else (None, None)
+        arrivals = hours.ranges(scan.predicate, table.hours, now_ms) if table.hours else ()
+        if of_events == (None, None) and not hours.is_bounded(arrivals):
             notes.append(f"nothing bounds {table.hours} of {table.name}: Athena reads each of its hours")
-        else:
-            conditions[scan.place] = f"{quoted(table.hours)} >= '{hours.text_of(hour)}'"
-    if conditions and plan.reads_clock:
+    bounded = refusal.rewritten if refusal else None
+    if bounded and plan.reads_clock:
         notes.append("the bound of arrival below is counted from now; count it anew when the statement runs again")
-    found = replace(found, notes=tuple(dict.fromkeys(notes)))
-    if conditions:
-        with suppress(QueryError):
-            bounded = with_conditions(text, conditions)
-            planned(bounded)
-            return replace(found, bounded=bounded)
-    return found
-
-
-def _first_hour(scan: Scan, table: TableSchema) -> int | None:
-    """The first hour in which an event that a scan asks for can have arrived, if it happened before it arrived."""
-    first = scan.predicate.bounds(table.event_time)[0] if table.event_time else None
-    return None if first is None else max(first // HOUR_MS, 0)
+    return replace(found, notes=tuple(dict.fromkeys(notes)), bounded=bounded)
