@@ -345,7 +345,7 @@ def test_a_year_of_hours_is_listed_by_days_and_read_once(ask, stack, intercepted
     assert found["text"].endswith(f"where inserted_at >= '{hour(7)}'") and not found["decision"]["allowed"]
     assert found["decision"]["estimate"]["partitions"] == 2
     names = [name for name, _ in calls]
-    assert names.count("ListObjectsV2") == 366 and names.count("GetPartitions") <= 9
+    assert (names.count("ListObjectsV2"), names.count("GetPartitions")) == (366, 1)  # the emulator knows no pages
     calls.clear()
     ask.answer(f"select n from clicks where inserted_at between '{hour(3)}' and '{hour(5)}'")
     [(_, body)] = [call for call in calls if call[0] == "GetPartitions"]

@@ -13,10 +13,11 @@ import pulumi
 import pulumi_aws as aws
 
 from datawarehouse.aws.arguments import checked_arguments, checked_name
+from datawarehouse.aws.called_function import called_function
 from datawarehouse.aws.gateway_policies import GatewayRights, analyst, gateway
-from datawarehouse.aws.naming import FUNCTION_MAX, POLICY_MAX, ROLE_MAX, short_name, workgroup_name
-from datawarehouse.aws.packaging import ARCHITECTURE, RUNTIME, library, parser_files
-from datawarehouse.aws.policies import Place, document, function_logs, trust
+from datawarehouse.aws.naming import workgroup_name
+from datawarehouse.aws.packaging import library, parser_files
+from datawarehouse.aws.policies import Place, document
 from datawarehouse.aws.workgroups import BATCH, READERS
 from datawarehouse.definition.gateway import WORKGROUPS, described
 from datawarehouse.definition.workgroups import DEFAULTS, Workgroup
@@ -72,57 +73,26 @@ class QueryGateway(pulumi.ComponentResource):
     def __init__(self, name: str, args: QueryGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         given = checked_arguments(checked_name("QueryGateway", name), args, QueryGatewayArgs)
         super().__init__("datawarehouse:index:QueryGateway", name, {}, opts)
-        child, region = pulumi.ResourceOptions(parent=self), given.get("region")
         self._given = given
         self.workgroups = list(given["workgroups"])
         athena = {each: workgroup_name(given["warehouse"], each) for each in self.workgroups}
-        role = aws.iam.Role(
-            f"{name}-role",
-            name=short_name(f"{name}-role", ROLE_MAX),
-            assume_role_policy=trust("lambda.amazonaws.com"),
-            opts=child,
-        )
-        log = aws.cloudwatch.LogGroup(
-            f"{name}-log",
-            retention_in_days=given["log_retention_days"],
-            kms_key_id=given.get("kms_key_arn"),
-            region=region,
-            opts=child,
-        )
-        needed = ("database_arn", "database_name", "data_bucket", "results_bucket")
-        rights = aws.iam.RolePolicy(
-            f"{name}-policy",
-            name=short_name(f"{name}-policy", POLICY_MAX),
-            role=role.name,
-            policy=pulumi.Output.all(
-                log_arn=log.arn, key_arn=given.get("kms_key_arn"), **{each: given[each] for each in needed}
-            ).apply(lambda found: document([*function_logs(found["log_arn"]), *gateway(_rights(found, athena))])),
-            opts=child,
-        )
         permitted = {each: described(given["workgroups"][each], athena[each]) for each in self.workgroups}
-        code = library(
-            "gateway.handler", "sql", "sql/translate", extra={**parser_files(), WORKGROUPS: json.dumps(permitted)}
-        )
-        self.function = aws.lambda_.Function(
-            f"{name}-function",
-            name=short_name(f"{name}-function", FUNCTION_MAX),
-            runtime=RUNTIME,
-            architectures=[ARCHITECTURE],
-            code=code.archive(),
-            handler=code.handler,
-            role=role.arn,
-            timeout=TIMEOUT_SECONDS,
-            memory_size=MEMORY_MB,
-            environment={
-                "variables": {
-                    "DW_BUCKET": given["data_bucket"],
-                    "DW_DATABASE": given["database_name"],
-                    "DW_RESULTS": pulumi.Output.concat("s3://", given["results_bucket"]),
-                }
+        needed = ("database_arn", "database_name", "data_bucket", "results_bucket", "kms_key_arn")
+        self.function = called_function(
+            self,
+            name,
+            library(
+                "gateway.handler", "sql", "sql/translate", extra={**parser_files(), WORKGROUPS: json.dumps(permitted)}
+            ),
+            lambda _: pulumi.Output.all(**{each: given.get(each) for each in needed}).apply(
+                lambda found: gateway(_rights(found, athena))
+            ),
+            {
+                "DW_BUCKET": given["data_bucket"],
+                "DW_DATABASE": given["database_name"],
+                "DW_RESULTS": pulumi.Output.concat("s3://", given["results_bucket"]),
             },
-            logging_config={"log_format": "JSON", "log_group": log.name},
-            region=region,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights]),
+            {**given, "timeout_seconds": TIMEOUT_SECONDS, "memory_mb": MEMORY_MB},
         )
         self.register_outputs({"function_name": self.function.name})
 
@@ -143,5 +113,5 @@ def _rights(found: Mapping[str, Any], athena: Mapping[str, str]) -> GatewayRight
         found["data_bucket"],
         found["results_bucket"],
         athena,
-        found["key_arn"],
+        found["kms_key_arn"],
     )

@@ -14,10 +14,11 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
+from datawarehouse.aws.called_function import called_function
 from datawarehouse.aws.iceberg_tables import iceberg_arguments
-from datawarehouse.aws.naming import FUNCTION_MAX, POLICY_MAX, ROLE_MAX, short_name
-from datawarehouse.aws.packaging import ARCHITECTURE, RUNTIME, library
-from datawarehouse.aws.policies import Place, conversion, document, function_logs, optimizer, trust
+from datawarehouse.aws.naming import POLICY_MAX, ROLE_MAX, short_name
+from datawarehouse.aws.packaging import library
+from datawarehouse.aws.policies import Place, conversion, document, optimizer, trust
 from datawarehouse.definition.table_format import TABLE
 from datawarehouse.definition.tables import Column, StreamingInputTable, to_wire
 
@@ -74,52 +75,17 @@ class RecordConverter(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RecordConverterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("datawarehouse:index:RecordConverter", name, {}, opts)
-        child, region = pulumi.ResourceOptions(parent=self), args.get("region")
-        role = aws.iam.Role(
-            f"{name}-role",
-            name=short_name(f"{name}-role", ROLE_MAX),
-            assume_role_policy=trust("lambda.amazonaws.com"),
-            opts=child,
-        )
-        log = aws.cloudwatch.LogGroup(
-            f"{name}-log",
-            retention_in_days=args["log_retention_days"],
-            kms_key_id=args.get("kms_key_arn"),
-            region=region,
-            opts=child,
-        )
-        given = (log.arn, args["table_name"], args["bucket"], args.get("bucket_kms_key_arn"))
-        rights = aws.iam.RolePolicy(
-            f"{name}-policy",
-            name=short_name(f"{name}-policy", POLICY_MAX),
-            role=role.name,
-            policy=pulumi.Output.all(*given).apply(
-                lambda found: document([*function_logs(found[0]), *conversion(Place.of(found[0]), *found[1:])])
-            ),
-            opts=child,
-        )
         table = {"hour": args["hour_column"], "columns": to_wire(args["columns"])}
-        code = library("convert_events.handler", extra={TABLE: json.dumps(table)})
-        self.function = aws.lambda_.Function(
-            f"{name}-function",
-            name=short_name(f"{name}-function", FUNCTION_MAX),
-            runtime=RUNTIME,
-            architectures=[ARCHITECTURE],
-            code=code.archive(),
-            handler=code.handler,
-            role=role.arn,
-            timeout=TIMEOUT_SECONDS,
-            memory_size=MEMORY_MB,
-            environment={
-                "variables": {
-                    "DW_BUCKET": args["bucket"],
-                    "DW_DATABASE": args["database_name"],
-                    "DW_TABLE": args["table_name"],
-                }
-            },
-            logging_config={"log_format": "JSON", "log_group": log.name},
-            region=region,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights]),
+        given = (args["table_name"], args["bucket"], args.get("bucket_kms_key_arn"))
+        self.function = called_function(
+            self,
+            name,
+            library("convert_events.handler", extra={TABLE: json.dumps(table)}),
+            lambda log_arn: pulumi.Output.all(log_arn, *given).apply(
+                lambda found: conversion(Place.of(found[0]), *found[1:])
+            ),
+            {"DW_BUCKET": args["bucket"], "DW_DATABASE": args["database_name"], "DW_TABLE": args["table_name"]},
+            {**args, "timeout_seconds": TIMEOUT_SECONDS, "memory_mb": MEMORY_MB},
         )
         self.register_outputs({"function_name": self.function.name})
 
