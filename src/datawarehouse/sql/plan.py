@@ -17,6 +17,7 @@ from sqlglot import exp
 
 from datawarehouse.errors import BadRequest, QueryFailed, QueryRefused
 from datawarehouse.sql import types
+from datawarehouse.sql.json_grammar import JsonCall
 from datawarehouse.sql.predicate import EVERYTHING, Predicate
 from datawarehouse.sql.prune import prune
 from datawarehouse.sql.schema import TableSchema
@@ -157,8 +158,9 @@ def _value(node: exp.Expr) -> object:
             return sign * (int(inner.this) if inner.this.isdigit() else float(inner.this))
         case exp.Cast() if isinstance(inner.this, exp.Literal) and inner.this.is_string and sign == 1:
             return _typed_value(inner)
+    shown = "A function of JSON" if node.find(JsonCall) else repr(node.sql())
     raise QueryRefused(
-        f"{node.sql()!r} in USING is not supported here; valid are NULL, numbers, texts, true, false and literals such "
+        f"{shown} in USING is not supported here; valid are NULL, numbers, texts, true, false and literals such "
         "as DECIMAL '1.5', DATE '2026-01-31' and TIMESTAMP '2026-01-31 12:00:00'."
     )
 
