@@ -112,10 +112,6 @@ def _qualified_star(compiler: Compiler, node: exp.Column | exp.Dot, scope: Scope
         around: Scope | None = scope
         while around:
             if fields := around.starred(node.table):
-                if around is not scope:
-                    raise QueryFailed(
-                        f"{place(node)}{node.table}.* of an outer query is not allowed; name its columns."
-                    )
                 return _starred(node, fields)
             around = around.parent
     if isinstance(node, exp.Column):
