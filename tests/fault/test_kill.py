@@ -130,7 +130,8 @@ def check(warehouse, producers):
         assert counts[table]["received"] == counts[table]["stored"] + counts[table]["rejected"] == len(found)
     for path in (warehouse.folder / "data").rglob("*.parquet"):
         try:
-            pq.read_table(path)
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                file.read()
         except FileNotFoundError:
             continue  # retired and deleted meanwhile
 
