@@ -15,8 +15,12 @@ $(READY): requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
-quick: lint  ## what to run after each change: lint, types, and the tests that start hardly any process
-	$(BIN)/python -m pytest -q -n auto --dist worksteal tests/unit tests/project
+quick: $(READY)  ## what to run after each change: lint, types, and the tests that start hardly any process
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@echo "$(BIN)/mypy, beside the tests, which would wait for it on one core"; $(BIN)/mypy & types=$$!; \
+	$(BIN)/python -m pytest -q -n auto --dist worksteal tests/unit tests/project; tests=$$?; \
+	wait $$types && exit $$tests
 
 demo: $(READY)  ## the example, end to end: events in, click-through rate out
 	$(BIN)/python examples/acme_ads/demo.py
