@@ -68,7 +68,7 @@ def shop(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def described(shop):
-    status, headers, body = shop.request("GET", "/v1/openapi.json")
+    status, headers, body = shop.request("GET", "/v1/openapi.json", None, owner(shop))
     assert (status, headers["Content-Type"]) == (200, "application/json")
     schema = schemathesis.openapi.from_dict(json.loads(body))
     schema.validate()
@@ -119,6 +119,12 @@ def test_a_path_has_the_described_methods_and_no_other(shop, method):
             assert status != 405 and b'"code":"NotFound"' not in answer, (path, answer)
         else:
             assert (status, sorted(headers["Allow"].split(", "))) == (405, sorted(there)), (path, answer)
+
+
+def test_where_there_are_keys_any_of_them_may_read_the_description(shop, known):
+    key = administer(shop, "POST", "keys", {"name": "reader", "may": ["put:clicks"]})
+    assert shop.request("GET", "/v1/openapi.json")[0] == 401
+    assert shop.request("GET", "/v1/openapi.json", None, {"Authorization": f"Bearer {key['token']}"})[0] == 200
 
 
 def test_a_page_that_is_not_there_yet_is_answered_with_the_state(shop, described):
