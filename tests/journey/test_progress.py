@@ -87,6 +87,18 @@ def test_a_query_says_that_it_runs_and_leaves_its_error_alone(filled, terminal):
     assert terminal.screen().startswith("dw query: The query took longer than 4 s"), terminal.text
 
 
+def test_a_query_over_files_says_how_much_is_done(filled, terminal):
+    wide = b"".join(b'{"id": "%0600d", "n": %d}\n' % (7 ** (n + 100) % 10**600, n) for n in range(5000))
+    assert filled.events("views", wide)[0] == 200
+    filled.flush()
+    long = "select count(*) from views a, views b where regexp_replace(a.id || b.id, '[0-7]+', 'y') = a.id"
+    with command(filled.folder, terminal, "query", long) as process:
+        terminal.until("The query runs: [0-9]{1,2}%, [0-9]+ s")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(patient(30)) == 130
+    assert terminal.screen() == ""
+
+
 def test_ctrl_c_leaves_no_line(filled, terminal):
     with command(filled.folder, terminal, "query", FOREVER) as process:
         terminal.until("The query runs, ")

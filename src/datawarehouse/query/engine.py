@@ -45,11 +45,8 @@ _SHARE_BYTES_MIN = 10**6
 """Of smaller queries no share is told: a quarter of a millisecond, which that takes, is much of their time."""
 _WITH_SHARE = "set enable_progress_bar_print = false; set enable_progress_bar = true"
 OnShare = Callable[[float], object]
-"""Is called now and then with the share of a query's work that is done, from 0 to 1, in a thread of its own."""
-
-
-def _no_share(share: float) -> None:
-    """Nobody wants to know."""
+"""Is called now and then with the share of a query's work that is done, from 0 to 1, in a thread of its own that also
+ends the query in time: it must not wait for anything."""
 
 
 def _no_sources(sources: Sources) -> None:
@@ -106,7 +103,7 @@ class Engine:
         started: Started = nobody,
         *,
         full_scan: bool = False,
-        on_share: OnShare = _no_share,
+        on_share: OnShare | None = None,
     ) -> Result:
         """The whole result. Raises SqlSyntaxError, QueryRefused, ScanRefused, QueryFailed, QueryLimitExceeded,
         FileDamaged or BadLine. on_rows: is called with the number of rows so far; started: with what interrupts the
@@ -132,7 +129,7 @@ class Engine:
         bytes_max: int | None = None,
         only: Collection[str] | None = None,
         on_sources: Callable[[Sources], object] = _no_sources,
-        on_share: OnShare = _no_share,
+        on_share: OnShare | None = None,
     ) -> Iterator[QueryAnswer]:
         """The result in batches, to be read inside the context, whose memory counts as the query's. bytes_max: what was
         estimated for it; raises ScanRefused if it would read more. only: the names that it may read; raises
@@ -156,7 +153,7 @@ class Engine:
         bytes_max: int | None,
         only: Collection[str] | None,
         on_sources: Callable[[Sources], object],
-        on_share: OnShare,
+        on_share: OnShare | None,
     ) -> Iterator[QueryAnswer]:
         deadline = time.monotonic() + self._limits.time_max_s
         all_tables = readables(self._catalog)
@@ -178,6 +175,8 @@ class Engine:
             started(interrupt)
             is_bound = False
             try:
+                if on_share and sources.bytes >= _SHARE_BYTES_MIN:
+                    cursor.execute(_WITH_SHARE)
                 bound = {**planned.parameters, **sources.parameters}
                 relation = cursor.sql(planned.render(sources.selects, sources.summarized), params=bound)
                 is_bound = True
@@ -273,8 +272,6 @@ class Engine:
             except (duckdb.Error, MemoryError) as error:
                 raise self._failure(error) from None
             cursor = self._connection.cursor()
-        if sources.bytes >= _SHARE_BYTES_MIN:
-            cursor.execute(_WITH_SHARE)
         for name, table in sources.tables.items():
             cursor.register(name, table)
         return cursor
@@ -302,7 +299,7 @@ class Engine:
 
     @contextmanager
     def _time_limit(
-        self, cursor: duckdb.DuckDBPyConnection, deadline: float, on_share: OnShare
+        self, cursor: duckdb.DuckDBPyConnection, deadline: float, on_share: OnShare | None
     ) -> Iterator[Callable[[], None]]:
         """Gives what ends the query of a cursor, from any thread; it does nothing if the query has ended."""
         expired, ended, closing = threading.Event(), threading.Event(), threading.Lock()
@@ -319,9 +316,9 @@ class Engine:
                 interrupt()
 
         def tell() -> None:
-            with closing:  # so that nothing is told of a query that has ended
+            with closing, suppress(duckdb.Error):
                 percent = -1.0 if ended.is_set() else cursor.query_progress()
-                if percent >= 0:  # below that it is not known
+                if on_share and percent >= 0:  # below that it is not known
                     on_share(min(percent / 100, 1.0))
 
         def watch() -> None:

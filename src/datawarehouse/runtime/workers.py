@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -278,10 +279,22 @@ def main(kind: str) -> NoReturn:
         with sending:
             write(answers, answer)
 
+    def tell(answer: Progress) -> None:
+        """Send it, unless that would have to wait."""
+        if not sending.acquire(blocking=False):
+            return
+        try:
+            if select.select((), (answers,), (), 0)[1]:  # a pipe that is ready takes 4 KiB (POSIX, PIPE_BUF)
+                write(answers, answer)
+        except BrokenPipeError:
+            pass  # the owner died
+        finally:
+            sending.release()
+
     serve: dict[str, Callable[[Iterator[ChildOrder]], Iterator[ChildAnswer | msgspec.Raw]]] = {
         "convert": _serve_convert,
         "compact": _serve_convert,
-        "query": partial(_serve_query, send=send),
+        "query": partial(_serve_query, send=send, tell=tell),
         "job": partial(_serve_job, owner=(orders.fileno(), answers.fileno())),
     }
     try:
@@ -386,8 +399,10 @@ def _give_way() -> None:
             Path("/proc/self/oom_score_adj").write_text(str(_OUT_OF_MEMORY_SCORE))
 
 
-def _serve_query(orders: Iterator[ChildOrder], send: Callable[[ChildAnswer], None]) -> Iterator[ChildAnswer]:
-    """send: for messages that come while the engine works."""
+def _serve_query(
+    orders: Iterator[ChildOrder], send: Callable[[ChildAnswer], None], tell: Callable[[Progress], None]
+) -> Iterator[ChildAnswer]:
+    """send, tell: for messages that come while the engine works, and for those that nobody misses."""
     use_system_memory()
     from datawarehouse.query.formats import encoded
 
@@ -402,8 +417,7 @@ def _serve_query(orders: Iterator[ChildOrder], send: Callable[[ChildAnswer], Non
         send(Head(sources.files, sources.bytes, sources.partitions))
 
     def on_share(share: float) -> None:
-        with contextlib.suppress(BrokenPipeError):  # the owner died
-            send(Progress(share))
+        tell(Progress(share))
 
     limit_memory(setup.limits.memory_bytes_max)
     gc.freeze()

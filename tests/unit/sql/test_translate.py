@@ -381,6 +381,11 @@ VALUES = {
         "format('%s', 1e10)": "1.0E10",
         "format('%s', cast(null as varchar))": "null",
     },
+    "session information": {
+        "version()": "435",
+        "current_catalog": "awsdatacatalog",
+        "current_schema": "shop",
+    },
     "string functions": {
         "strpos('abc abc abc', 'abc', 2)": 5,
         "strpos('abc abc abc', 'abc', -1)": 9,
