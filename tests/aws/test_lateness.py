@@ -155,6 +155,30 @@ def test_of_a_table_in_iceberg_the_hour_is_one_of_the_columns(in_columns):
     assert check("unload (select * from others) to 's3://b/' with (format = 'parquet')")
 
 
+def test_what_counts_is_the_last_week_of_the_column_that_is_declared_now(stack, in_columns):
+    def measured(partition, column, late):
+        table = read_table(stack.glue, stack.name, "events_lateness")
+        register(stack.glue, table, [partition])
+        rows = [{"event_time": column, "lateness_hours": hours, "events": 10} for hours in late]
+        out = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows), out)
+        stack.s3.put_object(Bucket=stack.data, Key=f"events_lateness/{partition}/{column}", Body=out.getvalue())
+
+    def refused():
+        with pytest.raises(ScanRefused) as error:
+            check_event_time(in_columns, Clients("us-east-1"), SINCE, (), NOW_MS)
+        return str(error.value)
+
+    measured("2026/11/23/06", "sent_at", [-5])
+    measured("2026/11/16/06", "at", [-5])
+    assert "How late its events arrive is not known" in refused()
+    measured("2026/11/16/07", "at", [None])
+    assert "How late its events arrive is not known" in refused()
+    measured("2026/11/23/06", "at", [0, -3, None])
+    assert "it would miss 0 % of the events" in refused()
+    assert refused().endswith(SINCE.replace("where", "where arrived_at >= '2026/11/23/04' and"))
+
+
 def test_a_measure_that_cannot_be_read_is_said_to_be_that(stack, in_columns):
     stack.glue.delete_table(DatabaseName=stack.name, Name="events_lateness")
     with pytest.raises(QueryFailed, match="How late the events of events come could not be read: "):

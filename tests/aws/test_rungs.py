@@ -55,9 +55,9 @@ ICEBERG = "with a table in Iceberg"
 WITH_A_KEY = "with a table in Iceberg and a key of its own"
 
 
-def iceberg_program(**arguments):
+def iceberg_program(event_time=None, **arguments):
     def run():
-        declared = in_iceberg().with_batch_input_table(
+        declared = in_iceberg(event_time=event_time).with_batch_input_table(
             "counts",
             {"tags": "bigint"},
             schedule_expression="rate(1 hour)",
@@ -76,7 +76,7 @@ def graph(request):
     if request.param == ICEBERG:
         return deploy(iceberg_program())
     if request.param == WITH_A_KEY:
-        return deploy(iceberg_program(**PROGRAMS["with a key of its own"]))
+        return deploy(iceberg_program("event_time", **PROGRAMS["with a key of its own"]))
     if request.param == "the example":
         done = Engine(project="acme-ads").run(ROOT / "examples" / "acme_ads", config={"acme-ads:dev": "true"})
         assert done.code == 0, done.messages

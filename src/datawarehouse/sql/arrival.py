@@ -160,6 +160,8 @@ def _condition(use: _Use, arrivals: _Range) -> str:
 
 def _missed(use: _Use, arrivals: _Range, counts: Counts) -> Fraction | None:
     """The share of the events of a use that is not found; see `_is_at_most`."""
+    if use.first is not None and use.last is not None and use.last < use.first:
+        return Fraction(0) if counts else None  # it asks for nothing
     first, last = _events(use)
     low, high = arrivals
     if last - first < OBSERVED_HOURS:

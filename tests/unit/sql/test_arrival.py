@@ -143,6 +143,10 @@ def test_ranges_that_cannot_be_written_as_hours():
     found = refused("select id from clicks where at >= timestamp '9999-12-31 23:30:00'")
     assert "came so early" in str(found) and refused(found.rewritten) is None
     assert refused("select id from clicks where at < now()").rewritten is None
+    found = refused(
+        "select id from clicks where at > timestamp '2026-11-21 00:00:00' and at < timestamp '2026-11-20 00:00:00'"
+    )
+    assert found.missed == (0,) and refused(found.rewritten) is None
 
 
 def test_hours_in_which_there_may_be_no_events_do_not_make_the_share_less():
