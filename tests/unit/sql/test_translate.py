@@ -384,7 +384,7 @@ VALUES = {
     "session information": {
         "version()": "435",
         "current_catalog": "awsdatacatalog",
-        "current_schema": "shop",
+        "current_schema": "db",
     },
     "string functions": {
         "strpos('abc abc abc', 'abc', 2)": 5,
