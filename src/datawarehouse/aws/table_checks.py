@@ -21,9 +21,9 @@ def check_table(warehouse: str, table: Table, declared: Warehouse, given: Mappin
     if isinstance(table, BatchInputTable):
         if table.rerun_when_event_hour_changes:
             raise DeclarationError(
-                f"Table {table.name!r}: rerun_when_event_hour_changes cannot be given on AWS, where nobody counts of "
-                "which event hours the rows of an object are. Next: leave it out; rerun_when_late=True runs the job "
-                "again for hours of arrival that got rows after it had run for them."
+                f"Table {table.name!r}: rerun_when_event_hour_changes cannot be given on AWS, where it is not known "
+                "which hours of event time a late object changes. Next: leave it out; rerun_when_late=True runs the "
+                "job again for hours of arrival that got rows after it had run for them."
             )
         job_schedule(table, declared.get_table, given["is_dev"])
         _check_job(warehouse, table, declared)
