@@ -12,7 +12,7 @@ from datawarehouse.errors import QueryError, QueryRefused
 from datawarehouse.sql import grammar
 from datawarehouse.sql.plan import Plan
 from datawarehouse.sql.scripts import Part
-from datawarehouse.sql.statement import read, tables_named
+from datawarehouse.sql.statement import tables_named
 
 Planned = Callable[[str, Sequence[object]], Plan]
 
@@ -39,9 +39,8 @@ def problem(part: Part, planned: Planned, *, is_declared: bool) -> Problem | Non
     is_declared: whether that knows the tables; else only the grammar of a statement that names some is checked."""
     sql = part.text
     try:
-        if not is_declared and tables_named(sql):
-            read(sql)
-        else:
+        named = tables_named(sql)
+        if is_declared or not named:
             planned(sql, [None] * sum(word.kind == TokenType.PLACEHOLDER for word in grammar.words(sql)))
     except QueryError as error:
         text = str(error)

@@ -26,6 +26,7 @@ def problem(part, tables):
         ("select id from events where at >= '2026-11-23'", (1, 29), "refused by Athena", "Cannot apply", QueryFailed),
         ("select id\nfrom events\nwhere (id = 1", (3, 13), "refused by Athena", "not a statement", SqlSyntaxError),
         ("select 1;\n select name, count(*) from events", (2, 2), "refused by Athena", "GROUP BY", QueryFailed),
+        ("select id from events where name = 'x", (1, 1), "refused by Athena", "quote", SqlSyntaxError),
         ("select 1;\n\n insert into t values (1)", (3, 2), "not answered here", "INSERT", QueryRefused),
         ("select 1;\nselect 2, foo(id) from events", (2, 11), "not answered here", "foo", QueryRefused),
     ],
@@ -36,6 +37,12 @@ def test_a_problem_and_its_place(tables, sql, place, who, says, error):
     assert found.who == who
     assert says in found.text and "line " not in found.text
     assert type(found.error) is error
+
+
+@pytest.mark.parametrize("kind", ["decimal(a, b)", "decimal(1, 2, 3)", "char(n)", "varchar(n)", "varchar(max)"])
+def test_a_type_with_arguments_that_are_no_numbers_is_refused_by_name(tables, kind):
+    found = problem(statements(f"select cast(id as {kind}) from events")[0], tables)
+    assert isinstance(found.error, QueryRefused) and "No cast to" in found.text
 
 
 def test_parameters_and_statements_about_tables_are_no_problem(tables):

@@ -43,7 +43,9 @@ def cast(t: Translator, node: exp.Cast) -> Value:
 def _type(to: exp.DataType) -> Type:
     kind, arguments = to.this, [part.name for part in to.expressions]
     if kind == exp.DType.DECIMAL:
-        precision, scale = ([int(each) for each in arguments] + [18, 0][len(arguments) :])[:2]
+        if len(arguments) > 2 or not all(each.isdigit() for each in arguments):
+            raise NeedsPerson(f"{to.sql(dialect='redshift')} is not a type; a decimal has a precision and a scale")
+        precision, scale = [int(each) for each in arguments] + [18, 0][len(arguments) :]
         return types.decimal(precision, scale)
     if kind in _TYPES and not arguments:
         return _TYPES[kind]

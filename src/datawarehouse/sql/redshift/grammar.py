@@ -6,6 +6,8 @@ it becomes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from sqlglot import TokenType, exp
@@ -47,11 +49,15 @@ class RedshiftQuery(Redshift):
 def parse(sql: str) -> exp.Expr:
     """The tree of one query. Raises NeedsPerson if it cannot be read."""
     try:
+        _check_words(_DIALECT.tokenize(sql))
         trees = [tree for tree in _DIALECT.parse(sql, max_nodes=NODES_MAX) if tree]
     except ParseError as error:
         first = error.errors[0]
-        found = repr(first["highlight"]) if first.get("highlight") else "its end"
-        raise NeedsPerson(f"it cannot be read at {found}: {first['description']}") from None
+        found = first.get("highlight") or ""
+        where = f"line {first['line']}:{first['col'] - max(len(found) - 1, 0)}: "
+        raise NeedsPerson(
+            f"{where}it cannot be read at {found!r}" if found else "it cannot be read to its end"
+        ) from None
     except TokenError:
         raise NeedsPerson("it cannot be split into words; a quote or a comment is left open") from None
     except RecursionError:
@@ -59,6 +65,24 @@ def parse(sql: str) -> exp.Expr:
     if len(trees) != 1:
         raise NeedsPerson(f"it was read as {len(trees)} statements")
     return trees[0]
+
+
+_OPENING = (TokenType.SELECT, TokenType.L_PAREN, TokenType.COMMA, TokenType.ALIAS)
+_CLOSING = (TokenType.COMMA, TokenType.R_PAREN, TokenType.FROM)
+
+
+def _check_words(words: Sequence[Any]) -> None:
+    """The parser passes over a comma that has nothing beside it, and over a colon."""
+    for word, following in pairwise(words):
+        is_empty = TokenType.COMMA in (word.token_type, following.token_type) or word.token_type == TokenType.ALIAS
+        if is_empty and word.token_type in _OPENING and following.token_type in _CLOSING:
+            raise NeedsPerson(f"{_place(following)}it cannot be read at {following.text!r}")
+        if word.token_type == TokenType.COLON:
+            raise NeedsPerson(f"{_place(word)}a parameter is not translated; write a value in its place")
+
+
+def _place(word: Any) -> str:
+    return f"line {word.line}:{word.col - word.end + word.start}: "
 
 
 _DIALECT = RedshiftQuery()

@@ -79,6 +79,8 @@ def reasons(sql: str) -> list[str]:
         if re.match(form, text, re.IGNORECASE | re.DOTALL):
             found_details = [detail for part, detail in _DETAILS if _has(part, text)]
             return [f"{each}." for each in (reason, *(found_details if text[:6].upper() == "CREATE" else ()))]
+    if not text:
+        return ["it is empty."]
     return [f"it begins with {text.split(None, 1)[0][:30]!r}, and is not a statement that is translated."]
 
 

@@ -50,11 +50,13 @@ class Translator:
     has_text_keys: bool = False
     depth: int = -1
 
-    def expression(self, node: exp.Expr) -> Value:
+    def expression(self, node: exp.Expr | None) -> Value:
         """The value of a node; NULL if it, or a part of it, needs a person."""
-        rule = self.rules.get(type(node))
+        rule = self.rules.get(type(node)) if node else None
         before = len(self.reasons)
         try:
+            if node is None:
+                raise NeedsPerson("a value is missing")
             if rule is None:
                 raise NeedsPerson(f"{shown(node)} has no form that is known to be the same in Athena")
             return rule(self, node)

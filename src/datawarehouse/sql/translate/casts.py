@@ -185,11 +185,12 @@ def type_of(node: exp.Expr) -> Type:
         return _SCALARS[kind]
     if kind in _TIMESTAMPS and (not arguments or arguments[0].name == "3"):
         return _TIMESTAMPS[kind]
-    if kind == exp.DType.VARCHAR:
+    sized = all(part.name.isdigit() for part in arguments)
+    if kind == exp.DType.VARCHAR and sized:
         return types.VARCHAR
-    if kind in (exp.DType.CHAR, exp.DType.NCHAR) and len(arguments) < 2:
+    if kind in (exp.DType.CHAR, exp.DType.NCHAR) and sized and len(arguments) < 2:
         return types.char(int(arguments[0].name) if arguments else 1)
-    if kind == exp.DType.DECIMAL:
+    if kind == exp.DType.DECIMAL and sized and len(arguments) < 3:
         precision, scale = [int(part.name) for part in arguments] + [38, 0][len(arguments) :]
         if 1 <= precision <= types.DECIMAL_DIGITS_MAX and 0 <= scale <= precision:
             return types.decimal(precision, scale)
