@@ -115,7 +115,7 @@ def _replaced_by(compiler: Compiler, call: Call, scope: Scope) -> Typed:
         one = f"regexp_extract_all({value}, {pattern}, CAST({group} AS INTEGER))[{at}]"
         match = f"list_transform(range(1, trino_group_count({pattern}) + 1), lambda {group}: {one})"
     else:
-        if re.fullmatch(str(regular), ""):
+        if re.fullmatch(_re2(str(regular)), ""):
             raise QueryRefused(f"{place(call.node)}A pattern that matches the empty text is not replaced here.")
         matched = [f"regexp_extract_all({value}, {pattern}, {group})[{at}]" for group in range(1, len(groups) + 1)]
         match = f"[{', '.join(matched)}]" if matched else "CAST([] AS VARCHAR[])"
