@@ -7,6 +7,7 @@ the structure of policies. Inputs are matched to CloudFormation's properties by 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import re
@@ -14,6 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import cfnlint.context.context
+import cfnlint.jsonschema._filter
+import cfnlint.jsonschema.validators
 from cfnlint.config import ConfigMixIn, ManualArgs
 from cfnlint.decode import convert_dict
 from cfnlint.runner import Runner
@@ -440,7 +444,26 @@ def logical_id(node: Node) -> str:
 @functools.cache
 def _runner() -> Runner:
     """cfn-lint with its rules and schemas loaded; about a second, once a process."""
-    return Runner(ConfigMixIn(**ManualArgs(regions=[REGION], include_checks=_INFORMATION)))
+    runner = Runner(ConfigMixIn(**ManualArgs(regions=[REGION], include_checks=_INFORMATION)))
+    _let_look_up_once(type(runner.rules.data["E1101"]))
+    return runner
+
+
+def _let_look_up_once(by_path: Any) -> None:
+    """Let cfn-lint find what it finds, sooner: at each value it looks up the fields of its own classes, and asks each
+    of its rules whether it is for the path of the value. by_path: the class that does the latter."""
+    for module in (cfnlint.context.context, cfnlint.jsonschema.validators, cfnlint.jsonschema._filter):
+        module.fields = functools.cache(dataclasses.fields)
+    of_any_path = by_path.cfnLint
+
+    def of_known_paths(self: Any, validator: Any, paths: Any, instance: Any, schema: Any) -> Any:
+        if not hasattr(self, "known_paths"):
+            rules = [rule for rule in self.child_rules.values() if rule is not None]
+            self.known_paths = {path for rule in rules for path in rule.keywords}
+        known = [path for path in paths if path in self.known_paths]
+        return of_any_path(self, validator, known, instance, schema) if known else ()
+
+    by_path.cfnLint = of_known_paths
 
 
 def lint(template: dict[str, Any]) -> list[str]:

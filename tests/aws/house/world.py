@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 from graph import Graph, Node, arn_types
 
 Errors = Iterator[str]
+_LOCATED = ("CatalogTable", "FirehoseDeliveryStream", "Workgroup")  # whose inputs say where something is written
 
 
 class World:
@@ -29,6 +31,29 @@ class World:
             arn = node.outputs.get("arn")
             if isinstance(arn, str) and node.type in arn_types():
                 self.by_arn[arn] = node
+
+    def altered(self, graph: Graph, old: Node, new: Node) -> World:
+        """The world of a graph that differs from this one's in one resource alone; made of this one where that is
+        sooner."""
+        if (old.physical_name, old.outputs.get("arn")) != (new.physical_name, new.outputs.get("arn")):
+            return World(graph)
+        world = copy.copy(self)
+        world.graph = graph
+        if old.kind in _LOCATED:
+            for name in ("table_locations", "folders", "_written"):
+                world.__dict__.pop(name, None)
+
+        def replaced(nodes: list[Node]) -> list[Node]:
+            return [new if each is old else each for each in nodes]
+
+        world.by_kind = {**self.by_kind, old.kind: replaced(self.by_kind[old.kind])}
+        if (name := old.physical_name) is not None:
+            place = old.kind, name
+            world.sharing = {**self.sharing, place: replaced(self.sharing[place])}
+            world.by_name = {**self.by_name, old.kind: {**self.by_name[old.kind], name: world.sharing[place][-1]}}
+        if (arn := old.outputs.get("arn")) in self.by_arn and self.by_arn[arn] is old:
+            world.by_arn = {**self.by_arn, arn: new}
+        return world
 
     def all(self, kind: str) -> list[Node]:
         return self.by_kind.get(kind, [])
