@@ -80,6 +80,9 @@ def test_the_declaration_is_where_the_configuration_says(tmp_path):
         "    warehouse.assert_table('clicks', [{'id': 'a'}])\n"
         "def test_second(warehouse):\n"
         "    warehouse.assert_table('clicks', [])\n"
+        "    import sys\n"
+        "    assert 'pandas' not in sys.modules, 'pyarrow loads it with the first array, if nothing keeps it away'\n"
+        "    assert list(warehouse.query('select 1 as one').df()['one']) == [1]\n"
     )
     done = pytest_in(tmp_path)
     assert "2 passed" in done.stdout, done.stdout

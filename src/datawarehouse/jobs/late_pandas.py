@@ -1,4 +1,4 @@
-"""pandas in a run: loaded when the job imports it, and not before.
+"""pandas in a run of a job, or a test of one: loaded when the job imports it, and not before.
 
 pyarrow imports pandas, where it is installed, with the first array that it makes, to recognize pandas' own types. That
 takes as long as all else that a run loads, and most jobs never make a data frame.
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 def load_pandas_late() -> None:
     """Keep pyarrow from importing pandas into this process. When something else does, pyarrow knows its types."""
-    if "pandas" not in sys.modules:
+    if "pandas" not in sys.modules and not any(isinstance(each, _Finder) for each in sys.meta_path):
         finder = _Finder()
         sys.meta_path.insert(0, finder)
         pa.array([0])  # here pyarrow looks for pandas; later it looks again only where it cannot do without

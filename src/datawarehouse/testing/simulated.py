@@ -33,6 +33,7 @@ from datawarehouse.errors import BadRequest, DataWarehouseError
 from datawarehouse.intake.encoding import Event
 from datawarehouse.intake.encoding import several as several_of
 from datawarehouse.jobs.execute import execute_here
+from datawarehouse.jobs.late_pandas import load_pandas_late
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.query.result import Result
 from datawarehouse.runtime.embedded import LocalExecutor, OpenWarehouse
@@ -54,6 +55,7 @@ def simulate(
     warehouse: Warehouse, path: str | Path, *, start: datetime = START, settings: Mapping[str, object] | None = None
 ) -> SimulatedWarehouse:
     """Open a warehouse in the folder `path`, with its clock at `start`. A context manager; settings: values by name."""
+    load_pandas_late()
     return SimulatedWarehouse(warehouse, Path(path), resolve(settings), TestClock(start))
 
 
