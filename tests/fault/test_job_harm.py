@@ -113,14 +113,11 @@ def declared(tmp_path, monkeypatch):
     return warehouse
 
 
-def alive(pid):
-    state = subprocess.run(["ps", "-ww", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
-    return bool(state) and not state.startswith("Z")
-
-
 def left_running(folder):
     """Which of the processes that noted their number still run."""
-    return [pid for pid in (folder / "pids").read_text().split() if alive(pid)]
+    pids = (folder / "pids").read_text().split()
+    listed = subprocess.run(["ps", "-o", "pid=,stat=", "-p", ",".join(pids)], capture_output=True, text=True).stdout
+    return [pid for pid, state in map(str.split, listed.splitlines()) if not state.startswith("Z")]
 
 
 def runs(warehouse, job):
