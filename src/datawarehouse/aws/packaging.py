@@ -74,7 +74,8 @@ def _own_files(folders: tuple[str, ...]) -> Mapping[str, str]:
     return {f"datawarehouse/{path.relative_to(_PACKAGE).as_posix()}": path.read_text("utf-8") for path in paths}
 
 
-def parser_files() -> dict[str, str]:
+@cache
+def parser_files() -> Mapping[str, str]:
     """The files of sqlglot that `sql/` loads, by path: those that its grammar is made of, directly or through others,
     and neither its other dialects nor its engine, which it loads where it needs them."""
     spec = importlib.util.find_spec("sqlglot")
