@@ -12,7 +12,7 @@ import warnings
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from forked_up import fork_up
 
@@ -154,7 +154,7 @@ class Running:
 
 def _check_described(method, path, status):
     """Fails if /v1/openapi.json does not say that a request may have this answer."""
-    path, _, _ = path.partition("?")
+    path = unquote(path.partition("?")[0])
     if path.startswith("/v1/") and method != "OPTIONS":  # which browsers ask of any path
         described = openapi.statuses_of(method, path)
         assert status in (described or NO_ROUTE), f"{method} {path}: {status} is not in {described}"

@@ -141,6 +141,25 @@ def test_a_page_that_is_not_there_yet_is_answered_with_the_state(shop, described
     assert shop.request("DELETE", path, None, owner(shop))[0] == 200
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"sql": "select 1", "parameters": [' + b"9" * 30 + b"]}",
+        b'{"sql": "select 1", "parameters": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"job": "counts", "at_ms": 253402300800000}',
+        b'{"job": "counts", "other": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}",
+        b"\xff",
+        b"",
+    ],
+    ids=["large", "deep", "late", "deep object", "no text", "nothing"],
+)
+def test_a_body_that_has_to_be_refused_is(shop, body):
+    for route in ROUTES:
+        if isinstance(route.body.get("application/json"), type) and route.id != "backup":
+            status, _, answer = shop.request("POST", route.path, body, owner(shop))
+            assert (status, json.loads(answer)["error"]["code"]) == (400, "BadRequest"), (route.id, answer)
+
+
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.id)
 @pytest.mark.seeds(fixed=1, random=1)
 def test_made_up_requests_have_the_described_answers(shop, described, known, tmp_path, route, seed):

@@ -262,6 +262,7 @@ def history_outcomes(started):
         ("GET", "/v1/queries/../x", {}, 404),
         ("GET", "/v1/queries/{id}?wait_s=61", {}, 400),
         ("GET", "/v1/queries/{id}?wait_s=-1", {}, 400),
+        ("GET", "/v1/queries/{id}?wait_s=%D9%A3", {}, 400),
     ],
 )
 def test_a_wrong_call_is_answered_with_what_is_valid(shop, method, path, body, status):

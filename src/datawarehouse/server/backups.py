@@ -24,7 +24,7 @@ async def handle(make: Make, request: Request, body: bytes) -> Response:
     """Raises the errors of back-ups, and ClientGone."""
     try:
         asked = msgspec.json.decode(body, type=BackupBody)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f'The body is not {{"to": folder, "kept": number}}: {error}.') from None
     lines = _until_gone(make(asked.to, asked.kept), request)
     return Response(200, _encoded(await anext(lines), lines), "application/x-ndjson")

@@ -62,6 +62,6 @@ def shown(made: Shown) -> dict[str, object]:
 def _decoded(kind: type[T], body: bytes) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # its words could have a part of what was sent
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # its words could have a part of what was sent
         form = ", ".join(kind.__struct_fields__)  # type: ignore[attr-defined]
         raise BadRequest(f"The body does not have the required form: a JSON object of {form}.") from None

@@ -104,7 +104,7 @@ class Queries:
     async def _waited(self, query: Query, request: Request, done: Callable[[], bool]) -> None:
         """Wait until it is done, as long as the request says (`?wait_s=`)."""
         given = request.option("wait_s") or "0"
-        if not given.isdecimal() or int(given) > _WAIT_S_MAX:
+        if not (given.isascii() and given.isdigit()) or int(given) > _WAIT_S_MAX:
             raise BadRequest(f"wait_s is {given!r}; valid is a whole number of seconds from 0 to {_WAIT_S_MAX}.")
         await query.wait(done, int(given))
 
@@ -149,8 +149,14 @@ def _order(body: bytes, identity: Identity) -> QueryOrder:
     form = '{"sql": "select ...", "parameters": [...], "format": "' + '" | "'.join(CONTENT_TYPES) + '"}'
     try:
         asked = msgspec.json.decode(body, type=QueryBody)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The body is not a query: {error}. Send {form}.") from None
+    try:
+        msgspec.msgpack.encode(asked.parameters)  # as the process that answers gets them
+    except OverflowError:
+        raise BadRequest(
+            "A parameter has a whole number beyond 64 bits. Send it as a text, and cast it: cast(? as decimal(38, 0))."
+        ) from None
     if asked.format not in CONTENT_TYPES:
         raise BadRequest(f"The format is {asked.format!r}; valid are {', '.join(CONTENT_TYPES)}.")
     return order_of(asked, identity)
