@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import policies
@@ -23,6 +24,7 @@ from datawarehouse.definition.workgroups import DEFAULTS
 from patience import patient
 
 WORKGROUPS = """
+    .with_streaming_input_table("taps", columns={"id": "string", "at": "timestamp"}, event_time="at")
     .with_workgroup("adhoc", require_partition_filter=True, partitions_max=744)
     .with_workgroup("free", partitions_max=24, allow_full_scan=True)
 )
@@ -42,10 +44,12 @@ def deployed(tmp_path_factory):
 
 
 def queries(deployed):
-    """The texts of all statements that were started in Athena."""
+    """The texts of all statements that were started in Athena, but for those of jobs, which the emulator runs when they
+    are due."""
     athena = deployed.aws.client("athena")
     ids = athena.list_query_executions()["QueryExecutionIds"]
-    return [athena.get_query_execution(QueryExecutionId=id)["QueryExecution"]["Query"] for id in ids]
+    texts = [athena.get_query_execution(QueryExecutionId=id)["QueryExecution"]["Query"] for id in ids]
+    return [text for text in texts if not text.startswith("UNLOAD")]
 
 
 def embedded(tmp_path, *arguments):
@@ -69,6 +73,20 @@ def test_a_statement_that_is_refused_has_the_embedded_hosts_answer(deployed, tmp
     out, err = deployed.dw("query", "--workgroup", "adhoc", "--dry-run", sql, code=11)
     assert (11, out) == embedded(tmp_path, "--workgroup", "adhoc", "--dry-run", sql)[:2]
     assert queries(deployed) == before
+
+
+def test_a_statement_that_bounds_only_event_time_is_told_where_to_begin(deployed):
+    """The gateway alone would propose the last hours, in which those events are not."""
+    first = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=60)
+    sql = f"select count(*) as n from taps where at < timestamp '{first:%Y-%m-%d %H}:30:00' and at >= timestamp '{first:%Y-%m-%d %H}:00:00'"  # noqa: E501
+    out, err = deployed.dw("query", sql, code=11)
+    assert out == "" and "How late its events arrive is not known" in err
+    rewritten = err.rstrip().splitlines()[-1]
+    assert rewritten == sql.replace("where", f"where inserted_at >= '{first - timedelta(hours=1):%Y/%m/%d/%H}' and")
+    assert json.loads(deployed.dw("query", rewritten, "--output", "json")[0]) == [{"n": 0}]
+    assert [text for text in queries(deployed) if "taps_lateness" in text], "asked through the gateway"
+    out, _ = deployed.dw("lateness", "taps")
+    assert out.splitlines()[2].split()[:3] == ["all", "0", "hours"]
 
 
 def test_a_statement_that_is_permitted_is_answered(deployed):

@@ -162,7 +162,7 @@ def _chosen_by_size(arguments: argparse.Namespace, reader: Reader) -> str:
 def _answer_on_aws(arguments: argparse.Namespace, started: float) -> int:
     from datawarehouse.aws.cost import read_prices
     from datawarehouse.cli.on_aws import deployed
-    from datawarehouse.operate.lateness import check_event_time
+    from datawarehouse.operate.lateness import check_event_time, explained
     from datawarehouse.operate.statements import PEOPLE, Question, answer
 
     with deployed(arguments) as (deployment, clients), progress("The query runs in Athena") as say:
@@ -170,12 +170,13 @@ def _answer_on_aws(arguments: argparse.Namespace, started: float) -> int:
         is_checked = workgroup in deployment.gateway or check_event_time(
             deployment, clients, arguments.sql, arguments.param, now_ms
         )
-        found = answer(
-            deployment,
-            clients,
-            Question(arguments.sql, arguments.param, workgroup, arguments.allow_full_scan),
-            lambda rows: say(f"The answer is fetched: {quantity(rows, 'row')}"),
-        )
+        asked = Question(arguments.sql, arguments.param, workgroup, arguments.allow_full_scan)
+        try:
+            found = answer(
+                deployment, clients, asked, lambda rows: say(f"The answer is fetched: {quantity(rows, 'row')}")
+            )
+        except ScanRefused as refused:
+            raise explained(deployment, clients, asked, now_ms, refused) from None
     _print(found.result, arguments.output)
     counted = found.result.statistics
     price = read_prices().of["athena_scanned"]

@@ -13,10 +13,17 @@ from botocore.exceptions import ClientError
 from datawarehouse.definition.lateness import counted
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
-from datawarehouse.errors import BadRequest, DeclarationError, QueryError, QueryFailed, ScanRefused
+from datawarehouse.errors import (
+    BadRequest,
+    DataWarehouseError,
+    DeclarationError,
+    QueryError,
+    QueryFailed,
+    ScanRefused,
+)
 from datawarehouse.operate.clients import Clients, error_code
 from datawarehouse.operate.deployment import DeployedTable, Deployment
-from datawarehouse.operate.statements import Question, answer
+from datawarehouse.operate.statements import PEOPLE, Question, answer
 from datawarehouse.query.lateness import Lateness
 from datawarehouse.sql.arrival import refusal_of, tables_to_measure
 from datawarehouse.sql.plan import TableSchema, plan
@@ -36,13 +43,18 @@ def measured_by_hour(deployment: Deployment, clients: Clients, name: str, now_ms
             f"with one are {having}. Declare it, and run `pulumi up`."
         )
     found: dict[str, Lateness] = {}
-    for hours, events, arrived in _rows(deployment, clients, table, now_ms, by_hour=True):
+    for hours, events, arrived in _rows(deployment, clients, table, now_ms, PEOPLE, by_hour=True):
         _count(found.setdefault(arrived, Lateness()), hours, events)
     return dict(sorted(found.items()))
 
 
 def check_event_time(
-    deployment: Deployment, clients: Clients, sql: str, parameters: Sequence[str], now_ms: int
+    deployment: Deployment,
+    clients: Clients,
+    sql: str,
+    parameters: Sequence[str],
+    now_ms: int,
+    workgroup: str = PEOPLE,
 ) -> bool:
     """Whether it is known what a statement asks for; False for one that only Athena reads, and that names a table with
     event time.
@@ -64,15 +76,33 @@ def check_event_time(
         wanted = tables_to_measure(planned(sql), schemas, now_ms)
     except (QueryError, BadRequest, DeclarationError):
         return False
-    lateness = {name: _observed(deployment, clients, deployment.tables[name], now_ms) for name in sorted(wanted)}
+    lateness = {
+        name: _observed(deployment, clients, deployment.tables[name], now_ms, workgroup) for name in sorted(wanted)
+    }
     if refusal := refusal_of(sql, planned, schemas, lateness, now_ms):
         raise ScanRefused(str(refusal))
     return True
 
 
-def _observed(deployment: Deployment, clients: Clients, table: DeployedTable, now_ms: int) -> Counter[int]:
+def explained(
+    deployment: Deployment, clients: Clients, asked: Question, now_ms: int, refused: ScanRefused
+) -> ScanRefused:
+    """The refusal of a guarded workgroup. Its gateway knows nothing of event time, and proposes the last hours: where
+    nothing but a bound of arrival is missing, and the caller may read the catalog, ours is told instead."""
+    try:
+        check_event_time(deployment, clients, asked.sql, asked.parameters, now_ms, asked.workgroup)
+    except ScanRefused as ours:
+        return ours
+    except (ClientError, DataWarehouseError):
+        return refused
+    return refused
+
+
+def _observed(
+    deployment: Deployment, clients: Clients, table: DeployedTable, now_ms: int, workgroup: str
+) -> Counter[int]:
     found = Lateness()
-    for hours, events in _rows(deployment, clients, table, now_ms, by_hour=False):
+    for hours, events in _rows(deployment, clients, table, now_ms, workgroup, by_hour=False):
         _count(found, hours, events)
     return found.by_hours
 
@@ -84,12 +114,14 @@ def _count(found: Lateness, hours: int | None, events: int) -> None:
         found.by_hours[hours] += events
 
 
-def _rows(deployment: Deployment, clients: Clients, table: DeployedTable, now_ms: int, *, by_hour: bool) -> Any:
+def _rows(
+    deployment: Deployment, clients: Clients, table: DeployedTable, now_ms: int, workgroup: str, *, by_hour: bool
+) -> Any:
     """The counts of the job: lateness, events and, if wanted, the hour of arrival."""
     sql = counted(table.name, str(table.event_time), now_ms, by_hour=by_hour)
     try:
-        return answer(deployment, clients, Question(sql, ()), lambda rows: None).result
-    except QueryFailed as error:
+        return answer(deployment, clients, Question(sql, (), workgroup), lambda rows: None).result
+    except (QueryFailed, ScanRefused) as error:
         raise QueryFailed(f"How late the events of {table.name} come could not be read: {error}") from None
 
 
