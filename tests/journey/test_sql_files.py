@@ -142,3 +142,15 @@ def test_translate_shows_the_query_inside_of_a_statement(project):
     sql = "unload ('select nvl(name, ''x'') from clicks') to 's3://b/p' iam_role default;"
     done = dw(project, "translate", "--from", "redshift", "-", stdin=sql)
     assert "-- The query in it:\n--   SELECT coalesce(name, 'x') FROM clicks;\n" in done.stdout
+
+
+def test_what_is_quoted_in_a_reason_stays_in_its_comment(project):
+    long = (
+        "create table t as select id, name, at from clicks where name = 'x' and at > '2026-11-01' and id in (1, 2, 3);"
+    )
+    sql = long + "\nselect id from clicks where id = 'a\n; select 2; --' or name like name || 'b\nc';"
+    done = dw(project, "translate", "--from", "redshift", "-", stdin=sql)
+    assert done.returncode == 10
+    assert [line for line in done.stdout.splitlines() if line and not line.startswith("--")] == []
+    assert "--   FROM clicks\n--   WHERE name = 'x' AND" in done.stdout
+    assert "-- Why: line 2:29: 'a ; select 2; --' is converted to bigint by Redshift itself" in done.stdout

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     counts: Counter[str] = Counter()
     for path, sql in [(path, sql_in(path)) for path in arguments.files]:
         if len(arguments.files) > 1:
-            print(f"-- {path}\n")
+            print(f"{_comment(path)}\n")
         for number, part in enumerate(statements(sql, of_redshift=True), 1):
             found = translate(part.text, declared, binding.planned, now_ms)
             counts[_state(found)] += 1
@@ -61,14 +61,20 @@ def _state(found: Translation) -> str:
 def _lines(part: Part, found: Translation) -> list[str]:
     if found.sql is not None:
         lines = [f"{found.sql};"]
-        lines += [f"-- Not checked: {text}." for text in found.unchecked]
-        lines += [f"-- Note: {text}." for text in found.notes]
+        lines += [_comment(f"Not checked: {text}.") for text in found.unchecked]
+        lines += [_comment(f"Note: {text}.") for text in found.notes]
         return lines + (_comments(_BOUNDED, f"{found.bounded};") if found.bounded else [])
-    lines = [f"-- Why: {part.told(reason)}" for reason in found.reasons] + _comments("It is:", part.text)
+    lines = [_comment(f"Why: {part.told(reason)}") for reason in found.reasons] + _comments("It is:", part.text)
     if found.query is not None:
         lines.append("-- The query in it:")
-        lines += [line if line.startswith("--") else f"--   {line}" for line in _lines(part, found.query)]
+        inner = [line for text in _lines(part, found.query) for line in text.splitlines()]
+        lines += [line if line.startswith("--") else f"--   {line}" for line in inner]
     return lines
+
+
+def _comment(text: str) -> str:
+    """One line, whatever is quoted in it: the output is a file of SQL."""
+    return f"-- {' '.join(text.splitlines())}"
 
 
 def _comments(head: str, text: str) -> list[str]:
