@@ -73,7 +73,7 @@ def test_the_same_for_asyncio(secured):
                 delivery = await producer.put(event("async", number))
             await delivery
         with pytest.raises(Undelivered, match="no key"):
-            async with AsyncProducer("clicks", **given | {"key": "DWQ.wrong"}, retry_s=3600) as refused:
+            async with AsyncProducer("clicks", **given | {"key": "DWQ.wrong"}, retry_s=patient(60)) as refused:
                 delivery = await refused.put(event("async", -1))
                 with pytest.raises(Unauthorized):
                     await delivery
@@ -95,7 +95,7 @@ def test_who_may_not_is_told_at_once_and_has_the_events_back(secured, changed, t
     warehouse, given = secured
     told = []
     with Producer(
-        table, **given | changed, retry_s=3600, linger_s=3600, on_failure=lambda *each: told.append(each)
+        table, **given | changed, retry_s=patient(60), linger_s=3600, on_failure=lambda *each: told.append(each)
     ) as producer:
         began = time.monotonic()
         for number in range(3_000):
@@ -112,7 +112,7 @@ def test_who_may_not_is_told_at_once_and_has_the_events_back(secured, changed, t
 def test_a_key_that_is_revoked_on_the_way(secured):
     warehouse, given = secured
     token = key(warehouse.folder, "leaver", "--may", "put:clicks")
-    with Producer("clicks", **given | {"key": token}, retry_s=3600, linger_s=3600) as producer:
+    with Producer("clicks", **given | {"key": token}, retry_s=patient(60), linger_s=3600) as producer:
         for number in range(100):
             producer.put(event("revoked", number))
         producer.flush()
@@ -168,7 +168,7 @@ def test_a_certificate_that_is_not_trusted_is_told_at_once_and_gets_no_key(secur
     warehouse, given = secured
     url = f"https://{name}:{urlsplit(given['url']).port}"
     trusted = {"ca": CERTIFICATE} if name == "localhost" else {"ca": None}
-    with Producer("clicks", **given | trusted | {"url": url}, retry_s=3600, linger_s=3600) as producer:
+    with Producer("clicks", **given | trusted | {"url": url}, retry_s=patient(60), linger_s=3600) as producer:
         producer.put(event("untrusted", 0))
         with pytest.raises(Undelivered, match="certificate that is not trusted") as lost:
             producer.flush(patient(20))
