@@ -96,7 +96,7 @@ def _is_here(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return host == "localhost"  # other names are looked up, and may lead elsewhere
 
 
 def _trust(address: SplitResult, ca: str | os.PathLike[str] | None) -> ssl.SSLContext | None:
@@ -106,6 +106,8 @@ def _trust(address: SplitResult, ca: str | os.PathLike[str] | None) -> ssl.SSLCo
             raise BadRequest(f"ca is for an address of https://, and the url is {address.geturl()}.")
         return None
     try:
+        if ca is not None and not os.fspath(ca):  # which the next line would take for the system's
+            raise ValueError("it is empty")
         return ssl.create_default_context(cafile=ca)
     except (OSError, TypeError, ValueError) as error:
         raise BadRequest(f"ca is {ca!r}, which has no certificates that can be read ({error}). It is PEM.") from None
