@@ -60,7 +60,7 @@ def json_call(parser: Any, name: str) -> exp.Expr:
         node.append("expressions", _value(parser))
         if not parser._match(TokenType.COMMA):
             parser.raise_error("Expecting a JSON path, such as 'lax $.a'.")
-        node.append("expressions", parser._parse_disjunction())
+        node.append("expressions", _expression(parser))
         _passing(parser, node)
     if parser._match_text_seq("RETURNING"):
         node.set("returning", parser._parse_types())
@@ -90,14 +90,16 @@ def _list(parser: Any, node: JsonCall, item: Any, clauses: tuple[str, ...]) -> N
         node.append("expressions", item())
 
 
-def _value(parser: Any) -> exp.Expr:
+def _expression(parser: Any) -> exp.Expr:
     value: exp.Expr | None = parser._parse_disjunction()
     if value is None:
         parser.raise_error("Expecting a value.")
-        return exp.Null()
-    if parser._match_text_seq("FORMAT", "JSON"):
-        return exp.FormatJson(this=value)
-    return value
+    return value or exp.Null()
+
+
+def _value(parser: Any) -> exp.Expr:
+    value = _expression(parser)
+    return exp.FormatJson(this=value) if parser._match_text_seq("FORMAT", "JSON") else value
 
 
 def _member(parser: Any) -> exp.Expr:
@@ -144,7 +146,7 @@ def _behaviour(parser: Any, node: JsonCall, name: str) -> bool:
     if behaviour is None:
         if name != "JSON_VALUE" or not parser._match_text_seq("DEFAULT"):
             return False
-        default, behaviour = parser._parse_disjunction(), ("DEFAULT",)
+        default, behaviour = _expression(parser), ("DEFAULT",)
     for event in ("EMPTY", "ERROR"):
         if parser._match_text_seq("ON", event) and not node.args.get(f"on_{event.lower()}"):
             node.set(f"on_{event.lower()}", " ".join(behaviour))

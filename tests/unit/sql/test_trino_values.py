@@ -8,7 +8,7 @@ from decimal import Decimal as D
 import duckdb
 import pytest
 
-from datawarehouse.errors import QueryError, QueryFailed, QueryRefused
+from datawarehouse.errors import QueryError, QueryFailed, QueryRefused, SqlSyntaxError
 from datawarehouse.sql.plan import plan
 
 LETTERS = """'["a", "b", "c"]'"""
@@ -274,6 +274,8 @@ def test_rows(found, sql, rows):
 
 FAILURES = {
     "json_value('{}', 'certainly not a path')": (QueryFailed, "begins with lax or strict"),
+    "json_value('{}', )": (SqlSyntaxError, "Expecting a value"),
+    "cast('a' as varchar(b))": (QueryRefused, "are numbers"),
     "json_value('{}', 'lax $.')": (QueryFailed, "ends too early"),
     "json_value('{}', 'lax $number' passing 2 as number)": (QueryFailed, "a name without quotes is in capitals"),
     "json_value('{}', 'lax $.a ? (@ like_regex \"x\")')": (QueryRefused, "like_regex"),
