@@ -1,15 +1,18 @@
 """A job that runs out of memory, hangs, forks, fills its disk or raises fails alone, is tried again, leaves nothing."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from running import until
+from running import started, until
 
 from datawarehouse import open_warehouse
+from datawarehouse.jobs.supervise import _by_parent
 from patience import patient
 
 MODULE = """
@@ -217,6 +220,19 @@ def behave(tmp_path, monkeypatch, scratch):
             return ended, list(warehouse.query("select n from behaved order by n"))
 
         yield run
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this system has no /proc")
+def test_processes_are_found_also_where_the_kernel_lists_no_children():
+    """CONFIG_PROC_CHILDREN of Linux, which most kernels have."""
+    with started(["sh", "-c", "echo $$; sleep 600 & echo $!; wait"], stdout=subprocess.PIPE, text=True) as shell:
+        pid, sleeper = int(shell.stdout.readline()), int(shell.stdout.readline())
+        try:
+            found = _by_parent()
+            assert pid in found[os.getpid()]
+            assert found[pid] == [sleeper]
+        finally:
+            os.kill(sleeper, signal.SIGKILL)
 
 
 SLEEPERS = "for _ in range(3): note(subprocess.Popen(['sleep', '600']).pid)\n"
