@@ -35,7 +35,6 @@ _SCALARS = {
     exp.DType.JSON: types.JSON,
     exp.DType.DATE: types.DATE,
 }
-_WITH_NUMBERS = (exp.DType.VARCHAR, exp.DType.CHAR, exp.DType.NCHAR, exp.DType.DECIMAL)
 _TIMESTAMPS = {exp.DType.TIMESTAMP: types.TIMESTAMP, exp.DType.TIMESTAMPTZ: types.INSTANT}
 _NO_JSON = (types.ZONED, types.VARBINARY, *types.INTERVALS)
 _VALID = (
@@ -182,8 +181,6 @@ def text(value: Typed) -> str | None:
 def type_of(node: exp.Expr) -> Type:
     """The type that a CAST names."""
     kind, arguments = node.args.get("this"), node.expressions
-    if kind in _WITH_NUMBERS and not all(part.name.isdigit() for part in arguments):
-        raise QueryRefused(f"{place(node)}The arguments of {kind.value.lower()} are numbers, as in varchar(10).")
     if kind in _SCALARS and not arguments:
         return _SCALARS[kind]
     if kind in _TIMESTAMPS and (not arguments or arguments[0].name == "3"):
