@@ -50,6 +50,15 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         r"EXPRESSION_NOT_AGGREGATE: '\1' must be an aggregate expression or appear in GROUP BY clause.",
     ),
     (r"window \"(.*?)\"", r"NOT_SUPPORTED: The window \1 cannot be used in this place here; write its clauses there."),
+    # RE2's, of patterns that are values of rows
+    (
+        r"^invalid perl operator: (.*)",
+        r"NOT_SUPPORTED: A pattern that is a value of the row cannot have \1 here; write the pattern as a literal.",
+    ),
+    (
+        r"^((?:missing|unexpected|trailing|invalid|bad|no) [^:]*|pattern too large[^:]*): (.*)",
+        _ARGUMENT + r": The pattern cannot be read at '\2' (\1).",
+    ),
     (r"Not implemented|correlated", "NOT_SUPPORTED: This form of query cannot be answered here; write it as a join."),
     (r"(?s)^([A-Z_]+: .*)$", r"\1"),
 )
