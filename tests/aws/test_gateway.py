@@ -19,7 +19,7 @@ from functions_stack import Lambda
 from lambda_zip import PYTHON
 
 from datawarehouse import Warehouse
-from datawarehouse.aws.packaging import library, parser_files
+from datawarehouse.aws.packaging import library, planner_files
 from datawarehouse.definition.gateway import WORKGROUPS, described
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.storage import RETENTION_DAYS
@@ -429,7 +429,7 @@ select approx_percentile(v, 0.5), max_by(v, h), array_agg(distinct k order by k)
 
 def test_the_archive_plans_as_this_package_does(tmp_path):
     """In an interpreter that has nothing but what Lambda has: of sqlglot it needs no file that is not packed."""
-    code = library("gateway.handler", "sql", "sql/translate", extra=parser_files())
+    code = library("gateway.handler", extra=planner_files())
     for name, text in code.files.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

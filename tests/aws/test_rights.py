@@ -403,4 +403,4 @@ def test_a_right_that_is_missing_or_not_needed_is_found(graph, audited):
 
 def test_no_two_functions_share_a_role(graph):
     roles = [node.inputs["role"] for node in graph.all("Function")]
-    assert len(set(roles)) == len(roles) == 15
+    assert len(set(roles)) == len(roles) == 16

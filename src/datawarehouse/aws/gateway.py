@@ -16,7 +16,7 @@ from datawarehouse.aws.arguments import checked_arguments, checked_name
 from datawarehouse.aws.called_function import called_function
 from datawarehouse.aws.gateway_policies import GatewayRights, analyst, gateway
 from datawarehouse.aws.naming import workgroup_name
-from datawarehouse.aws.packaging import library, parser_files
+from datawarehouse.aws.packaging import library, planner_files
 from datawarehouse.aws.policies import Place, document
 from datawarehouse.aws.workgroups import BATCH, READERS
 from datawarehouse.definition.gateway import WORKGROUPS, described
@@ -81,9 +81,7 @@ class QueryGateway(pulumi.ComponentResource):
         self.function = called_function(
             self,
             name,
-            library(
-                "gateway.handler", "sql", "sql/translate", extra={**parser_files(), WORKGROUPS: json.dumps(permitted)}
-            ),
+            library("gateway.handler", extra={**planner_files(), WORKGROUPS: json.dumps(permitted)}),
             lambda _: pulumi.Output.all(**{each: given.get(each) for each in needed}).apply(
                 lambda found: gateway(_rights(found, athena))
             ),

@@ -45,6 +45,7 @@ _PACKAGE = Path(__file__).parents[1]
 _SHIPPED = ("definition", "functions")
 _PARSER = ("sqlglot", "sqlglot.dialects.dialect", "sqlglot.errors")
 """What `sql/` imports of it."""
+_PLANNER = ("datawarehouse.sql.guard", "datawarehouse.sql.plan", "datawarehouse.sql.statement")
 _PUBLIC = ("Warehouse",)
 """What a job's module may import from the package itself."""
 
@@ -75,21 +76,27 @@ def _own_files(folders: tuple[str, ...]) -> Mapping[str, str]:
 
 
 @cache
-def parser_files() -> Mapping[str, str]:
-    """The files of sqlglot that `sql/` loads, by path: those that its grammar is made of, directly or through others,
-    and neither its other dialects nor its engine, which it loads where it needs them."""
+def planner_files() -> Mapping[str, str]:
+    """The files that plan and guard a statement, by path: those of `sql/` and of sqlglot that these need, directly or
+    through others. Of sqlglot that is neither its other dialects nor its engine, which it loads where it needs them."""
     spec = importlib.util.find_spec("sqlglot")
     assert spec and spec.origin
-    root = Path(spec.origin).parents[1]
+    ours = _needed(_PACKAGE.parent, "datawarehouse.sql", _PLANNER)
+    return {**ours, **_needed(Path(spec.origin).parents[1], "sqlglot", _PARSER)}
+
+
+def _needed(root: Path, package: str, modules: Iterable[str]) -> dict[str, str]:
+    """The files of a package below `root` that modules of it import when they are loaded, with their own."""
     files: dict[str, str] = {}
-    waiting = [path for module in _PARSER for path in _files(root, _Import(module, ()))]
+    waiting = [path for module in modules for path in _files(root, _Import(module, ()))]
     while waiting:
         path = waiting.pop()
         name = path.relative_to(root).as_posix()
         if name not in files:
             files[name] = path.read_text(encoding="utf-8")
             for imported in _loaded(ast.parse(files[name], name).body):
-                waiting += _files(root, imported) if imported.module.split(".")[0] == "sqlglot" else ()
+                if f"{imported.module}.".startswith(f"{package}."):
+                    waiting += _files(root, imported)
     return files
 
 
