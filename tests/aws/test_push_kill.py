@@ -96,14 +96,16 @@ def test_killed_at_any_moment_and_gone_on_with(tmp_path, monkeypatch, seed):
         deployed = DeployedExample(aws, "push", tmp_path)
         for name, value in aws.environment().items():
             monkeypatch.setenv(name, value)
-        left = objects_to_put(deployed)
+        left, done = objects_to_put(deployed), 0  # done: of a table that is not complete; they are counted as left
         for kill in range(KILLS):
-            at = chance.randint(1, max(2, 2 * left // (KILLS - kill + 1)))
+            rest = left - done
+            at = chance.randint(1, max(1, min(2 * rest // (KILLS - kill + 1), rest // 2)))
             when = chance.choice(("before", "after"))
             ending = chance.choice((signal.SIGKILL, signal.SIGINT))  # Ctrl-C
             code, said = pushed(deployed, str(at), when, ending)
             assert code == {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: INTERRUPTED}[ending], said
-            left = objects_to_put(deployed)
+            before, left = left, objects_to_put(deployed)
+            done = done + at if left == before else 0
             sys.stdout.write(f"{ending.name} {when} change {at}; {left} are left\n")
         assert left > 0
         code, said = pushed(deployed, "0", "before")

@@ -74,18 +74,22 @@ def pending(cli):
     return [each["resource"]["urn"] for each in found]
 
 
-def stopped_between_writes(process, checkpoint):
-    """Stops Pulumi; False, and it goes on, if that is in the middle of a write.
+def stopped_between_writes(process, checkpoint, kind):
+    """Stops Pulumi; False, and it goes on, if that is in the middle of a write, or while it creates something of
+    another kind, of which it would not know either what became of it.
 
     A state in a folder is written in place, so that a kill then leaves an empty file.
     """
     os.killpg(process.pid, signal.SIGSTOP)
     try:
-        json.loads(checkpoint.read_text())
+        latest = json.loads(checkpoint.read_text())["checkpoint"]["latest"]
     except ValueError:
-        os.killpg(process.pid, signal.SIGCONT)
-        return False
-    return True
+        latest = None
+    creating = [each["resource"]["type"] for each in (latest or {}).get("pending_operations", [])]
+    if creating and all(each.endswith(f":{kind}") for each in creating):
+        return True
+    os.killpg(process.pid, signal.SIGCONT)
+    return False
 
 
 def killed(cli, kind):
@@ -94,7 +98,7 @@ def killed(cli, kind):
     process, log = cli.start_change("up", "--skip-preview")
     halt.wait()
     [checkpoint] = Path(cli.environment["PULUMI_HOME"]).glob(f"state/.pulumi/stacks/*/{cli.stack}.json")
-    until(lambda: stopped_between_writes(process, checkpoint), "the state is written")
+    until(lambda: stopped_between_writes(process, checkpoint, kind), "the state is written")
     os.killpg(process.pid, signal.SIGKILL)
     assert cli.finish_change(process, log).code == -signal.SIGKILL
     halt.released.set()
