@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from datawarehouse.errors import QueryError, QueryFailed, QueryRefused, SqlSyntaxError
+from datawarehouse.query.failures import described
 from datawarehouse.sql.plan import plan
 
 LETTERS = """'["a", "b", "c"]'"""
@@ -335,6 +336,7 @@ FAILURES = {
 def test_failure(found, sql, error):
     with pytest.raises(error[0]) as raised:
         found(f"select {sql}")
-    assert error[1] in str(raised.value)
+    # As users are told it: releases of DuckDB find the same fault in other words.
+    assert error[1] in described(str(raised.value))
     if isinstance(raised.value, QueryError):
         assert "trino_" not in str(raised.value)
