@@ -30,6 +30,7 @@ from datawarehouse.runtime.embedded import LocalExecutor, OpenWarehouse
 from datawarehouse.runtime.sending import Sender
 from datawarehouse.runtime.upgrades import UPGRADES
 from datawarehouse.server.app import Admin, App
+from datawarehouse.server.aws_services import AwsServices
 from datawarehouse.server.events import Events
 from datawarehouse.server.identity import Gate
 from datawarehouse.server.kinesis import Kinesis
@@ -60,7 +61,7 @@ def served(opened, flush=None, connections_max=100):
         absent = dict.fromkeys(names.split())
         admin = Admin(status=opened.status, flush=flush or flush_owner, not_ready=opened.not_ready, **absent)
         app = App(
-            Kinesis(opened.intake, commit, opened.clock),
+            AwsServices(Kinesis(opened.intake, commit, opened.clock), None),
             Events(opened.intake, commit, 2**20, 100_000),
             Queries(None),
             None,

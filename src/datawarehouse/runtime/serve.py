@@ -51,6 +51,8 @@ from datawarehouse.runtime.query_pools import QueryPools
 from datawarehouse.runtime.status import described
 from datawarehouse.runtime.workers import QuerySetup, StartChild, Worker, spawned
 from datawarehouse.server.app import Admin, App
+from datawarehouse.server.athena import Athena
+from datawarehouse.server.aws_services import AwsServices
 from datawarehouse.server.events import Events
 from datawarehouse.server.identity import Gate
 from datawarehouse.server.kinesis import Kinesis
@@ -220,7 +222,7 @@ def _app(opened: Owner, commit: GroupCommit, queries: Queries, admin: Admin, gat
     settings = opened.settings
     largest = settings.number("request_bytes_max")
     return App(
-        kinesis=Kinesis(opened.intake, commit, opened.clock),
+        aws=AwsServices(Kinesis(opened.intake, commit, opened.clock), Athena(queries.registry)),
         events=Events(opened.intake, commit, largest, settings.number("request_events_max")),
         queries=queries,
         trino=Trino(queries.registry, opened.warehouse.name, opened.clock),

@@ -3,7 +3,7 @@
 1. Without keys the Host header must name this machine, and so must a browser's Origin always: a web page must not reach
    a warehouse on its reader's machine, by DNS rebinding or by a form.
 2. Who sends it (`identity`). /health, /ready and what a browser asks before a request (`browsers`) need no key.
-3. A request with an X-Amz-Target header is a Kinesis call, whatever its path.
+3. A request for a service of AWS (`aws_services`) is answered by it, whatever its path.
 4. Other routes are chosen by method and path; each looks at the rights of the identity first.
 5. Errors become answers in one place.
 """
@@ -21,6 +21,7 @@ from datawarehouse.access.sigv4 import SignatureError
 from datawarehouse.errors import AccessDenied, BadRequest, DataWarehouseError, InternalFailure, Throttled, Unauthorized
 from datawarehouse.server import backups, browsers, keys, metrics, openapi
 from datawarehouse.server.access_log import audit, note
+from datawarehouse.server.aws_services import AwsServices, failure, service_of, signature_failure
 from datawarehouse.server.bodies import CompactBody, PartitionBody, RunBody
 from datawarehouse.server.events import Events
 from datawarehouse.server.http import (
@@ -35,8 +36,6 @@ from datawarehouse.server.http import (
     json_response,
 )
 from datawarehouse.server.identity import EVENTS_PATH, Foreign, Gate
-from datawarehouse.server.kinesis import Kinesis
-from datawarehouse.server.kinesis_answers import failure, signature_failure
 from datawarehouse.server.query import Queries
 from datawarehouse.server.trino import PATHS as TRINO_PATHS
 from datawarehouse.server.trino import Trino
@@ -68,7 +67,7 @@ class Admin:
 
 @dataclass(slots=True)
 class App:
-    kinesis: Kinesis
+    aws: AwsServices
     events: Events
     queries: Queries
     trino: Trino
@@ -130,14 +129,14 @@ class App:
         if not isinstance(error, DataWarehouseError):
             self.on_fault(what, error)
             return
-        self.kinesis.intake.refusals.request(type(error).__name__, f"{what}: the answer was cut off: {error}")
+        self.aws.kinesis.intake.refusals.request(type(error).__name__, f"{what}: the answer was cut off: {error}")
 
     def _note_refusal(self, request: Request, code: str, message: str) -> None:
         """Count an error answer, and say it in the log, unless it is said otherwise: a limit is said with the records
         that it kept out, and a query's error to who asked, because it can hold what is stored."""
         what = request.header(b"x-amz-target") or f"{request.method} {request.path}"
         is_said = code not in _SAID_OTHERWISE and not request.path.startswith(("/v1/query", "/v1/queries"))
-        refusals = self.kinesis.intake.refusals
+        refusals = self.aws.kinesis.intake.refusals
         refusals.request(code, f"{what}: {message or 'its body cannot be read'}", is_said=is_said)
         if self.gate.keys.are_needed:
             refusals.of_key(request.identity.name or request.key_name, code)
@@ -147,6 +146,7 @@ class App:
 
     async def _answer(self, request: Request) -> Response:
         gate = self.gate
+        request.service = service_of(request)
         gate.check_network(request)
         match request.method, request.path:
             case "GET" | "HEAD", "/health":
@@ -159,8 +159,8 @@ class App:
             case "OPTIONS", _ if browsers.is_asking(request, gate.keys):
                 return browsers.permission(gate.keys, request, gate.clock.now_ms())
         request.identity = await gate.identify(request, self._body)
-        if _is_kinesis(request):
-            return await self.kinesis.handle(request, await self._body(request))
+        if request.service:
+            return await self.aws.handle(request, lambda: self._body(request))
         return await self._route(request)
 
     async def _route(self, request: Request) -> Response:
@@ -168,7 +168,7 @@ class App:
         match request.method, request.path:
             case "GET", "/metrics":
                 _need(request, rights.may_monitor, "monitor")
-                text = metrics.exposition(await self.admin.status(), self.kinesis.intake.refusals)
+                text = metrics.exposition(await self.admin.status(), self.aws.kinesis.intake.refusals)
                 return Response(200, text, metrics.CONTENT_TYPE)
             case "GET", "/v1/openapi.json":
                 return Response(200, openapi.encoded())
@@ -198,7 +198,7 @@ class App:
                 "This needs the token of the data folder's lock file, which the dw command reads, or a key that may "
                 "administer."
             )
-        refusals = self.kinesis.intake.refusals
+        refusals = self.aws.kinesis.intake.refusals
         if found := await keys.handle(self.gate, self.check_key, refusals, request, self._body):
             return found
         match request.method, request.path:
@@ -238,10 +238,6 @@ def _decoded(kind: type[T], body: bytes) -> T:
         raise BadRequest(f"The body does not have the required form: {error}.") from None
 
 
-def _is_kinesis(request: Request) -> bool:
-    return b"x-amz-target" in request.headers
-
-
 def _need(request: Request, is_granted: bool, right: str) -> None:
     """Raises AccessDenied."""
     if not is_granted:
@@ -249,14 +245,14 @@ def _need(request: Request, is_granted: bool, right: str) -> None:
 
 
 def _signature_answer(request: Request, error: SignatureError) -> Response:
-    if _is_kinesis(request):
-        return signature_failure(error)
+    if request.service:
+        return signature_failure(request, error)
     code = "Unauthorized" if error.code == "MissingAuthenticationToken" else error.code
     return error_response(_OF_SIGNATURES.get(error.code, 401), code, str(error), [_CHALLENGE])
 
 
 def _error_answer(request: Request, error: DataWarehouseError) -> Response:
-    if _is_kinesis(request) and (found := failure(error)):
+    if request.service and (found := failure(request, error)):
         return found
     headers = [_CHALLENGE] if isinstance(error, Unauthorized) else []
     if error.retryable:

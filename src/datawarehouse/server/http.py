@@ -60,6 +60,8 @@ class Request:
     scheme: str = "http"
     peer: str = ""
     """The address that the connection comes from."""
+    service: str = ""
+    """The service of AWS that it is for, by its name in signatures."""
     identity: Identity = NOBODY
     key_name: str = ""
     """The key that it names, whether or not it has its secret."""

@@ -33,7 +33,6 @@ _LOCAL_HOST = re.compile(
     r"(?:(?:[a-z0-9-]+\.)*localhost\.?|127(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}|\[::1\])(?::\d+)?", re.IGNORECASE
 )
 _INLINE_BYTES = 512 * 1024  # a larger body is digested in a thread, so that others need not wait
-_KINESIS = "kinesis"
 _HOW = (
     "Send a key as `Authorization: Bearer ID.SECRET`, as user and password, or as AWS credentials; `dw keys create` "
     "makes one."
@@ -130,7 +129,7 @@ class Gate:
             raise AccessDenied(f"Pages from {origin or 'nowhere'} may not send with this token.")
         request.cors_origin = origin
         table = EVENTS_PATH.fullmatch(request.path)
-        if not table or request.method != "POST" or b"x-amz-target" in request.headers:
+        if not table or request.method != "POST" or request.service:
             raise AccessDenied("A public token is for POST /v1/tables/<table>/events alone.")
         if request.header(b"content-encoding").strip().lower() not in ("", "identity"):
             raise BadRequest("Events with a public token are sent without a Content-Encoding.")
@@ -148,7 +147,7 @@ class Gate:
         return key
 
     async def _of_signature(self, request: Request, authorization: str, read_body: ReadBody) -> Key:
-        if b"x-amz-target" not in request.headers and not authorization.startswith(ALGORITHM):
+        if not request.service and not authorization.startswith(ALGORITHM):
             raise Unauthorized(f"The Authorization header is of another kind. {_HOW}")
         if "X-Amz-Algorithm" in request.query_string:
             message = "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header."
@@ -160,8 +159,8 @@ class Gate:
                 request.key_name = key.name
             raise SignatureError("UnrecognizedClient", "The security token included in the request is invalid.")
         request.key_name = key.name
-        if b"x-amz-target" in request.headers and claim.service != _KINESIS:
-            message = f"Credential should be scoped to correct service: '{_KINESIS}'."
+        if request.service and claim.service != request.service:
+            message = f"Credential should be scoped to correct service: '{request.service}'."
             raise SignatureError("SignatureDoesNotMatch", message)
         now_ms = self.clock.now_ms()
         claim.check_time(now_ms / 1000)
