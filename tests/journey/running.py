@@ -116,16 +116,19 @@ class Running:
             client.close()
 
     def kinesis(self):
+        return self.aws("kinesis")
+
+    def aws(self, service, key_id="any", secret="any"):
         """An unmodified boto3 client."""
         import boto3
         from botocore.config import Config
 
         return boto3.client(
-            "kinesis",
+            service,
             endpoint_url=self.url,
             region_name="eu-west-1",
-            aws_access_key_id="any",
-            aws_secret_access_key="any",
+            aws_access_key_id=key_id,
+            aws_secret_access_key=secret,
             config=Config(retries={"total_max_attempts": 1}),
         )
 

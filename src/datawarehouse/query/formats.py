@@ -9,7 +9,7 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datawarehouse.query import messages, trino_form
+from datawarehouse.query import athena_form, messages, trino_form
 from datawarehouse.query.result import csv_row, distinct
 from datawarehouse.query.texts import csv_lines, inside, json_lines
 from datawarehouse.sql.types import Type
@@ -26,8 +26,8 @@ def write_parquet(table: pa.Table, out: IO[bytes]) -> None:
 def encoded(
     schema: pa.Schema, batches: Iterable[pa.RecordBatch], form: str, kinds: Sequence[Type] = ()
 ) -> Iterator[bytes]:
-    """The pieces of an answer in a format of messages.CONTENT_TYPES, or in messages.TRINO, for which `kinds` are the
-    types of the columns. JSON is one array of objects.
+    """The pieces of an answer in a format of messages.CONTENT_TYPES, or in messages.TRINO or ATHENA, for which `kinds`
+    are the types of the columns. JSON is one array of objects.
 
     Raises QueryFailed for a value that has no text, and what the batches raise.
     """
@@ -45,6 +45,8 @@ def encoded(
         case messages.TRINO:
             yield trino_form.columns(schema.names, kinds)
             yield from trino_form.pages(kinds, _parts(batches))
+        case messages.ATHENA:
+            yield from athena_form.pieces(schema.names, kinds, _parts(batches))
         case _:
             yield from _arrow(schema, batches)
 

@@ -19,9 +19,12 @@ CONTENT_TYPES = {
 TRINO = "trino"
 """The format of `trino_form`, for the door that speaks Trino's protocol: the columns, then lists of rows."""
 
+ATHENA = "athena"
+"""The format of `athena_form`, for the door that speaks Athena's API: the columns, then lines of CSV."""
+
 
 class QueryOrder(msgspec.Struct, frozen=True, tag=True):
-    """A query. format: one of CONTENT_TYPES, or TRINO. workgroup: whose query it is; "" is production's.
+    """A query. format: one of CONTENT_TYPES, TRINO or ATHENA. workgroup: whose query it is; "" is production's.
     dry_run: the answer is the workgroup's decision, as JSON. full_scan: whether that is asked for.
     bytes_max: what it may read by its estimate; None if nobody made one. tables: the names that it may read; None:
     all."""

@@ -296,11 +296,19 @@ class QueryRegistry:
     async def page(self, query: Query, number: int) -> bytes:
         """A page of a result, as soon as there is one. Raises the query's error, or UnknownQuery if the result is no
         longer kept."""
+        return await self._read(query, lambda stored: stored.page(number))
+
+    async def octets(self, query: Query, begin: int, end: int) -> bytes:
+        """The bytes of a result from begin on, without those from end on. Raises what `page` raises."""
+        return await self._read(query, lambda stored: stored.octets(begin, end))
+
+    async def _read(self, query: Query, read: Callable[[Stored], bytes]) -> bytes:
         if query.error:
             raise query.error
-        assert query.result
+        if query.result is None:
+            raise unknown(query.id)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._files, query.result.page, number)
+            return await asyncio.get_running_loop().run_in_executor(self._files, read, query.result)
         except OSError:
             self._forget(query)
             self.get(query.id)

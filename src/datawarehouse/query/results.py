@@ -30,10 +30,13 @@ class Stored:
 
     def page(self, number: int) -> bytes:
         """The bytes of a page. Raises OSError."""
-        begin = self.ends[number - 1] if number else 0
+        return self.octets(self.ends[number - 1] if number else 0, self.ends[number])
+
+    def octets(self, begin: int, end: int) -> bytes:
+        """The bytes from begin on, without those from end on. Raises OSError."""
         with self.path.open("rb") as file:
             file.seek(begin)
-            return file.read(self.ends[number] - begin)
+            return file.read(end - begin)
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)

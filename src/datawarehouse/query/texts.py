@@ -64,13 +64,17 @@ def json_lines(batch: pa.RecordBatch, names: Sequence[str], before: str, after: 
 
 def csv_lines(batch: pa.RecordBatch) -> bytes:
     """Each row as a line of CSV: as `result.csv_row`."""
-    if not batch.num_columns:
+    return lines_of(pa.RecordBatch.from_arrays([cells(column) for column in batch.columns], batch.schema.names))
+
+
+def lines_of(texts: pa.RecordBatch) -> bytes:
+    """Each row of texts as a line of CSV."""
+    if not texts.num_columns:
         return b""
     from pyarrow import csv  # only here: other answers need not wait for it
 
-    texts = pa.RecordBatch.from_arrays([cells(column) for column in batch.columns], batch.schema.names)
     lines = pa.BufferOutputStream()
-    form = csv.WriteOptions(include_header=False, batch_size=max(1, batch.num_rows), quoting_style="all_valid")
+    form = csv.WriteOptions(include_header=False, batch_size=max(1, texts.num_rows), quoting_style="all_valid")
     csv.write_csv(texts, lines, form)
     data: bytes = lines.getvalue().to_pybytes()
     return data
@@ -220,10 +224,10 @@ def inside(column: pa.Array, values: pa.Array) -> pa.Array:
     return values.slice(first, column.offsets[-1].as_py() - first)
 
 
-def lists(column: pa.Array, texts: pa.Array, before: str, after: str) -> pa.Array:
+def lists(column: pa.Array, texts: pa.Array, before: str, after: str, between: str = ",") -> pa.Array:
     """texts: of what is inside."""
     offsets = pc.subtract(column.offsets, column.offsets[0])
-    inside = pc.binary_join(pa.ListArray.from_arrays(offsets, texts), _constant(","))
+    inside = pc.binary_join(pa.ListArray.from_arrays(offsets, texts), _constant(between))
     return where_valid(column, joined([before, inside, after], len(column)))
 
 

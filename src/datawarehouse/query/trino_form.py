@@ -83,7 +83,7 @@ def _parts(column: pa.Array, kind: Type) -> list[Part]:
     if kind.name == "decimal":
         return quoted(decimals(column))
     if kind in types.INTERVALS:
-        return quoted(by_value(column, _year_to_month if kind == types.YEAR_TO_MONTH else _day_to_second))
+        return quoted(by_value(column, year_to_month if kind == types.YEAR_TO_MONTH else day_to_second))
     if kind in types.FLOATS:
         return [floats(column, in_json=True)]
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
@@ -108,13 +108,13 @@ def _local_times(column: pa.Array) -> pa.Array:
     return pc.replace_substring(instants(column), "T", " ")
 
 
-def _year_to_month(interval: pa.MonthDayNano) -> str:
+def year_to_month(interval: pa.MonthDayNano) -> str:
     """1-2 is a year and two months."""
     years, months = divmod(abs(interval.months), 12)
     return f"{'-' if interval.months < 0 else ''}{years}-{months}"
 
 
-def _day_to_second(interval: pa.MonthDayNano) -> str:
+def day_to_second(interval: pa.MonthDayNano) -> str:
     """2 00:00:00.000 is two days."""
     total_ms = interval.days * _DAY_MS + interval.nanoseconds // 1_000_000
     days, rest = divmod(abs(total_ms), _DAY_MS)

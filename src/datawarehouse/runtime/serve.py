@@ -221,8 +221,9 @@ async def _serve(
 def _app(opened: Owner, commit: GroupCommit, queries: Queries, admin: Admin, gate: Gate) -> App:
     settings = opened.settings
     largest = settings.number("request_bytes_max")
+    athena = Athena(queries.registry, opened.warehouse, opened.clock)
     return App(
-        aws=AwsServices(Kinesis(opened.intake, commit, opened.clock), Athena(queries.registry)),
+        aws=AwsServices(Kinesis(opened.intake, commit, opened.clock), athena),
         events=Events(opened.intake, commit, largest, settings.number("request_events_max")),
         queries=queries,
         trino=Trino(queries.registry, opened.warehouse.name, opened.clock),

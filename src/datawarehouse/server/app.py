@@ -21,7 +21,7 @@ from datawarehouse.access.sigv4 import SignatureError
 from datawarehouse.errors import AccessDenied, BadRequest, DataWarehouseError, InternalFailure, Throttled, Unauthorized
 from datawarehouse.server import backups, browsers, keys, metrics, openapi
 from datawarehouse.server.access_log import audit, note
-from datawarehouse.server.aws_services import AwsServices, failure, service_of, signature_failure
+from datawarehouse.server.aws_services import ATHENA, AwsServices, failure, service_of, signature_failure
 from datawarehouse.server.bodies import CompactBody, PartitionBody, RunBody
 from datawarehouse.server.events import Events
 from datawarehouse.server.http import (
@@ -135,7 +135,8 @@ class App:
         """Count an error answer, and say it in the log, unless it is said otherwise: a limit is said with the records
         that it kept out, and a query's error to who asked, because it can hold what is stored."""
         what = request.header(b"x-amz-target") or f"{request.method} {request.path}"
-        is_said = code not in _SAID_OTHERWISE and not request.path.startswith(("/v1/query", "/v1/queries"))
+        is_of_query = request.path.startswith(("/v1/query", "/v1/queries")) or request.service == ATHENA
+        is_said = code not in _SAID_OTHERWISE and not is_of_query
         refusals = self.aws.kinesis.intake.refusals
         refusals.request(code, f"{what}: {message or 'its body cannot be read'}", is_said=is_said)
         if self.gate.keys.are_needed:

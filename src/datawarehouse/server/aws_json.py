@@ -6,8 +6,9 @@ both spellings, since clients differ in where they look.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -27,6 +28,7 @@ _OF_ERRORS: tuple[tuple[type[DataWarehouseError], str], ...] = (
 )
 _OF_SIGNATURES = {"SignatureDoesNotMatch": "InvalidSignatureException"}
 
+Item = TypeVar("Item")
 Arguments = dict[str, Any]
 Operation = Callable[[Request, Arguments], Awaitable[Mapping[str, Any]]]
 
@@ -56,6 +58,28 @@ async def answered(
         return answer(await operation(request, _arguments(body)))
     except ServiceError as error:
         return error_answer(error)
+
+
+def page(items: Sequence[Item], given: Arguments, most: int) -> tuple[list[Item], dict[str, str]]:
+    """A page of a list, of MaxResults or of `most`, and what the answer says of the next one. Raises ServiceError."""
+    token, size = given.get("NextToken"), given.get("MaxResults")
+    begin = 0
+    if token is not None:
+        if not isinstance(token, str) or not re.fullmatch(r"[0-9]{1,9}", token):
+            raise ServiceError(INVALID, f"Invalid NextToken {token!r}")
+        begin = int(token)
+    if size is not None and (type(size) is not int or size < 1):
+        raise ServiceError(INVALID, f"MaxResults is {size!r}; valid is a whole number from 1 to {most}.")
+    end = begin + min(size or most, most)
+    return list(items[begin:end]), {"NextToken": str(end)} if end < len(items) else {}
+
+
+def text_of(given: Arguments, name: str) -> str:
+    """A text that a call has to have. Raises ServiceError."""
+    value = given.get(name)
+    if not isinstance(value, str) or not value:
+        raise ServiceError(INVALID, f"{name} is missing, or is no text.")
+    return value
 
 
 def answer(document: Mapping[str, Any] | msgspec.Raw) -> Response:
