@@ -199,8 +199,9 @@ class QueryRegistry:
 
         return query, messages()
 
-    def submit(self, order: QueryOrder, who: str) -> Query:
-        """A query whose answer is kept. Raises BadRequest if there is no such workgroup."""
+    def submit(self, order: QueryOrder, who: str, id: str = "") -> Query:
+        """A query whose answer is kept. id: one that is not used yet, of hexadecimal digits and "-", if a door has its
+        own form of them. Raises BadRequest if there is no such workgroup."""
 
         async def put(message: Message) -> None:
             if isinstance(message, Piece):
@@ -218,7 +219,7 @@ class QueryRegistry:
             asyncio.get_running_loop().call_later(self._results_keep_s, self._forget, query)
 
         self._workgroup_of(order.workgroup)
-        id = secrets.token_hex(8)
+        id = id or secrets.token_hex(8)
         stored = self._results.new(id)
         query = self._begin(id, order, who, put, finished)
         query.result = stored

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from datawarehouse.access.identity import Identity
 from datawarehouse.clock import Clock
@@ -84,6 +85,13 @@ class Athena:
         """The files of results that an identity may see, for the door of S3."""
         return await athena_results.result_objects(self.registry, self.executions.seen_by(identity))
 
+    async def result_object(self, identity: Identity, bucket: str, key: str) -> ResultObject | None:
+        """One of them. None if there is no such file."""
+        name = key.rpartition("/")[2]
+        seen = [each for each in self.executions.seen_by(identity) if name.startswith(each.query.id)]
+        found = await athena_results.result_objects(self.registry, seen)
+        return next((each for each in found if (each.bucket, each.key) == (bucket, key)), None)
+
     # -- queries
 
     async def _start(self, request: Request, given: Arguments) -> Mapping[str, Any]:
@@ -104,7 +112,7 @@ class Athena:
         location = "" if workgroup.is_managed else _location(given)
         statement = self.prepared.changed(workgroup.own_name, sql, parameters)
         order = order_of(QueryBody(statement, format=ATHENA, workgroup=workgroup.own_name), identity)
-        query = self.registry.submit(order, who)
+        query = self.registry.submit(order, who, str(uuid4()))
         execution = Execution(
             query, shortened(sql), kind_of(sql), workgroup, location, database, parameters, token, given
         )

@@ -25,7 +25,6 @@ _COLUMNS, _NAMES, _ROWS = 0, 1, 2  # the pieces that these are, or begin with
 _CELL = re.compile(r'("[^"]*(?:""[^"]*)*"|)[,\n]')
 _TOKEN = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 _READ_BYTES = 1024 * 1024
-_ETAG_DIGITS = 32
 _EMPTY = "d41d8cd98f00b204e9800998ecf8427e"  # the MD5 of no bytes
 
 Cell = str
@@ -121,7 +120,7 @@ async def _objects(registry: QueryRegistry, execution: Execution) -> list[Result
     assert query.result
     bucket, _, key = (execution.location.removeprefix("s3://") + execution.file_name).partition("/")
     first, last = query.result.ends[_COLUMNS], query.result.ends[-1]
-    modified_ms, etag = query.ended_ms or 0, query.id.zfill(_ETAG_DIGITS)
+    modified_ms, etag = query.ended_ms or 0, query.id.replace("-", "")
     if execution.kind.has_names:
         size, read = last - first, partial(_octets, registry, query, first)
     else:

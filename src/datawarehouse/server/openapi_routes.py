@@ -119,7 +119,7 @@ def _body(kind: type) -> dict[str, Any]:
 
 
 _TABLE = Parameter("table", "path", "A streaming input table.", {"type": "string", "pattern": "^[^/]+$"})
-_ID = Parameter("id", "path", "The id of a query.", {"type": "string", "pattern": "^[0-9a-f]+$"})
+_ID = Parameter("id", "path", "The id of a query.", {"type": "string", "pattern": "^[0-9a-f-]+$"})
 _PAGE = Parameter("n", "path", "A page, from 0 on.", {"type": "integer", "minimum": 0, "maximum": 999_999_999})
 _WAIT = Parameter(
     "wait_s",

@@ -43,7 +43,7 @@ _PROGRESS = fields(
 )  # fmt: skip
 _QUERY = fields(
     {
-        "id": {"type": "string", "pattern": "^[0-9a-f]+$"},
+        "id": {"type": "string", "pattern": "^[0-9a-f-]+$"},
         "who": TEXT,
         "workgroup": TEXT,
         "sql": TEXT,

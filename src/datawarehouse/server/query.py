@@ -30,7 +30,7 @@ from datawarehouse.query.registry import GONE, Message, Query, QueryRegistry, un
 from datawarehouse.server.bodies import QueryBody
 from datawarehouse.server.http import JSON, ClientGone, Request, Response, error_response, json_response
 
-_ONE = re.compile(r"/v1/queries/([0-9a-f]+)(?:/pages/([0-9]{1,9}))?")
+_ONE = re.compile(r"/v1/queries/([0-9a-f-]+)(?:/pages/([0-9]{1,9}))?")
 _WAIT_S_MAX = 60
 _ASK_AGAIN_S = 1
 
