@@ -16,15 +16,19 @@ from datawarehouse.definition.tables import (
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest
 
-WORDS = ("put", "query", "monitor", "administer")
-_OF_TABLES = ("put", "query")
-FORM = "put, put:TABLE, query, query:TABLE, monitor and administer, with commas between them"
+READ_FILES = "read-files"
+WORDS = ("put", "query", READ_FILES, "monitor", "administer")
+_OF_TABLES = ("put", "query", READ_FILES)
+FORM = (
+    "put, put:TABLE, query, query:TABLE, read-files, read-files:TABLE, monitor and administer, with commas between them"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
     """`words`: `put` (events into every table), `put:clicks` (into that one), `query` and `query:clicks` likewise,
-    `monitor` (/metrics) and `administer` (what is below /v1/admin, and /metrics)."""
+    `read-files` and `read-files:clicks` (data files as they are, which no workgroup limits), `monitor` (/metrics) and
+    `administer` (what is below /v1/admin, and /metrics)."""
 
     words: frozenset[str]
 
@@ -40,6 +44,16 @@ class Rights:
     def queryable(self) -> frozenset[str] | None:
         """The names that a statement may read; None: all."""
         return None if "query" in self.words else self._tables("query")
+
+    @property
+    def readable_files(self) -> frozenset[str] | None:
+        """The names of those whose data files may be read; None: all."""
+        return None if READ_FILES in self.words else self._tables(READ_FILES)
+
+    def may_know(self, table: str) -> bool:
+        """Whether it may know what columns and partitions something has."""
+        names = self.queryable, self.readable_files
+        return None in names or any(table in (each or ()) for each in names)
 
     @property
     def may_administer(self) -> bool:
@@ -61,12 +75,14 @@ class Rights:
 
 EVERYTHING = Rights(frozenset(WORDS))
 NOTHING = Rights(frozenset())
-WITHOUT_KEYS = Rights(frozenset({"put", "query", "monitor"}))
+WITHOUT_KEYS = Rights(frozenset({"put", "query", READ_FILES, "monitor"}))
 """What everybody on this machine may do where there are no keys."""
 
 
-def rights_of(words: Iterable[str], streams: Collection[str], readable: Collection[str]) -> Rights:
-    """Rights, checked against the input streams and the names that a statement can read. Raises BadRequest."""
+def rights_of(
+    words: Iterable[str], streams: Collection[str], readable: Collection[str], with_files: Collection[str]
+) -> Rights:
+    """Rights, checked against what `names_of` gives. Raises BadRequest."""
     given = frozenset(word.strip() for word in words if word.strip())
     if not given:
         raise BadRequest(f"A key needs a right; valid are {FORM}.")
@@ -74,9 +90,9 @@ def rights_of(words: Iterable[str], streams: Collection[str], readable: Collecti
         verb, colon, table = word.partition(":")
         if verb not in WORDS or (colon and verb not in _OF_TABLES) or (colon and not re.fullmatch(r"\w+", table)):
             raise BadRequest(f"There is no right {word!r}; valid are {FORM}.")
-        known = streams if verb == "put" else readable
+        known = {"put": streams, READ_FILES: with_files}.get(verb, readable)
         if colon and table not in known:
-            what = "input stream" if verb == "put" else "table to query"
+            what = {"put": "input stream", READ_FILES: "table with files of the warehouse"}.get(verb, "table to query")
             raise BadRequest(f"There is no {what} {table!r}, which {word!r} names; there are {_listed(known)}.")
     return Rights(given)
 
@@ -85,11 +101,14 @@ def _listed(names: Collection[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
-def names_of(warehouse: Warehouse) -> tuple[set[str], set[str]]:
-    """The input streams of a warehouse, and the names that a statement can read there."""
+def names_of(warehouse: Warehouse) -> tuple[set[str], set[str], set[str]]:
+    """The input streams of a warehouse, the names that a statement can read there, and those of them whose files the
+    warehouse writes."""
     tables = warehouse.tables()
     streams = {table.name for table in tables if isinstance(table, StreamingInputTable)}
-    readable = {HISTORY_TABLE, *(table.name for table in tables), *(name + QUARANTINE_SUFFIX for name in streams)}
-    if any(isinstance(table, BatchInputTable) for table in tables):
+    batches = {table.name for table in tables if isinstance(table, BatchInputTable)}
+    with_files = streams | batches | {name + QUARANTINE_SUFFIX for name in streams}
+    readable = {HISTORY_TABLE, *(table.name for table in tables), *with_files}
+    if batches:
         readable.add(RUNS_TABLE)
-    return streams, readable
+    return streams, readable, with_files

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -50,7 +50,8 @@ class SignatureError(Exception):
 class Claim:
     """What a request says of its signature; nothing of it is checked yet.
 
-    time: in the form 20150830T123600Z. headers: the names of those that are signed.
+    time: in the form 20150830T123600Z. headers: the names of those that are signed. expires_s: how long after that time
+    it may be used, if it says so.
     """
 
     key_id: str
@@ -60,12 +61,17 @@ class Claim:
     time: str
     headers: tuple[str, ...]
     signature: str
+    expires_s: int | None = None
 
     def check_time(self, now_s: float) -> None:
         """Raises SignatureError (SignatureDoesNotMatch) if it was signed more than 15 minutes before or after now."""
         signed = _instant(self.time)
-        if abs(now_s - signed) <= SKEW_S:
+        if -SKEW_S <= now_s - signed <= (SKEW_S if self.expires_s is None else self.expires_s):
             return
+        if self.expires_s is not None and signed < now_s:
+            raise SignatureError(
+                "AccessDenied", f"Request has expired: it was for {self.expires_s} s from {self.time}."
+            )
         now, limit = _written(now_s), SKEW_S // 60
         if signed < now_s:
             edge = _written(now_s - SKEW_S)
@@ -76,11 +82,19 @@ class Claim:
         raise SignatureError("SignatureDoesNotMatch", message)
 
     def check(
-        self, secret: str, method: str, path: bytes, query: bytes, headers: Mapping[bytes, bytes], body_sha256: str
+        self,
+        secret: str,
+        method: str,
+        path: bytes,
+        query: bytes,
+        headers: Mapping[bytes, bytes],
+        body_sha256: str,
+        path_form: Callable[[bytes], bytes] | None = None,
     ) -> None:
         """Raises SignatureError (SignatureDoesNotMatch) unless it was made with this secret for this request.
 
-        path, query: as they came. headers: by names in lower case. body_sha256: in hexadecimal digits.
+        path, query: as they came. headers: by names in lower case. body_sha256: in hexadecimal digits. path_form: of
+        the service, if it is not `canonical_path`.
         """
         names = [name.encode() for name in self.headers]
         if b":authority" in names and b"host" in headers:
@@ -99,7 +113,8 @@ class Claim:
         if said is not None and not hmac.compare_digest(said, body_sha256.encode()):
             message = "The header x-amz-content-sha256 is not the SHA-256 of the body that came."
             raise SignatureError("SignatureDoesNotMatch", message)
-        parts = (method.encode(), canonical_path(path), canonical_query(query), b"".join(lines), b";".join(names))
+        form = path_form or canonical_path
+        parts = (method.encode(), form(path), canonical_query(query), b"".join(lines), b";".join(names))
         digest = hashlib.sha256(b"%b\n%b\n%b\n%b\n%b\n%b" % (*parts, body_sha256.encode())).hexdigest()
         scope, inner, outer = _signing(secret, self.date, self.region, self.service)
         inner, outer = inner.copy(), outer.copy()
@@ -130,7 +145,7 @@ def read_claim(authorization: str, headers: Mapping[bytes, bytes]) -> Claim:
     if not _TIME.fullmatch(time):
         message = "Date must be in ISO-8601 'basic format', for instance 20150830T123600Z."
         raise SignatureError("IncompleteSignature", message)
-    key_id, date, region, service = _scope(found["Credential"])
+    key_id, date, region, service = scope_of(found["Credential"])
     if date != time[:8]:
         message = "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP."
         raise SignatureError("SignatureDoesNotMatch", message)
@@ -162,7 +177,7 @@ def _parts_of(head: str) -> dict[str, str] | None:
     return None if found is None or "Signature" in found else found
 
 
-def _scope(credential: str) -> tuple[str, str, str, str]:
+def scope_of(credential: str) -> tuple[str, str, str, str]:
     """The key's id, the day, the Region and the service of a credential."""
     parts = credential.split("/")
     if len(parts) != 5 or not all(parts):

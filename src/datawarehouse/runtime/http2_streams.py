@@ -133,7 +133,8 @@ class Stream:
     def _start(self, message: Mapping[str, Any]) -> None:
         self._is_started = True
         self._is_answered = is_all = self.scope["method"] == "HEAD"
-        headers = [(b":status", b"%d" % message["status"]), *self._more_headers, *message["headers"]]
+        own = [each for each in message["headers"] if each[0] != b"connection"]  # RFC 9113, 8.2.2
+        headers = [(b":status", b"%d" % message["status"]), *self._more_headers, *own]
         self.link.library.send_headers(self.number, headers, end_stream=is_all)
         self.link.flush_soon()
 
