@@ -61,7 +61,7 @@ def served(opened, flush=None, connections_max=100):
         absent = dict.fromkeys(names.split())
         admin = Admin(status=opened.status, flush=flush or flush_owner, not_ready=opened.not_ready, **absent)
         app = App(
-            AwsServices(Kinesis(opened.intake, commit, opened.clock), None),
+            AwsServices(Kinesis(opened.intake, commit, opened.clock), None, None, None),
             Events(opened.intake, commit, 2**20, 100_000),
             Queries(None),
             None,

@@ -21,7 +21,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -31,12 +31,13 @@ import uvloop
 
 from datawarehouse.access.keys import checked
 from datawarehouse.backup.make import Made, Progress
+from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import WallClock, machine_clock
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.definition.workgroups import chosen
 from datawarehouse.errors import InternalFailure
-from datawarehouse.folder import Holder, history_path, queries_root
+from datawarehouse.folder import Holder, catalog_path, history_path, queries_root
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.query.registry import QueryRegistry
 from datawarehouse.query.results import Results
@@ -54,9 +55,12 @@ from datawarehouse.server.app import Admin, App
 from datawarehouse.server.athena import Athena
 from datawarehouse.server.aws_services import AwsServices
 from datawarehouse.server.events import Events
+from datawarehouse.server.glue import Glue
 from datawarehouse.server.identity import Gate
 from datawarehouse.server.kinesis import Kinesis
+from datawarehouse.server.live_files import LiveFiles
 from datawarehouse.server.query import Queries
+from datawarehouse.server.s3 import S3
 from datawarehouse.server.trino import Trino
 from datawarehouse.settings import Settings
 
@@ -67,6 +71,7 @@ _ADMIN_THREADS = 16
 _STATUS_THREADS = 2
 _RUNS_MAX = 64
 _RESULT_THREADS = 2
+_FILE_THREADS = 4
 _DESCRIPTORS_BESIDE = 256  # for files, pipes and child processes
 _GRACEFUL_STOP_S = 2
 _PROGRESS_EVERY_S = 0.5
@@ -96,6 +101,18 @@ def serve(
         uvloop.run(_serve(opened, listening, bound, on_ready, start_child))
     finally:
         opened.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What those doors read with that give files: a catalog beside the one that is written, and threads."""
+
+    catalog: Catalog
+    executor: Executor
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        self.catalog.close()
 
 
 class _Server(uvicorn.Server):
@@ -172,7 +189,8 @@ async def _serve(
 
     gate = Gate(opened.keys, token, WallClock(), listening.proxy)
     queries = Queries(_registry(opened, pools, results, keeping, history))
-    app = _app(opened, commit, queries, _admin(opened, administrating, showing, running), gate)
+    files = Files(Catalog(catalog_path(opened.folder), writable=False), ThreadPoolExecutor(_FILE_THREADS, "files"))
+    app = _app(opened, commit, queries, files, _admin(opened, administrating, showing, running), gate)
 
     def announce() -> None:
         certificate = listening.certificate
@@ -214,16 +232,25 @@ async def _serve(
         flushing.shutdown()
         pools.shutdown()
         keeping.shutdown()
+        files.close()
         history.close()
         results.clear()
 
 
-def _app(opened: Owner, commit: GroupCommit, queries: Queries, admin: Admin, gate: Gate) -> App:
+def _aws_services(opened: Owner, commit: GroupCommit, queries: Queries, files: Files) -> AwsServices:
+    return AwsServices(
+        Kinesis(opened.intake, commit, opened.clock),
+        Athena(queries.registry, opened.warehouse, opened.clock),
+        Glue(opened.warehouse.name, files.catalog, files.executor),
+        S3((LiveFiles(files.catalog, opened.folder, files.executor),), files.executor),
+    )
+
+
+def _app(opened: Owner, commit: GroupCommit, queries: Queries, files: Files, admin: Admin, gate: Gate) -> App:
     settings = opened.settings
     largest = settings.number("request_bytes_max")
-    athena = Athena(queries.registry, opened.warehouse, opened.clock)
     return App(
-        aws=AwsServices(Kinesis(opened.intake, commit, opened.clock), athena),
+        aws=_aws_services(opened, commit, queries, files),
         events=Events(opened.intake, commit, largest, settings.number("request_events_max")),
         queries=queries,
         trino=Trino(queries.registry, opened.warehouse.name, opened.clock),

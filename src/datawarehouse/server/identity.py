@@ -21,9 +21,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from datawarehouse.access import sigv4_s3
 from datawarehouse.access.identity import EVERYBODY, OWNER, PUBLIC_BYTES_MAX, Identity
 from datawarehouse.access.keys import Key, Keys, is_secret_of
-from datawarehouse.access.sigv4 import ALGORITHM, SignatureError, read_claim
+from datawarehouse.access.sigv4 import ALGORITHM, Claim, SignatureError, read_claim
 from datawarehouse.clock import Clock
 from datawarehouse.errors import AccessDenied, BadRequest, Unauthorized
 from datawarehouse.server.http import Request
@@ -37,6 +38,8 @@ _HOW = (
     "Send a key as `Authorization: Bearer ID.SECRET`, as user and password, or as AWS credentials; `dw keys create` "
     "makes one."
 )
+
+S3 = "s3"
 
 Network = IPv4Network | IPv6Network
 ReadBody = Callable[[Request], Awaitable[bytes]]
@@ -91,6 +94,8 @@ class Gate:
             return self._of_public_token(request)
         self.check_origin(request)
         if not authorization:
+            if request.service == S3:
+                return self.keys.identity(self._of_url(request))
             if "X-Amz-Algorithm" in request.query_string:
                 raise SignatureError("IncompleteSignature", "A signature in the URL is not taken; sign the headers.")
             raise SignatureError("MissingAuthenticationToken", "Missing Authentication Token")
@@ -153,15 +158,13 @@ class Gate:
             message = "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header."
             raise SignatureError("SignatureDoesNotMatch", message)
         claim = read_claim(authorization, request.headers)
-        key = self.keys.of_id(claim.key_id)
-        if key is None or not key.secret or b"x-amz-security-token" in request.headers:
-            if key is not None:
-                request.key_name = key.name
-            raise SignatureError("UnrecognizedClient", "The security token included in the request is invalid.")
-        request.key_name = key.name
+        key = self._of_claim(request, claim)
         if request.service and claim.service != request.service:
             message = f"Credential should be scoped to correct service: '{request.service}'."
             raise SignatureError("SignatureDoesNotMatch", message)
+        if request.service == S3:
+            self._check_for_s3(request, claim, key, request.query_string.encode("latin-1"))
+            return key
         now_ms = self.clock.now_ms()
         claim.check_time(now_ms / 1000)
         body = await read_body(request)
@@ -175,9 +178,53 @@ class Gate:
             request.headers,
             digest,
         )
+        self._check_unexpired(key)
+        return key
+
+    def _of_url(self, request: Request) -> Key:
+        """The key of a URL that is signed, for S3."""
+        if "AWSAccessKeyId=" in request.query_string:
+            raise SignatureError(
+                "SignatureDoesNotMatch",
+                "The URL has a signature of version 2, which is not taken. Sign it with version 4: with boto3, "
+                "Config(signature_version='s3v4').",
+            )
+        if "X-Amz-" not in request.query_string:
+            raise SignatureError("MissingAuthenticationToken", f"The request has no signature. {_HOW}")
+        claim, covered = sigv4_s3.read_presigned(request.query_string)
+        key = self._of_claim(request, claim)
+        self._check_for_s3(request, claim, key, covered)
+        return key
+
+    def _check_for_s3(self, request: Request, claim: Claim, key: Key, query: bytes) -> None:
+        try:
+            claim.check_time(self.clock.now_ms() / 1000)
+        except SignatureError as error:
+            code = "RequestTimeTooSkewed" if error.code == "SignatureDoesNotMatch" else error.code
+            raise SignatureError(code, str(error)) from None
+        claim.check(
+            key.secret,
+            request.method,
+            request.raw_path,
+            query,
+            request.headers,
+            sigv4_s3.body_of(request.headers),
+            sigv4_s3.canonical_path,
+        )
+        self._check_unexpired(key)
+
+    def _of_claim(self, request: Request, claim: Claim) -> Key:
+        """The key that a signature names, with a secret."""
+        key = self.keys.of_id(claim.key_id)
+        if key is not None:
+            request.key_name = key.name
+        if key is None or not key.secret or b"x-amz-security-token" in request.headers:
+            raise SignatureError("UnrecognizedClient", "The security token included in the request is invalid.")
+        return key
+
+    def _check_unexpired(self, key: Key) -> None:
         if key.state(self.clock.now_ms()) != "valid":
             raise SignatureError("ExpiredToken", "The security token included in the request is expired")
-        return key
 
     def _check_state(self, key: Key) -> None:
         """Raises Unauthorized if a key has ended."""
