@@ -120,7 +120,7 @@ def test_what_is_listed_is_what_is_there(warehouse, s3):
         assert got["Body"].read() == content
         head = s3.head_object(Bucket=BUCKET, Key=key)
         assert (head["ContentLength"], head["ETag"]) == (len(content), got["ETag"])
-    assert [each["Name"] for each in s3.list_buckets()["Buckets"]][:1] == [BUCKET]
+    assert [each["Name"] for each in s3.list_buckets()["Buckets"]] == ["athena-results", BUCKET]
     assert s3.head_bucket(Bucket=BUCKET)["ResponseMetadata"]["HTTPHeaders"]["x-amz-bucket-region"] == "us-east-1"
     assert s3.get_bucket_location(Bucket=BUCKET)["LocationConstraint"] is None
     assert keys(s3.list_objects(Bucket=BUCKET)) == sorted(files)
@@ -283,6 +283,48 @@ def test_the_aws_command(warehouse, monkeypatch, capsys, tmp_path):
 
 
 # -- rights
+
+
+def finished(athena, sql, **options):
+    """The id of a query that is over."""
+    id = athena.start_query_execution(QueryString=sql, **options)["QueryExecutionId"]
+    until(
+        lambda: athena.get_query_execution(QueryExecutionId=id)["QueryExecution"]["Status"]["State"] == "SUCCEEDED", id
+    )
+    return id
+
+
+def test_results_of_queries(warehouse, s3):
+    athena = client(warehouse, name="athena")
+    folder = {"ResultConfiguration": {"OutputLocation": "s3://mine/some/folder/"}}
+    id = finished(
+        athena, "select n, cast(null as varchar) as x from clicks where id = '0' order by n limit 2", **folder
+    )
+    other = finished(athena, "show tables")
+    got = s3.get_object(Bucket="mine", Key=f"some/folder/{id}.csv")
+    assert got["Body"].read() == b'"n","x"\n"0",\n"1",\n'
+    ranged = s3.get_object(Bucket="mine", Key=f"some/folder/{id}.csv", Range="bytes=4-6", IfMatch=got["ETag"])
+    assert ranged["Body"].read() == b'"x"'
+    named = {"Bucket": "mine", "Prefix": "some/"}
+    assert keys(s3.list_objects_v2(**named)) == [f"some/folder/{id}.csv", f"some/folder/{id}.csv.metadata"]
+    assert s3.list_objects_v2(**named, Delimiter="/")["CommonPrefixes"] == [{"Prefix": "some/folder/"}]
+    assert keys(s3.list_objects_v2(Bucket="mine", Prefix="other/")) == []
+    at = athena.get_query_execution(QueryExecutionId=other)["QueryExecution"]["ResultConfiguration"]["OutputLocation"]
+    assert at == f"s3://athena-results/{other}.txt"
+    assert b"clicks\n" in s3.get_object(Bucket="athena-results", Key=f"{other}.txt")["Body"].read()
+    assert code(s3.get_object, Bucket="athena-results", Key=f"{id}.csv") == (404, "NoSuchKey")
+    assert code(s3.get_object, Bucket="mine", Key="some/folder/0123456789abcdef.csv") == (404, "NoSuchKey")
+    assert {"mine", "athena-results"} < {each["Name"] for each in s3.list_buckets()["Buckets"]}
+
+
+def test_a_result_is_of_whoever_asked(keyed):
+    warehouse, keys_of = keyed
+    folder = {"ResultConfiguration": {"OutputLocation": "s3://theirs/"}}
+    id = finished(client(warehouse, keys_of["asks"], "athena"), "select 1", **folder)
+    assert client(warehouse, keys_of["asks"]).get_object(Bucket="theirs", Key=f"{id}.csv")["Body"].read()
+    for name in ("all", "puts"):
+        assert code(client(warehouse, keys_of[name]).get_object, Bucket="theirs", Key=f"{id}.csv")[0] == 404
+        assert code(client(warehouse, keys_of[name]).list_objects_v2, Bucket="theirs")[0] == 404
 
 
 def test_a_right_of_its_own(keyed):

@@ -238,11 +238,12 @@ async def _serve(
 
 
 def _aws_services(opened: Owner, commit: GroupCommit, queries: Queries, files: Files) -> AwsServices:
+    athena = Athena(queries.registry, opened.warehouse, opened.clock)
     return AwsServices(
         Kinesis(opened.intake, commit, opened.clock),
-        Athena(queries.registry, opened.warehouse, opened.clock),
+        athena,
         Glue(opened.warehouse.name, files.catalog, files.executor),
-        S3((LiveFiles(files.catalog, opened.folder, files.executor),), files.executor),
+        S3(LiveFiles(files.catalog, opened.folder, files.executor), athena, files.executor),
     )
 
 

@@ -82,9 +82,6 @@ class LiveFiles:
     executor: Executor
     name: str = BUCKET
 
-    def may_see(self, identity: Identity) -> bool:
-        return identity.rights.readable_files != frozenset()
-
     def refusal(self, identity: Identity, key: str) -> str:
         """Why an identity may not have an object; "" if it may. It says nothing of whether there is one."""
         names, (table, slash, _) = identity.rights.readable_files, key.partition("/")
@@ -97,7 +94,7 @@ class LiveFiles:
             "that has it."
         )
 
-    def lister(self, identity: Identity) -> Lister:
+    async def lister(self, identity: Identity, prefix: str) -> Lister:
         names = identity.rights.readable_files
 
         def listed(prefix: str, after: str, limit: int) -> list[Listed]:

@@ -39,15 +39,13 @@ class Bucket(Protocol):
     @property
     def name(self) -> str: ...
 
-    def may_see(self, identity: Identity) -> bool:
-        """Whether the bucket is there for an identity."""
-        ...
-
     def refusal(self, identity: Identity, key: str) -> str:
         """Why an identity may not have an object of this key, or a list of those that begin with it; "" if it may."""
         ...
 
-    def lister(self, identity: Identity) -> Lister: ...
+    async def lister(self, identity: Identity, prefix: str) -> Lister:
+        """What gives the objects whose key begins with the prefix, and perhaps others."""
+        ...
 
     def ends_whole(self, last: Listed, following: Listed) -> bool:
         """Whether a page may end between two objects that follow each other."""

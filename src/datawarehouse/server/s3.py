@@ -17,16 +17,20 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Container, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qs, unquote_to_bytes
 
+from datawarehouse.access.identity import Identity
+from datawarehouse.server.athena import Athena
 from datawarehouse.server.http import ClientGone, Request, Response
 from datawarehouse.server.kinesis_streams import ACCOUNT
+from datawarehouse.server.live_files import LiveFiles
 from datawarehouse.server.objects import Bucket, Listed, Lister, Object
+from datawarehouse.server.query_results import result_buckets
 from datawarehouse.server.s3_answers import (
     REGION,
     Element,
@@ -55,6 +59,9 @@ _READ_ONLY = (
     "create with a statement."
 )
 
+_CREATED = "2026-01-01T00:00:00.000Z"
+"""Of each bucket, since clients expect a date."""
+
 Parameters = Mapping[str, list[str]]
 
 
@@ -69,9 +76,10 @@ class _Page:
 
 @dataclass(slots=True)
 class S3:
-    """executor: where buckets are listed."""
+    """files: of tables. athena: whose results are given. executor: where buckets are listed."""
 
-    buckets: tuple[Bucket, ...]
+    files: LiveFiles
+    athena: Athena
     executor: Executor
 
     async def handle(self, request: Request) -> Response:
@@ -82,18 +90,21 @@ class S3:
             return error_answer(request, error)
 
     async def _answer(self, request: Request) -> Response:
-        name, key = self._asked(request)
+        buckets = self._buckets(request.identity)
+        name, key = _asked(request, buckets)
         if request.method not in ("GET", "HEAD"):
             # The body is not read, and may never be sent (Expect: 100-continue), so that nothing can follow it.
             raise S3Error(405, "MethodNotAllowed", _READ_ONLY, [(b"allow", b"GET, HEAD"), (b"connection", b"close")])
         parameters = parse_qs(request.query_string, keep_blank_values=True)
         parameters = {each: values for each, values in parameters.items() if not each.lower().startswith("x-amz-")}
         if not name and not key:
-            return self._list_buckets(request)
-        bucket = next((each for each in self.buckets if each.name == name), None)
-        if bucket is None:
-            there_are = " and ".join(each.name for each in self.buckets)
+            return _list_buckets(request.identity, buckets)
+        if name == self.files.name and name not in buckets:
+            raise S3Error(403, "AccessDenied", self.files.refusal(request.identity, key))
+        if name not in buckets:
+            there_are = ", ".join(buckets) or "none that this key may see"
             raise S3Error(404, "NoSuchBucket", f"There is no bucket {name!r}; there are {there_are}.")
+        bucket = buckets[name]
         if key:
             return await self._object(request, bucket, key, parameters)
         if why := bucket.refusal(request.identity, first(parameters, "prefix")):
@@ -107,26 +118,13 @@ class S3:
         _check_known(parameters, _OF_LISTS)
         return await self._list(request, bucket, parameters)
 
-    def _asked(self, request: Request) -> tuple[str, str]:
-        """The bucket and the key that a request names. Raises S3Error."""
-        try:
-            path = unquote_to_bytes(request.raw_path.partition(b"?")[0]).decode()
-        except UnicodeDecodeError:
-            raise S3Error(400, "InvalidURI", "The path of the request is not UTF-8.") from None
-        host = request.header(b"host").partition(".")[0]
-        if any(host == each.name for each in self.buckets):
-            return host, path[1:]
-        name, _, key = path[1:].partition("/")
-        return name, key
-
-    def _list_buckets(self, request: Request) -> Response:
-        seen = [each for each in self.buckets if each.may_see(request.identity)]
-        owner: Element = ("Owner", [("ID", ACCOUNT), ("DisplayName", request.identity.name)])
-        listed: list[Element] = [
-            ("Bucket", [("Name", each.name), ("CreationDate", "2026-01-01T00:00:00.000Z"), ("BucketRegion", REGION)])
-            for each in seen
-        ]
-        return answer(document("ListAllMyBucketsResult", [owner, ("Buckets", listed)]))
+    def _buckets(self, identity: Identity) -> dict[str, Bucket]:
+        """Those that are there for an identity, by name."""
+        found: dict[str, Bucket] = {each.name: each for each in result_buckets(self.athena, identity)}
+        found.pop(self.files.name, None)
+        if identity.rights.readable_files != frozenset():
+            found[self.files.name] = self.files
+        return dict(sorted(found.items()))
 
     # -- objects
 
@@ -170,7 +168,7 @@ class S3:
         token = first(parameters, "continuation-token")
         start = first(parameters, "start-after" if is_second else "marker")
         after = _of_token(token) if token else start
-        lister = bucket.lister(request.identity)
+        lister = await bucket.lister(request.identity, prefix)
         loop = asyncio.get_running_loop()
         page = await loop.run_in_executor(self.executor, _page, bucket, lister, prefix, delimiter, after, most)
         about: list[Element] = [
@@ -194,6 +192,27 @@ class S3:
         about += [listed_object(encoded(each.key, is_url), *each[1:]) for each in page.objects]
         about += [("CommonPrefixes", [("Prefix", encoded(each, is_url))]) for each in page.prefixes]
         return answer(document("ListBucketResult", about))
+
+
+def _asked(request: Request, buckets: Container[str]) -> tuple[str, str]:
+    """The bucket and the key that a request names. Raises S3Error."""
+    try:
+        path = unquote_to_bytes(request.raw_path.partition(b"?")[0]).decode()
+    except UnicodeDecodeError:
+        raise S3Error(400, "InvalidURI", "The path of the request is not UTF-8.") from None
+    host = request.header(b"host").partition(".")[0]
+    if host in buckets:
+        return host, path[1:]
+    name, _, key = path[1:].partition("/")
+    return name, key
+
+
+def _list_buckets(identity: Identity, buckets: Iterable[str]) -> Response:
+    owner: Element = ("Owner", [("ID", ACCOUNT), ("DisplayName", identity.name)])
+    listed: list[Element] = [
+        ("Bucket", [("Name", each), ("CreationDate", _CREATED), ("BucketRegion", REGION)]) for each in buckets
+    ]
+    return answer(document("ListAllMyBucketsResult", [owner, ("Buckets", listed)]))
 
 
 def _page(bucket: Bucket, lister: Lister, prefix: str, delimiter: str, after: str, most: int) -> _Page:
