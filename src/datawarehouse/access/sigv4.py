@@ -18,10 +18,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 ALGORITHM = "AWS4-HMAC-SHA256"
@@ -38,6 +37,10 @@ _MISMATCH = (
 )
 
 
+Scope = tuple[str, str, str, str]
+"""The key's id, the day, the Region and the service."""
+
+
 class SignatureError(Exception):
     """A request is not signed as it must be. code: AWS's name of the error, without "Exception"."""
 
@@ -46,8 +49,7 @@ class SignatureError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What a request says of its signature; nothing of it is checked yet.
 
     time: in the form 20150830T123600Z. headers: the names of those that are signed. expires_s: how long after that time
@@ -96,7 +98,7 @@ class Claim:
         path, query: as they came. headers: by names in lower case. body_sha256: in hexadecimal digits. path_form: of
         the service, if it is not `canonical_path`.
         """
-        names = [name.encode() for name in self.headers]
+        names = _encoded(self.headers)
         if b":authority" in names and b"host" in headers:
             headers = {**headers, b":authority": headers[b"host"]}
         unsigned = [name for name in headers if name[:6] == b"x-amz-" and name not in names]
@@ -131,13 +133,24 @@ def read_claim(authorization: str, headers: Mapping[bytes, bytes]) -> Claim:
     message repeats what came: it may be a secret in the wrong place.
     """
     head, _, signature = authorization.rpartition("Signature=")
-    # The same client sends the same head again, all day.
-    known = _parts_of(head) if len(head) <= _HEAD_CHARACTERS_MAX and "," not in signature else None
-    found = _parts(authorization) if known is None else {**known, "Signature": signature.strip()}
-    lacks = ""
-    if not all(map(found.get, _PARTS)):
-        lacks = "".join(f"Authorization header requires '{part}' parameter. " for part in _PARTS if not found.get(part))
     time = (headers.get(b"x-amz-date") or headers.get(b"date") or b"").decode("latin-1").strip()
+    # The same client sends the same head again, all day.
+    known = _known(head) if len(head) <= _HEAD_CHARACTERS_MAX and "," not in signature else None
+    signature = signature.strip()
+    if known is None or not signature or not _TIME.fullmatch(time):
+        found = _parts(authorization)
+        _check_form(found, time)
+        known, signature = _named(found), found["Signature"]
+    (key_id, date, region, service), names = known
+    if date != time[:8]:
+        message = "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP."
+        raise SignatureError("SignatureDoesNotMatch", message)
+    return Claim(key_id, date, region, service, time, names, signature)
+
+
+def _check_form(found: Mapping[str, str], time: str) -> None:
+    """Raises SignatureError if a part or the time is missing, or the time has another form."""
+    lacks = "".join(f"Authorization header requires '{part}' parameter. " for part in _PARTS if not found.get(part))
     if not time:
         lacks += "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "
     if lacks:
@@ -145,12 +158,6 @@ def read_claim(authorization: str, headers: Mapping[bytes, bytes]) -> Claim:
     if not _TIME.fullmatch(time):
         message = "Date must be in ISO-8601 'basic format', for instance 20150830T123600Z."
         raise SignatureError("IncompleteSignature", message)
-    key_id, date, region, service = scope_of(found["Credential"])
-    if date != time[:8]:
-        message = "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP."
-        raise SignatureError("SignatureDoesNotMatch", message)
-    names = tuple(found["SignedHeaders"].split(";"))
-    return Claim(key_id, date, region, service, time, names, found["Signature"])
 
 
 def _parts(authorization: str) -> dict[str, str]:
@@ -170,14 +177,28 @@ def _parts(authorization: str) -> dict[str, str]:
 
 
 @lru_cache(1024)
-def _parts_of(head: str) -> dict[str, str] | None:
-    """The parts before the signature, if the signature is the last one and the only one."""
+def _known(head: str) -> tuple[Scope, tuple[str, ...]] | None:
+    """What stands before the signature, if that is the last part and the only signature, and nothing is amiss."""
     before = head.rstrip()
-    found = _parts(before[:-1]) if before.endswith(",") else None
-    return None if found is None or "Signature" in found else found
+    try:
+        found = _parts(before[:-1]) if before.endswith(",") else {}
+        is_whole = found.get("Credential") and found.get("SignedHeaders") and "Signature" not in found
+        return _named(found) if is_whole else None
+    except SignatureError:
+        return None  # `read_claim` says it, with what else is amiss
 
 
-def scope_of(credential: str) -> tuple[str, str, str, str]:
+def _named(found: Mapping[str, str]) -> tuple[Scope, tuple[str, ...]]:
+    """The scope, and the names of the headers that are signed."""
+    return scope_of(found["Credential"]), tuple(found["SignedHeaders"].split(";"))
+
+
+@lru_cache(1024)
+def _encoded(names: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(name.encode() for name in names)
+
+
+def scope_of(credential: str) -> Scope:
     """The key's id, the day, the Region and the service of a credential."""
     parts = credential.split("/")
     if len(parts) != 5 or not all(parts):
@@ -206,6 +227,8 @@ def canonical_path(path: bytes) -> bytes:
 
 def canonical_query(query: bytes) -> bytes:
     """The parameters, encoded in one way and sorted."""
+    if not query:
+        return b""
     pairs = []
     for part in filter(None, query.split(b"&")):
         name, _, value = part.partition(b"=")
