@@ -1,87 +1,13 @@
 """Both hosts of a job store the same rows: those the embedded context keeps, and those that Lambda writes as JSON."""
 
-import json
 import uuid
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
-from enum import Enum, IntEnum
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from datawarehouse.convert.rows import RowConverter
-from datawarehouse.definition.tables import checked_columns
+from both_hosts import WRITER, Color, Size, embedded, in_lambda, same
 from datawarehouse.errors import BadRequest
-from datawarehouse.functions.rows import RowWriter
-from datawarehouse.jobs.context import EmbeddedJobContext
-
-
-class Color(Enum):
-    RED = "red"
-
-
-class Size(IntEnum):
-    LARGE = 3
-
-
-COLUMNS = {
-    "s": "string",
-    "i": "int",
-    "n": "bigint",
-    "f": "float",
-    "d": "double",
-    "b": "boolean",
-    "t": "timestamp",
-    "day": "date",
-    "dec": "decimal(12,3)",
-    "c": "varchar(4)",
-    "bin": "binary",
-    "a": "array<double>",
-    "m": "map<string,int>",
-    "mi": "map<int,timestamp>",
-    "md": "map<date,decimal(5,1)>",
-    "mf": "map<double,boolean>",
-    "st": "struct<x:int,y:string,z:array<struct<k:date>>>",
-}
-CHECKED = checked_columns("t", COLUMNS)
-# Made once, as both hosts make them once for many rows.
-CONTEXT = EmbeddedJobContext("t", CHECKED, 0, lambda sql, parameters: ())
-CONVERTER = RowConverter(CHECKED)
-WRITER = RowWriter("t", CHECKED)
-
-
-def embedded(row):
-    """The Arrow rows of the embedded host, or its error."""
-    CONTEXT.written.clear()
-    try:
-        CONTEXT.write([row])
-    except (BadRequest, ValueError, RecursionError) as error:
-        return error
-    [[batch]] = CONTEXT.written.values()
-    return batch.to_pylist()
-
-
-def in_lambda(row):
-    """The line that Lambda writes, read back by the same rules; or its error."""
-    try:
-        line = WRITER.line(0, row)
-    except BadRequest as error:
-        return error
-    assert line.endswith(b"}\n") and line.count(b"\n") == 1
-    rows = CONVERTER.convert([line])
-    assert not rows.rejects, (line, rows.rejects[0][1].message)
-    return rows.batches[0].to_pylist()
-
-
-def same(row):
-    here, there = embedded(row), in_lambda(row)
-    if isinstance(here, Exception):
-        assert isinstance(there, BadRequest), f"embedded: {here!r}; in Lambda: {there!r}"
-        if isinstance(here, BadRequest) and "cannot be written" not in str(here):
-            assert str(there) == str(here)
-    else:
-        assert repr(there) == repr(here)  # repr tells -0.0 from 0.0
 
 
 @pytest.mark.parametrize(
@@ -167,50 +93,6 @@ def test_a_value_inside_itself_is_refused_on_both_hosts():
 def test_a_row_that_is_none_is_refused_with_the_same_words():
     for row in ([], None, {"nope": 1}, {1: 2}, "s", {"i": "x", "d": "y"}):
         same(row)
-
-
-SCALARS = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(),
-    st.text(max_size=8),
-    st.binary(max_size=4),
-    st.decimals(allow_nan=False, allow_infinity=False, places=3),
-    st.decimals(),
-    st.dates(),
-    st.datetimes(),
-    st.datetimes().map(lambda value: value.replace(microsecond=value.microsecond // 1000 * 1000)),
-    st.datetimes(timezones=st.timezones()),
-    st.uuids(),
-)
-VALUES = st.recursive(
-    SCALARS,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3),
-        st.tuples(inner, inner),
-        st.dictionaries(st.text(max_size=3) | st.integers() | st.floats() | st.dates(), inner, max_size=3),
-        st.fixed_dictionaries({}, optional={"x": inner, "Y": inner, "z": inner}),
-    ),
-    max_leaves=6,
-)
-
-
-@settings(max_examples=1000, deadline=None)
-@given(st.sampled_from(sorted(COLUMNS)), VALUES)
-def test_any_value_becomes_the_same_on_both_hosts(column, value):
-    same({column: value})
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False), st.datetimes())
-def test_numbers_and_instants_keep_every_digit(number, floating, instant):
-    instant = instant.replace(microsecond=instant.microsecond // 1000 * 1000)
-    row = {"n": number, "d": floating, "t": instant, "s": floating, "dec": Decimal(number % 10**9).scaleb(-3)}
-    same(row)
-    line = json.loads(WRITER.line(0, row), parse_float=str, parse_int=str)
-    assert (int(line["n"]), float(line["d"]), line["dec"]) == (number, floating, f"{row['dec']:f}")
-    assert line["t"] == instant.isoformat(" ", "milliseconds")
 
 
 def test_what_is_written_reads_as_athena_reads_it():

@@ -37,7 +37,7 @@ def test_a_body_of_very_many_members_takes_no_quadratic_time():
 
 
 def test_a_bomb_is_refused_before_it_takes_memory():
-    bomb = gzip.compress(b" " * 500_000_000, 9, mtime=0)
+    bomb = gzip.compress(b" " * 200_000_000, 1, mtime=0)
     tracemalloc.start()
     try:
         with pytest.raises(BodyTooLarge):
