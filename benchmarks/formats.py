@@ -5,7 +5,7 @@ and a list), texts (four of a hundred characters; in a tenth of them quotes, lin
 columns, half of the values), nested (a list of rows, a map, a row in a row). `select *` of each, in rounds, all formats
 one after the other in each round:
 
-- writing: the result is in memory; `encoded` and `write_parquet` in this process. The baseline is Parquet.
+- writing: the result is in memory; `encoded` in this process. The baseline is Parquet.
 - `dw query --output FORMAT > /dev/null`: the process and its child, from start to end. The baseline is Parquet.
 - HTTP: the process of the query and the owner, for one request. The baseline is Arrow, which is not text; there is no
   Parquet over HTTP.
@@ -15,7 +15,6 @@ CPU time, since it sways less than the clock on a busy machine; medians, and for
 """
 
 import http.client
-import io
 import json
 import os
 import statistics
@@ -37,7 +36,7 @@ from datawarehouse.definition.partition import partition_of
 from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import ROWS, Footer
 from datawarehouse.parquet.schema import arrow_schema
-from datawarehouse.query.formats import encoded, write_parquet
+from datawarehouse.query.formats import encoded
 from datawarehouse.tidy.files import stored_file
 
 PARTS = os.environ.get("BENCH_FORMATS", "writing command http").split()
@@ -155,11 +154,8 @@ def lines(title: str, found: dict[str, list[tuple[float, ...]]], baseline: str, 
 def writing(table: pa.Table) -> dict[str, list[tuple[float, ...]]]:
     def used(form: str) -> tuple[float]:
         before = time.process_time()
-        if form == "parquet":
-            write_parquet(table, io.BytesIO())
-        else:
-            for _ in encoded(table.schema, table.to_batches(), form):
-                pass
+        for _ in encoded(table.schema, table.to_batches(), form):
+            pass
         return (time.process_time() - before,)
 
     return rounds({form: lambda form=form: used(form) for form in ("parquet", "arrow", "ndjson", "csv", "json")})

@@ -63,7 +63,7 @@ def served(opened, flush=None, connections_max=100):
         app = App(
             AwsServices(Kinesis(opened.intake, commit, opened.clock), None, None, None),
             Events(opened.intake, commit, 2**20, 100_000),
-            Queries(None),
+            Queries(None, None),
             None,
             admin,
             Gate(opened.keys, TOKEN, opened.clock),

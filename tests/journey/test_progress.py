@@ -108,7 +108,7 @@ def test_ctrl_c_leaves_no_line(filled, terminal):
 
 
 def test_a_query_whose_process_is_killed_leaves_its_reason_alone(filled, terminal):
-    with command(filled.folder, terminal, "query", FOREVER) as process:
+    with command(filled.folder, terminal, "query", FOREVER, "--query-threads", "1") as process:  # which runs it here
         terminal.until("The query runs, ")
         [child] = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True

@@ -61,6 +61,8 @@ def test_a_dry_run_says_what_would_be_read_and_reads_nothing(filled):
     assert answer["estimate"] == {"partitions": 1, "files": files, "bytes": size, "athena_usd": 5e-05}
     assert (answer["allowed"], len(answer["refusals"])) == (False, 1)
     allowed = {"allowed": True, "refusals": [], "rewritten": None, "estimate": answer["estimate"]}
+    allowed["text"] = ask(filled, answer["rewritten"], workgroup="adhoc", dry_run=True)[1]["text"]
+    assert allowed["text"].startswith("It reads at most 1 partition") and answer["text"].startswith("Workgroup 'adhoc'")
     assert ask(filled, answer["rewritten"], workgroup="adhoc", dry_run=True) == (200, allowed)
     assert ask(filled, "select * from clicks where n / 0 = 1", dry_run=True) == (200, allowed)
     assert ask(filled, "select * from clickz", dry_run=True)[0] == 422
@@ -87,7 +89,8 @@ def test_the_command_has_the_same_rules(filled):
 
 def test_the_command_asks_for_a_range_of_hours_in_a_large_folder_alone(filled, monkeypatch):
     def asked(*more, sql="select count(*) as c from clicks"):
-        return filled.dw("query", "--output", "json", *more, sql, check=False)
+        # With a limit of its own the command reads the folder itself.
+        return filled.dw("query", "--query-threads", "1", "--output", "json", *more, sql, check=False)
 
     live = sum(each.get("bytes", 0) for each in filled.status()["tables"])
     monkeypatch.setattr(workgroups, "LARGE_BYTES", live + 1)
@@ -103,6 +106,25 @@ def test_the_command_asks_for_a_range_of_hours_in_a_large_folder_alone(filled, m
         assert json.loads(free.stdout) == [{"c": 5}]
     assert asked("--dry-run", "--workgroup", "production").returncode == 0
     assert (workgroups.for_people(live - 1), workgroups.for_people(live)) == ("production", "adhoc")
+
+
+def test_a_running_warehouse_asks_for_a_range_as_well(tmp_path, monkeypatch):
+    (tmp_path / "path").mkdir()
+    change = "from datawarehouse.definition import workgroups; workgroups.LARGE_BYTES = 1"
+    (tmp_path / "path" / "sitecustomize.py").write_text(change)
+    sql = "select count(*) as c from clicks"
+    with running(tmp_path, environment={"PYTHONPATH": str(tmp_path / "path")}) as large:
+        assert ask(large, sql, workgroup=None) == (200, [{"c": 0}])
+        large.events("clicks", b'{"id": "one"}')
+        large.flush()
+        assert ask(large, sql) == (200, [{"c": 1}])
+        assert ask(large, sql, workgroup=None)[0] == 403
+        monkeypatch.setattr(workgroups, "LARGE_BYTES", 1)
+        for more in ((), ("--dry-run",)):
+            refused = large.dw("query", *more, sql, check=False)
+            assert refused.returncode == 11
+            assert "It is in workgroup 'adhoc' because it names none and the live files" in refused.stderr
+        assert large.dw("query", "--output", "csv", "--workgroup", "production", sql).stdout == '"c"\n"1"\n'
 
 
 DECLARED = """

@@ -13,8 +13,6 @@ from datawarehouse.clock import WallClock
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.partition import HOUR_MS, start_ms
 from datawarehouse.errors import BadRequest
-from datawarehouse.runtime.reader import Reader
-from datawarehouse.runtime.status import described, reruns_of
 
 _COLUMNS = ("job", "scheduled", "partition", "attempt", "cause", "outcome", "rows", "seconds", "error")
 
@@ -58,6 +56,9 @@ def _short(instant_ms: int) -> str:
 
 
 def _here(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    from datawarehouse.runtime.reader import Reader
+    from datawarehouse.runtime.status import described, reruns_of
+
     settings = settings_of(arguments)
     with Reader(settings.folder, settings) as reader:
         reruns = reruns_of(reader.catalog, WallClock())

@@ -6,11 +6,11 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.runtime.declaration import DECLARATION, load, split
 from datawarehouse.settings import FILE_NAME, SETTINGS, Settings, resolve
 
 if TYPE_CHECKING:
+    from datawarehouse.definition.warehouse import Warehouse
     from datawarehouse.runtime.embedded import OpenWarehouse
 
 

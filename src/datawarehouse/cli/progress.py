@@ -14,8 +14,9 @@ _ERASE = "\r\x1b[K"  # the whole line (ECMA-48, EL)
 
 
 @contextmanager
-def progress(doing: str) -> Iterator[Callable[[str], None]]:
-    """After a second, show what is being done and for how long. Gives a function that says what is done now."""
+def progress(doing: str, look: Callable[[], str | None] = lambda: None) -> Iterator[Callable[[str], None]]:
+    """After a second, show what is being done and for how long. Gives a function that says what is done now. look: says
+    it, too, and is called whenever the line is shown, in another thread; None changes nothing."""
     if not is_terminal():
         yield lambda _: None
         return
@@ -26,6 +27,9 @@ def progress(doing: str) -> Iterator[Callable[[str], None]]:
     def show() -> None:
         wait_s = _SHOW_AFTER_S
         while not over.wait(wait_s):
+            said[0] = look() or said[0]
+            if over.is_set():
+                break
             show_line(f"{said[0]}, {time.monotonic() - started:.0f} s")
             wait_s = _SHOW_EVERY_S
         if wait_s != _SHOW_AFTER_S:

@@ -1,4 +1,9 @@
-"""dw query"""
+"""dw query
+
+1. A running warehouse is asked over HTTP, and this process loads neither the engine nor pyarrow.
+2. When nothing runs, or with a limit of its own (`--query-...`), the data folder is read here, in a process that can be
+   ended at once.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +11,11 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
 
+from datawarehouse.cli.answers import SCREEN_ROWS_MAX, begun, drained, is_screen, print_rows
 from datawarehouse.cli.exits import in_a_process
 from datawarehouse.cli.options import add_on, add_output, add_settings, settings_of
 from datawarehouse.cli.output import print_head, quantity, remark, size
@@ -18,11 +24,14 @@ from datawarehouse.cli.sql_files import STDIN, sql_in
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.workgroups import LARGE_BYTES, PRODUCTION
 from datawarehouse.errors import BadRequest, QueryRefused, ScanRefused
-from datawarehouse.query.limits import end_limit_of_memory, limit_memory, use_system_memory
-from datawarehouse.runtime.reader import Reader
+from datawarehouse.runtime.asking import Asked, Question
+from datawarehouse.runtime.client import Client, client_of
 
 if TYPE_CHECKING:
     from datawarehouse.query.result import Result
+    from datawarehouse.runtime.reader import Reader
+
+_OWN_LIMITS = ("query_time_max_s", "query_memory_bytes_max", "query_threads", "query_result_rows_max")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-full-scan", action="store_true", help=what)
     what = "say what the statement would read, and whether the workgroup permits it; run nothing"
     parser.add_argument("--dry-run", action="store_true", help=what)
+    what = f"all rows and whole lines; on a terminal a table ends after {SCREEN_ROWS_MAX} rows and at its edge"
+    parser.add_argument("--all", action="store_true", help=what)
     add_on(parser)
-    add_settings(parser, "data", "query_time_max_s", "query_memory_bytes_max", "query_threads", "query_result_rows_max")
+    add_settings(parser, "data", *_OWN_LIMITS)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,8 +66,7 @@ def run_apart(arguments: argparse.Namespace) -> int:
     arguments.sql = _statement(arguments)
     if other := _elsewhere(arguments, started):
         return other()
-    settings = settings_of(arguments)
-    with Reader(settings.folder, settings, arguments.workgroup) as reader:
+    with _reader(arguments) as reader:
         time_max_s = reader.limits.time_max_s
     return in_a_process("query", lambda over: _answer(arguments, started, over, limited=True), time_max_s)
 
@@ -64,12 +74,12 @@ def run_apart(arguments: argparse.Namespace) -> int:
 def _statement(arguments: argparse.Namespace) -> str:
     """The one statement, from the argument, a file or standard input. Several are refused before anything runs: each
     would have its own parameters, result and exit code."""
-    from datawarehouse.sql.scripts import statements
-
     if (arguments.sql is None) == (arguments.file is None):
         raise BadRequest("Give one statement: as SQL, with -f FILE, or - for standard input.")
     if arguments.file is None and arguments.sql != STDIN:
         return str(arguments.sql)
+    from datawarehouse.sql.scripts import statements
+
     path = arguments.file or STDIN
     sql = sql_in(path)
     if (count := len(statements(sql))) > 1:
@@ -79,22 +89,63 @@ def _statement(arguments: argparse.Namespace) -> str:
 
 def _elsewhere(arguments: argparse.Namespace, started: float) -> Callable[[], int] | None:
     """What is done in the place of answering from the data folder, if anything."""
-    if arguments.dry_run:
-        return lambda: _decide_on_aws(arguments) if arguments.on else _decide(arguments)
-    return (lambda: _answer_on_aws(arguments, started)) if arguments.on else None
+    if arguments.on:
+        return lambda: _decide_on_aws(arguments) if arguments.dry_run else _answer_on_aws(arguments, started)
+    has_own_limit = any(getattr(arguments, name) is not None for name in _OWN_LIMITS)
+    if not has_own_limit and (client := client_of(settings_of(arguments).folder, timeout_s=None)):
+        return lambda: _ask(arguments, client, started)
+    return (lambda: _decide(arguments)) if arguments.dry_run else None
+
+
+def _reader(arguments: argparse.Namespace) -> Reader:
+    """What reads the data folder; only now, because what it loads takes longer than a small query."""
+    from datawarehouse.runtime.reader import Reader
+
+    settings = settings_of(arguments)
+    return Reader(settings.folder, settings, arguments.workgroup)
+
+
+def _ask(arguments: argparse.Namespace, client: Client, started: float) -> int:
+    """Print the answer of a running warehouse, as it comes, or its decision."""
+    is_table, is_cut = arguments.output == "table", is_screen() and not arguments.all
+    form = "csv" if is_table else arguments.output
+    rules = {"workgroup": arguments.workgroup, "dry_run": arguments.dry_run, "full_scan": arguments.allow_full_scan}
+    with closing(Asked(client, Question(arguments.sql, arguments.param, form, **rules))) as asked:
+        pieces = asked.pieces()
+        with _said_why(arguments):
+            coming = begun(pieces, asked)
+        if arguments.dry_run:
+            return _print_decision(arguments, json.loads(b"".join(coming)))
+        if is_table:
+            shown = print_rows(coming, limit=SCREEN_ROWS_MAX if is_cut else None)
+            drained(coming, asked)
+        else:
+            shown = None
+            sys.stdout.buffer.writelines(coming)
+        sys.stdout.flush()
+        rows = int(asked.progress()["rows"])
+    if shown:
+        _remark_left_out(rows - shown.rows, shown.left_out)
+    _remark_end(rows, asked.files, asked.bytes, started)
+    return 0
+
+
+def _print_decision(arguments: argparse.Namespace, decision: dict[str, Any]) -> int:
+    """Print what a workgroup says to a statement."""
+    text = decision.pop("text")
+    print(json.dumps(decision) if arguments.output == "json" else text)
+    if decision["allowed"]:
+        return 0
+    if why := _chosen_by_size(arguments):
+        remark(why)
+    return ScanRefused.exit_code
 
 
 def _decide(arguments: argparse.Namespace) -> int:
     """Print what the statement would read, and whether its workgroup permits that."""
-    settings = settings_of(arguments)
-    with Reader(settings.folder, settings, arguments.workgroup) as reader:
-        with _said_why(arguments, reader):
-            decision = reader.engine.decide(arguments.sql, arguments.param, full_scan=arguments.allow_full_scan)
-        why = _chosen_by_size(arguments, reader)
-    print(json.dumps(decision.values()) if arguments.output == "json" else decision)
-    if not decision.is_allowed and why:
-        remark(why)
-    return 0 if decision.is_allowed else ScanRefused.exit_code
+    with _reader(arguments) as reader, _said_why(arguments):
+        decision = reader.engine.decide(arguments.sql, arguments.param, full_scan=arguments.allow_full_scan)
+    return _print_decision(arguments, decision.values() | {"text": str(decision)})
 
 
 def _decide_on_aws(arguments: argparse.Namespace) -> int:
@@ -114,14 +165,15 @@ def _decide_on_aws(arguments: argparse.Namespace) -> int:
 
 def _answer(arguments: argparse.Namespace, started: float, over: Callable[[], None], *, limited: bool) -> None:
     """Print the answer, then how long it took since `started` until its last row was written."""
+    from datawarehouse.query.limits import end_limit_of_memory, limit_memory, use_system_memory
+
     if limited:
         use_system_memory()
-    settings = settings_of(arguments)
-    with progress("The query runs") as say, Reader(settings.folder, settings, arguments.workgroup) as reader:
+    with progress("The query runs") as say, _reader(arguments) as reader:
         if limited:
             reader.engine.warm_up()
             limit_memory(reader.limits.memory_bytes_max)
-        with _said_why(arguments, reader):
+        with _said_why(arguments):
             result = reader.engine.query(
                 arguments.sql,
                 arguments.param,
@@ -131,31 +183,45 @@ def _answer(arguments: argparse.Namespace, started: float, over: Callable[[], No
             )
     over()
     end_limit_of_memory()
+    _print(result, arguments)
     counted = result.statistics
-    _print(result, arguments.output)
-    remark(
-        f"{quantity(counted.rows, 'row')} in {time.perf_counter() - started:.2f} s; "
-        f"read {quantity(counted.files, 'file')}, {size(counted.bytes)}"
-    )
+    _remark_end(counted.rows, counted.files, counted.bytes, started)
+
+
+def _remark_left_out(rows: int, columns: Sequence[str]) -> None:
+    """Say what a table on a terminal does not show."""
+    if columns:
+        remark(f"Columns that have no place here: {', '.join(columns)}; --all prints all.")
+    if rows:
+        remark(f"{quantity(rows, 'more row')}; --all prints all.")
+
+
+def _remark_end(rows: int, files: int, bytes: int, started: float) -> None:
+    took_s = time.perf_counter() - started
+    remark(f"{quantity(rows, 'row')} in {took_s:.2f} s; read {quantity(files, 'file')}, {size(bytes)}")
 
 
 @contextmanager
-def _said_why(arguments: argparse.Namespace, reader: Reader) -> Iterator[None]:
+def _said_why(arguments: argparse.Namespace) -> Iterator[None]:
     """A refusal says why the query is in that workgroup, if nobody named it."""
     try:
         yield
     except ScanRefused as error:
-        raise ScanRefused(f"{error}\n{_chosen_by_size(arguments, reader)}".rstrip()) from None
+        raise ScanRefused(f"{error}\n{_chosen_by_size(arguments)}".rstrip()) from None
 
 
-def _chosen_by_size(arguments: argparse.Namespace, reader: Reader) -> str:
+def _chosen_by_size(arguments: argparse.Namespace) -> str:
     """Why a query that names no workgroup is in one that does not permit everything; empty if it names one."""
-    if arguments.workgroup is not None or reader.workgroup.name == PRODUCTION:
+    if arguments.workgroup is not None:
+        return ""
+    with _reader(arguments) as reader:
+        name, live_bytes = reader.workgroup.name, reader.catalog.live_bytes()
+    if name == PRODUCTION:
         return ""
     return (
-        f"It is in workgroup {reader.workgroup.name!r} because it names none and the live files of this data folder "
-        f"have {size(reader.catalog.live_bytes())}, which is {size(LARGE_BYTES)} or more. With --workgroup "
-        f"{PRODUCTION} it needs no range of hours."
+        f"It is in workgroup {name!r} because it names none and the live files of this data folder have "
+        f"{size(live_bytes)}, which is {size(LARGE_BYTES)} or more. With --workgroup {PRODUCTION} it needs no range of "
+        "hours."
     )
 
 
@@ -177,7 +243,7 @@ def _answer_on_aws(arguments: argparse.Namespace, started: float) -> int:
             )
         except ScanRefused as refused:
             raise explained(deployment, clients, asked, now_ms, refused) from None
-    _print(found.result, arguments.output)
+    _print(found.result, arguments)
     counted = found.result.statistics
     price = read_prices().of["athena_scanned"]
     dollars = found.billed_bytes * float(price.usd) / price.unit_size
@@ -195,17 +261,18 @@ def _answer_on_aws(arguments: argparse.Namespace, started: float) -> int:
     return 0
 
 
-def _print(result: Result, form: str) -> None:
-    from datawarehouse.query.formats import encoded, write_parquet
+def _print(result: Result, arguments: argparse.Namespace) -> None:
+    from datawarehouse.query.formats import encoded
 
     table = result.arrow()
-    match form:
-        case "table":
-            _print_table(result)
-        case "parquet":
-            write_parquet(table, sys.stdout.buffer)
-        case _:
-            sys.stdout.buffer.writelines(encoded(table.schema, table.to_batches(), form))
+    if arguments.output != "table":
+        sys.stdout.buffer.writelines(encoded(table.schema, table.to_batches(), arguments.output))
+    elif is_screen() and not arguments.all:
+        first = table.slice(0, SCREEN_ROWS_MAX)
+        shown = print_rows(encoded(first.schema, first.to_batches(), "csv"), limit=SCREEN_ROWS_MAX)
+        _remark_left_out(len(table) - shown.rows, shown.left_out)
+    else:
+        _print_table(result)
     sys.stdout.flush()
 
 

@@ -12,7 +12,6 @@ from datawarehouse.cli.progress import progress
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.runtime.client import client_of
-from datawarehouse.runtime.reader import Reader
 
 _COLUMNS = ("table", "received", "stored", "rejected", "lost", "pending", "lag_s", "files", "bytes")
 _COLUMNS_ON_AWS = ("table", "received", "stored", "rejected", "lag_s", "newest_hour", "registered_until", "registrar")
@@ -33,6 +32,8 @@ def run(arguments: argparse.Namespace) -> None:
     if client:
         status = client.call("GET", "/v1/admin/status")
     else:
+        from datawarehouse.runtime.reader import Reader  # only here: a running warehouse needs none of it
+
         with Reader(settings.folder, settings) as reader:
             status = reader.status()
     status["running"] = client is not None

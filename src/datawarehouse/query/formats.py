@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from datawarehouse.errors import QueryFailed
 from datawarehouse.query import athena_form, messages, trino_form
 from datawarehouse.query.result import csv_row, distinct
 from datawarehouse.query.texts import csv_lines, inside, json_lines
 from datawarehouse.sql.types import Type
 
 _PART_BYTES_MAX = 4 * 1024 * 1024  # of Arrow and of names: what is written of it takes a few times as much
+_GROUP_BYTES = 32 * 1024 * 1024  # of Arrow, in a group of rows of a Parquet file
 _AROUND_BYTES = 9  # "":false,
-
-
-def write_parquet(table: pa.Table, out: IO[bytes]) -> None:
-    """A result as one Parquet file."""
-    pq.write_table(table, out)
 
 
 def encoded(
     schema: pa.Schema, batches: Iterable[pa.RecordBatch], form: str, kinds: Sequence[Type] = ()
 ) -> Iterator[bytes]:
     """The pieces of an answer in a format of messages.CONTENT_TYPES, or in messages.TRINO or ATHENA, for which `kinds`
-    are the types of the columns. JSON is one array of objects.
+    are the types of the columns. JSON is one array of objects, Parquet one
+    file.
 
     Raises QueryFailed for a value that has no text, and what the batches raise.
     """
@@ -47,6 +45,8 @@ def encoded(
             yield from trino_form.pages(kinds, _parts(batches))
         case messages.ATHENA:
             yield from athena_form.pieces(schema.names, kinds, _parts(batches))
+        case "parquet":
+            yield from _parquet(schema, batches)
         case _:
             yield from _arrow(schema, batches)
 
@@ -95,17 +95,57 @@ def _bytes_inside(column: pa.Array) -> int:
 
 
 def _arrow(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
-    sink = io.BytesIO()
+    sink = _Sink()
     with pa.ipc.new_stream(sink, schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
-            yield _taken(sink)
-    yield _taken(sink)
+            yield sink.taken()
+    yield sink.taken()
 
 
-def _taken(sink: io.BytesIO) -> bytes:
-    """The bytes that were written since the last call."""
-    written = sink.getvalue()
-    sink.seek(0)
-    sink.truncate()
-    return written
+class _Sink(io.RawIOBase):
+    """What was written and not taken yet, and how much was written in all, which a Parquet file is made of."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self._written = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.pieces.append(bytes(data))
+        self._written += len(self.pieces[-1])
+        return len(self.pieces[-1])
+
+    def tell(self) -> int:
+        return self._written
+
+    def taken(self) -> bytes:
+        pieces, self.pieces = self.pieces, []
+        return b"".join(pieces)
+
+
+def _parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+    """A group of rows at a time."""
+    sink = _Sink()
+    try:
+        with pq.ParquetWriter(sink, schema) as writer:
+            for group in _groups(batches):
+                writer.write_table(pa.Table.from_batches(group, schema))
+                yield sink.taken()
+    except pa.ArrowNotImplementedError as error:
+        raise QueryFailed(f"The result has a column that Parquet has no type for ({error}). Cast it.") from None
+    yield sink.taken()
+
+
+def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    """The same batches, some together, so that what is read of a file is read in large pieces."""
+    group: list[pa.RecordBatch] = []
+    for batch in batches:
+        group.append(batch)
+        if sum(each.nbytes for each in group) >= _GROUP_BYTES:
+            yield group
+            group = []
+    if group:
+        yield group

@@ -2,7 +2,8 @@
 
 1. Each door asks here, for somebody: `ask` gives the answer as it comes, `submit` keeps it on disk, in pages.
 2. A query runs in a task of its own. Ending it cancels that task, and with it the child process that computes.
-3. A query whose answer nobody takes any more ends.
+3. A query whose answer nobody takes any more ends. What became of it can be asked for a while: an answer that was cut
+   off does not say why.
 4. A stored result goes when it has expired, or, the oldest first, when newer ones need its room.
 
 Everything here happens in the thread of the event loop; files are written and read in another one.
@@ -24,6 +25,7 @@ from datawarehouse.catalog.history import TEXT_CHARACTERS_MAX, Entry
 from datawarehouse.clock import Clock
 from datawarehouse.definition.instants import written
 from datawarehouse.errors import (
+    BadRequest,
     DataWarehouseError,
     QueryEnded,
     QueryError,
@@ -168,12 +170,14 @@ class QueryRegistry:
         self._results_keep_s = results_keep_s
         self._queries: dict[str, Query] = {}
         """Those that are not over, and those whose result is kept, in the order in which they were asked."""
+        self._answered: dict[str, Query] = {}
+        """The latest of those that are over and have no result."""
 
     # -- asking
 
-    def ask(self, order: QueryOrder, who: str) -> tuple[Query, AsyncIterator[Message]]:
+    def ask(self, order: QueryOrder, who: str, id: str | None = None) -> tuple[Query, AsyncIterator[Message]]:
         """A query whose answer comes as it is computed; closing the iterator ends it. Raises BadRequest if there is no
-        such workgroup; the iterator raises the errors of queries."""
+        such workgroup, or there is a query of this id; the iterator raises the errors of queries."""
         coming: asyncio.Queue[Message | None] = asyncio.Queue()
         room = asyncio.Semaphore(_AHEAD_MAX)
 
@@ -182,10 +186,13 @@ class QueryRegistry:
             coming.put_nowait(message)
 
         def finished() -> None:
-            del self._queries[query.id]
+            self._answered[query.id] = self._queries.pop(query.id)
+            query.order = _without_parameters(query.order)
+            if len(self._answered) > _KEPT_MAX:
+                del self._answered[next(iter(self._answered))]
             coming.put_nowait(None)
 
-        query = self._begin(secrets.token_hex(8), order, who, put, finished)
+        query = self._begin(self._new_id(id), order, who, put, finished)
 
         async def messages() -> AsyncIterator[Message]:
             try:
@@ -199,9 +206,9 @@ class QueryRegistry:
 
         return query, messages()
 
-    def submit(self, order: QueryOrder, who: str, id: str = "") -> Query:
-        """A query whose answer is kept. id: one that is not used yet, of hexadecimal digits and "-", if a door has its
-        own form of them. Raises BadRequest if there is no such workgroup."""
+    def submit(self, order: QueryOrder, who: str, id: str | None = None) -> Query:
+        """A query whose answer is kept. id: of hexadecimal digits and "-", if a door has its own form of them, or a
+        client its own. Raises BadRequest if there is no such workgroup, or there is a query of this id."""
 
         async def put(message: Message) -> None:
             if isinstance(message, Piece):
@@ -212,18 +219,22 @@ class QueryRegistry:
                 query.remove_result()
                 if not isinstance(query.error, DataWarehouseError):
                     query.error = self._on_fault(query.error)
-            text = query.order.sql[:TEXT_CHARACTERS_MAX]
-            query.order = msgspec.structs.replace(query.order, sql=text, parameters=[])
+            query.order = _without_parameters(query.order)
             for each in [each for each in self.all() if each.is_over][:-_KEPT_MAX]:
                 self._forget(each)
             asyncio.get_running_loop().call_later(self._results_keep_s, self._forget, query)
 
         self._workgroup_of(order.workgroup)
-        id = id or secrets.token_hex(8)
+        id = self._new_id(id)
         stored = self._results.new(id)
         query = self._begin(id, order, who, put, finished)
         query.result = stored
         return query
+
+    def _new_id(self, wanted: str | None) -> str:
+        if wanted is not None and (wanted in self._queries or wanted in self._answered):
+            raise BadRequest(f"There is a query {wanted!r} already. Give another id, or none.")
+        return wanted or secrets.token_hex(8)
 
     def _begin(
         self,
@@ -277,10 +288,11 @@ class QueryRegistry:
         return list(self._queries.values())
 
     def get(self, id: str) -> Query:
-        """Raises UnknownQuery."""
-        if id not in self._queries:
+        """One that is listed, or is over and has no result. Raises UnknownQuery."""
+        query = self._queries.get(id) or self._answered.get(id)
+        if query is None:
             raise unknown(id)
-        return self._queries[id]
+        return query
 
     def end(self, query: Query, because: str) -> None:
         """End a query at once, wherever it is; nothing if it is over."""
@@ -345,6 +357,12 @@ class QueryRegistry:
     def _forget(self, query: Query) -> None:
         query.remove_result()
         self._queries.pop(query.id, None)
+        self._answered.pop(query.id, None)
+
+
+def _without_parameters(order: QueryOrder) -> QueryOrder:
+    """What is kept of an order that is done."""
+    return msgspec.structs.replace(order, sql=order.sql[:TEXT_CHARACTERS_MAX], parameters=[])
 
 
 def _text(instant_ms: int | None) -> str | None:

@@ -19,7 +19,13 @@ def shown(cell: str | None) -> str:
 
 def width(text: str) -> int:
     """How many places a text takes."""
-    return len(text) if text.isascii() else sum(2 if unicodedata.east_asian_width(ch) in "WF" else 1 for ch in text)
+    return len(text) if text.isascii() else sum(map(_places, text))
+
+
+def _places(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def padded(text: str, places: int, *, right: bool) -> str:

@@ -7,7 +7,7 @@ import http.client
 import random
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from email.message import Message
 from email.utils import parsedate_to_datetime
@@ -21,6 +21,7 @@ from datawarehouse.errors import AccessDenied, BodyTooLarge, DataWarehouseError,
 from datawarehouse.folder import Holder, holder_of
 
 _PAUSE_FIRST_S, _PAUSE_MAX_S = 0.2, 5.0
+_PIECE_BYTES = 1024 * 1024
 _OF_STATUS = {
     401: Unauthorized, 403: AccessDenied, 413: BodyTooLarge, 429: Unreachable, 502: Unreachable, 503: Unreachable,
     504: Unreachable,
@@ -34,7 +35,7 @@ class Client:
     def __init__(self, holder: Holder, timeout_s: float | None = 60, trust: ssl.SSLContext | None = None) -> None:
         """trust: whom to believe where the holder names no certificate; by default whom this system does."""
         self.timeout_s = timeout_s
-        self._trust = trust
+        self._holder, self._trust = holder, trust
         self._token = holder.token
         self._address = urlsplit(holder.url)
         self._certificate = holder.certificate
@@ -60,6 +61,29 @@ class Client:
                 raise _error(response.read(), response)
             for line in response:
                 yield msgspec.json.decode(line)
+
+    def answered(self, method: str, path: str, body: bytes) -> tuple[Message, Generator[bytes]]:
+        """The headers of an answer, and its body as it comes; closing that before its end closes the connection. Raises
+        the error that the owner answered, or Unreachable, also in the middle of the body."""
+        with self._reached():
+            response = self._sent(method, path, body, {})
+            if response.status >= 400:
+                raise _error(response.read(), response)
+        return response.headers, self._body_of(response)
+
+    def _body_of(self, response: http.client.HTTPResponse) -> Generator[bytes]:
+        try:
+            with self._reached():
+                while piece := response.read1(_PIECE_BYTES):
+                    yield piece
+        finally:
+            if not response.isclosed():
+                response.close()
+                self.close()
+
+    def another(self) -> Client:
+        """One of the same owner, with a connection of its own."""
+        return Client(self._holder, self.timeout_s, self._trust)
 
     def _sent(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> http.client.HTTPResponse:
         assert self._address.hostname

@@ -6,9 +6,12 @@ import importlib.util
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from datawarehouse.definition.warehouse import Warehouse
 
 DECLARATION = "warehouse.py"
 
@@ -21,6 +24,8 @@ def split(text: str) -> tuple[Path, str]:
 
 def load(text: str, folder: Path | None = None) -> Warehouse:
     """The Warehouse of FILE[:NAME], relative to a folder. Raises DeclarationError if there is none."""
+    from datawarehouse.definition.warehouse import Warehouse  # only here: most commands load no declaration
+
     path, name = split(text)
     path = folder / path if folder else path
     if not path.is_file():

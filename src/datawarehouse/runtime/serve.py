@@ -35,7 +35,7 @@ from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import WallClock, machine_clock
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.warehouse import Warehouse
-from datawarehouse.definition.workgroups import chosen
+from datawarehouse.definition.workgroups import chosen, for_people
 from datawarehouse.errors import InternalFailure
 from datawarehouse.folder import Holder, catalog_path, history_path, queries_root
 from datawarehouse.intake.group_commit import GroupCommit
@@ -188,7 +188,9 @@ async def _serve(
     url = listening.url(bound)
 
     gate = Gate(opened.keys, token, WallClock(), listening.proxy)
-    queries = Queries(_registry(opened, pools, results, keeping, history))
+    queries = Queries(
+        _registry(opened, pools, results, keeping, history), partial(_workgroup_of_people, opened, showing)
+    )
     files = Files(Catalog(catalog_path(opened.folder), writable=False), ThreadPoolExecutor(_FILE_THREADS, "files"))
     app = _app(opened, commit, queries, files, _admin(opened, administrating, showing, running), gate)
 
@@ -342,6 +344,10 @@ async def _backup(opened: Owner, executor: Executor, to: str, kept: int) -> Asyn
     finally:
         unwanted.set()
         making.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may ask for it any more
+
+
+async def _workgroup_of_people(opened: Owner, executor: Executor) -> str:
+    return for_people(await asyncio.get_running_loop().run_in_executor(executor, opened.catalog.live_bytes))
 
 
 def _query_pools(opened: Owner, start_child: StartChild) -> QueryPools:

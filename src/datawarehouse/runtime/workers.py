@@ -427,11 +427,12 @@ def _serve_query(
         try:
             if order.dry_run:
                 decision = engine.decide(order.sql, order.parameters, full_scan=order.full_scan, only=order.tables)
-                yield from (Head(0, 0), Piece(msgspec.json.encode(decision.values()) + b"\n"), End(0))
+                told = decision.values() | {"text": str(decision)}
+                yield from (Head(0, 0), Piece(msgspec.json.encode(told) + b"\n"), End(0))
                 continue
             limits: dict[str, Any] = {"full_scan": order.full_scan, "bytes_max": order.bytes_max, "only": order.tables}
-            told: dict[str, Any] = {"on_sources": on_sources, "on_share": on_share}
-            with engine.answer(order.sql, order.parameters, **limits, **told) as answer:
+            hearing: dict[str, Any] = {"on_sources": on_sources, "on_share": on_share}
+            with engine.answer(order.sql, order.parameters, **limits, **hearing) as answer:
                 for piece in encoded(answer.schema, answer.batches, order.format, answer.types):
                     yield Piece(piece, answer.rows)
                 yield End(answer.rows)

@@ -12,16 +12,18 @@ _YEAR_10000_MS = 253_402_300_800_000
 
 
 class QueryBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A query. parameters: one for each `?` of the statement. workgroup: whose rules hold for it. dry_run: say what
-    they permit and what would be read, and read nothing. full_scan: ask for hours without a bound, where they permit
-    that."""
+    """A query. parameters: one for each `?` of the statement. workgroup: whose rules hold for it; null: those for
+    people, by the size of what is stored. dry_run: say what they permit and what would be read, and read nothing.
+    full_scan: ask for hours without a bound, where they permit that. id: the query's, by which it can be looked at and
+    ended before its answer begins; without it the server chooses one."""
 
     sql: str
     parameters: list[Any] = []
     format: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(CONTENT_TYPES)})] = "ndjson"
-    workgroup: str = ""
+    workgroup: str | None = ""
     dry_run: bool = False
     full_scan: bool = False
+    id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16,64}$")] | None = None
 
 
 class RunBody(msgspec.Struct):

@@ -146,6 +146,7 @@ SHAPES: dict[str, Shape] = {
             "refusals": many(TEXT),
             "rewritten": or_null(TEXT),
             "estimate": fields({"partitions": COUNT, "files": COUNT, "bytes": COUNT, "athena_usd": NUMBER}),
+            "text": TEXT,
         }
     ),
     "Status": _STATUS,

@@ -1,6 +1,6 @@
 """Queries over HTTP, each of which the registry knows.
 
-    POST   /v1/query                  {"sql": ..., "parameters": [...], "format": "ndjson" | "csv" | "json" | "arrow"}
+    POST   /v1/query                  {"sql": ..., "parameters": [...], "format": "ndjson" | "csv" | ...}
     POST   /v1/queries                the same; the answer is kept, and fetched in pages
     GET    /v1/queries                those that wait or run, and those whose result is kept
     GET    /v1/queries/<id>           its state
@@ -38,11 +38,13 @@ _ASK_AGAIN_S = 1
 @dataclass(slots=True)
 class Queries:
     registry: QueryRegistry
+    workgroup_of_people: Callable[[], Awaitable[str]]
+    """The workgroup of somebody who names none, by the size of what is stored."""
 
     async def handle(self, request: Request, body: bytes) -> Response:
         """Answer a query as it is computed. Raises the errors of queries, and ClientGone."""
-        order = _order(body, request.identity)
-        query, messages = self.registry.ask(order, who_asks(request.identity))
+        asked, order = await self._order(body, request.identity)
+        query, messages = self.registry.ask(order, who_asks(request.identity), asked.id)
         gone = asyncio.ensure_future(request.gone())
 
         def end(done: asyncio.Future[None]) -> None:
@@ -64,7 +66,8 @@ class Queries:
         who = who_asks(identity)
         if request.path == "/v1/queries":
             if request.method == "POST":
-                return json_response(202, self.registry.submit(_order(await body(), identity), who).values())
+                asked, order = await self._order(await body(), identity)
+                return json_response(202, self.registry.submit(order, who, asked.id).values())
             if request.method == "GET":
                 seen = [query.values() for query in self.registry.all() if may_see(identity, query)]
                 return json_response(200, {"queries": seen})
@@ -87,6 +90,13 @@ class Queries:
                 return json_response(200, query.values())
             case _:
                 return _not_allowed(b"GET" if found[2] else b"GET, DELETE")
+
+    async def _order(self, body: bytes, identity: Identity) -> tuple[QueryBody, QueryOrder]:
+        """A body, and its query. Raises BadRequest, and what `order_of` raises."""
+        asked = _decoded(body)
+        if asked.workgroup is None:
+            asked.workgroup = identity.workgroup or await self.workgroup_of_people()
+        return asked, order_of(asked, identity)
 
     async def _page(self, query: Query, request: Request, number: int) -> Response:
         def has_it() -> bool:
@@ -144,8 +154,8 @@ def may_see(identity: Identity, query: Query) -> bool:
     return not identity.name or identity.rights.may_administer or query.who == identity.name
 
 
-def _order(body: bytes, identity: Identity) -> QueryOrder:
-    """The query of a body. Raises BadRequest, and what `order_of` raises."""
+def _decoded(body: bytes) -> QueryBody:
+    """Raises BadRequest."""
     form = '{"sql": "select ...", "parameters": [...], "format": "' + '" | "'.join(CONTENT_TYPES) + '"}'
     try:
         asked = msgspec.json.decode(body, type=QueryBody)
@@ -159,14 +169,14 @@ def _order(body: bytes, identity: Identity) -> QueryOrder:
         ) from None
     if asked.format not in CONTENT_TYPES:
         raise BadRequest(f"The format is {asked.format!r}; valid are {', '.join(CONTENT_TYPES)}.")
-    return order_of(asked, identity)
+    return asked
 
 
 def order_of(asked: QueryBody, identity: Identity) -> QueryOrder:
     """A query that counts for the rate of a key. Raises AccessDenied for what the key may not do, or Throttled."""
     if not identity.rights.may_query:
         raise AccessDenied(f"The key {identity.name!r} does not have the right 'query', which this needs.")
-    if identity.workgroup and asked.workgroup not in ("", identity.workgroup):
+    if identity.workgroup and asked.workgroup not in (None, "", identity.workgroup):
         raise AccessDenied(
             f"The key {identity.name!r} is for the workgroup {identity.workgroup!r}, and the query names "
             f"{asked.workgroup!r}. Leave that out, or use another key."
@@ -178,7 +188,7 @@ def order_of(asked: QueryBody, identity: Identity) -> QueryOrder:
         asked.sql,
         asked.parameters,
         "json" if asked.dry_run else asked.format,
-        identity.workgroup or asked.workgroup,
+        identity.workgroup or asked.workgroup or "",
         asked.dry_run,
         asked.full_scan,
         tables=None if tables is None else sorted(tables),
