@@ -32,6 +32,7 @@ CALLS = {
     "generate": (("clicks", "--rate", "0", "--count", "5", "--output", "json"), '"sent": 5'),
     "flush": ((), ""),
     "query": (("select id from clicks where id = 'one'", "--output", "csv"), '"one"'),
+    "sql": (("-c", "select id from clicks where id = 'one'", "--output", "csv"), '"one"'),
     "lint-sql": (("one.sql",), "1 statement, 0 problems"),
     "translate": (("--from", "redshift", "one.sql"), "1 statement: 1 translated"),
     "queries": ((), "workgroup"),

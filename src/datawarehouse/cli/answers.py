@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import IO
 
 from datawarehouse.cli.grid import MEASURED_ROWS, Grid, Row, rows_in
 from datawarehouse.cli.output import quantity
 from datawarehouse.cli.progress import progress
 from datawarehouse.errors import DataWarehouseError
-from datawarehouse.runtime.asking import Asked
+from datawarehouse.runtime.asking_here import Asking
 
 SCREEN_ROWS_MAX = 40
 
@@ -30,21 +31,21 @@ def is_screen() -> bool:
     return sys.stdout.isatty()
 
 
-def begun(pieces: Iterator[bytes], asked: Asked, doing: str = "The query runs") -> Iterator[bytes]:
+def begun(pieces: Iterator[bytes], asked: Asking, doing: str = "The query runs") -> Iterator[bytes]:
     """The same pieces, once there is one. Until then a terminal says what is done."""
     with progress(doing, lambda: _how_far(asked, doing)):
         first = next(pieces, b"")
     return chain((first,), pieces)
 
 
-def drained(pieces: Iterator[bytes], asked: Asked) -> None:
+def drained(pieces: Iterator[bytes], asked: Asking) -> None:
     """Let an answer come to its end, of which no more is printed."""
     with progress("The rows are counted", lambda: _how_far(asked, "The rows are counted")):
         for _ in pieces:
             pass
 
 
-def _how_far(asked: Asked, doing: str) -> str | None:
+def _how_far(asked: Asking, doing: str) -> str | None:
     try:
         progress = asked.progress()
     except DataWarehouseError:  # it is over, or not asked yet
@@ -54,26 +55,30 @@ def _how_far(asked: Asked, doing: str) -> str | None:
     return None if progress["share"] is None else f"{doing}: {progress['share']:.0%}"
 
 
-def print_rows(pieces: Iterator[bytes], *, limit: int | None) -> Shown:
-    """Print an answer that comes as CSV as a table. limit: after how many rows it ends, and that it is to fit into the
-    width of the terminal."""
+def screen_columns() -> int:
+    """The width of the terminal."""
+    return shutil.get_terminal_size().columns
+
+
+def print_rows(pieces: Iterator[bytes], out: IO[str], *, limit: int | None, room: int | None) -> Shown:
+    """Print an answer that comes as CSV as a table. limit: after how many rows it ends. room: the width that it is to
+    fit into."""
     blocks = rows_in(pieces)
-    [names], first = _first(blocks, MEASURED_ROWS if limit is None else limit)
-    room = None if limit is None else os.get_terminal_size(sys.stdout.fileno()).columns or 80
-    grid = Grid([name or "" for name in names], first[:limit], room)
-    sys.stdout.write(grid.head() + grid.lines(first[:limit]))
-    sys.stdout.flush()
+    names, first = first_rows(blocks, MEASURED_ROWS if limit is None else limit)
+    grid = Grid(names, first[:limit], room)
+    out.write(grid.head() + grid.lines(first[:limit]))
+    out.flush()
     printed = len(first[:limit])
     if limit is None:
         for rows in blocks:
-            sys.stdout.write(grid.lines(rows))
+            out.write(grid.lines(rows))
             printed += len(rows)
     return Shown(printed, grid.left_out)
 
 
-def _first(blocks: Iterator[list[Row]], wanted: int) -> tuple[list[Row], list[Row]]:
-    """The row of the names, and so many rows or more, unless there are fewer."""
+def first_rows(blocks: Iterator[list[Row]], wanted: int) -> tuple[list[str], list[Row]]:
+    """The names of the columns, and so many rows or more, unless there are fewer."""
     names, *found = next(blocks)
     while len(found) < wanted and (rows := next(blocks, None)) is not None:
         found += rows
-    return [names], found
+    return [name or "" for name in names], found

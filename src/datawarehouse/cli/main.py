@@ -23,6 +23,7 @@ VERBS = {
     "generate": "send made-up events, at a rate, some of them malformed, late or twice",
     "flush": "return when everything acknowledged is visible",
     "query": "answer one SQL statement",
+    "sql": "a shell: statements with history and completion, or those of a file",
     "lint-sql": "say what Athena would refuse of statements in files",
     "translate": "write statements of Redshift as Athena's, and say what needs a person",
     "queries": "list the queries that wait or run, and end one",

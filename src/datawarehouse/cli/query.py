@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from datawarehouse.cli.answers import SCREEN_ROWS_MAX, begun, drained, is_screen, print_rows
+from datawarehouse.cli.answers import SCREEN_ROWS_MAX, Shown, begun, drained, is_screen, print_rows, screen_columns
 from datawarehouse.cli.exits import in_a_process
 from datawarehouse.cli.options import add_on, add_output, add_settings, settings_of
 from datawarehouse.cli.output import print_head, quantity, remark, size
@@ -117,7 +117,7 @@ def _ask(arguments: argparse.Namespace, client: Client, started: float) -> int:
         if arguments.dry_run:
             return _print_decision(arguments, json.loads(b"".join(coming)))
         if is_table:
-            shown = print_rows(coming, limit=SCREEN_ROWS_MAX if is_cut else None)
+            shown = _print_rows(coming, is_cut=is_cut)
             drained(coming, asked)
         else:
             shown = None
@@ -126,8 +126,13 @@ def _ask(arguments: argparse.Namespace, client: Client, started: float) -> int:
         rows = int(asked.progress()["rows"])
     if shown:
         _remark_left_out(rows - shown.rows, shown.left_out)
-    _remark_end(rows, asked.files, asked.bytes, started)
+    _remark_end(rows, asked.files_read, asked.bytes_read, started)
     return 0
+
+
+def _print_rows(pieces: Iterator[bytes], *, is_cut: bool) -> Shown:
+    limit, room = (SCREEN_ROWS_MAX, screen_columns()) if is_cut else (None, None)
+    return print_rows(pieces, sys.stdout, limit=limit, room=room)
 
 
 def _print_decision(arguments: argparse.Namespace, decision: dict[str, Any]) -> int:
@@ -269,7 +274,7 @@ def _print(result: Result, arguments: argparse.Namespace) -> None:
         sys.stdout.buffer.writelines(encoded(table.schema, table.to_batches(), arguments.output))
     elif is_screen() and not arguments.all:
         first = table.slice(0, SCREEN_ROWS_MAX)
-        shown = print_rows(encoded(first.schema, first.to_batches(), "csv"), limit=SCREEN_ROWS_MAX)
+        shown = _print_rows(encoded(first.schema, first.to_batches(), "csv"), is_cut=True)
         _remark_left_out(len(table) - shown.rows, shown.left_out)
     else:
         _print_table(result)

@@ -29,18 +29,18 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Asked:
-    """A query that is asked. files, bytes: what it reads, once its answer has begun."""
+    """A query that is asked. files_read, bytes_read: once its answer has begun."""
 
     def __init__(self, client: Client, question: Question) -> None:
         self.id = secrets.token_hex(16)
-        self.files = self.bytes = 0
+        self.files_read = self.bytes_read = 0
         self._client, self._looking = client, client.another()
         self._body = msgspec.json.encode({**msgspec.to_builtins(question), "id": self.id})
 
     def pieces(self) -> Iterator[bytes]:
         """The answer, in pieces. Raises the errors of queries, or Unreachable. Closing the iterator ends the query."""
         head, pieces = self._client.answered("POST", "/v1/query", self._body)
-        self.files, self.bytes = int(head.get("X-DW-Files", 0)), int(head.get("X-DW-Bytes", 0))
+        self.files_read, self.bytes_read = int(head.get("X-DW-Files", 0)), int(head.get("X-DW-Bytes", 0))
         try:
             yield from pieces
         except Unreachable as error:

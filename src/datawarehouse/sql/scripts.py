@@ -60,6 +60,30 @@ def statements(sql: str, *, of_redshift: bool = False) -> list[Part]:
     return found
 
 
+ENDED, OPEN, QUOTED = "ended", "open", "quoted"
+
+
+def ending(sql: str) -> str:
+    """How a text of Athena SQL ends that somebody types: ENDED by a semicolon, QUOTED in a quote or a comment that
+    nothing closes yet, or OPEN, where more may follow."""
+    at, found = 0, OPEN
+    while match := _ATHENA.search(sql, at):
+        if _WORD.search(sql, at, match.start()):
+            found = OPEN
+        at = match.end()
+        if match[0] == "/*":
+            at = sql.find("*/", at) + 2
+            if at == 1:
+                return QUOTED
+        elif match[0] == ";":
+            found = ENDED
+        elif not match[0].startswith("--"):
+            found = OPEN
+            if len(match[0]) == 1:
+                return QUOTED
+    return OPEN if _WORD.search(sql, at) else found
+
+
 def quoted_texts(sql: str) -> Iterator[str]:
     """The texts of a statement of Redshift, as they are written, with their quotes."""
     at = 0
