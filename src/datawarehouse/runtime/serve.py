@@ -18,7 +18,7 @@ import signal
 import socket
 import ssl
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -188,9 +188,7 @@ async def _serve(
     url = listening.url(bound)
 
     gate = Gate(opened.keys, token, WallClock(), listening.proxy)
-    queries = Queries(
-        _registry(opened, pools, results, keeping, history), partial(_workgroup_of_people, opened, showing)
-    )
+    queries = Queries(_registry(opened, pools, results, keeping, history), _people(opened, showing))
     files = Files(Catalog(catalog_path(opened.folder), writable=False), ThreadPoolExecutor(_FILE_THREADS, "files"))
     app = _app(opened, commit, queries, files, _admin(opened, administrating, showing, running), gate)
 
@@ -346,8 +344,14 @@ async def _backup(opened: Owner, executor: Executor, to: str, kept: int) -> Asyn
         making.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may ask for it any more
 
 
-async def _workgroup_of_people(opened: Owner, executor: Executor) -> str:
-    return for_people(await asyncio.get_running_loop().run_in_executor(executor, opened.catalog.live_bytes))
+def _people(opened: Owner, executor: Executor) -> Callable[[], Awaitable[str]]:
+    """Finds the workgroup of people; in another thread, as the rows of all live files are added up."""
+    loop = asyncio.get_running_loop()
+
+    async def workgroup() -> str:
+        return for_people(await loop.run_in_executor(executor, opened.catalog.live_bytes))
+
+    return workgroup
 
 
 def _query_pools(opened: Owner, start_child: StartChild) -> QueryPools:
