@@ -37,6 +37,20 @@ def granted(node, sid):
     return found
 
 
+def test_a_column_takes_another_key_of_events():
+    columns = {"id": "string", "gross_us": ("double", "US Gross")}
+    declared = Warehouse("films").with_streaming_input_table("films", columns=columns)
+    graph = deployed("films", {"warehouse": declared})
+    [delivery] = graph.all("FirehoseDeliveryStream")
+    conversion = delivery.inputs["extendedS3Configuration"]["dataFormatConversionConfiguration"]
+    assert conversion["inputFormatConfiguration"]["deserializer"]["openXJsonSerDe"] == {
+        "caseInsensitive": True,
+        "columnToJsonKeyMappings": {"gross_us": "us gross"},
+    }
+    [table] = [node for node in graph.all("CatalogTable") if node.inputs["name"] == "films"]
+    assert [each["name"] for each in table.inputs["storageDescriptor"]["columns"]] == ["id", "gross_us"]
+
+
 def test_what_a_program_reaches_of_the_warehouse():
     found = {}
 

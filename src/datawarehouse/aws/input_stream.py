@@ -26,7 +26,7 @@ from datawarehouse.aws.protection import protected, replaceable
 from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.definition.alerts import Conditions
 from datawarehouse.definition.arguments import SHARD_COUNT_MAX
-from datawarehouse.definition.tables import HIVE, ICEBERG, TABLE_FORMATS, checked_columns
+from datawarehouse.definition.tables import HIVE, ICEBERG, TABLE_FORMATS, Column, checked_columns
 from datawarehouse.errors import DeclarationError
 
 BUFFER_MIB = 128
@@ -44,10 +44,10 @@ class InputStreamArgs(TypedDict):
     """The arguments of an InputStream.
 
     bucket: the name of the bucket that files go to. database_name, table_name: the Glue table that records are
-    converted for; it exists before. columns: its columns, `{name: type}` or `[{"name": ..., "type": ...}]`, so that a
-    change of them reaches Firehose. shard_count: 1 (default) to 500, not for an on-demand stream. stream_mode:
-    "provisioned" (default) or "on-demand". warm_mib_per_second: what
-    an on-demand stream takes from its first second on, 1 to 10240, in an account with Kinesis On-demand Advantage
+    converted for; it exists before. columns: its columns, `{name: type}`, `{name: (type, JSON key)}` or
+    `[{"name": ..., "type": ...}]`, so that a change of them reaches Firehose. shard_count: 1 (default) to 500, not for
+    an on-demand stream. stream_mode: "provisioned" (default) or "on-demand". warm_mib_per_second: what an on-demand
+    stream takes from its first second on, 1 to 10240, in an account with Kinesis On-demand Advantage
     (default: what Kinesis starts with). retention_hours: how long the stream keeps records, 24 (default) to 8760,
     which is the longest outage of delivery that loses nothing; beyond 24 a shard costs more than twice as much.
     is_disposable: whether the stream can be deleted with its records; otherwise it and its delivery are protected
@@ -64,7 +64,7 @@ class InputStreamArgs(TypedDict):
     bucket: pulumi.Input[str]
     database_name: pulumi.Input[str]
     table_name: pulumi.Input[str]
-    columns: Mapping[str, str] | Sequence[Mapping[str, str]]
+    columns: Mapping[str, str | tuple[str, str]] | Sequence[Mapping[str, str]]
     shard_count: NotRequired[int]
     stream_mode: NotRequired[str]
     warm_mib_per_second: NotRequired[int]
@@ -235,7 +235,7 @@ class InputStream(pulumi.ComponentResource):
             "data_format_conversion_configuration": {
                 "enabled": True,
                 "input_format_configuration": {
-                    "deserializer": {"open_x_json_ser_de": {"case_insensitive": True}},
+                    "deserializer": {"open_x_json_ser_de": _deserializer(given["columns"])},
                 },
                 "output_format_configuration": {"serializer": {"parquet_ser_de": {"compression": "SNAPPY"}}},
                 "schema_configuration": {
@@ -253,6 +253,12 @@ class InputStream(pulumi.ComponentResource):
         names = [name for name in RecordConverterArgs.__annotations__ if name in given]
         arguments: Any = {name: given[name] for name in names}
         return RecordConverter(f"{self._name}-converter", arguments, self._child)
+
+
+def _deserializer(columns: Iterable[Column]) -> dict[str, Any]:
+    """Firehose API reference, OpenXJsonSerDe: keys are made lower case before they are compared with the mappings."""
+    keys = {column.name: column.key for column in columns if column.key is not None}
+    return {"case_insensitive": True, **({"column_to_json_key_mappings": keys} if keys else {})}
 
 
 def schema_digest(columns: Iterable[Any]) -> str:

@@ -56,7 +56,7 @@ from datawarehouse.aws.warehouse_arguments import (
 )
 from datawarehouse.aws.workgroups import BATCH, READERS, Workgroups
 from datawarehouse.definition.alerts import Conditions
-from datawarehouse.definition.tables import ICEBERG, BatchInputTable, StreamingInputTable, Table
+from datawarehouse.definition.tables import ICEBERG, BatchInputTable, StreamingInputTable, Table, as_declared
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import DeclarationError
 
@@ -329,7 +329,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 "bucket": self.data_warehouse_bucket.bucket,
                 "database_name": self.database.name,
                 "table_name": catalog[0].name,
-                "columns": table_of(table).columns,
+                "columns": as_declared(table.columns),
                 "stream_mode": "on-demand" if on_demand else "provisioned",
                 "retention_hours": given["stream_retention_hours"],
                 "is_disposable": given["data_is_disposable"],

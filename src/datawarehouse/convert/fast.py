@@ -52,7 +52,8 @@ class FastPath:
     """Decodes groups of records for one set of columns; remembers the keys that it has learned."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        self._shape = _Shape([(column.name, column.type) for column in columns])
+        self._names = [column.name for column in columns]
+        self._shape = _Shape([(column.json_key, column.type) for column in columns])
         self._decoder = self._shape.decoder()
         self._skips = False
 
@@ -84,7 +85,7 @@ class FastPath:
                 if KeyCount.of(records[place]).count != self._shape.seen(rows[row]):
                     others.setdefault(place, None)
         unknown = dict(self._shape.unknown()) if self._skips else {}
-        batch = pa.RecordBatch.from_arrays([column.array for column in built], self._shape.names)
+        batch = pa.RecordBatch.from_arrays([column.array for column in built], self._names)
         if len(places) + len(others) > len(records):  # some were decoded and still have to be handed back
             batch = batch.filter(pa.array([place not in others for place in places]))
             if unknown:

@@ -20,7 +20,7 @@ class BatchOrder(msgspec.Struct, frozen=True, tag=True):
     """
 
     table: str
-    columns: list[tuple[str, str]]
+    columns: list[tuple[str, ...]]
     schema_version: int
     spans: list[Span]
     first_record: int

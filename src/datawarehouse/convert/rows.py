@@ -56,13 +56,17 @@ class RowConverter:
     def __init__(self, columns: Sequence[Column]) -> None:
         self.schema = arrow_schema(columns)
         self._names = [column.name for column in columns]
-        self._unknown_keys = unknown_keys([(column.name, column.type) for column in columns])
+        self._keys = [column.json_key for column in columns]
+        self._unknown_keys = unknown_keys([(column.json_key, column.type) for column in columns])
         self._inner = [
-            (place, column.name, find) for place, column in enumerate(columns) if (find := unknown_inside(column.type))
+            (place, column.json_key, find)
+            for place, column in enumerate(columns)
+            if (find := unknown_inside(column.type))
         ]
         self._rules = [rule_for(column.type) for column in columns]
-        self._rule_of = dict(zip(self._names, self._rules, strict=True))
-        self._only = {name: _decoder_of(name) for name in self._names}
+        self._rule_of = dict(zip(self._keys, self._rules, strict=True))
+        self._name_of = dict(zip(self._keys, self._names, strict=True))
+        self._only = {key: _decoder_of(key) for key in self._keys}
         self._fast = FastPath(columns)
 
     def convert(self, records: Sequence[bytes], joined: bytes | None = None) -> Rows:
@@ -128,20 +132,20 @@ class RowConverter:
         lowered = {name.lower(): literal for name, literal in found.items()}
         if len(lowered) != len(found):
             raise twice([name.lower() for name in found])
-        values = [value_of(lowered.get(name)) for name in self._names]
+        values = [value_of(lowered.get(key)) for key in self._keys]
         if not lowered.keys() <= self._rule_of.keys():
             keys += [name for name in found if name.lower() not in self._rule_of]
         for place, name, find in self._inner:
             find(values[place], name, keys)
         return [by_name(self._names, self._rules, values)], keys
 
-    def _fault(self, record: bytes, column: str) -> Reason | None:
-        """The reason why the value of the column that stopped the fast path cannot be converted; None if it is not that
+    def _fault(self, record: bytes, key: str) -> Reason | None:
+        """The reason why the value of the key that stopped the fast path cannot be converted; None if it is not that
         simple."""
         try:
-            self._rule_of[column](value_of(self._only[column].decode(record).value))
+            self._rule_of[key](value_of(self._only[key].decode(record).value))
         except Reject as reject:
-            return reject.within(column).reason
+            return reject.within(self._name_of[key]).reason
         except Exception:  # the exact rules will find the reason
             return None
         return None
@@ -155,7 +159,7 @@ class RowConverter:
         for document in read:
             found = members(document)
             try:
-                rows.append(by_name(self._names, self._rules, [found.get(name) for name in self._names]))
+                rows.append(by_name(self._names, self._rules, [found.get(key) for key in self._keys]))
             except RecursionError:
                 raise Reject(*_TOO_DEEP) from None
         return rows

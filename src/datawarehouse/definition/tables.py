@@ -7,7 +7,7 @@ fields.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar
@@ -46,24 +46,38 @@ _RESERVED = {
     "query_history": "it is the name of the table of queries",
 }
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_ILLEGAL_IN_KEY = re.compile(r'["\\\x00-\x1f]|[\ud800-\udfff]')
 
-Columns = Mapping[str, str] | Iterable[Mapping[str, str]]
+Columns = Mapping[str, str | tuple[str, str]] | Iterable[Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
+    """key: of the member of an event's JSON object that it takes, in lower case; None if that is its name."""
+
     name: str
     type: ColumnType
+    key: str | None = None
+
+    @property
+    def json_key(self) -> str:
+        return self.name if self.key is None else self.key
 
 
-def to_wire(columns: Iterable[Column]) -> list[tuple[str, str]]:
-    """Columns as (name, Glue type), to send them to another process or write them to a file."""
-    return [(column.name, str(column.type)) for column in columns]
+def to_wire(columns: Iterable[Column]) -> list[tuple[str, ...]]:
+    """Columns as (name, Glue type), or (name, Glue type, JSON key) where that is another, to send them to another
+    process or write them to a file."""
+    return [(c.name, str(c.type)) if c.key is None else (c.name, str(c.type), c.key) for c in columns]
 
 
-def from_wire(pairs: Iterable[tuple[str, str]]) -> tuple[Column, ...]:
+def as_declared(columns: Iterable[Column]) -> dict[str, str | tuple[str, str]]:
+    """Columns as they are declared."""
+    return {c.name: str(c.type) if c.key is None else (str(c.type), c.key) for c in columns}
+
+
+def from_wire(columns: Iterable[Sequence[str]]) -> tuple[Column, ...]:
     """The columns that `to_wire` wrote."""
-    return tuple(Column(name, parse_type(kind)) for name, kind in pairs)
+    return tuple(Column(name, parse_type(kind), *key) for name, kind, *key in columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +184,8 @@ def checked_table_name(name: Any) -> str:
 
 
 def checked_columns(table: str, columns: Columns, what: str = "column") -> tuple[Column, ...]:
-    """The declared columns of a table, from `{name: type}` or `[{"name": ..., "type": ...}]`."""
+    """The declared columns of a table, from `{name: type}`, `{name: (type, JSON key)}` or
+    `[{"name": ..., "type": ...}]`."""
     form = "a mapping {name: type} or a list of {'name': ..., 'type': ...}"
     if isinstance(columns, Mapping):
         pairs = list(columns.items())
@@ -185,17 +200,48 @@ def checked_columns(table: str, columns: Columns, what: str = "column") -> tuple
     found: dict[str, Column] = {}
     for name, type_text in pairs:
         try:
-            column = Column(checked_name(name, what), parse_type(type_text))
+            column = _checked_column(name, type_text, what)
         except DeclarationError as error:
             raise DeclarationError(f"Table {table!r}, {what} {name!r}: {error}") from None
         if name in found:
             raise DeclarationError(f"Table {table!r} has two {what}s named {name!r}; each name is given once.")
         found[name] = column
+    _check_keys(table, found.values())
     return tuple(found.values())
 
 
-def checked_table(name: Any, columns: Columns, partition_keys: Columns | None, data_format: str) -> dict[str, Any]:
-    """The fields that every kind of table has, checked."""
+def _checked_column(name: Any, given: Any, what: str) -> Column:
+    if not isinstance(given, tuple):
+        return Column(checked_name(name, what), parse_type(given))
+    if len(given) != 2:
+        raise DeclarationError(f"got {given!r}; a type and a JSON key are (type, key).")
+    type_text, key = given
+    if not isinstance(key, str) or not key or _ILLEGAL_IN_KEY.search(key) or len(key) > NAME_CHARACTERS_MAX:
+        raise DeclarationError(
+            f"the JSON key {key!r} is not valid: it is a text of 1 to {NAME_CHARACTERS_MAX} characters, without "
+            "quotes, backslashes and control characters."
+        )
+    lowered = key.lower()  # keys match whatever their case
+    return Column(checked_name(name, what), parse_type(type_text), None if lowered == name else lowered)
+
+
+def _check_keys(table: str, columns: Iterable[Column]) -> None:
+    """Raises DeclarationError if two columns take one key."""
+    takes: dict[str, str] = {}
+    for column in columns:
+        if other := takes.get(column.json_key):
+            raise DeclarationError(
+                f"Table {table!r}: the columns {other!r} and {column.name!r} both take the JSON key "
+                f"{column.json_key!r}; a key is for one column."
+            )
+        takes[column.json_key] = column.name
+
+
+def checked_table(
+    name: Any, columns: Columns, partition_keys: Columns | None, data_format: str, has_events: bool = False
+) -> dict[str, Any]:
+    """The fields that every kind of table has, checked. has_events: whether its rows come from JSON objects, so that
+    columns may take other keys."""
     checked_table_name(name)
     if data_format not in DATA_FORMATS:
         raise DeclarationError(
@@ -205,6 +251,12 @@ def checked_table(name: Any, columns: Columns, partition_keys: Columns | None, d
     if not checked:
         raise DeclarationError(f"Table {name!r} has no columns; declare at least one, e.g. {{'id': 'string'}}.")
     keys = checked_columns(name, partition_keys or (), "partition key")
+    for each in (*(() if has_events else checked), *keys):
+        if each.key is not None:
+            raise DeclarationError(
+                f"Table {name!r}: {each.name!r} has the JSON key {each.key!r}; only a column of a streaming input "
+                "table takes a key of events."
+            )
     for key in keys:
         if isinstance(key.type, Array | Map | Struct):
             raise DeclarationError(f"Table {name!r}: partition key {key.name!r} is {key.type}; use string.")

@@ -116,7 +116,7 @@ class Warehouse:
         checked_int(name, "input_stream_shard_count", input_stream_shard_count, 1, SHARD_COUNT_MAX)
         checked_int(name, "file_flush_interval_seconds", file_flush_interval_seconds, 1, 900)
         parse_schedule(partition_schedule_expression)
-        fields = checked_table(name, columns, {partition_key_name: "string"}, "parquet")
+        fields = checked_table(name, columns, {partition_key_name: "string"}, "parquet", has_events=True)
         given = checked_names(name, "sort_by", sort_by)
         for argument, column in [*(("sort_by", each) for each in given), ("dedupe_key", dedupe_key)]:
             if column is not None:

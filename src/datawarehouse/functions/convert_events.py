@@ -58,6 +58,7 @@ class EventConverter:
 
     def __init__(self, columns: Sequence[Column], hour: str) -> None:
         self._names = [column.name for column in columns]
+        self._keys = [column.json_key for column in columns]
         self._rules = [rule_for(column.type) for column in columns]
         self._writers = [(quoted(column.name), writer(column.type, FOR_ICEBERG)) for column in columns]
         self._hour = quoted(hour)
@@ -75,7 +76,7 @@ class EventConverter:
     def _text(self, document: Object, partition: str, with_nulls: bool) -> str:
         try:
             found = members(document)
-            row = by_name(self._names, self._rules, [found.get(name) for name in self._names])
+            row = by_name(self._names, self._rules, [found.get(key) for key in self._keys])
             texts = [
                 f"{name}:{'null' if value is None else write(value)}"
                 for (name, write), value in zip(self._writers, row, strict=True)

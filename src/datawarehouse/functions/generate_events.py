@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from datawarehouse.definition.tables import StreamingInputTable
+from datawarehouse.definition.tables import StreamingInputTable, as_declared, from_wire
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import DataWarehouseError
 from datawarehouse.functions.clients import client
@@ -34,7 +34,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, int]:
     given = json.loads((Path(os.environ["LAMBDA_TASK_ROOT"]) / "events.json").read_text())
     declared = Warehouse("generated")
     for table in given["tables"]:
-        declared.with_streaming_input_table(table["name"], columns=dict(table["columns"]))
+        declared.with_streaming_input_table(table["name"], columns=as_declared(from_wire(table["columns"])))
     minute = scheduled_ms(event) // _MINUTE_MS
     events = generate(
         [table for table in declared.tables() if isinstance(table, StreamingInputTable)],

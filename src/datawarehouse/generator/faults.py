@@ -28,7 +28,7 @@ _NOT_JSON = (
 
 def event_text(columns: Sequence[Column], literals: Literals) -> str:
     """The JSON of an event."""
-    members = [f'"{c.name}":{text}' for c, text in zip(columns, literals, strict=True) if text is not None]
+    members = [f'"{c.json_key}":{text}' for c, text in zip(columns, literals, strict=True) if text is not None]
     return "{" + ",".join(members) + "}"
 
 
@@ -57,7 +57,7 @@ def _not_json(data: bytes, columns: Sequence[Column], draw: Draw) -> bytes:
 
 
 def _key_twice(data: bytes, columns: Sequence[Column], draw: Draw) -> bytes:
-    name = columns[0].name
+    name = columns[0].json_key
     twice = f'"{name}":null,"{name.upper()}":null'.encode()
     return b"{" + twice + (b"," if len(data) > 2 else b"") + data[1:]
 

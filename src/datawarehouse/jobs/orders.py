@@ -24,7 +24,7 @@ class JobOrder(msgspec.Struct, frozen=True, tag=True):
 
     run: int
     table: str
-    columns: list[tuple[str, str]]
+    columns: list[tuple[str, ...]]
     schema_version: int
     module: str
     file: str

@@ -126,7 +126,7 @@ def described(run: Run) -> dict[str, Any]:
 def _unknown_keys(catalog: Catalog, table: StoredTable) -> dict[str, int]:
     counts = catalog.unknown_keys(table.name)
     columns = table.columns[table.schema_version]
-    return still_unknown([(column.name, column.type) for column in columns], counts) if counts else {}
+    return still_unknown([(column.json_key, column.type) for column in columns], counts) if counts else {}
 
 
 def _table(catalog: Catalog, table: StoredTable, clock: Clock, stream: tuple[Journal, int] | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ class MergeOrder(msgspec.Struct, frozen=True, tag=True):
     """
 
     files: list[DataFile]
-    columns: list[tuple[str, str]]
+    columns: list[tuple[str, ...]]
     schema_version: int
     lake: str
     name: str
@@ -28,7 +28,7 @@ class DedupeOrder(msgspec.Struct, frozen=True, tag=True):
     stays. event_time: as in MergeOrder."""
 
     files: list[DataFile]
-    columns: list[tuple[str, str]]
+    columns: list[tuple[str, ...]]
     schema_version: int
     lake: str
     name: str
@@ -56,7 +56,7 @@ class InspectOrder(msgspec.Struct, frozen=True, tag=True):
 
     files: list[DataFile]
     lake: str
-    columns: list[tuple[str, str]] = []
+    columns: list[tuple[str, ...]] = []
 
 
 class InspectedFiles(msgspec.Struct, frozen=True, tag=True):
