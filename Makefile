@@ -74,7 +74,13 @@ $(VENV)/clients/.ready: requirements/clients.txt tests/clients/programs/package.
 	npm install --silent --no-package-lock --prefix $(VENV)/clients
 	@touch $@
 
-test-clients: $(VENV)/clients/.ready  ## Kinesis clients that nobody here wrote; needs Node.js and curl
+# A venv of its own, with pandas and polars.
+$(VENV)/readers/.ready: requirements/readers.txt $(READY)
+	$(PYTHON) -m venv $(VENV)/readers
+	$(VENV)/readers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+test-clients: $(VENV)/clients/.ready $(VENV)/readers/.ready  ## clients that nobody here wrote; needs Node.js and curl
 	$(BIN)/python -m pytest tests/clients
 
 # The Pulumi CLI, from its Go modules; what it takes the first time is in docs/reference/real-engine.md.
@@ -99,7 +105,7 @@ lock: $(READY)  ## pin the newest versions that pyproject.toml and requirements/
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra aws pyproject.toml requirements/dev.in -o requirements/dev.txt
-	for name in clients emulator lambda spark; do \
+	for name in clients emulator lambda readers spark; do \
 		$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header requirements/$$name.in -o requirements/$$name.txt; \
 	done

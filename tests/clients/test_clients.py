@@ -19,6 +19,7 @@ from patience import patient
 
 PROGRAMS = Path(__file__).with_name("programs")
 INSTALLED = Path(__file__).parents[2] / ".venv" / "clients"
+READERS = INSTALLED.with_name("readers") / "bin" / "python"
 DECLARATION = """
 from datawarehouse import Warehouse
 
@@ -85,6 +86,20 @@ def test_clients_of_trino(server):
     server.flush()
     port = str(urlsplit(server.url).port)
     assert printed(server, INSTALLED / "bin" / "python", "trino_read.py", port) == "all held\n"
+
+
+def test_readers_of_files(tmp_path):
+    """awswrangler, s3fs, pandas, polars and PyAthena's cursors over files, as they are."""
+    shutil.copy(PROGRAMS / "read_files.py", tmp_path)
+    with running(tmp_path, declaration=DECLARATION) as server:
+        clicks = "\n".join(json.dumps({"id": str(n), "n": n}) for n in range(1000))
+        kept = [
+            {"id": "one", "n": 1, "tags": ["x", "y"], "m": {"k": 1}, "s": {"a": 1, "b": "b"}, "day": "2026-01-31"},
+            {"id": "two", "n": 2, "at": "2026-01-31T12:00:00.5Z"},
+        ]
+        assert server.events("clicks", clicks.encode())[0] == server.events("kept", json.dumps(kept).encode())[0] == 200
+        server.flush()
+        assert printed(server, READERS, "read_files.py") == "all held\n"
 
 
 @pytest.mark.parametrize("how", ["kinesis", "lines", "chunks", "gzip"])

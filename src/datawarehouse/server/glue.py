@@ -61,6 +61,7 @@ class Glue:
             "GetDatabases": self._get_databases,
             "GetDatabase": self._get_database,
             "GetTables": self._get_tables,
+            "SearchTables": self._search_tables,
             "GetTable": self._get_table,
             "GetTableVersions": self._get_table_versions,
             "GetPartitions": self._get_partitions,
@@ -113,13 +114,18 @@ class Glue:
     def _get_tables(self, who: Identity, given: Arguments) -> Mapping[str, Any]:
         self._check_database(_text(given, "DatabaseName"))
         parts = _pattern(_text(given, "Expression", ""))
+        return self._listed(who, given, lambda name: parts is None or matches(name, parts))
+
+    def _search_tables(self, who: Identity, given: Arguments) -> Mapping[str, Any]:
+        text = _text(given, "SearchText", "").strip('"').lower()
+        if given.get("Filters") or given.get("SortCriteria"):
+            raise BadRequest("SearchTables takes a SearchText, which is looked for in names, and no filters.")
+        return self._listed(who, given, lambda name: text in name)
+
+    def _listed(self, who: Identity, given: Arguments, is_wanted: Callable[[str], bool]) -> Mapping[str, Any]:
         after = _of_token(given, str)
         tables = lake_tables(self.catalog)
-        names = [
-            name
-            for name in tables
-            if who.rights.may_know(name) and name > after and (parts is None or matches(name, parts))
-        ]
+        names = [name for name in tables if who.rights.may_know(name) and name > after and is_wanted(name)]
         most = _number(given, "MaxResults", 1, _TABLES_MAX)
         answer: dict[str, Any] = {"TableList": [self._table(tables[name]) for name in names[:most]]}
         if len(names) > most:

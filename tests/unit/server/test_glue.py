@@ -111,6 +111,11 @@ def test_names_of_tables(glue, expression, names):
     assert [each["Name"] for each in found] == names
 
 
+def test_a_search_for_names(glue):
+    found, count = pages(glue, "SearchTables", "TableList", SearchText="LI", MaxResults=1)
+    assert ([each["Name"] for each in found], count) == (["clicks", "clicks_quarantine"], 2)
+
+
 @pytest.mark.parametrize("segments", [1, 3, 10])
 def test_a_year_in_pages_and_segments_has_each_hour_once(glue, segments):
     found, counts = [], []
@@ -180,6 +185,7 @@ def test_partitions_of_tables_that_users_fill(glue):
         ("GetPartitions", {"Segment": {"SegmentNumber": 3, "TotalSegments": 3}}, "InvalidInputException", "Segment"),
         ("GetPartitions", {"Segment": 1}, "InvalidInputException", "Segment"),
         ("GetTables", {"DatabaseName": "shop", "Expression": "(a+)+"}, "InvalidInputException", "valid are letters"),
+        ("SearchTables", {"Filters": [{"Key": "a"}]}, "InvalidInputException", "no filters"),
         ("DeleteTable", {}, "UnknownOperationException", "read only"),
         ("", {}, "UnknownOperationException", "there are BatchGetPartition"),
     ],
