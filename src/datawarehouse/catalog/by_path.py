@@ -1,4 +1,4 @@
-"""Data files by their paths: what a door for files lists and gives."""
+"""Data files by their paths, and the partitions that have some: what a door for files lists and gives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FileByPath(NamedTuple):
 def live_after(store: Store, table: str, kind: str, prefix: str, after: str, limit: int) -> list[FileByPath]:
     """The first `limit` live files of a table, in the order of their paths, whose path begins with `prefix` and comes
     after `after`."""
-    low = prefix if after < prefix else f"{after}\0"  # the least text that comes after it
+    low = max(prefix, next_text(after))
     rows = store.rows(
         f"select {_COLUMNS} from files where path >= ? and path < ? and +table_name = ? and +kind = ?"
         " and retired_ms is null order by path limit ?",
@@ -37,3 +37,19 @@ def file_at(store: Store, table: str, kind: str, path: str) -> FileByPath | None
         f"select {_COLUMNS} from files where path = ? and table_name = ? and kind = ?", (path, table, kind)
     )
     return FileByPath(*rows[0]) if rows else None
+
+
+def partitions_from(store: Store, table: str, kind: str, low: str, high: str | None, limit: int) -> list[str]:
+    """The first `limit` partitions with live files from `low` to `high`, both inclusive, in their order; None means no
+    bound."""
+    rows = store.rows(
+        "select distinct partition from files indexed by files_live where table_name = ? and kind = ?"
+        " and retired_ms is null and partition >= ? and partition <= ? order by partition limit ?",
+        (table, kind, low, "\U0010ffff" if high is None else high, limit),
+    )
+    return [partition for (partition,) in rows]
+
+
+def next_text(text: str) -> str:
+    """The least text that comes after one; of an empty one, itself."""
+    return f"{text}\0" if text else ""

@@ -16,7 +16,7 @@ import binascii
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from datawarehouse.access.identity import Identity
+from datawarehouse.catalog.by_path import next_text, partitions_from
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.definition.storage import STORAGE
 from datawarehouse.definition.tables import Column
@@ -33,13 +34,14 @@ from datawarehouse.server.aws_json import Arguments, ServiceError
 from datawarehouse.server.http import Request, Response
 from datawarehouse.server.kinesis_streams import ACCOUNT
 from datawarehouse.server.live_files import BUCKET, LakeTable, lake_tables
-from datawarehouse.server.partition_expressions import chosen_by
+from datawarehouse.server.partition_expressions import Choice, chosen_by
 from datawarehouse.sql.wildcards import Part, matches
 
 T = TypeVar("T", str, list[str])
 
 _TABLES_MAX = 100
 _PARTITIONS_MAX = 1000
+_AT_ONCE = _PARTITIONS_MAX + 1
 _SEGMENTS_MAX = 10
 _INVALID = "InvalidInputException"
 _NOT_FOUND = "EntityNotFoundException"
@@ -165,12 +167,12 @@ class Glue:
 
     def _get_partitions(self, who: Identity, given: Arguments) -> Mapping[str, Any]:
         table = self._found(who, given, "TableName")
-        is_chosen = chosen_by(_text(given, "Expression", ""), table.stored.partition_keys)
+        choice = chosen_by(_text(given, "Expression", ""), table.stored.partition_keys)
         number, total = _segment(given)
         most = _number(given, "MaxResults", 1, _PARTITIONS_MAX)
         found: list[Sequence[str]] = []
-        for values in self._partitions(table, _of_token(given, list)):
-            if is_chosen(values) and (total == 1 or zlib.crc32("/".join(values).encode()) % total == number):
+        for values in self._partitions(table, choice, _of_token(given, list)):
+            if choice.is_chosen(values) and (total == 1 or zlib.crc32("/".join(values).encode()) % total == number):
                 found.append(values)
                 if len(found) > most:
                     break
@@ -197,17 +199,22 @@ class Glue:
         described = self._described_partitions(table, found, _columns(table.columns))
         return {"Partitions": described, "UnprocessedKeys": []}
 
-    def _partitions(self, table: LakeTable, after: list[str]) -> Iterable[Sequence[str]]:
-        """The values of the partitions after one, in their order."""
+    def _partitions(self, table: LakeTable, choice: Choice, after: list[str]) -> Iterator[Sequence[str]]:
+        """The values of the partitions after one, in their order; some that are not chosen are left out."""
         stored = table.stored
         if not stored.partition_keys:
-            return []
+            return
         if not table.has_files:
             registered = sorted(each.values for each in self.catalog.registered_partitions(stored.name))
-            return [values for values in registered if list(values) > after]
-        low = after[0] if after else None
-        names = self.catalog.partitions_between(stored.name, table.kind, low, None)
-        return [(name,) for name in names if name != low]
+            yield from (values for values in registered if list(values) > after)
+            return
+        low = max(choice.low or "", next_text(after[0] if after else ""))
+        while True:
+            names = partitions_from(self.catalog.store, stored.name, table.kind, low, choice.high, _AT_ONCE)
+            yield from ((name,) for name in names)
+            if len(names) < _AT_ONCE:
+                return
+            low = next_text(names[-1])
 
     def _has(self, table: LakeTable, values: Sequence[str]) -> bool:
         if not table.stored.partition_keys:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -36,6 +37,18 @@ from datawarehouse.sql.wildcards import like, matches
 CHARACTERS_MAX = 2048
 Values = Sequence[str]
 Test = Callable[[Values], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """is_chosen: whether the values of a partition, in the order of its keys, are chosen. low, high: no other values of
+    the first key are, both inclusive; None is open."""
+
+    is_chosen: Test
+    low: str | None = None
+    high: str | None = None
+
+
 _DEPTH_MAX = 64
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+))|(?P<quoted>\"[^\"]+\"|`[^`]+`)"
@@ -50,13 +63,12 @@ _OF_TYPES = ("DATE", "TIMESTAMP")
 _VALID = "valid are comparisons, BETWEEN, IN, LIKE and IS NULL of partition keys, joined with AND, OR and NOT"
 
 
-def chosen_by(expression: str, keys: Sequence[Column]) -> Test:
-    """Whether the values of a partition, in the order of its keys, are among those that an expression chooses. Raises
-    BadRequest."""
+def chosen_by(expression: str, keys: Sequence[Column]) -> Choice:
+    """The partitions that an expression chooses. Raises BadRequest."""
     if len(expression) > CHARACTERS_MAX:
         raise BadRequest(f"The expression has {len(expression)} characters; at most {CHARACTERS_MAX} are taken.")
     if not expression.strip():
-        return lambda values: True
+        return Choice(lambda values: True)
     parser = _Parser(expression, {key.name: (place, _is_number(key)) for place, key in enumerate(keys)})
     return parser.whole()
 
@@ -73,11 +85,11 @@ class _Parser:
         self._at = 0
         self._depth = 0
 
-    def whole(self) -> Test:
-        test = self._or()
+    def whole(self) -> Choice:
+        choice = self._or()
         if self._at < len(self._tokens):
             raise self._wrong("after its end")
-        return test
+        return choice
 
     def _tokenized(self) -> list[tuple[str, str, int]]:
         found, at = [], 0
@@ -91,34 +103,46 @@ class _Parser:
             at = token.end()
         return found
 
-    def _or(self) -> Test:
+    def _or(self) -> Choice:
         self._depth += 1
         if self._depth > _DEPTH_MAX:
             raise BadRequest(f"The expression is nested more than {_DEPTH_MAX} levels deep.")
-        tests = [self._and()]
+        parts = [self._and()]
         while self._took("OR"):
-            tests.append(self._and())
+            parts.append(self._and())
         self._depth -= 1
-        return tests[0] if len(tests) == 1 else lambda values: any(test(values) for test in tests)
+        if len(parts) == 1:
+            return parts[0]
+        tests = [part.is_chosen for part in parts]
+        lows = [part.low for part in parts if part.low is not None]
+        highs = [part.high for part in parts if part.high is not None]
+        low = min(lows) if len(lows) == len(parts) else None
+        high = max(highs) if len(highs) == len(parts) else None
+        return Choice(lambda values: any(test(values) for test in tests), low, high)
 
-    def _and(self) -> Test:
-        tests = [self._not()]
+    def _and(self) -> Choice:
+        parts = [self._not()]
         while self._took("AND"):
-            tests.append(self._not())
-        return tests[0] if len(tests) == 1 else lambda values: all(test(values) for test in tests)
+            parts.append(self._not())
+        if len(parts) == 1:
+            return parts[0]
+        tests = [part.is_chosen for part in parts]
+        low = max((part.low for part in parts if part.low is not None), default=None)
+        high = min((part.high for part in parts if part.high is not None), default=None)
+        return Choice(lambda values: all(test(values) for test in tests), low, high)
 
-    def _not(self) -> Test:
+    def _not(self) -> Choice:
         is_negated = False
         while self._took("NOT"):
             is_negated = not is_negated
         if self._took("("):
-            test = self._or()
+            choice = self._or()
             self._need(")")
         else:
-            test = self._test()
-        return _negated(test) if is_negated else test
+            choice = self._test()
+        return _negated(choice) if is_negated else choice
 
-    def _test(self) -> Test:
+    def _test(self) -> Choice:
         place, is_number = self._operand()
         if isinstance(place, str):  # a literal, so that a key is on the other side
             sign = self._operator()
@@ -132,28 +156,28 @@ class _Parser:
             low = self._value(self._literal(), is_number)
             self._need("AND")
             high = self._value(self._literal(), is_number)
-            above, below = _comparison(key, ">=", low, is_number), _comparison(key, "<=", high, is_number)
-            test: Test = lambda values: above(values) and below(values)  # noqa: E731
+            inside = _of(key, is_number, lambda found: low <= found <= high)
+            choice = inside if is_number or key else replace(inside, low=str(low), high=str(high))
         elif self._took("IN"):
             self._need("(")
             among = {self._value(self._literal(), is_number)}
             while self._took(","):
                 among.add(self._value(self._literal(), is_number))
             self._need(")")
-            test = _of(key, is_number, lambda found: found in among)
+            choice = _of(key, is_number, lambda found: found in among)
         elif self._took("LIKE"):
             parts = tuple(like(self._literal()))
-            test = lambda values: matches(values[key], parts)  # noqa: E731
+            choice = Choice(lambda values: matches(values[key], parts))
         elif not is_negated and self._took("IS"):
             is_null = not self._took("NOT")
             self._need("NULL")
-            return lambda values: not is_null  # a partition has a value for each key
+            return Choice(lambda values: not is_null)  # a partition has a value for each key
         elif is_negated:
             raise self._wrong("where BETWEEN, IN or LIKE is needed")
         else:
             sign = self._operator()
             return _comparison(key, sign, self._value(self._literal(), is_number), is_number)
-        return _negated(test) if is_negated else test
+        return _negated(choice) if is_negated else choice
 
     def _operand(self) -> tuple[int | str, bool]:
         """The place of a key and whether it is a number, or a literal."""
@@ -186,7 +210,7 @@ class _Parser:
         self._at += 1
         return text
 
-    def _value(self, literal: str, is_number: bool) -> object:
+    def _value(self, literal: str, is_number: bool) -> Any:
         if not is_number:
             return literal
         try:
@@ -215,14 +239,19 @@ class _Parser:
 _MIRRORED = {"=": "=", "==": "=", "<>": "<>", "!=": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
-def _comparison(key: int, sign: str, value: object, is_number: bool) -> Test:
+def _comparison(key: int, sign: str, value: Any, is_number: bool) -> Choice:
     holds = _COMPARE[sign]
-    return _of(key, is_number, lambda found: holds(found, value))
+    choice = _of(key, is_number, lambda found: holds(found, value))
+    if is_number or key:
+        return choice
+    low = value if sign in ("=", "==", ">", ">=") else None
+    high = value if sign in ("=", "==", "<", "<=") else None
+    return replace(choice, low=low, high=high)
 
 
-def _of(key: int, is_number: bool, holds: Callable[[object], bool]) -> Test:
+def _of(key: int, is_number: bool, holds: Callable[[Any], bool]) -> Choice:
     if not is_number:
-        return lambda values: holds(values[key])
+        return Choice(lambda values: holds(values[key]))
 
     def test(values: Values) -> bool:
         try:
@@ -230,8 +259,8 @@ def _of(key: int, is_number: bool, holds: Callable[[object], bool]) -> Test:
         except InvalidOperation:
             return False
 
-    return test
+    return Choice(test)
 
 
-def _negated(test: Test) -> Test:
-    return lambda values: not test(values)
+def _negated(choice: Choice) -> Choice:
+    return Choice(lambda values: not choice.is_chosen(values))

@@ -46,10 +46,23 @@ VALUES = [(f"2026/01/0{day}/{hour:02}", str(n)) for day in (1, 2, 3) for hour in
     ],
 )  # fmt: skip
 def test_what_is_chosen(expression, wanted):
-    is_chosen = chosen_by(expression, KEYS)
-    assert [values for values in VALUES if is_chosen(values)] == [
-        values for values in VALUES if wanted(values[0], int(values[1]))
-    ]
+    choice = chosen_by(expression, KEYS)
+    found = [values for values in VALUES if wanted(values[0], int(values[1]))]
+    assert [values for values in VALUES if choice.is_chosen(values)] == found
+    assert all((choice.low or "") <= at <= (choice.high or "~") for at, _ in found)
+
+
+def test_bounds():
+    def bounds(expression):
+        choice = chosen_by(expression, KEYS)
+        return choice.low, choice.high
+
+    assert bounds("inserted_at >= 'b' and inserted_at < 'd' and n = 1 and inserted_at > 'c'") == ("c", "d")
+    assert bounds("'c' = inserted_at") == bounds("inserted_at between 'c' and 'c'") == ("c", "c")
+    assert bounds("(inserted_at = 'a' or inserted_at between 'b' and 'c') and inserted_at <> 'b'") == ("a", "c")
+    assert bounds("inserted_at = 'a' or n = 1") == bounds("not inserted_at = 'a'") == bounds("") == (None, None)
+    assert bounds("inserted_at > '' or inserted_at = 'b'") == ("", None)
+    assert bounds("inserted_at < '' or inserted_at = 'b'") == (None, "b")
 
 
 @pytest.mark.parametrize(
