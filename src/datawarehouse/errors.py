@@ -43,6 +43,7 @@ more exact class counts as a fault of the server and not of the caller.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -269,6 +270,15 @@ class DeploymentFailed(DataWarehouseError):
 
 class MissingExtra(DataWarehouseError, ImportError):
     """An optional dependency is not installed; the message has the command that installs it."""
+
+
+_PLACE = re.compile(r"\bline (\d+):(\d+)")
+
+
+def place_in(message: str) -> dict[str, int]:
+    """The line and the column of a statement, from 1 on, that an error of SQL names; nothing if it names none."""
+    found = _PLACE.search(message)
+    return {"line": int(found[1]), "column": int(found[2])} if found else {}
 
 
 def rebuilt(name: str, message: str, attributes: Mapping[str, Any] | None = None) -> DataWarehouseError:

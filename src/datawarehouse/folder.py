@@ -7,7 +7,7 @@
     _alerts.json      the alerts that are on, and those on their way to a receiver
     _keys.json        who may send and ask; holds secrets, mode 0600
     _journal/<table>/ the journals
-    _queries/         the history of queries, and results that are kept for a while
+    _queries/         the history of queries, those that somebody saved, and results that are kept for a while
     _sent/            how far each file was sent; written by `dw send`
     _aside/           files that were set aside, each under the path that it had
     _restoring        there until a back-up is restored completely
@@ -76,6 +76,10 @@ def queries_root(folder: Path) -> Path:
 
 def history_path(folder: Path) -> Path:
     return queries_root(folder) / "history.sqlite"
+
+
+def saved_queries_path(folder: Path) -> Path:
+    return queries_root(folder) / "saved.json"
 
 
 def keys_path(folder: Path) -> Path:

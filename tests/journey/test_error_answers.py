@@ -31,6 +31,8 @@ from datawarehouse.runtime.sending import Sender
 from datawarehouse.runtime.upgrades import UPGRADES
 from datawarehouse.server.app import Admin, App
 from datawarehouse.server.aws_services import AwsServices
+from datawarehouse.server.console import Console
+from datawarehouse.server.console_files import ConsoleFiles
 from datawarehouse.server.events import Events
 from datawarehouse.server.identity import Gate
 from datawarehouse.server.kinesis import Kinesis
@@ -65,6 +67,7 @@ def served(opened, flush=None, connections_max=100):
             Events(opened.intake, commit, 2**20, 100_000),
             Queries(None, None),
             None,
+            Console(ConsoleFiles(), *[None] * 8),
             admin,
             Gate(opened.keys, TOKEN, opened.clock),
             None,

@@ -52,7 +52,15 @@ CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,
     response_schema_conformance,
 ]  # fmt: skip
-EXAMPLES = {"runJob": 2, "backup": 3, "query": 30, "submitQuery": 20, "sendEvents": 20}
+EXAMPLES = {
+    "runJob": 2,
+    "runJobAgain": 2,
+    "backfillJob": 2,
+    "backup": 3,
+    "query": 30,
+    "submitQuery": 20,
+    "sendEvents": 20,
+}
 FEW = 8
 NOT_REFUSED = ("sendEvents", "backup")
 """Malformed events are taken, and kept with their reason; the folder of a back-up is put right below."""
@@ -112,7 +120,7 @@ def submitted(shop, sql):
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_a_path_has_the_described_methods_and_no_other(shop, method):
     for path in dict.fromkeys(route.path for route in ROUTES):
-        values = {"table": "clicks", "id": submitted(shop, "select 1"), "n": 0}
+        values = {"table": "clicks", "id": submitted(shop, "select 1"), "n": 0, "job": "counts", "name": "mine"}
         there = [route.method for route in ROUTES if route.path == path]
         status, headers, answer = shop.request(method, path.format(**values), b"{}", owner(shop))
         if method in there:
@@ -156,7 +164,8 @@ def test_a_page_that_is_not_there_yet_is_answered_with_the_state(shop, described
 def test_a_body_that_has_to_be_refused_is(shop, body):
     for route in ROUTES:
         if isinstance(route.body.get("application/json"), type):
-            status, _, answer = shop.request("POST", route.path, body, owner(shop))
+            path = route.path.format(job="counts", name="mine")
+            status, _, answer = shop.request(route.method, path, body, owner(shop))
             assert (status, json.loads(answer)["error"]["code"]) == (400, "BadRequest"), (route.id, answer)
 
 

@@ -46,6 +46,23 @@ class Bucket:
         self._at = now
 
 
+class Buckets:
+    """A bucket for each address; of IPv6 those of one site have one, the first 64 bits (RFC 4291, 2.5.4)."""
+
+    def __init__(self, count: int, seconds: float) -> None:
+        self._count = count
+        self._seconds = seconds
+        self._of_site: OrderedDict[str, Bucket] = OrderedDict()
+
+    def of(self, address: str) -> Bucket:
+        site = _site(address)
+        found = self._of_site.pop(site, None) or Bucket(self._count, self._seconds)
+        self._of_site[site] = found
+        if len(self._of_site) > _ADDRESSES_MAX:
+            self._of_site.popitem(last=False)
+        return found
+
+
 class Rates:
     """The buckets of one key. Methods can be called from any thread."""
 
@@ -55,14 +72,14 @@ class Rates:
         self._name = name
         self._lock = threading.Lock()
         self._buckets = {each: Bucket(limits[each], seconds) for each, seconds in RATES.items() if each in limits}
-        self._of_address: OrderedDict[str, Bucket] = OrderedDict()
+        self._of_address = Buckets(limits[ADDRESS_RATE], 1.0) if ADDRESS_RATE in limits else None
 
     def admit(self, *kinds: str, address: str = "") -> None:
         """Raises Throttled, with the time to wait, while nothing is left of one of these kinds, or for an address."""
         with self._lock:
             waits = {kind: self._buckets[kind].wait_s() for kind in kinds if kind in self._buckets}
-            if ADDRESS_RATE in self.limits and address:
-                waits[ADDRESS_RATE] = self._bucket_of(address).wait_s()
+            if self._of_address and address:
+                waits[ADDRESS_RATE] = self._of_address.of(address).wait_s()
         kind = max(waits, key=lambda each: waits[each], default="")
         if kind and waits[kind] > 0:
             limit = f"{self.limits[kind]} ({kind})"
@@ -76,17 +93,8 @@ class Rates:
             for kind, count in counts.items():
                 if kind in self._buckets:
                     self._buckets[kind].take(count)
-            if ADDRESS_RATE in self.limits and address:
-                self._bucket_of(address).take(counts.get("events_per_s", 0))
-
-    def _bucket_of(self, address: str) -> Bucket:
-        """Of an address; of IPv6 those of one site have one, the first 64 bits (RFC 4291, 2.5.4)."""
-        site = _site(address)
-        found = self._of_address.pop(site, None) or Bucket(self.limits[ADDRESS_RATE], 1.0)
-        self._of_address[site] = found
-        if len(self._of_address) > _ADDRESSES_MAX:
-            self._of_address.popitem(last=False)
-        return found
+            if self._of_address and address:
+                self._of_address.of(address).take(counts.get("events_per_s", 0))
 
 
 def _site(address: str) -> str:

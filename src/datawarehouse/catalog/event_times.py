@@ -91,13 +91,13 @@ class FilesByEventTime:
         )
         return [TimedFile(LiveFile(*row[:7]), *row[7:]) for row in rows]
 
-    def counts(self, table: str) -> list[tuple[str, str | None, int]]:
-        """(partition, counts, rows) of the live files of a table that have an entry, in the order of their
-        partitions."""
+    def counts(self, table: str, low: str = "", high: str = "\U0010ffff") -> list[tuple[str, str | None, int]]:
+        """(partition, counts, rows) of the live files of a table that have an entry, in the order of their partitions,
+        from `low` to the one before `high`."""
         return self._store.rows(
             "select partition, counts, row_count from event_times join files on files.id = file"
-            " where of_table = ? and retired_ms is null order by partition",
-            (table,),
+            " where of_table = ? and retired_ms is null and partition >= ? and partition < ? order by partition",
+            (table, low, high),
         )
 
 

@@ -139,6 +139,18 @@ def entries(path: Path) -> list[Entry]:
         return [Entry(*row[1:]) for row in rows]
 
 
+def latest(path: Path, who: str | None, before: int, limit: int) -> list[tuple[int, Entry]]:
+    """The latest entries before a number, with their numbers, the newest first. who: whose; None: everybody's."""
+    if not path.exists():
+        return []
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+        rows = db.execute(
+            "select * from queries where number < ?1 and (?2 is null or who = ?2) order by number desc limit ?3",
+            (before, who, limit),
+        )
+        return [(row[0], Entry(*row[1:])) for row in rows]
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:

@@ -87,9 +87,25 @@ class Runs:
         """Whether a run is later than all that the catalog knows."""
         return run > int(self._store.rows("select coalesce(max(id), 0) from runs")[0][0])
 
-    def latest(self, job: str | None = None, limit: int = 100) -> list[Run]:
-        """The latest runs, of one job or of all jobs, the newest first."""
-        return self._runs("?1 is null or job = ?1 order by id desc limit ?2", (job, limit))
+    def latest(self, job: str | None = None, limit: int = 100, partition: str | None = None) -> list[Run]:
+        """The latest runs, of one job or of all jobs, and of one partition or of all, the newest first."""
+        return self._runs(
+            "(?1 is null or job = ?1) and (?3 is null or partition = ?3) order by id desc limit ?2",
+            (job, limit, partition),
+        )
+
+    def by_partition(self, job: str, low: str, high: str) -> list[tuple[Run, int]]:
+        """The latest run of each partition of a job, from `low` to the one before `high`, and how many there were.
+
+        SQLite takes bare columns from the row of the one `max` (its documentation of SELECT, "Bare columns").
+        """
+        rows = self._store.rows(
+            "select max(id), job, scheduled_ms, partition, attempt, cause, started_ms, ended_ms, outcome, row_count,"
+            " null, count(*) from runs where job = ? and partition >= ? and partition < ? group by partition"
+            " order by partition",
+            (job, low, high),
+        )
+        return [(Run(*row[:-1]), row[-1]) for row in rows]
 
     def _runs(self, where: str, parameters: Sequence[Any]) -> list[Run]:
         rows = self._store.rows(

@@ -27,13 +27,13 @@ from datawarehouse.cli.output import print_json, quantity, remark
 from datawarehouse.cli.run import instant
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.instants import instant_of, milliseconds_of
-from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.definition.tables import BatchInputTable
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest, UnknownName
 from datawarehouse.jobs.due import backfill_instants
 from datawarehouse.runtime.client import client_of
+from datawarehouse.runtime.job_tasks import left_to_run
 from datawarehouse.runtime.reader import Reader
 from datawarehouse.runtime.status import described
 from datawarehouse.settings import Settings
@@ -114,15 +114,8 @@ def _batch_table(warehouse: Warehouse, name: str) -> BatchInputTable:
 
 
 def _left(settings: Settings, job: str, instants: list[datetime]) -> list[datetime]:
-    """The instants for which no run has succeeded, and those whose event hour changed since."""
     with Reader(settings.folder, settings) as reader:
-        runs, changed = reader.catalog.runs, reader.catalog.event_hour_changes.uncounted(job)
-        return [
-            at
-            for at in instants
-            if partition_of(milliseconds_of(at) - HOUR_MS) in changed
-            or not runs.has_succeeded(job, milliseconds_of(at))
-        ]
+        return left_to_run(reader.catalog, job, instants)
 
 
 def _runner(

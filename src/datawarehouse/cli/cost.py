@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datawarehouse.aws.capacity import REGION_NAME, Need, Quota, need_of, quotas_to_raise
 from datawarehouse.aws.cost import (
@@ -47,6 +47,9 @@ from datawarehouse.definition.tables import EVENT_BYTES_MAX, RETENTION_DAYS_MAX,
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest
 from datawarehouse.runtime.declaration import split
+
+if TYPE_CHECKING:
+    from datawarehouse.runtime.console import Arrived
 
 _EVENTS_PER_DAY_MAX = 10**15
 _DIGITS_MAX = 30
@@ -101,15 +104,36 @@ def run(arguments: argparse.Namespace) -> None:
     if assumptions.mode != PROVISIONED:
         need = replace(need, shards=0, on_demand_streams=len(streams))
     prices = read_prices()
-    _Report(
+    _report(streams, assumptions, prices, quotas_to_raise(need, arguments.region or prices.region)).print(
+        arguments.output
+    )
+
+
+def cost_of(warehouse: Warehouse, arrived: Arrived) -> dict[str, Any]:
+    """What `dw cost --output json` prints, for what arrives in each stream of a declaration: events a day, and their
+    bytes."""
+    streams = [
+        _load(table, Fraction(arrived[table.name][0]), min(arrived[table.name][1], EVENT_BYTES_MAX))
+        for table in warehouse.tables()
+        if isinstance(table, StreamingInputTable)
+    ]
+    prices, assumptions = read_prices(), Assumptions(job_runs_per_day=_job_runs_per_day(warehouse))
+    quotas = quotas_to_raise(need_of(warehouse.tables()), prices.region)
+    return _report(streams, assumptions, prices, quotas).values()
+
+
+def _report(
+    streams: Sequence[StreamLoad], assumptions: Assumptions, prices: Prices, quotas: Sequence[Quota]
+) -> _Report:
+    return _Report(
         streams,
         assumptions,
         prices,
         bill(streams, assumptions, prices),
         alternatives(streams, assumptions, prices),
         side_by_side(streams, assumptions, prices),
-        quotas_to_raise(need, arguments.region or prices.region),
-    ).print(arguments.output)
+        quotas,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,20 +327,24 @@ def _declared_streams(warehouse: Warehouse, headroom: Fraction) -> list[StreamLo
             "one stream, which needs no declaration."
         )
     return [
-        StreamLoad(
-            table.name,
-            Fraction(table.peak_events_per_second or 0) / headroom * SECONDS_PER_DAY,
-            table.event_bytes or 0,
-            shard_count=table.input_stream_shard_count,
-            flush_interval_seconds=table.file_flush_interval_seconds,
-            partition_runs_per_day=runs_per_day(table.partition_schedule_expression),
-            retention_days=table.retention_days or 0,
-            table_format=table.table_format,
-            is_compacted=table.compaction is not None,
-            is_timed=table.event_time is not None,
-        )
+        _load(table, Fraction(table.peak_events_per_second or 0) / headroom * SECONDS_PER_DAY, table.event_bytes or 0)
         for table in tables
     ]
+
+
+def _load(table: StreamingInputTable, events_per_day: Fraction, event_bytes: int) -> StreamLoad:
+    return StreamLoad(
+        table.name,
+        events_per_day,
+        event_bytes,
+        shard_count=table.input_stream_shard_count,
+        flush_interval_seconds=table.file_flush_interval_seconds,
+        partition_runs_per_day=runs_per_day(table.partition_schedule_expression),
+        retention_days=table.retention_days or 0,
+        table_format=table.table_format,
+        is_compacted=table.compaction is not None,
+        is_timed=table.event_time is not None,
+    )
 
 
 def _given_stream(arguments: argparse.Namespace) -> StreamLoad:

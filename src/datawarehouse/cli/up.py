@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 from datawarehouse.cli.options import add_output, add_settings, add_warehouse, settings_of, warehouse_of
 from datawarehouse.cli.output import print_json
+from datawarehouse.definition.warehouse import Warehouse
+from datawarehouse.runtime.console import Arrived
 from datawarehouse.runtime.logs import log_to_stderr
 from datawarehouse.runtime.serve import serve
 from datawarehouse.runtime.workers import StartChild, prepared_children
@@ -36,4 +39,11 @@ def _serve(arguments: argparse.Namespace, settings: Settings, start_child: Start
             print(f"{warehouse.name} takes events at {url} (AWS_ENDPOINT_URL={url}); stop with Ctrl-C")
         sys.stdout.flush()
 
-    serve(warehouse, settings, ready, start_child)
+    serve(warehouse, settings, ready, start_child, _cost)
+
+
+def _cost(warehouse: Warehouse, arrived: Arrived) -> dict[str, Any]:
+    """As `dw cost`; prices are read when somebody asks for them."""
+    from datawarehouse.cli.cost import cost_of
+
+    return cost_of(warehouse, arrived)

@@ -190,6 +190,12 @@ def decode_block(header: Header, data: bytes, at: int, position: int) -> Block:
     )
 
 
+def places_in(header: Header) -> tuple[int, int]:
+    """Where in a block the lengths of its records are, and where the records."""
+    lengths = HEADER_BYTES + (2 * _DIGEST_BYTES if header.flags & _KEYED else 0)
+    return lengths, lengths + 4 * header.count + (2 * header.count if header.flags & _SHARDED else 0)
+
+
 def keys_of(header: Header, data: bytes, at: int) -> IdempotencyKeys | None:
     """The idempotency digests of the block at `at`, without reading its records."""
     return decode_keys(data, at + HEADER_BYTES) if header.flags & _KEYED else None

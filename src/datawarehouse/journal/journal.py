@@ -20,6 +20,7 @@ from __future__ import annotations
 import logging
 import threading
 from array import array
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -52,6 +53,7 @@ from datawarehouse.journal.read import Span
 
 SEGMENT_BYTES = 32 * 1024 * 1024
 CUT_SUFFIX = ".cut"
+_RECENT_GROUPS = 200
 
 log = logging.getLogger("datawarehouse.journal")
 
@@ -99,7 +101,7 @@ class Journal:
         self.stream = stream
         self.folder = root / stream
         self._clock = clock
-        self._disk = disk
+        self.disk = self._disk = disk
         self._segment_bytes = segment_bytes
         self._key_window_ms = key_window_ms
         self._queue: list[Ticket] = []
@@ -109,6 +111,8 @@ class Journal:
         self._closed = False
         # The durable end: its position and the next record, as one value, so that readers need no lock.
         self._end = (0, 0)
+        self.recent: deque[int] = deque(maxlen=_RECENT_GROUPS)
+        """Where the last groups begin that were written since the journal was opened."""
         self._file: AppendFile
         self._segments: list[Segment] = []
         found = examined or examine(disk, self.folder, start)
@@ -175,6 +179,7 @@ class Journal:
             self._file.cut_back(synced)
             raise
         state.next_record, state.last_arrival_ms = record, arrival
+        self.recent.append(self._segments[-1].start + synced)
         self._end = (self._segments[-1].start + self._file.synced, record)
         for ticket, result in zip(group, results, strict=True):
             if ticket.entry.keys:

@@ -54,6 +54,13 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
     share: float
 
 
+class Columns(msgspec.Struct, frozen=True, tag=True):
+    """The columns of an answer, before its rows. names: as JSON has them; types: those of SQL."""
+
+    names: list[str]
+    types: list[str]
+
+
 class Piece(msgspec.Struct, frozen=True, tag=True):
     """A part of the encoded answer. rows: how many were read so far."""
 
@@ -91,5 +98,5 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
         return rebuilt(self.error, self.message, self.attributes) if self.error else RuntimeError(self.message)
 
 
-Answered = Head | Progress | Piece | End
+Answered = Head | Progress | Columns | Piece | End
 Message = Answered | Failure

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from bisect import bisect_right
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import aclosing, suppress
@@ -32,8 +33,9 @@ from datawarehouse.errors import (
     QueryFailed,
     QueryLimitExceeded,
     UnknownQuery,
+    place_in,
 )
-from datawarehouse.query.messages import Answered, End, Head, Piece, Progress, QueryOrder
+from datawarehouse.query.messages import Answered, Columns, End, Head, Piece, Progress, QueryOrder
 from datawarehouse.query.results import Results, Stored
 
 Message = Head | Piece | End
@@ -65,6 +67,7 @@ class Query:
     bytes: int = 0
     rows: int = 0
     share: float | None = None
+    columns: Columns | None = None
     result: Stored | None = None
     error: Exception | None = None
     ended_because: str = ""
@@ -130,7 +133,7 @@ class Query:
             "result": self.result and {
                 "format": self.order.format, "pages": len(self.result.ends), "bytes": self.result.size,
             },
-            "error": error and {"code": type(error).__name__, "message": str(error)},
+            "error": error and {"code": type(error).__name__, "message": str(error), **place_in(str(error))},
         }  # fmt: skip
 
 
@@ -258,6 +261,9 @@ class QueryRegistry:
                         case Progress():
                             query.share = max(message.share, query.share or 0.0)
                             continue
+                        case Columns():
+                            query.columns = message
+                            continue
                         case Head():
                             query.partitions, query.files = message.partitions, message.files
                             query.bytes = message.bytes
@@ -326,6 +332,25 @@ class QueryRegistry:
             self._forget(query)
             self.get(query.id)
             raise
+
+    async def lines(self, query: Query, begin: int, end: int, bytes_max: int) -> list[bytes]:
+        """Lines of a result in `ndjson` that are there: from one to the one before another, of at most so many bytes,
+        but one. Raises the query's error, or UnknownQuery if the result is no longer kept."""
+        found: list[bytes] = []
+        assert query.result
+        if query.error:
+            raise query.error
+        number = bisect_right(query.result.lines, begin)
+        size = 0
+        while number < len(query.result.ends) and begin + len(found) < end:
+            first = query.result.lines[number - 1] if number else 0
+            for line in (await self.page(query, number)).splitlines()[begin + len(found) - first : end - first]:
+                size += len(line)
+                if found and size > bytes_max:
+                    return found
+                found.append(line)
+            number += 1
+        return found
 
     # -- results that are kept
 

@@ -15,10 +15,12 @@ _SUFFIX = ".result"
 
 @dataclass(slots=True)
 class Stored:
-    """A result in a file. ends: where each of its pages ends. size: in bytes, with what is being written."""
+    """A result in a file. ends: where each of its pages ends; lines: how many line feeds there are up to there. size:
+    in bytes, with what is being written."""
 
     path: Path
     ends: list[int] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
     size: int = 0
 
     def append(self, page: bytes) -> None:
@@ -26,6 +28,7 @@ class Stored:
         with self.path.open("r+b") as file:  # which makes none, if it was removed meanwhile
             file.seek(0, os.SEEK_END)
             file.write(page)
+        self.lines.append((self.lines or [0])[-1] + page.count(b"\n"))
         self.ends.append((self.ends or [0])[-1] + len(page))
 
     def page(self, number: int) -> bytes:

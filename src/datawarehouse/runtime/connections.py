@@ -30,13 +30,12 @@ from datawarehouse.runtime.connection_limits import HEAD_BYTES_MAX, HEADERS_MAX,
 from datawarehouse.runtime.http2 import Http2Connection
 from datawarehouse.runtime.http2_link import PREFACE
 from datawarehouse.runtime.http2_streams import Application
-from datawarehouse.server.http import Response, error_response
+from datawarehouse.server.http import Response, ends_with_its_client, error_response
 
 log = logging.getLogger("datawarehouse.server")
 
 _REFUSED_WAIT_S = 0.2
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
-_QUERY_PATH = b"/v1/query"
 
 
 class Connection(HttpToolsProtocol):
@@ -181,7 +180,7 @@ class Connection(HttpToolsProtocol):
         cycle = self.cycle
         if self._is_over or cycle is None or cycle.response_complete or cycle.more_body:
             return False
-        if cycle.scope["raw_path"] == _QUERY_PATH:
+        if ends_with_its_client(cycle.scope):
             return False
         cycle.keep_alive = False
         return True

@@ -38,9 +38,8 @@ from datawarehouse.runtime.connection_limits import Shared
 from datawarehouse.runtime.http2_frames import ConnectionRefused
 from datawarehouse.runtime.http2_link import STREAMS_MAX, Link
 from datawarehouse.runtime.http2_streams import Application, Stream, scope_of
-from datawarehouse.server.http import Response
+from datawarehouse.server.http import Response, ends_with_its_client
 
-_QUERY_PATH = b"/v1/query"
 _STOP_WAIT_S = 1.0
 
 
@@ -105,7 +104,7 @@ class Http2Connection(asyncio.Protocol):
         if self._link.is_over:
             return False
         for stream in self._streams.values():
-            if not stream.is_complete or stream.scope["raw_path"] == _QUERY_PATH:
+            if not stream.is_complete or ends_with_its_client(stream.scope):
                 stream.give_up()
         return any(not stream.is_given_up for stream in self._streams.values())
 

@@ -43,6 +43,7 @@ from datawarehouse.query.registry import QueryRegistry
 from datawarehouse.query.results import Results
 from datawarehouse.runtime.acts import tell_acts
 from datawarehouse.runtime.connections import Connection, limited
+from datawarehouse.runtime.console import Cost, console_of
 from datawarehouse.runtime.handshakes import accept
 from datawarehouse.runtime.listening import Listening
 from datawarehouse.runtime.owner import Owner
@@ -54,6 +55,7 @@ from datawarehouse.runtime.workers import QuerySetup, StartChild, Worker, spawne
 from datawarehouse.server.app import Admin, App
 from datawarehouse.server.athena import Athena
 from datawarehouse.server.aws_services import AwsServices
+from datawarehouse.server.console import Console
 from datawarehouse.server.events import Events
 from datawarehouse.server.glue import Glue
 from datawarehouse.server.identity import Gate
@@ -78,10 +80,14 @@ _PROGRESS_EVERY_S = 0.5
 
 
 def serve(
-    warehouse: Warehouse, settings: Settings, on_ready: Callable[[str], None], start_child: StartChild = spawned
+    warehouse: Warehouse,
+    settings: Settings,
+    on_ready: Callable[[str], None],
+    start_child: StartChild = spawned,
+    cost: Cost | None = None,
 ) -> None:
     """Serve a warehouse until SIGTERM or SIGINT. on_ready is called with the URL once events are accepted; start_child
-    starts the processes that convert, compact and answer queries.
+    starts the processes that convert, compact and answer queries; cost knows the prices of AWS.
 
     Raises BadRequest for an address that others can reach without what that needs, FolderError if the port is taken,
     and whatever opening the folder raises.
@@ -98,7 +104,7 @@ def serve(
         tell_acts(opened.catalog)
         opened.start(partial(new_worker, "convert"), partial(new_worker, "compact"))
         gc.freeze()  # the present objects all stay; searching them for garbage repeatedly only takes time
-        uvloop.run(_serve(opened, listening, bound, on_ready, start_child))
+        uvloop.run(_serve(opened, listening, bound, on_ready, start_child, cost))
     finally:
         opened.close()
 
@@ -172,6 +178,7 @@ async def _serve(
     bound: socket.socket,
     on_ready: Callable[[str], None],
     start_child: StartChild,
+    cost: Cost | None,
 ) -> None:
     settings = opened.settings
     flushing = ThreadPoolExecutor(_FLUSH_THREADS, "flush")
@@ -190,7 +197,10 @@ async def _serve(
     gate = Gate(opened.keys, token, WallClock(), listening.proxy)
     queries = Queries(_registry(opened, pools, results, keeping, history), _people(opened, showing))
     files = Files(Catalog(catalog_path(opened.folder), writable=False), ThreadPoolExecutor(_FILE_THREADS, "files"))
-    app = _app(opened, commit, queries, files, _admin(opened, administrating, showing, running), gate)
+    console, overview = console_of(opened, gate, files.catalog, queries, showing, running, cost)
+    services = _aws_services(opened, commit, queries, files)
+    app = _app(opened, commit, queries, services, console, _admin(opened, administrating, showing, running), gate)
+    noting = asyncio.create_task(_each_second(overview.note))
 
     def announce() -> None:
         certificate = listening.certificate
@@ -207,7 +217,32 @@ async def _serve(
     connection = limited(
         settings.number("connections_max"), settings.number("request_time_max_s"), opened.intake.refusals.request
     )
-    config = uvicorn.Config(
+    config = _config(app, connection, settings)
+    _allow_descriptors(settings.number("connections_max") + _DESCRIPTORS_BESIDE)
+    pools.warm_up()
+    try:
+        await _Server(config, connection, listening.tls, started, hang_up).serve([bound])
+    finally:
+        noting.cancel()
+        pools.stop()
+        opened.begin_closing()
+        for executor in (administrating, showing, running, flushing):
+            executor.shutdown()
+        pools.shutdown()
+        keeping.shutdown()
+        files.close()
+        history.close()
+        results.clear()
+
+
+async def _each_second(step: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(1)
+        step()
+
+
+def _config(app: App, connection: type[Connection], settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         http=connection,
         ws="none",
@@ -219,22 +254,6 @@ async def _serve(
         timeout_keep_alive=settings.number("keep_alive_s"),
         timeout_graceful_shutdown=_GRACEFUL_STOP_S,
     )
-    _allow_descriptors(settings.number("connections_max") + _DESCRIPTORS_BESIDE)
-    pools.warm_up()
-    try:
-        await _Server(config, connection, listening.tls, started, hang_up).serve([bound])
-    finally:
-        pools.stop()
-        opened.begin_closing()
-        administrating.shutdown()
-        showing.shutdown()
-        running.shutdown()
-        flushing.shutdown()
-        pools.shutdown()
-        keeping.shutdown()
-        files.close()
-        history.close()
-        results.clear()
 
 
 def _aws_services(opened: Owner, commit: GroupCommit, queries: Queries, files: Files) -> AwsServices:
@@ -247,14 +266,23 @@ def _aws_services(opened: Owner, commit: GroupCommit, queries: Queries, files: F
     )
 
 
-def _app(opened: Owner, commit: GroupCommit, queries: Queries, files: Files, admin: Admin, gate: Gate) -> App:
+def _app(
+    opened: Owner,
+    commit: GroupCommit,
+    queries: Queries,
+    services: AwsServices,
+    console: Console,
+    admin: Admin,
+    gate: Gate,
+) -> App:
     settings = opened.settings
     largest = settings.number("request_bytes_max")
     return App(
-        aws=_aws_services(opened, commit, queries, files),
+        aws=services,
         events=Events(opened.intake, commit, largest, settings.number("request_events_max")),
         queries=queries,
         trino=Trino(queries.registry, opened.warehouse.name, opened.clock),
+        console=console,
         admin=admin,
         gate=gate,
         check_key=partial(checked, warehouse=opened.warehouse),

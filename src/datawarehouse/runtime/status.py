@@ -123,7 +123,7 @@ def described(run: Run) -> dict[str, Any]:
     }
 
 
-def _unknown_keys(catalog: Catalog, table: StoredTable) -> dict[str, int]:
+def unknown_keys_of(catalog: Catalog, table: StoredTable) -> dict[str, int]:
     counts = catalog.unknown_keys(table.name)
     columns = table.columns[table.schema_version]
     return still_unknown([(column.json_key, column.type) for column in columns], counts) if counts else {}
@@ -145,7 +145,7 @@ def _table(catalog: Catalog, table: StoredTable, clock: Clock, stream: tuple[Jou
         "lost_rejects": totals.lost_rejects,
         "files": totals.files,
         "bytes": totals.bytes,
-        "unknown_keys": _unknown_keys(catalog, table),
+        "unknown_keys": unknown_keys_of(catalog, table),
     }
     held = held_until(catalog, table.name, clock.now_ms(), stream[0] if stream else None)
     if held is not None:

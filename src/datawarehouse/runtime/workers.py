@@ -35,7 +35,7 @@ from datawarehouse.definition.workgroups import NO_LIMITS, PRODUCTION, Workgroup
 from datawarehouse.errors import WorkerDied
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.query.limits import QueryLimits, limit_memory, use_system_memory
-from datawarehouse.query.messages import End, Failure, Head, Message, Piece, Progress, QueryOrder
+from datawarehouse.query.messages import Columns, End, Failure, Head, Message, Piece, Progress, QueryOrder
 from datawarehouse.runtime import prepared
 from datawarehouse.runtime.prepared import Child, PreparedProcess
 
@@ -405,6 +405,7 @@ def _serve_query(
     """send, tell: for messages that come while the engine works, and for those that nobody misses."""
     use_system_memory()
     from datawarehouse.query.formats import encoded
+    from datawarehouse.query.result import distinct
 
     setup = next(orders)
     assert isinstance(setup, QuerySetup)
@@ -433,6 +434,7 @@ def _serve_query(
             limits: dict[str, Any] = {"full_scan": order.full_scan, "bytes_max": order.bytes_max, "only": order.tables}
             hearing: dict[str, Any] = {"on_sources": on_sources, "on_share": on_share}
             with engine.answer(order.sql, order.parameters, **limits, **hearing) as answer:
+                yield Columns(distinct(answer.schema.names), list(map(str, answer.types)))
                 for piece in encoded(answer.schema, answer.batches, order.format, answer.types):
                     yield Piece(piece, answer.rows)
                 yield End(answer.rows)

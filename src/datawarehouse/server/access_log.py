@@ -34,7 +34,7 @@ def audit(request: Request, response: Response, address: str) -> None:
     if request.method != "GET" or response.error:
         audit_log.info(
             "audit: %s from %s: %s %s%s: %s",
-            request.identity.name,
+            request.identity.name or request.key_name or "-",
             _shown(address) or "-",
             _shown(request.method),
             _shown(request.path),

@@ -2,7 +2,8 @@
 
 1. Without keys the Host header must name this machine, and so must a browser's Origin always: a web page must not reach
    a warehouse on its reader's machine, by DNS rebinding or by a form.
-2. Who sends it (`identity`). /health, /ready and what a browser asks before a request (`browsers`) need no key.
+2. Who sends it (`identity`). /health, /ready, the console's files, signing in and what a browser asks before a request
+   (`browsers`) need no key.
 3. A request for a service of AWS (`aws_services`) is answered by it, whatever its path.
 4. Other routes are chosen by method and path; each looks at the rights of the identity first.
 5. Errors become answers in one place.
@@ -18,11 +19,21 @@ from typing import Any, TypeVar
 import msgspec
 
 from datawarehouse.access.sigv4 import SignatureError
-from datawarehouse.errors import AccessDenied, BadRequest, DataWarehouseError, InternalFailure, Throttled, Unauthorized
-from datawarehouse.server import backups, browsers, keys, metrics, openapi
+from datawarehouse.errors import (
+    AccessDenied,
+    BadRequest,
+    DataWarehouseError,
+    InternalFailure,
+    Throttled,
+    Unauthorized,
+    place_in,
+)
+from datawarehouse.server import backups, browsers, console_files, keys, metrics, openapi
 from datawarehouse.server.access_log import audit, note
 from datawarehouse.server.aws_services import ATHENA, AwsServices, failure, service_of, signature_failure
 from datawarehouse.server.bodies import CompactBody, PartitionBody, RunBody
+from datawarehouse.server.console import HISTORY, SESSION, Console
+from datawarehouse.server.console import PATHS as CONSOLE_PATHS
 from datawarehouse.server.events import Events
 from datawarehouse.server.http import (
     AnswerCutOff,
@@ -44,6 +55,7 @@ T = TypeVar("T")
 
 _LARGE_BODIES_MAX = 16  # so many of request_bytes_max
 _SAID_OTHERWISE = (Throttled.__name__, "ProvisionedThroughputExceededException")
+_AUDITED = ("/v1/admin/", "/v1/jobs/", "/v1/job-tasks/")
 _CHALLENGE = (b"www-authenticate", b'Bearer realm="datawarehouse"')
 _OF_SIGNATURES = {"IncompleteSignature": 400, "SignatureDoesNotMatch": 403}
 
@@ -71,6 +83,7 @@ class App:
     events: Events
     queries: Queries
     trino: Trino
+    console: Console
     admin: Admin
     gate: Gate
     check_key: keys.Check
@@ -112,7 +125,7 @@ class App:
             self._note_refusal(request, *response.error)
         if request.cors_origin:
             response.headers += browsers.headers(request.cors_origin)
-        if request.path.startswith("/v1/admin/") and request.identity.name:
+        if request.path == SESSION or (request.path.startswith(_AUDITED) and request.identity.name):
             audit(request, response, self.gate.client_address(request))
         if self.has_access_log:
             note(request, response, self.gate.client_address(request), time.monotonic() - began)
@@ -159,6 +172,10 @@ class App:
                 return json_response(503 if reason else 200, {"ready": not reason, "reason": reason or None})
             case "OPTIONS", _ if browsers.is_asking(request, gate.keys):
                 return browsers.permission(gate.keys, request, gate.clock.now_ms())
+            case _, path if path == SESSION:
+                return await self.console.sign_in.route(request, lambda: self._body(request))
+        if console_files.is_asked(request) and (found := await self.console.files.answer(request)):
+            return found
         request.identity = await gate.identify(request, self._body)
         if request.service:
             return await self.aws.handle(request, lambda: self._body(request))
@@ -176,6 +193,11 @@ class App:
             case "POST", "/v1/query":
                 _need(request, rights.may_query, "query")
                 return await self.queries.handle(request, await self._body(request))
+            case "GET", "/v1/query":
+                _need(request, rights.may_query, "query")
+                return await self.queries.download(request)
+            case _, path if path == HISTORY:
+                return await self.console.route(request, lambda: self._body(request))
             case _, path if path == "/v1/queries" or path.startswith("/v1/queries/"):
                 _need(request, rights.may_query or rights.may_administer, "query")
                 return await self.queries.route(request, lambda: self._body(request))
@@ -188,6 +210,8 @@ class App:
                 _need(request, rights.may_put(found[1]), f"put:{found[1]}")
                 request.identity.admit("events_per_s", "bytes_per_s")
                 return await self.events.handle(found[1], request, await self._body(request))
+            case _, path if path.startswith(CONSOLE_PATHS):
+                return await self.console.route(request, lambda: self._body(request))
             case _:
                 return openapi.no_route(request)
 
@@ -258,4 +282,4 @@ def _error_answer(request: Request, error: DataWarehouseError) -> Response:
     headers = [_CHALLENGE] if isinstance(error, Unauthorized) else []
     if error.retryable:
         headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))
-    return error_response(error.http_status, type(error).__name__, str(error), headers)
+    return error_response(error.http_status, type(error).__name__, str(error), headers, place_in(str(error)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -66,3 +67,34 @@ class RotatedKeyBody(msgspec.Struct, forbid_unknown_fields=True):
 
     name: str
     overlap_s: int
+
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class JobRunBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A run that is wanted. at: the scheduled instant; without it, now."""
+
+    at: Instant | None = None
+
+
+class BackfillBody(msgspec.Struct, forbid_unknown_fields=True, rename={"start": "from", "end": "to"}):
+    """The runs of a period. from: the first hour; to: the one after the last, without it now. again: also those that
+    have succeeded."""
+
+    start: Instant
+    end: Instant | None = None
+    again: bool = False
+
+
+class SavedQueryBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A statement that is to be kept."""
+
+    sql: str
+
+
+class SessionBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Who signs in. name: of a key, or its id."""
+
+    name: str
+    secret: str

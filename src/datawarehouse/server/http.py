@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from datawarehouse.access.identity import NOBODY, Identity
-from datawarehouse.errors import BodyTooLarge, Unreachable
+from datawarehouse.errors import BadRequest, BodyTooLarge, Unreachable
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -18,6 +18,13 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 JSON = "application/json"
 
 _LARGE_BYTES = 256 * 1024
+
+
+def ends_with_its_client(scope: Mapping[str, Any]) -> bool:
+    """Whether nobody wants an answer whose client has closed its side of the connection: a query, or a page that waits.
+    What others have sent may be stored by now."""
+    path: bytes = scope["raw_path"]
+    return path == b"/v1/query" or (scope["method"] == "GET" and path.startswith(b"/v1/tables/"))
 
 
 class ClientGone(Exception):
@@ -80,8 +87,10 @@ class Request:
     def of(cls, scope: Mapping[str, Any], receive: Receive) -> Request:
         query, given = scope["query_string"].decode("latin-1"), scope["headers"]
         headers = dict(given)
-        if len(headers) < len(given):  # several hosts are no host
+        if len(headers) < len(given):  # several hosts are no host, and HTTP/2 may cut a cookie (RFC 9113, 8.2.3)
             headers[b"host"] = b", ".join(value for name, value in given if name == b"host")
+            if cookies := [value for name, value in given if name == b"cookie"]:
+                headers[b"cookie"] = b"; ".join(cookies)
         client = scope.get("client")
         peer = str(client[0]) if client else ""
         raw_path, scheme = bytes(scope["raw_path"]), scope.get("scheme", "http")
@@ -97,6 +106,26 @@ class Request:
     def option(self, name: str) -> str:
         """A parameter of the query string, or an empty text."""
         return parse_qs(self.query_string).get(name, [""])[-1]
+
+    def options(self) -> dict[str, str]:
+        """The parameters of the query string, those without a value too."""
+        return {name: values[-1] for name, values in parse_qs(self.query_string, keep_blank_values=True).items()}
+
+    def whole(self, name: str, default: int, low: int, high: int) -> int:
+        """A whole number of the query string. Raises BadRequest."""
+        given = self.option(name)
+        if not given:
+            return default
+        if not (given.isascii() and given.isdigit() and len(given) < 20) or not low <= int(given) <= high:
+            raise BadRequest(f"{name} is {given!r}; valid is a whole number from {low} to {high}.")
+        return int(given)
+
+    def one_of(self, name: str, valid: tuple[str, ...]) -> str:
+        """A word of the query string, by default the first one. Raises BadRequest."""
+        given = self.option(name) or valid[0]
+        if given not in valid:
+            raise BadRequest(f"{name} is {given!r}; valid are {', '.join(valid)}.")
+        return given
 
     async def body(self, bytes_max: int, large: LargeBodies) -> bytes:
         """The whole body.
@@ -166,8 +195,14 @@ def json_response(status: int, value: Any, headers: list[tuple[bytes, bytes]] | 
     return Response(status, msgspec.json.encode(value) + b"\n", headers=headers or [])
 
 
-def error_response(status: int, code: str, message: str, headers: list[tuple[bytes, bytes]] | None = None) -> Response:
-    """{"error": {"code": ..., "message": ...}}; the message says what to do next."""
-    response = json_response(status, {"error": {"code": code, "message": message}}, headers)
+def error_response(
+    status: int,
+    code: str,
+    message: str,
+    headers: list[tuple[bytes, bytes]] | None = None,
+    place: Mapping[str, int] | None = None,
+) -> Response:
+    """{"error": {"code": ..., "message": ...}}; the message says what to do next. place: where in a statement."""
+    response = json_response(status, {"error": {"code": code, "message": message, **(place or {})}}, headers)
     response.error = code, message
     return response

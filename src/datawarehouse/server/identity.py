@@ -7,6 +7,7 @@
    (`access.sigv4`); a public token in the parameter `token` of the URL. The owner's token, in the lock file, is a
    Bearer token too.
 4. A signature covers the body, which is therefore read here; whatever can be refused without it is refused before.
+5. A browser that has signed in (`sign_in`) sends a cookie instead, below /v1 alone.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import hashlib
 import hmac
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from datawarehouse.access import sigv4_s3
 from datawarehouse.access.identity import EVERYBODY, OWNER, PUBLIC_BYTES_MAX, Identity
 from datawarehouse.access.keys import Key, Keys, is_secret_of
+from datawarehouse.access.sessions import Sessions
 from datawarehouse.access.sigv4 import ALGORITHM, Claim, SignatureError, read_claim
 from datawarehouse.clock import Clock
 from datawarehouse.errors import AccessDenied, BadRequest, Unauthorized
@@ -34,6 +36,8 @@ _LOCAL_HOST = re.compile(
     r"(?:(?:[a-z0-9-]+\.)*localhost\.?|127(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}|\[::1\])(?::\d+)?", re.IGNORECASE
 )
 _INLINE_BYTES = 512 * 1024  # a larger body is digested in a thread, so that others need not wait
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_PORT = re.compile(r":(\d{1,5})$")
 _HOW = (
     "Send a key as `Authorization: Bearer ID.SECRET`, as user and password, or as AWS credentials; `dw keys create` "
     "makes one."
@@ -62,6 +66,7 @@ class Gate:
     owner_token: str
     clock: Clock
     proxy: Network | None = None
+    sessions: Sessions = field(default_factory=Sessions)
 
     def check_network(self, request: Request) -> None:
         """Raises Foreign for a request that may not come from there, or names another host."""
@@ -87,6 +92,8 @@ class Gate:
         if scheme.lower() == "bearer" and _same(given.strip(), self.owner_token):
             self.check_origin(request)
             return OWNER
+        if not authorization and (found := self.of_session(request)):
+            return found
         if not self.keys.are_needed:
             self.check_origin(request)
             return EVERYBODY
@@ -107,6 +114,54 @@ class Gate:
             case _:
                 key = await self._of_signature(request, authorization, read_body)
         return self.keys.identity(key)
+
+    # -- browsers that have signed in
+
+    owner = OWNER
+
+    def is_owner(self, name: str, token: str) -> bool:
+        """Whether somebody has the token of the lock file."""
+        return name == OWNER.name and _same(token, self.owner_token)
+
+    def session_token(self, request: Request) -> str:
+        """What the cookie of this server has; empty without one."""
+        wanted = cookie_name(request)
+        for each in request.header(b"cookie").split(";"):
+            name, _, value = each.strip().partition("=")
+            if name == wanted:
+                return value
+        return ""
+
+    def of_session(self, request: Request) -> Identity | None:
+        """Who has signed in, if a session is still valid. Raises Foreign for a request that changes something and may
+        come from a page of another site."""
+        token = self.session_token(request)
+        if not token or not request.path.startswith("/v1/") or request.service:
+            return None
+        now_ms = self.clock.now_ms()
+        session = self.sessions.get(token, now_ms)
+        if session is None:
+            return None
+        key = self.keys.of_id(session.key_id) if session.key_id else None
+        if session.key_id and (key is None or key.state(now_ms) != "valid"):
+            self.sessions.end(token)
+            return None
+        self.check_own_origin(request)
+        if request.method not in _SAFE_METHODS and b"x-dw-console" not in request.headers:
+            message = "A request with a cookie that changes something needs the header X-DW-Console."
+            raise Foreign(403, "ForeignOrigin", message)
+        if key is None:
+            return OWNER
+        request.key_name = key.name
+        return self.keys.identity(key)
+
+    def check_own_origin(self, request: Request) -> None:
+        """Raises Foreign for a request of a page that is not of this server."""
+        origin = request.header(b"origin")
+        site = request.header(b"sec-fetch-site")
+        is_own = not origin or origin.partition("://")[2].lower() == request.header(b"host").lower()
+        if not is_own or site in ("cross-site", "same-site"):
+            raise Foreign(403, "ForeignOrigin", f"Requests of web pages from {origin or 'elsewhere'} are refused.")
 
     def client_address(self, request: Request) -> str:
         """The address of the client; behind the proxy, the one that the proxy names."""
@@ -231,6 +286,17 @@ class Gate:
         state = key.state(self.clock.now_ms())
         if state != "valid":
             raise Unauthorized(f"The key is {state}. {_HOW}")
+
+
+def cookie_name(request: Request) -> str:
+    """Of this server: cookies do not tell ports apart (RFC 6265, 8.5), and a machine may have several warehouses."""
+    port = _PORT.search(request.header(b"host"))
+    return f"dw_session_{port[1]}" if port else "dw_session"
+
+
+def is_secure(request: Request) -> bool:
+    """Whether the client came by TLS; a proxy that ends it says so."""
+    return request.scheme == "https" or request.header(b"x-forwarded-proto") == "https"
 
 
 def _same(given: str, token: str) -> bool:

@@ -16,7 +16,9 @@ import msgspec
 
 from datawarehouse import __version__
 from datawarehouse.server.http import Request, Response, error_response
-from datawarehouse.server.openapi_routes import OF_ALL, ROUTES, WITHOUT_CLASS, Answer, Parameter, Route
+from datawarehouse.server.openapi_console import CONSOLE_SHAPES
+from datawarehouse.server.openapi_model import OF_ALL, WITHOUT_CLASS, Answer, Parameter, Route
+from datawarehouse.server.openapi_routes import ROUTES
 from datawarehouse.server.openapi_shapes import SHAPES, Shape, ref
 
 _REF = "#/components/schemas/{name}"
@@ -33,7 +35,12 @@ SECURITY: dict[str, dict[str, str]] = {
         "description": "A public token, which web pages use to send events.",
     },
 }  # fmt: skip
-_OF_KEYS = ("bearer", "basic", "awsSigv4")
+SECURITY["session"] = {
+    "type": "apiKey", "in": "cookie", "name": "dw_session",
+    "description": "What POST /v1/session gives a browser; `dw_session_PORT` where the Host has a port. A request that "
+    "changes something needs the header X-DW-Console too.",
+}  # fmt: skip
+_OF_KEYS = ("bearer", "basic", "awsSigv4", "session")
 
 
 @cache
@@ -58,7 +65,7 @@ def document() -> dict[str, Any]:
             "API of Amazon Kinesis Data Streams (POST / with X-Amz-Target).",
         },
         "paths": paths,
-        "components": {"schemas": SHAPES | bodies, "securitySchemes": SECURITY},
+        "components": {"schemas": SHAPES | CONSOLE_SHAPES | bodies, "securitySchemes": SECURITY},
     }
 
 
@@ -106,7 +113,7 @@ def _operation(route: Route) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": route.id,
         "summary": route.summary,
-        "description": f"With keys, needs the right {route.right}." if route.right else "With keys, needs any of them.",
+        "description": _need(route),
         "parameters": [_parameter(each) for each in route.parameters],
         "responses": answers | errors,
         "security": list(_security(route)),
@@ -120,10 +127,18 @@ def _operation(route: Route) -> dict[str, Any]:
     return described
 
 
+def _need(route: Route) -> str:
+    if route.is_open:
+        return "Needs no key."
+    return f"With keys, needs the right {route.right}." if route.right else "With keys, needs any of them."
+
+
 def _security(route: Route) -> Iterator[dict[str, list[str]]]:
     """Any one of these. What is administrated needs one always; else nothing is needed where there are no keys."""
     if not route.path.startswith("/v1/admin/"):
         yield {}
+    if route.is_open:
+        return
     for name in route.security or _OF_KEYS:
         yield {name: []}
 

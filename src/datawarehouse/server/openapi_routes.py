@@ -6,34 +6,15 @@ The errors of a route are classes of `errors`, which have their statuses.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
 from datawarehouse.access.keys import Wanted
 from datawarehouse.errors import (
-    AccessDenied,
     BackupError,
-    BadLine,
-    BadRequest,
-    BodyTooLarge,
-    Closed,
     ConversionStalled,
-    DataWarehouseError,
     FileDamaged,
     FolderError,
-    InternalFailure,
-    QueryEnded,
-    QueryFailed,
-    QueryLimitExceeded,
-    QueryRefused,
-    ScanRefused,
-    SqlSyntaxError,
     Throttled,
-    Unauthorized,
     UnknownName,
     UnknownQuery,
-    Unreachable,
     WorkerDied,
 )
 from datawarehouse.query.messages import CONTENT_TYPES
@@ -46,87 +27,25 @@ from datawarehouse.server.bodies import (
     RotatedKeyBody,
     RunBody,
 )
-from datawarehouse.server.openapi_shapes import TEXT, Shape, ref
+from datawarehouse.server.openapi_console import CONSOLE
+from datawarehouse.server.openapi_model import (
+    ID,
+    OF_QUERIES,
+    TABLE,
+    WAIT,
+    Answer,
+    Errors,
+    Parameter,
+    Route,
+    body_of,
+    json_answer,
+)
+from datawarehouse.server.openapi_shapes import TEXT, ref
 
-Errors = tuple[type[DataWarehouseError], ...]
-
-OF_ALL: Errors = (BadRequest, Unauthorized, AccessDenied, BodyTooLarge, InternalFailure, Closed, Unreachable)
-"""What any route may answer; `BodyTooLarge` because a signature covers the body."""
-WITHOUT_CLASS = {
-    "InvalidHttp": 400,
-    "IncompleteSignature": 400,
-    "UnrecognizedClient": 401,
-    "ExpiredToken": 401,
-    "SignatureDoesNotMatch": 403,
-    "NotTheProxy": 403,
-    "ForeignOrigin": 403,
-    "RequestTimeout": 408,
-    "MisdirectedRequest": 421,
-    "HeadersTooLarge": 431,
-}
-"""Codes of errors that are found before a route is, with their statuses."""
-_OF_QUERIES: Errors = (
-    SqlSyntaxError, QueryRefused, ScanRefused, QueryFailed, QueryLimitExceeded, QueryEnded, BadLine, Throttled,
-    FileDamaged, WorkerDied,
-)  # fmt: skip
 _ANY_RESULT = dict.fromkeys(CONTENT_TYPES.values(), TEXT)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An answer that is no error. content: media type -> shape."""
-
-    means: str
-    content: Mapping[str, Shape]
-    headers: Mapping[str, Shape] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Parameter:
-    name: str
-    place: str
-    means: str
-    shape: Shape
-
-
-@dataclass(frozen=True)
-class Route:
-    """body: media type -> a shape, or the Struct that it is decoded to. refused: the shape of answers that have the
-    status of an error and another form, by status. security: names of `openapi.SECURITY`; none: any of those of a
-    request, or nothing where there are no keys."""
-
-    method: str
-    path: str
-    id: str
-    summary: str
-    answers: Mapping[int, Answer]
-    errors: Errors = ()
-    right: str = ""
-    parameters: tuple[Parameter, ...] = ()
-    body: Mapping[str, Any] = field(default_factory=dict)
-    refused: Mapping[int, str] = field(default_factory=dict)
-    security: tuple[str, ...] = ()
-    has_other_404: bool = False
-    """Whether a path of this form may be no route at all."""
-
-
-def _json(means: str, name: str) -> Answer:
-    return Answer(means, {"application/json": ref(name)})
-
-
-def _body(kind: type) -> dict[str, Any]:
-    return {"application/json": kind}
-
-
-_TABLE = Parameter("table", "path", "A streaming input table.", {"type": "string", "pattern": "^[^/]+$"})
-_ID = Parameter("id", "path", "The id of a query.", {"type": "string", "pattern": "^[0-9a-f-]+$"})
 _PAGE = Parameter("n", "path", "A page, from 0 on.", {"type": "integer", "minimum": 0, "maximum": 999_999_999})
-_WAIT = Parameter(
-    "wait_s",
-    "query",
-    "For how many seconds to wait at most.",
-    {"type": "integer", "minimum": 0, "maximum": 60, "default": 0},
-)
 _KEY = Parameter("Idempotency-Key", "header", "With it, a repeated request counts once.", TEXT)
 _ENCODING = Parameter(
     "Content-Encoding", "header", "How the body is packed.", {"type": "string", "enum": ["gzip", "identity"]}
@@ -137,10 +56,10 @@ _AGAIN = {"Retry-After": {"type": "string", "pattern": "^[0-9]+$"}}
 _EVENTS = (
     Route(
         "POST", "/v1/tables/{table}/events", "sendEvents", "Send events to a streaming input table.",
-        {200: _json("The events are durable, those that are malformed in the quarantine.", "Accepted")},
+        {200: json_answer("The events are durable, those that are malformed in the quarantine.", "Accepted")},
         (UnknownName, Throttled),
         "put, or put:TABLE",
-        (_TABLE, _KEY, _ENCODING),
+        (TABLE, _KEY, _ENCODING),
         {"application/x-ndjson": TEXT, "application/json": {}},
         {413: "Accepted"},
         ("bearer", "basic", "awsSigv4", "publicToken"),
@@ -151,45 +70,45 @@ _QUERIES = (
         "POST", "/v1/query", "query", "Ask a query, and get its result as it is computed.",
         {200: Answer("The result, or with dry_run what would be read.",
                      {**_ANY_RESULT, "application/json": {"anyOf": [{"type": "array"}, ref("Decision")]}}, _READ)},
-        _OF_QUERIES,
+        OF_QUERIES,
         "query, or query:TABLE",
-        body=_body(QueryBody),
+        body=body_of(QueryBody),
     ),
     Route(
         "POST", "/v1/queries", "submitQuery", "Submit a query whose result is kept.",
-        {202: _json("Its state.", "Query")},
+        {202: json_answer("Its state.", "Query")},
         (Throttled,),
         "query, or query:TABLE",
-        body=_body(QueryBody),
+        body=body_of(QueryBody),
     ),
     Route(
         "GET", "/v1/queries", "listQueries", "The queries that wait or run, and those whose result is kept.",
-        {200: _json("Their states.", "Queries")},
+        {200: json_answer("Their states.", "Queries")},
         right="query, or administer to see those of others",
     ),
     Route(
         "GET", "/v1/queries/{id}", "getQuery", "The state of a query.",
-        {200: _json("Its state.", "Query")},
+        {200: json_answer("Its state.", "Query")},
         (UnknownQuery,),
         "query, or administer to see those of others",
-        (_ID, _WAIT),
+        (ID, WAIT),
         has_other_404=True,
     ),
     Route(
         "DELETE", "/v1/queries/{id}", "endQuery", "End a query, or remove the result of one that is over.",
-        {200: _json("Its state.", "Query")},
+        {200: json_answer("Its state.", "Query")},
         (UnknownQuery,),
         "query, or administer to end those of others",
-        (_ID,),
+        (ID,),
         has_other_404=True,
     ),
     Route(
         "GET", "/v1/queries/{id}/pages/{n}", "getPage", "A page of the result of a submitted query.",
         {200: Answer("The page.", {**_ANY_RESULT, "application/json": {}}),
          202: Answer("The state: the page is not there yet.", {"application/json": ref("Query")}, _AGAIN)},
-        (UnknownQuery, *_OF_QUERIES),
+        (UnknownQuery, *OF_QUERIES),
         "query, or administer to see those of others",
-        (_ID, _PAGE, _WAIT),
+        (ID, _PAGE, WAIT),
         has_other_404=True,
     ),
     Route(
@@ -212,7 +131,7 @@ _TRINO = (
         {200: _TRINO_ANSWER},
         (UnknownQuery,),
         "query, or query:TABLE",
-        (_ID, _PAGE),
+        (ID, _PAGE),
         has_other_404=True,
     ),
     Route(
@@ -220,7 +139,7 @@ _TRINO = (
         {204: Answer("It has ended.", {})},
         (UnknownQuery,),
         "query, or query:TABLE",
-        (_ID, _PAGE),
+        (ID, _PAGE),
         has_other_404=True,
     ),
     Route(
@@ -236,8 +155,8 @@ def _admin(
     method: str, name: str, id: str, summary: str, answer: str, errors: Errors = (), body: type | None = None,
     status: int = 200,
 ) -> Route:  # fmt: skip
-    taken = _body(body) if body else {}
-    answers = {status: _json("What came of it.", answer)}
+    taken = body_of(body) if body else {}
+    answers = {status: json_answer("What came of it.", answer)}
     return Route(method, f"/v1/admin/{name}", id, summary, answers, errors, "administer", body=taken, security=_ADMIN)
 
 
@@ -260,7 +179,7 @@ _ADMINISTRATION = (
                      "{\"error\": {\"code\": ..., \"message\": ...}}.", {"application/x-ndjson": TEXT})},
         (BackupError,),
         "administer",
-        body=_body(BackupBody),
+        body=body_of(BackupBody),
         security=_ADMIN,
     ),
     Route(
@@ -276,4 +195,4 @@ _ADMINISTRATION = (
            RotatedKeyBody, 201),
 )  # fmt: skip
 
-ROUTES = (*_EVENTS, *_QUERIES, *_TRINO, *_ADMINISTRATION)
+ROUTES = (*_EVENTS, *_QUERIES, *_TRINO, *_ADMINISTRATION, *CONSOLE)

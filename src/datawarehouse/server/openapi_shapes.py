@@ -35,7 +35,7 @@ def ref(name: str) -> Shape:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-ERROR = fields({"code": TEXT, "message": TEXT})
+ERROR = fields({"code": TEXT, "message": TEXT}, {"line": COUNT, "column": COUNT})
 
 _PROGRESS = fields(
     {"partitions": COUNT, "files": COUNT, "bytes": COUNT, "rows": COUNT,

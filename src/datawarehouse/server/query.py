@@ -5,6 +5,8 @@
     GET    /v1/queries                those that wait or run, and those whose result is kept
     GET    /v1/queries/<id>           its state
     GET    /v1/queries/<id>/pages/<n> a page of its result, from 0 on
+    GET    /v1/queries/<id>/rows      some of its rows, from ?offset= on, of a result in ndjson
+    GET    /v1/query                  ?sql=...&format=...: as POST, as a file for a browser to save
     DELETE /v1/queries/<id>           ends it at once; of one that is over, removes the result
 
 "workgroup" names the rules that hold for it, "full_scan" asks for one where they permit it, and with "dry_run" the
@@ -18,21 +20,26 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from datawarehouse.access.identity import OWNER, Identity
 from datawarehouse.errors import AccessDenied, BadRequest, QueryEnded
-from datawarehouse.query.messages import CONTENT_TYPES, Head, Piece, QueryOrder
+from datawarehouse.query.messages import CONTENT_TYPES, Columns, Head, Piece, QueryOrder
 from datawarehouse.query.registry import GONE, Message, Query, QueryRegistry, unknown
 from datawarehouse.server.bodies import QueryBody
 from datawarehouse.server.http import JSON, ClientGone, Request, Response, error_response, json_response
 
-_ONE = re.compile(r"/v1/queries/([0-9a-f-]+)(?:/pages/([0-9]{1,9}))?")
+_ONE = re.compile(r"/v1/queries/([0-9a-f-]+)(?:/(?:pages/([0-9]{1,9})|(rows)))?")
 _WAIT_S_MAX = 60
 _ASK_AGAIN_S = 1
+_ROWS_BYTES_MAX = 8 * 1024 * 1024
+_WINDOW, _WINDOW_MAX, _OFFSET_MAX = 100, 1000, 2**53
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(slots=True)
@@ -60,6 +67,65 @@ class Queries:
                    (b"x-dw-bytes", b"%d" % head.bytes)]  # fmt: skip
         return Response(200, _pieces(first, coming), CONTENT_TYPES[order.format], headers)
 
+    async def download(self, request: Request) -> Response:
+        """Answer a query that is in the URL, as a file for a browser to save."""
+        asked = request.options()
+        form = asked.get("format") or "csv"
+        body = {"sql": asked.get("sql", ""), "format": form, "workgroup": asked.get("workgroup", "")}
+        response = await self.handle(request, msgspec.json.encode(body))
+        name = _UNSAFE.sub("_", asked.get("download", ""))[:100] or "result"
+        response.headers.append((b"content-disposition", f'attachment; filename="{name}.{form}"'.encode()))
+        return response
+
+    async def _window(self, query: Query, request: Request) -> Response:
+        """Some rows of a result, wherever they are in it."""
+        offset = request.whole("offset", 0, 0, _OFFSET_MAX)
+        limit = request.whole("limit", _WINDOW, 1, _WINDOW_MAX)
+        if query.order.format != "ndjson" or (query.result is None and not query.is_over):
+            raise BadRequest(f"The query {query.id} has no rows to look at: submit it with the format ndjson.")
+
+        def has_it() -> bool:
+            there = query.result.lines[-1] if query.result and query.result.lines else 0
+            return query.is_over or there >= offset + limit
+
+        await self._waited(query, request, has_it)
+        result = query.result
+        if not query.is_over and not (result and result.lines):
+            return json_response(202, query.values(), [(b"retry-after", b"%d" % _ASK_AGAIN_S)])
+        if query.error:
+            raise query.error
+        if result is None:
+            raise unknown(query.id)
+        lines = await self.registry.lines(query, offset, offset + limit, _ROWS_BYTES_MAX)
+        columns = query.columns or Columns([], [])
+        values = (msgspec.json.decode(line, type=dict[str, msgspec.Raw]).values() for line in lines)
+        return json_response(
+            200,
+            {
+                "columns": columns.names,
+                "types": columns.types,
+                "offset": offset,
+                "rows": [list(row) for row in values],
+                "total": result.lines[-1] if result.lines else 0,
+                "is_complete": query.is_over,
+            },
+        )
+
+    async def rows(self, request: Request, sql: str, parameters: Sequence[str]) -> list[dict[str, Any]]:
+        """The first rows of a small answer for a page, as who sends the request may ask for them: up to a number of
+        bytes. Raises the errors of queries, and ClientGone."""
+        order = order_of(QueryBody(sql, list(parameters)), request.identity)
+        _, messages = self.registry.ask(order, who_asks(request.identity))
+        gone = asyncio.ensure_future(request.gone())
+        lines = bytearray()
+        async with aclosing(_until_gone(messages, gone)) as coming:
+            async for message in coming:
+                if isinstance(message, Piece):
+                    lines += message.data
+                if len(lines) >= _ROWS_BYTES_MAX:
+                    break
+        return [msgspec.json.decode(line) for line in lines.splitlines()]
+
     async def route(self, request: Request, body: Callable[[], Awaitable[bytes]]) -> Response:
         """Answer a request below /v1/queries. Raises the errors of queries."""
         identity = request.identity
@@ -78,7 +144,9 @@ class Queries:
         query = self.registry.get(found[1])
         if not may_see(identity, query):
             raise unknown(query.id)
-        match request.method, found[2]:
+        match request.method, found[3] or found[2]:
+            case "GET", "rows":
+                return await self._window(query, request)
             case "GET", None:
                 await self._waited(query, request, lambda: query.is_over)
                 return json_response(200, query.values())
@@ -89,7 +157,7 @@ class Queries:
                 await query.wait(lambda: query.is_over, _WAIT_S_MAX)
                 return json_response(200, query.values())
             case _:
-                return _not_allowed(b"GET" if found[2] else b"GET, DELETE")
+                return _not_allowed(b"GET" if found[2] or found[3] else b"GET, DELETE")
 
     async def _order(self, body: bytes, identity: Identity) -> tuple[QueryBody, QueryOrder]:
         """A body, and its query. Raises BadRequest, and what `order_of` raises."""
@@ -119,7 +187,7 @@ class Queries:
         await query.wait(done, int(given))
 
 
-async def _until_gone(messages: AsyncIterator[Message], gone: asyncio.Future[None]) -> AsyncIterator[Message]:
+async def _until_gone(messages: AsyncIterator[Message], gone: asyncio.Future[None]) -> AsyncGenerator[Message]:
     """The messages as they come. Raises ClientGone when the client has closed the connection; the query has then
     ended."""
     try:

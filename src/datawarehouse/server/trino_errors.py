@@ -18,6 +18,7 @@ from datawarehouse.errors import (
     QueryRefused,
     ScanRefused,
     SqlSyntaxError,
+    place_in,
 )
 
 _USER = (
@@ -73,7 +74,6 @@ _OF_ERRORS: tuple[tuple[type[DataWarehouseError], str], ...] = (
     (BadRequest, "GENERIC_USER_ERROR"),
 )
 _NAMED = re.compile(r"([A-Z_]+): ")
-_PLACE = re.compile(r"line (\d+):(\d+)")
 
 
 def error_of(error: Exception) -> dict[str, Any]:
@@ -89,8 +89,8 @@ def error_of(error: Exception) -> dict[str, Any]:
         "errorType": kind,
         "failureInfo": {"type": type(error).__name__, "message": text, "suppressed": [], "stack": []},
     }
-    if place := _PLACE.search(text):
-        found["errorLocation"] = {"lineNumber": int(place[1]), "columnNumber": int(place[2])}
+    if place := place_in(text):
+        found["errorLocation"] = {"lineNumber": place["line"], "columnNumber": place["column"]}
     return found
 
 

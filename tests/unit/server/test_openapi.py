@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from datawarehouse.server import openapi
-from datawarehouse.server.openapi_routes import ROUTES, WITHOUT_CLASS
+from datawarehouse.server.openapi_model import WITHOUT_CLASS
+from datawarehouse.server.openapi_routes import ROUTES
 
 ROOT = Path(__file__).parents[3]
 SOURCES = [path for path in (ROOT / "src/datawarehouse/server").glob("*.py") if not path.stem.startswith("openapi")]
-VALUES = {"table": "clicks", "id": "0a1b", "n": "12"}
+VALUES = {"table": "clicks", "id": "0a1b", "n": "12", "name": "mine", "job": "daily"}
 PATHS = {route.path.format(**VALUES): route.path for route in ROUTES}
 DOCUMENT = json.loads(openapi.encoded())
 
