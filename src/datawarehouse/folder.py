@@ -10,6 +10,7 @@
     _queries/         the history of queries, those that somebody saved, and results that are kept for a while
     _sent/            how far each file was sent; written by `dw send`
     _aside/           files that were set aside, each under the path that it had
+    _tpch/            tables of the benchmark TPC-H, made when somebody asks for them
     _restoring        there until a back-up is restored completely
     <table>/          data files: the folders of a lake, as they would be in a bucket
     errors/<table>/   rejected records, as data files
@@ -92,6 +93,10 @@ def journal_root(folder: Path) -> Path:
 
 def sent_root(folder: Path) -> Path:
     return folder / "_sent"
+
+
+def tpch_root(folder: Path) -> Path:
+    return folder / "_tpch"
 
 
 def aside_root(folder: Path) -> Path:

@@ -84,9 +84,9 @@ def test_each_type_has_its_signature_and_its_form(client):
     answers = client.answers("select * from clicks where id is not null or n is null order by id")
     columns = answers[-1]["columns"]
     assert [(column["name"], column["type"]) for column in columns] == [
-        ("id", "varchar"), ("n", "integer"), ("big", "bigint"), ("price", "decimal(10,2)"), ("x", "double"),
+        ("id", "varchar"), ("n", "integer"), ("big", "bigint"), ("price", "decimal(10, 2)"), ("x", "double"),
         ("ok", "boolean"), ("day", "date"), ("at", "timestamp(3)"), ("tags", "array(varchar)"),
-        ("s", "row(a integer, b decimal(3,1))"), ("m", "map(varchar, double)"), ("raw", "varbinary"),
+        ("s", "row(a integer, b decimal(3, 1))"), ("m", "map(varchar, double)"), ("raw", "varbinary"),
         ("inserted_at", "varchar"),
     ]  # fmt: skip
     assert columns[3]["typeSignature"] == {
@@ -122,6 +122,8 @@ def test_each_type_has_its_signature_and_its_form(client):
         ("array[array[1], array[], null]", [[1], [], None]),
         ("cast('ab' as char(4))", "ab  "),
         ("X'6869'", "aGk="),
+        ("cast(3.4028235e38 as real)", 3.4028235e38),
+        ("map(array[nan(), 1.5e0], array[1, 2])", {"NaN": 1, "1.5": 2}),
         ("json_parse('{\"a\": [1]}')", '{"a":[1]}'),
         ("row(decimal '1.50', timestamp '2026-01-31 00:00:00')", ["1.50", "2026-01-31 00:00:00.000"]),
     ],
@@ -216,7 +218,7 @@ def test_a_prepared_statement(shop, client):
 
 
 def test_what_clients_ask_of_the_catalog(shop, client):
-    assert client.rows("SHOW CATALOGS") == [["awsdatacatalog"], ["system"]]
+    assert client.rows("SHOW CATALOGS") == [["awsdatacatalog"], ["system"], ["tpch"]]
     assert client.rows("show schemas from awsdatacatalog") == [["information_schema"], ["shop"]]
     assert client.rows("SHOW TABLES LIKE 'cl%'") == [["clicks"], ["clicks_quarantine"]]
     assert client.rows("show tables from information_schema")[0] == ["columns"]
@@ -226,8 +228,11 @@ def test_what_clients_ask_of_the_catalog(shop, client):
     assert client.rows(columns + "where table_name = 'clicks' and ordinal_position = 4") == [
         ["price", 4, "decimal(10,2)"]
     ]
-    assert client.rows("select table_cat from system.jdbc.catalogs order by 1") == [["awsdatacatalog"], ["system"]]
-    assert client.rows("select version(), current_schema, current_catalog") == [["435", "shop", "awsdatacatalog"]]
+    catalogs = [["awsdatacatalog"], ["system"], ["tpch"]]
+    assert client.rows("select table_cat from system.jdbc.catalogs order by 1") == catalogs
+    assert client.rows("select version(), current_schema, current_catalog") == [["435", None, None]]
+    there = Client(shop, Catalog="awsdatacatalog", Schema="shop")
+    assert there.rows("select current_catalog, current_schema") == [["awsdatacatalog", "shop"]]
     assert client.rows("select count(*) from system.metadata.materialized_views") == [[0]]
     status, _, body = shop.request("GET", "/v1/info")
     assert status == 200 and json.loads(body)["starting"] is False
@@ -244,3 +249,94 @@ def test_behind_a_proxy_the_address_of_the_next_page_is_the_proxys(shop):
     headers = {"Host": "127.0.0.1:9443", "X-Forwarded-Proto": "https"}
     _, _, body = shop.request("POST", "/v1/statement", b"select 1", headers)
     assert json.loads(body)["nextUri"].startswith("https://127.0.0.1:9443/v1/statement/")
+
+
+def test_what_is_given_for_a_parameter_is_any_constant_expression(client):
+    given = "array[1, null], row(row(decimal '3.10', 'x'), date '2026-01-31'), X'00', 1 + 1, cast('a' as char(2))"
+    sql = f"execute immediate 'select typeof(?), ?, ?, ?, ?, ?' using array[decimal '1.5'], {given}"
+    assert client.rows(sql) == [
+        ["array(decimal(2,1))", [1, None], [["3.10", "x"], "2026-01-31"], "AA==", 2, "a "]
+    ]  # fmt: skip
+
+
+def test_the_tables_of_tpch_are_there_for_reading(shop):
+    client = Client(shop, Catalog="tpch", Schema="tiny")
+    assert client.rows("select count(*), sum(quantity), min(shipdate) from lineitem") == [
+        [60175, 1536127.0, "1992-01-04"]
+    ]
+    joined = (
+        "select tiny.nation.name, r.name from tiny.nation join tpch.tiny.region r using (regionkey) where nationkey = 3"
+    )
+    assert client.rows(joined) == [["CANADA", "AMERICA"]]
+    assert client.rows("show tables like 'p%'") == [["part"], ["partsupp"]]
+    assert client.rows("show schemas") == [["information_schema"], ["sf1"], ["tiny"]]
+    assert client.rows("describe orders")[3] == ["totalprice", "double", "", ""]
+    assert client.error("drop table nation")["errorName"] == "NOT_SUPPORTED"
+    assert client.error("select * from tpch.sf9.nation")["errorName"] == "TABLE_NOT_FOUND"
+    elsewhere = Client(shop, Catalog="awsdatacatalog", Schema="shop")
+    assert elsewhere.rows("select count(*) from clicks, tpch.tiny.region") == [[10]]
+    assert len(list((shop.folder / "data" / "_tpch" / "tiny").iterdir())) == 3
+
+
+def test_the_tables_of_tpch_are_trinos_alone(shop):
+    status, _, body = shop.request("POST", "/v1/query", json.dumps({"sql": "select * from tpch.tiny.nation"}).encode())
+    assert status == 422 and "TABLE_NOT_FOUND" in json.loads(body)["error"]["message"]
+
+
+def test_what_system_says_of_queries(shop):
+    client = Client(shop, User="mia")
+    client.rows("select 6 * 7")
+    client.error("select nope from clicks where n = 67")
+    asked = (
+        "select state, \"user\", error_code from system.runtime.queries where query like '%6%7' and \"user\" = 'mia'"
+    )
+    found = until(lambda: len(rows := client.rows(asked)) == 2 and rows, "both are written")
+    assert sorted(found) == [["FAILED", "mia", "COLUMN_NOT_FOUND"], ["FINISHED", "mia", None]]
+
+
+def test_a_query_is_killed_by_another_client(shop, client):
+    begun = client.send(ENDLESS)
+    id = begun["id"]
+    until(lambda: json.loads(shop.request("GET", f"/v1/queries/{id}")[2])["state"] == "running", "it runs")
+    killer = Client(shop, User="admin")
+    assert (
+        killer.send(f"CALL system.runtime.kill_query(query_id => '{id}', message => 'enough')")["updateType"] == "CALL"
+    )
+    until(lambda: "error" in (found := json.loads(client.at(begun["nextUri"])[1])) and found, "it has ended")
+    error = json.loads(client.at(begun["nextUri"])[1])["error"]
+    assert error["errorName"] == "USER_CANCELED" and "enough" in error["message"]
+    assert killer.error(f"call system.runtime.kill_query('{id}', 'x')")["errorName"] == "NOT_SUPPORTED"
+    assert killer.error("call system.runtime.kill_query('0', 'x')")["errorName"] == "NOT_FOUND"
+    assert killer.error("call system.runtime.kill_query()")["errorName"] == "INVALID_PROCEDURE_ARGUMENT"
+
+
+def test_what_a_prepared_statement_takes_and_gives(shop, client):
+    client.send("PREPARE p FROM select n, price as cost, 1, n + ? from clicks where id = ?")
+    asking = Client(shop, **{"Prepared-Statement": client.kept["x-trino-added-prepare"]})
+    assert asking.rows("DESCRIBE INPUT p") == [[0, "unknown"], [1, "unknown"]]
+    assert asking.rows("describe output p") == [
+        ["n", "awsdatacatalog", "shop", "clicks", "integer", 4, False],
+        ["cost", "awsdatacatalog", "shop", "clicks", "decimal(10,2)", 8, True],
+        ["_col2", "", "", "", "integer", 4, False],
+        ["_col3", "", "", "", "integer", 4, False],
+    ]
+    client.send("PREPARE q FROM select 1")
+    asking = Client(shop, **{"Prepared-Statement": client.kept["x-trino-added-prepare"]})
+    assert asking.rows("describe input q") == []
+    assert asking.error("describe output p")["errorName"] == "NOT_FOUND"
+
+
+def test_the_session(shop, client):
+    client.send("SET TIME ZONE 'UTC'")
+    assert client.kept["x-trino-set-session"] == "time_zone_id=UTC"
+    assert client.error("set time zone 'Europe/Brussels'")["errorName"] == "NOT_SUPPORTED"
+    client.send("SET ROLE ALL")
+    assert client.kept["x-trino-set-role"] == "system=ALL"
+    assert client.error("set role admin")["errorName"] == "NOT_SUPPORTED"
+    shown = Client(shop, Session="workgroup=small,query_priority=1").rows("show session")
+    assert [row[:2] for row in shown] == [["query_priority", "1"], ["time_zone_id", "UTC"], ["workgroup", "small"]]
+
+
+def test_a_client_that_would_take_spooled_segments_gets_rows(shop):
+    client = Client(shop, **{"Query-Data-Encoding": "json+zstd,json"})
+    assert client.rows("select 1") == [[1]]

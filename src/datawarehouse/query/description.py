@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from datawarehouse.query.own_tables import table_of
+from datawarehouse.catalog.history import Entry, entries
+from datawarehouse.definition.tables import HISTORY_TABLE
+from datawarehouse.query import tpch
+from datawarehouse.query.own_tables import instant, table_of
 from datawarehouse.sql import types
-from datawarehouse.sql.metadata import CATALOG, SYSTEM, TABLES, TRINO_VERSION
+from datawarehouse.sql.catalogs import SCALES, TPCH
+from datawarehouse.sql.metadata import CATALOG, INFORMATION, SYSTEM, TABLES, TRINO_VERSION
 from datawarehouse.sql.schema import TableSchema
 from datawarehouse.sql.types import Type
 
-SCHEMA = "information_schema"
+_QUERIES = "system.runtime.queries"
 _Row = tuple[Any, ...]
 _TABLE, _VIEW = "BASE TABLE", "VIEW"
 
@@ -37,67 +43,96 @@ _OTHER = 2000
 _NULLABLE = 1
 
 
-def rows(name: str, database: str, tables: Sequence[TableSchema]) -> pa.Table:
-    """The rows of a table of `sql.metadata`. tables: those of the warehouse."""
-    found = sorted(tables, key=lambda table: table.name)
+def rows(name: str, database: str, tables: Sequence[TableSchema], history: Path) -> pa.Table:
+    """The rows of a table of `sql.metadata`. tables: those of the warehouse that a statement may read. history: the
+    file of queries."""
+    if name == _QUERIES:
+        may_read = any(table.name == HISTORY_TABLE for table in tables)
+        return table_of(TABLES[name].columns, map(_query, entries(history)) if may_read else ())
+    others = [SYSTEM, *([TPCH] if tpch.is_there() else [])]
+    catalog, is_of_one, short = name.partition(f".{INFORMATION}.")
+    if name.startswith(INFORMATION):
+        catalogs = [CATALOG]
+    elif is_of_one:
+        catalogs, name = [catalog], f"{INFORMATION}.{short}"
+    else:
+        catalogs = [CATALOG, *others]
     make = _ROWS.get(name)
-    return table_of(TABLES[name].columns, make(database, found) if make else ())
+    found = _Described(catalogs, database, sorted(tables, key=lambda table: table.name))
+    return table_of(TABLES[name].columns, make(found) if make else ())
 
 
-def _schemas(database: str) -> list[tuple[str, str]]:
-    return [(CATALOG, database), (CATALOG, SCHEMA)]
+class _Located(NamedTuple):
+    catalog: str
+    schema: str
+    name: str
+    table: TableSchema
 
 
-def _schemata(database: str, tables: Sequence[TableSchema]) -> Iterator[_Row]:
-    yield from _schemas(database)
+class _Described(NamedTuple):
+    """What is listed: these catalogs, and the tables of the warehouse, in its database."""
+
+    catalogs: Sequence[str]
+    database: str
+    tables: Sequence[TableSchema]
+
+    def schemas(self) -> Iterator[tuple[str, str]]:
+        for catalog in self.catalogs:
+            own = {CATALOG: [self.database], TPCH: list(SCALES), SYSTEM: ["jdbc", "metadata", "runtime"]}[catalog]
+            yield from ((catalog, schema) for schema in (*own, INFORMATION))
+
+    def located(self) -> Iterator[_Located]:
+        """Each table of them, those of `information_schema` too."""
+        for catalog in self.catalogs:
+            if catalog == CATALOG:
+                yield from (_Located(CATALOG, self.database, table.name, table) for table in self.tables)
+            within = f"{INFORMATION}." if catalog == CATALOG else f"{catalog}."
+            for name, table in TABLES.items():
+                if name.startswith(within):
+                    *_, schema, short = name.split(".")
+                    yield _Located(catalog, schema, short, table)
 
 
-def _with_own(database: str, tables: Sequence[TableSchema]) -> Iterator[tuple[str, TableSchema]]:
-    """Each table with its schema, those of `information_schema` too."""
-    yield from ((database, table) for table in tables)
-    yield from ((SCHEMA, table) for name, table in TABLES.items() if name.startswith(SCHEMA))
+def _schemata(of: _Described) -> Iterator[_Row]:
+    yield from of.schemas()
 
 
-def _name(table: TableSchema) -> str:
-    return table.name.rpartition(".")[2]
+def _tables(of: _Described) -> Iterator[_Row]:
+    for catalog, schema, name, _ in of.located():
+        yield catalog, schema, name, _TABLE
 
 
-def _tables(database: str, tables: Sequence[TableSchema]) -> Iterator[_Row]:
-    for schema, table in _with_own(database, tables):
-        yield CATALOG, schema, _name(table), _TABLE
-
-
-def _columns(database: str, tables: Sequence[TableSchema]) -> Iterator[_Row]:
-    for schema, table in _with_own(database, tables):
+def _columns(of: _Described) -> Iterator[_Row]:
+    for catalog, schema, table_name, table in of.located():
         keys = {key.name for key in table.partition_keys}
         for position, (name, kind) in enumerate(table.fields(), 1):
             extra = "partition key" if name in keys else None
-            yield CATALOG, schema, _name(table), name, position, None, "YES", str(kind), None, extra
+            yield catalog, schema, table_name, name, position, None, "YES", str(kind), None, extra
 
 
-def _jdbc_catalogs(database: str, tables: Sequence[TableSchema]) -> Iterator[_Row]:
-    yield from ((CATALOG,), (SYSTEM,))
+def _jdbc_catalogs(of: _Described) -> Iterator[_Row]:
+    yield from ((catalog,) for catalog in of.catalogs)
 
 
-def _jdbc_schemas(database: str, tables: Sequence[TableSchema]) -> Iterator[_Row]:
-    yield from ((schema, catalog) for catalog, schema in _schemas(database))
+def _jdbc_schemas(of: _Described) -> Iterator[_Row]:
+    yield from ((schema, catalog) for catalog, schema in of.schemas())
 
 
-def _jdbc_table_types(database: str, tables: Sequence[TableSchema]) -> Iterator[_Row]:
+def _jdbc_table_types(of: _Described) -> Iterator[_Row]:
     yield from (("TABLE",), (_VIEW,))
 
 
-def _jdbc_tables(database: str, tables: Sequence[TableSchema]) -> Iterator[_Row]:
-    for schema, table in _with_own(database, tables):
-        yield (CATALOG, schema, _name(table), "TABLE", *[None] * 6)
+def _jdbc_tables(of: _Described) -> Iterator[_Row]:
+    for catalog, schema, name, _ in of.located():
+        yield (catalog, schema, name, "TABLE", *[None] * 6)
 
 
-def _jdbc_columns(database: str, tables: Sequence[TableSchema]) -> Iterator[_Row]:
-    for schema, table in _with_own(database, tables):
+def _jdbc_columns(of: _Described) -> Iterator[_Row]:
+    for catalog, schema, table_name, table in of.located():
         for position, (name, kind) in enumerate(table.fields(), 1):
             digits = kind.scale if kind.name == "decimal" else None
             yield (
-                CATALOG, schema, _name(table), name, _jdbc_type(kind), str(kind), kind.precision or None, None, digits,
+                catalog, schema, table_name, name, _jdbc_type(kind), str(kind), kind.precision or None, None, digits,
                 10 if types.is_numeric(kind) else None, _NULLABLE, None, None, None, None, None, position, "YES",
                 *[None] * 4, "NO", "NO",
             )  # fmt: skip
@@ -107,23 +142,39 @@ def _jdbc_type(kind: Type) -> int:
     return _JDBC.get(kind) or _JDBC_OF_NAMES.get(kind.name, _OTHER)
 
 
-def _catalogs(database: str, tables: Sequence[TableSchema]) -> Iterator[_Row]:
-    yield from ((CATALOG, CATALOG, "hive"), (SYSTEM, SYSTEM, SYSTEM))
+def _catalogs(of: _Described) -> Iterator[_Row]:
+    yield from ((catalog, catalog, "hive" if catalog == CATALOG else catalog) for catalog in of.catalogs)
 
 
-def _comments(database: str, tables: Sequence[TableSchema]) -> Iterator[_Row]:
-    for schema, table in _with_own(database, tables):
-        yield CATALOG, schema, _name(table), None
+def _comments(of: _Described) -> Iterator[_Row]:
+    for catalog, schema, name, _ in of.located():
+        yield catalog, schema, name, None
 
 
-def _nodes(database: str, tables: Sequence[TableSchema]) -> Iterator[_Row]:
-    yield database, None, TRINO_VERSION, True, "active"
+def _nodes(of: _Described) -> Iterator[_Row]:
+    yield of.database, "", TRINO_VERSION, True, "active"
 
 
-_ROWS: Mapping[str, Callable[[str, Sequence[TableSchema]], Iterator[_Row]]] = {
-    "information_schema.schemata": _schemata,
-    "information_schema.tables": _tables,
-    "information_schema.columns": _columns,
+_STATES = {"running": "RUNNING", "succeeded": "FINISHED"}
+_NAMED = re.compile(r"([A-Z]+(?:_[A-Z]+)+): ")
+
+
+def _query(entry: Entry) -> _Row:
+    """A row of _QUERIES. What is not known of an error is NULL."""
+    waited_ms = (entry.started_ms or entry.ended_ms or entry.asked_ms) - entry.asked_ms
+    named = _NAMED.match(entry.error or "")
+    code = "USER_CANCELED" if entry.outcome == "ended" else named[1] if named else None
+    asked, started, ended = map(instant, (entry.asked_ms, entry.started_ms, entry.ended_ms))
+    return (
+        entry.id, _STATES.get(entry.outcome, "FAILED"), entry.who, None, entry.sql, waited_ms, 0, 0, asked, started,
+        ended, ended, "USER_ERROR" if code else None, code,
+    )  # fmt: skip
+
+
+_ROWS: Mapping[str, Callable[[_Described], Iterator[_Row]]] = {
+    f"{INFORMATION}.schemata": _schemata,
+    f"{INFORMATION}.tables": _tables,
+    f"{INFORMATION}.columns": _columns,
     "system.jdbc.catalogs": _jdbc_catalogs,
     "system.jdbc.schemas": _jdbc_schemas,
     "system.jdbc.table_types": _jdbc_table_types,

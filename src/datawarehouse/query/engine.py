@@ -34,6 +34,7 @@ from datawarehouse.query.result import Result, Statistics
 from datawarehouse.query.sources import JsonReader, Readable, Sources, open_sources, readables
 from datawarehouse.query.stored import stored
 from datawarehouse.query.verify import Verifier
+from datawarehouse.sql.catalogs import Session
 from datawarehouse.sql.guard import Decision, decide
 from datawarehouse.sql.plan import SETTING, Plan, TableSchema
 from datawarehouse.sql.types import VARCHAR, Type
@@ -128,18 +129,20 @@ class Engine:
         full_scan: bool = False,
         bytes_max: int | None = None,
         only: Collection[str] | None = None,
+        session: Session | None = None,
         on_sources: Callable[[Sources], object] = _no_sources,
         on_share: OnShare | None = None,
     ) -> Iterator[QueryAnswer]:
         """The result in batches, to be read inside the context, whose memory counts as the query's. bytes_max: what was
         estimated for it; raises ScanRefused if it would read more. only: the names that it may read; raises
-        AccessDenied for another one. on_sources: is called with what is read, before it is. on_share: see OnShare."""
+        AccessDenied for another one. session: where a client of Trino is. on_sources: is called with what is read,
+        before it is. on_share: see OnShare."""
         try:
             if self._is_guarded:
-                decision = self.decide(sql, parameters, full_scan=full_scan, only=only)
+                decision = self.decide(sql, parameters, full_scan=full_scan, only=only, session=session)
                 if not decision.is_allowed:
                     raise ScanRefused(str(decision))
-            with self._answer(sql, parameters, started, bytes_max, only, on_sources, on_share) as answer:
+            with self._answer(sql, parameters, started, bytes_max, only, session, on_sources, on_share) as answer:
                 yield answer
         except MemoryError as error:
             raise self._failure(error) from None
@@ -152,6 +155,7 @@ class Engine:
         started: Started,
         bytes_max: int | None,
         only: Collection[str] | None,
+        session: Session | None,
         on_sources: Callable[[Sources], object],
         on_share: OnShare | None,
     ) -> Iterator[QueryAnswer]:
@@ -160,7 +164,7 @@ class Engine:
         tables = permitted(all_tables, only)
         schemas = {name: table.schema for name, table in tables.items()}
         with _nothing_is_read(), told_apart(sql, all_tables, only):
-            planned = self._plans.of(sql, schemas, parameters, self._clock.now_ms())
+            planned = self._plans.of(sql, schemas, parameters, self._clock.now_ms(), session)
         if planned.kind != "select":
             table = _listing(planned, tables, schemas, self._catalog, self._explained)
             kinds = [VARCHAR] * table.num_columns
@@ -175,7 +179,7 @@ class Engine:
             started(interrupt)
             is_bound = False
             try:
-                if on_share and sources.bytes >= _SHARE_BYTES_MIN:
+                if on_share and sources.bytes + sources.made_bytes >= _SHARE_BYTES_MIN:
                     cursor.execute(_WITH_SHARE)
                 bound = {**planned.parameters, **sources.parameters}
                 relation = cursor.sql(planned.render(sources.selects, sources.summarized), params=bound)
@@ -199,6 +203,7 @@ class Engine:
         *,
         full_scan: bool = False,
         only: Collection[str] | None = None,
+        session: Session | None = None,
     ) -> Decision:
         """What the workgroup says to a statement, and what it would read. Raises SqlSyntaxError, QueryRefused,
         QueryFailed, ScanRefused for a full scan that it does not permit, or AccessDenied."""
@@ -208,7 +213,7 @@ class Engine:
         schemas = {name: table.schema for name, table in tables.items()}
         with self._catalog.moment(), told_apart(sql, all_tables, only):
             sizes = stored(self._catalog, tables, self._lake)
-            planned = partial(self._plans.of, tables=schemas, parameters=parameters, now_ms=now_ms)
+            planned = partial(self._plans.of, tables=schemas, parameters=parameters, now_ms=now_ms, session=session)
             return decide(sql, planned, schemas, workgroup, sizes, now_ms)
 
     def warm_up(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from datawarehouse.errors import DataWarehouseError, rebuilt
+from datawarehouse.sql.catalogs import Session
 
 CONTENT_TYPES = {
     "json": "application/json",
@@ -28,7 +29,7 @@ class QueryOrder(msgspec.Struct, frozen=True, tag=True):
     """A query. format: one of CONTENT_TYPES, TRINO or ATHENA. workgroup: whose query it is; "" is production's.
     dry_run: the answer is the workgroup's decision, as JSON. full_scan: whether that is asked for.
     bytes_max: what it may read by its estimate; None if nobody made one. tables: the names that it may read; None:
-    all."""
+    all. session: where a client of Trino is; None for others."""
 
     sql: str
     parameters: list[Any]
@@ -38,6 +39,7 @@ class QueryOrder(msgspec.Struct, frozen=True, tag=True):
     full_scan: bool = False
     bytes_max: int | None = None
     tables: list[str] | None = None
+    session: Session | None = None
 
 
 class Head(msgspec.Struct, frozen=True, tag=True):

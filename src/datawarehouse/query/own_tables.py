@@ -28,8 +28,8 @@ def runs(catalog: Catalog) -> pa.Table:
     """The rows of `job_runs`."""
     rows = (
         (
-            run.job, _instant(run.scheduled_ms), run.partition, run.attempt, run.cause, _instant(run.started_ms),
-            _instant(run.ended_ms), run.outcome, run.rows, run.error,
+            run.job, instant(run.scheduled_ms), run.partition, run.attempt, run.cause, instant(run.started_ms),
+            instant(run.ended_ms), run.outcome, run.rows, run.error,
         )
         for run in catalog.runs.latest(limit=_RUNS_MAX)
     )  # fmt: skip
@@ -40,8 +40,8 @@ def history(path: Path) -> pa.Table:
     """The rows of `query_history`."""
     rows = (
         (
-            each.id, each.who, each.workgroup, each.sql, bool(each.full_scan), _instant(each.asked_ms),
-            _instant(each.started_ms), _instant(each.ended_ms), each.outcome, each.partitions, each.files, each.bytes,
+            each.id, each.who, each.workgroup, each.sql, bool(each.full_scan), instant(each.asked_ms),
+            instant(each.started_ms), instant(each.ended_ms), each.outcome, each.partitions, each.files, each.bytes,
             each.rows, each.error,
         )
         for each in entries(path)
@@ -56,5 +56,5 @@ def table_of(columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> pa.Tab
     return pa.table(arrays, names=[column.name for column in columns])
 
 
-def _instant(instant_ms: int | None) -> datetime | None:
+def instant(instant_ms: int | None) -> datetime | None:
     return None if instant_ms is None else instant_of(instant_ms).replace(tzinfo=None)

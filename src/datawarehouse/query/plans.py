@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+from datawarehouse.sql.catalogs import Session
 from datawarehouse.sql.plan import Plan, TableSchema, plan
 
 _PLANS_MAX = 256
@@ -32,18 +33,27 @@ class Plans:
         self._visible: dict[tuple[str, ...], _Visible] = {}
 
         @lru_cache(_PLANS_MAX)
-        def planned(visible: _Visible, sql: str, parameters: tuple[tuple[type, object], ...]) -> Plan:
-            return plan(sql, visible.tables, database, [value for _, value in parameters])
+        def planned(
+            visible: _Visible, sql: str, parameters: tuple[tuple[type, object], ...], session: Session | None
+        ) -> Plan:
+            return plan(sql, visible.tables, database, [value for _, value in parameters], session=session)
 
         self._planned = planned
 
-    def of(self, sql: str, tables: Mapping[str, TableSchema], parameters: Sequence[object], now_ms: int) -> Plan:
+    def of(
+        self,
+        sql: str,
+        tables: Mapping[str, TableSchema],
+        parameters: Sequence[object],
+        now_ms: int,
+        session: Session | None = None,
+    ) -> Plan:
         """The plan of a statement at a time. Raises what `sql.plan.plan` raises."""
         size = len(sql) + sum(len(value) for value in parameters if isinstance(value, str))
         if size > _CHARACTERS_MAX or any(type(value) not in _EXACT for value in parameters):
-            return plan(sql, tables, self.database, parameters, now_ms)
-        found = self._planned(self._seen(tables), sql, tuple((type(value), value) for value in parameters))
-        return plan(sql, tables, self.database, parameters, now_ms) if found.reads_clock else found
+            return plan(sql, tables, self.database, parameters, now_ms, session)
+        found = self._planned(self._seen(tables), sql, tuple((type(value), value) for value in parameters), session)
+        return plan(sql, tables, self.database, parameters, now_ms, session) if found.reads_clock else found
 
     def _seen(self, tables: Mapping[str, TableSchema]) -> _Visible:
         names = tuple(tables)

@@ -35,12 +35,13 @@ from datawarehouse.sql.types import Type
 _DAY_MS = 86_400_000
 _VARCHAR_LENGTH = 2_147_483_647  # of a varchar without a length
 _TEXT = pa.large_string()
+_TINY = 1e-43  # below this a real has but one digit, of which Java writes two
 
 
 def columns(names: Sequence[str], kinds: Sequence[Type]) -> bytes:
     """The columns of an answer, as JSON."""
     found = [
-        {"name": name, "type": str(kind), "typeSignature": _signature(kind)}
+        {"name": name, "type": _written(kind), "typeSignature": _signature(kind)}
         for name, kind in zip(names, kinds, strict=True)
     ]
     return msgspec.json.encode(found)
@@ -85,7 +86,7 @@ def _parts(column: pa.Array, kind: Type) -> list[Part]:
     if kind in types.INTERVALS:
         return quoted(by_value(column, year_to_month if kind == types.YEAR_TO_MONTH else day_to_second))
     if kind in types.FLOATS:
-        return [floats(column, in_json=True)]
+        return [_floats(column, kind)]
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return quoted(escaped(column.cast(_TEXT)))
     found = known(column)
@@ -97,10 +98,24 @@ def _parts(column: pa.Array, kind: Type) -> list[Part]:
 
 def _key(keys: pa.Array, kind: Type) -> list[Part]:
     """The keys of a JSON object are texts, whatever they are in the map."""
+    if kind in types.FLOATS:
+        return quoted(pc.replace_substring(_floats(keys, kind), '"', ""))
     parts = _parts(keys, kind)
     if len(parts) == 1 and not isinstance(parts[0], str):
         return quoted(parts[0])
     return parts
+
+
+def _floats(column: pa.Array, kind: Type) -> pa.Array:
+    """The shortest text that gives the same number of its own type."""
+    if kind == types.DOUBLE:
+        return floats(column, in_json=True)
+    texts = pc.if_else(pc.is_finite(column), column.cast(_TEXT), floats(column, in_json=True))
+    sizes = pc.abs(column)
+    is_tiny = pc.and_(pc.less(sizes, _TINY), pc.greater(sizes, 0))
+    if not pc.any(is_tiny, min_count=0).as_py():
+        return texts
+    return pc.if_else(is_tiny, by_value(column, "{:.1e}".format), texts)
 
 
 def _local_times(column: pa.Array) -> pa.Array:
@@ -119,6 +134,16 @@ def day_to_second(interval: pa.MonthDayNano) -> str:
     total_ms = interval.days * _DAY_MS + interval.nanoseconds // 1_000_000
     days, rest = divmod(abs(total_ms), _DAY_MS)
     return f"{'-' if total_ms < 0 else ''}{days} {instant_of(rest):%H:%M:%S}.{rest % 1000:03}"
+
+
+def _written(kind: Type) -> str:
+    """As Trino writes a type to a client, which is with blanks that its SQL has not: decimal(10, 2)."""
+    if kind.name == "decimal":
+        return f"decimal({kind.precision}, {kind.scale})"
+    if kind.name == "row":
+        fields = zip(kind.names, kind.args, strict=True)
+        return f"row({', '.join(f'{name} {_written(arg)}' if name else _written(arg) for name, arg in fields)})"
+    return f"{kind.name}({', '.join(map(_written, kind.args))})" if kind.args else str(kind)
 
 
 def _signature(kind: Type) -> dict[str, Any]:

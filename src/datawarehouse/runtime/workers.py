@@ -427,11 +427,14 @@ def _serve_query(
         assert isinstance(order, QueryOrder)
         try:
             if order.dry_run:
-                decision = engine.decide(order.sql, order.parameters, full_scan=order.full_scan, only=order.tables)
+                decision = engine.decide(
+                    order.sql, order.parameters, full_scan=order.full_scan, only=order.tables, session=order.session
+                )
                 told = decision.values() | {"text": str(decision)}
                 yield from (Head(0, 0), Piece(msgspec.json.encode(told) + b"\n"), End(0))
                 continue
-            limits: dict[str, Any] = {"full_scan": order.full_scan, "bytes_max": order.bytes_max, "only": order.tables}
+            limits: dict[str, Any] = {"full_scan": order.full_scan, "bytes_max": order.bytes_max, "only": order.tables,
+                                      "session": order.session}  # fmt: skip
             hearing: dict[str, Any] = {"on_sources": on_sources, "on_share": on_share}
             with engine.answer(order.sql, order.parameters, **limits, **hearing) as answer:
                 yield Columns(distinct(answer.schema.names), list(map(str, answer.types)))

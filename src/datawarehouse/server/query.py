@@ -33,6 +33,7 @@ from datawarehouse.query.messages import CONTENT_TYPES, Columns, Head, Piece, Qu
 from datawarehouse.query.registry import GONE, Message, Query, QueryRegistry, unknown
 from datawarehouse.server.bodies import QueryBody
 from datawarehouse.server.http import JSON, ClientGone, Request, Response, error_response, json_response
+from datawarehouse.sql.catalogs import Session
 
 _ONE = re.compile(r"/v1/queries/([0-9a-f-]+)(?:/(?:pages/([0-9]{1,9})|(rows)))?")
 _WAIT_S_MAX = 60
@@ -240,7 +241,7 @@ def _decoded(body: bytes) -> QueryBody:
     return asked
 
 
-def order_of(asked: QueryBody, identity: Identity) -> QueryOrder:
+def order_of(asked: QueryBody, identity: Identity, session: Session | None = None) -> QueryOrder:
     """A query that counts for the rate of a key. Raises AccessDenied for what the key may not do, or Throttled."""
     if not identity.rights.may_query:
         raise AccessDenied(f"The key {identity.name!r} does not have the right 'query', which this needs.")
@@ -260,4 +261,5 @@ def order_of(asked: QueryBody, identity: Identity) -> QueryOrder:
         asked.dry_run,
         asked.full_scan,
         tables=None if tables is None else sorted(tables),
+        session=session,
     )

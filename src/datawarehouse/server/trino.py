@@ -22,7 +22,7 @@ import msgspec
 
 from datawarehouse.access.identity import Identity
 from datawarehouse.clock import Clock
-from datawarehouse.errors import DataWarehouseError
+from datawarehouse.errors import DataWarehouseError, QueryFailed
 from datawarehouse.query.messages import TRINO
 from datawarehouse.query.registry import FAILED, RUNNING, WAITING, Query, QueryRegistry, unknown
 from datawarehouse.server.bodies import QueryBody
@@ -30,7 +30,16 @@ from datawarehouse.server.http import Request, Response, json_response
 from datawarehouse.server.openapi import no_route
 from datawarehouse.server.query import may_see, order_of, who_asks
 from datawarehouse.server.trino_errors import error_of
-from datawarehouse.server.trino_session import Done, Session, prepared_statements, properties, understood
+from datawarehouse.server.trino_session import (
+    Describe,
+    Done,
+    Kill,
+    Session,
+    prepared_statements,
+    properties,
+    understood,
+)
+from datawarehouse.sql.catalogs import Session as Chosen
 from datawarehouse.sql.metadata import TRINO_VERSION
 
 PATHS = ("/v1/statement", "/v1/info")
@@ -74,18 +83,33 @@ class Trino:
                 return no_route(request)
 
     def _submit(self, request: Request, sql: str) -> Response:
+        identity = request.identity
         given = properties(request.header(b"x-trino-session"))
         prepared = prepared_statements(request.header(b"x-trino-prepared-statement"))
-        session = Session(request.header(b"x-trino-schema") or self.database, prepared)
+        chosen = Chosen(_chosen(request, b"x-trino-catalog"), _chosen(request, b"x-trino-schema"))
         try:
-            meant = understood(sql, session)
+            meant = understood(sql, Session(chosen, self.database, prepared, given))
+            if isinstance(meant, Kill):
+                self._kill(identity, meant)
+                meant = Done("CALL")
         except DataWarehouseError as error:
             return self._answer(request, None, {"error": error_of(error)}, state=FAILED)
         if isinstance(meant, Done):
             return self._answer(request, None, {"updateType": meant.kind}, headers=meant.headers)
-        order = order_of(QueryBody(meant, format=TRINO, workgroup=given.get(_WORKGROUP, "")), request.identity)
-        query = self.registry.submit(order, _who(request.identity, request))
+        if isinstance(meant, Describe):
+            chosen, meant = chosen._replace(describes=meant.what), meant.text
+        order = order_of(QueryBody(meant, format=TRINO, workgroup=given.get(_WORKGROUP, "")), identity, chosen)
+        query = self.registry.submit(order, _who(identity, request))
         return self._answer(request, query, {"nextUri": _address(request, f"statement/{query.id}/1")})
+
+    def _kill(self, identity: Identity, meant: Kill) -> None:
+        """Raises QueryFailed if there is no such query, or it is over."""
+        found = [query for query in self.registry.all() if query.id == meant.id and may_see(identity, query)]
+        if not found:
+            raise QueryFailed(f"NOT_FOUND: Target query not found: {meant.id}.")
+        if found[0].is_over:
+            raise QueryFailed(f"NOT_SUPPORTED: Target query is not running: {meant.id}.")
+        self.registry.end(found[0], meant.because or f"{who_asks(identity)} asked for that by kill_query")
 
     async def _page(self, request: Request, query: Query, number: int) -> Response:
         def has_it() -> bool:
@@ -126,13 +150,15 @@ class Trino:
 
     def _stats(self, query: Query | None, state: str) -> dict[str, Any]:
         elapsed_ms = files = rows = read = waited_ms = 0
+        share = None
         shown = "FAILED" if state == FAILED else "FINISHED"
         if query:
             now_ms = query.ended_ms or self.clock.now_ms()
             elapsed_ms = max(0, now_ms - query.asked_ms)
             waited_ms = max(0, (query.started_ms or now_ms) - query.asked_ms)
-            files, rows, read = query.files, query.rows, query.bytes
+            files, rows, read, share = query.files, query.rows, query.bytes, query.share
             shown = _STATES.get(query.state, "FAILED")
+        done = files if shown == "FINISHED" else int(files * (share or 0.0))
         return {
             "state": shown,
             "queued": shown == "QUEUED",
@@ -140,8 +166,8 @@ class Trino:
             "nodes": 1,
             "totalSplits": files,
             "queuedSplits": 0,
-            "runningSplits": files if shown == "RUNNING" else 0,
-            "completedSplits": files if shown == "FINISHED" else 0,
+            "runningSplits": files - done if shown == "RUNNING" else 0,
+            "completedSplits": done,
             "cpuTimeMillis": elapsed_ms - waited_ms,
             "wallTimeMillis": elapsed_ms - waited_ms,
             "queuedTimeMillis": waited_ms,
@@ -152,6 +178,7 @@ class Trino:
             "physicalWrittenBytes": 0,
             "peakMemoryBytes": 0,
             "spilledBytes": 0,
+            **({} if share is None else {"progressPercentage": round(100 * share, 1)}),
         }
 
 
@@ -161,6 +188,10 @@ _STATES = {WAITING: "QUEUED", RUNNING: "RUNNING", "succeeded": "FINISHED"}
 def _who(identity: Identity, request: Request) -> str:
     """Whose query it is. Where there are no keys, whoever the client says, which nobody checks."""
     return identity.name or request.header(b"x-trino-user")[:_USER_CHARACTERS_MAX] or who_asks(identity)
+
+
+def _chosen(request: Request, name: bytes) -> str | None:
+    return request.header(name).lower() or None
 
 
 def _address(request: Request, path: str) -> str:

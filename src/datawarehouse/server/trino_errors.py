@@ -12,6 +12,7 @@ from datawarehouse.errors import (
     AccessDenied,
     BadRequest,
     DataWarehouseError,
+    MissingExtra,
     QueryEnded,
     QueryError,
     QueryLimitExceeded,
@@ -30,6 +31,8 @@ _USER = (
 _CODES = {
     **{name: code for code, name in enumerate(_USER)},
     "SUBQUERY_MULTIPLE_ROWS": 28,
+    "INVALID_PROCEDURE_ARGUMENT": 30,
+    "MISSING_SCHEMA_NAME": 57,
     "QUERY_REJECTED": 31,
     "QUERY_TEXT_TOO_LARGE": 35,
     "ADMINISTRATIVELY_KILLED": 38,
@@ -66,6 +69,7 @@ _OF_LIMITS = {"query_time_max_s": "EXCEEDED_TIME_LIMIT", "query_memory_bytes_max
 _OF_ERRORS: tuple[tuple[type[DataWarehouseError], str], ...] = (
     (SqlSyntaxError, "SYNTAX_ERROR"),
     (QueryRefused, "NOT_SUPPORTED"),
+    (MissingExtra, "NOT_SUPPORTED"),
     (ScanRefused, "QUERY_REJECTED"),
     (QueryEnded, "USER_CANCELED"),
     (QueryLimitExceeded, "GENERIC_INSUFFICIENT_RESOURCES"),

@@ -16,7 +16,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import quote_plus, unquote_plus
 
-from datawarehouse.errors import QueryFailed
+from datawarehouse.errors import QueryFailed, QueryRefused
+from datawarehouse.sql.catalogs import Session as Chosen
+from datawarehouse.sql.metadata import CATALOG, OTHER_CATALOGS
+from datawarehouse.sql.outputs import INPUT, OUTPUT
 
 _COMMENTS = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
 _NAME = r"(?:\"(?:[^\"]|\"\")+\"|[A-Za-z_][A-Za-z0-9_$]*)"
@@ -36,16 +39,38 @@ class Done:
     headers: list[Header] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """The query that a statement ends, and why."""
+
+    id: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """A statement that is not run: what it takes ("input") or gives ("output") is asked."""
+
+    what: str
+    text: str
+
+
+Meant = Done | Kill | Describe | str
+
+
 class Session(NamedTuple):
-    """What a client says with each statement. schema: the one that it has chosen. prepared: texts by name."""
+    """What a client says with each statement. chosen: the catalog and the schema where it is. home: the schema of the
+    warehouse. prepared: texts by name. given: properties by name."""
 
-    schema: str
+    chosen: Chosen
+    home: str
     prepared: Mapping[str, str]
+    given: Mapping[str, str]
 
 
-def understood(sql: str, session: Session) -> Done | str:
-    """What a statement changes, or the statement to run in its place. Raises QueryFailed for a name that was not
-    prepared."""
+def understood(sql: str, session: Session) -> Meant:
+    """What a statement changes or ends, or the statement to run in its place. Raises QueryFailed for a name that was
+    not prepared, and QueryRefused for what a session cannot be."""
     text = _COMMENTS.sub("", sql, count=1).rstrip().removesuffix(";").rstrip()
     for form, meant in _FORMS:
         found = form.fullmatch(text)
@@ -86,6 +111,42 @@ def _reset(found: re.Match[str], _: Session) -> Done:
     return Done("RESET SESSION", [_header("x-trino-clear-session", ".".join(_parts(found["of"])))])
 
 
+def _set_zone(found: re.Match[str], _: Session) -> Done:
+    zone = found["zone"].strip().strip("'")
+    if zone.upper() not in _UTC:
+        raise QueryRefused(
+            f"The time zone of a session is UTC, as on Athena; {zone!r} is not supported. "
+            "Write AT TIME ZONE in a statement."
+        )
+    return Done("SET TIME ZONE", [_header("x-trino-set-session", "time_zone_id=UTC")])
+
+
+def _set_role(found: re.Match[str], _: Session) -> Done:
+    role = found["role"].upper()
+    if role not in ("ALL", "NONE"):
+        raise QueryRefused(f"There is no role {found['role']}: what a client may do is a matter of its key.")
+    catalog = _parts(found["of"])[0] if found["of"] else "system"
+    return Done("SET ROLE", [_header("x-trino-set-role", f"{catalog}={role}")])
+
+
+def _kill(found: re.Match[str], _: Session) -> Kill:
+    """Arguments have names, or their order."""
+    given = re.findall(rf"(?:({_NAME})\s*=>\s*)?'((?:[^']|'')*)'", found["arguments"])
+    values = {
+        (name or ("query_id", "message")[at]).lower(): text.replace("''", "'")
+        for at, (name, text) in enumerate(given[:2])
+    }
+    if "query_id" not in values:
+        raise QueryFailed(
+            "INVALID_PROCEDURE_ARGUMENT: kill_query needs query_id => '...' and may have message => '...'."
+        )
+    return Kill(values["query_id"], values.get("message", ""))
+
+
+def _describe(found: re.Match[str], session: Session) -> Describe:
+    return Describe(INPUT if found["what"].upper() == "INPUT" else OUTPUT, _prepared(found, session)[1])
+
+
 def _prepare(found: re.Match[str], _: Session) -> Done:
     [name] = _parts(found["of"])
     value = f"{quote_plus(name)}={quote_plus(found['text'].strip())}"
@@ -97,7 +158,7 @@ def _deallocate(found: re.Match[str], session: Session) -> Done:
     return Done("DEALLOCATE", [_header("x-trino-deallocated-prepare", quote_plus(name))])
 
 
-def _execute(found: re.Match[str], session: Session) -> Done | str:
+def _execute(found: re.Match[str], session: Session) -> Meant:
     text = _prepared(found, session)[1]
     if not found["using"]:
         return understood(text, session)
@@ -125,28 +186,58 @@ def _catalogs(found: re.Match[str], _: Session) -> str:
     return _listed("Catalog", "catalog_name", "system.metadata.catalogs", found)
 
 
-def _schemas(found: re.Match[str], _: Session) -> str:
-    return _listed("Schema", "schema_name", "information_schema.schemata", found)
+def _schemas(found: re.Match[str], session: Session) -> str:
+    catalog = _parts(found["of"])[0] if found["of"] else session.chosen.catalog
+    return _listed("Schema", "schema_name", _information(catalog, "schemata"), found)
 
 
 def _tables(found: re.Match[str], session: Session) -> str:
-    schema = _parts(found["of"])[-1] if found["of"] else session.schema
-    return _listed("Table", "table_name", "information_schema.tables", found, f"table_schema = {_text(schema)}")
+    catalog, schema = _place(_parts(found["of"]) if found["of"] else [], session)
+    listed = _information(catalog, "tables")
+    return _listed("Table", "table_name", listed, found, f"table_schema = {_text(schema)}")
 
 
 def _columns(found: re.Match[str], session: Session) -> str:
-    *schema, table = _parts(found["of"])
-    of = f"table_schema = {_text(schema[-1] if schema else session.schema)} and table_name = {_text(table)}"
+    *owners, table = _parts(found["of"])
+    catalog, schema = _place(owners, session)
+    of = f"table_schema = {_text(schema)} and table_name = {_text(table)}"
     listed = (
         'select column_name as "Column", data_type as "Type", coalesce(extra_info, \'\') as "Extra", '
-        "coalesce(comment, '') as \"Comment\" from information_schema.columns where "
+        f"coalesce(comment, '') as \"Comment\" from {_information(catalog, 'columns')} where "
     )
     return f"{listed}{of}{_like('column_name', found)} order by ordinal_position"
 
 
-def _no_session(_: re.Match[str], __: Session) -> str:
-    columns = ", ".join(f"'' as \"{name}\"" for name in ("Name", "Value", "Default", "Type", "Description"))
-    return f"select {columns} where false"
+def _place(owners: list[str], session: Session) -> tuple[str | None, str]:
+    """The catalog and the schema that a statement means."""
+    chosen = session.chosen
+    catalog = owners[0] if len(owners) > 1 else chosen.catalog
+    schema = owners[-1] if owners else chosen.schema
+    if schema is None and catalog in OTHER_CATALOGS:
+        raise QueryFailed(f"MISSING_SCHEMA_NAME: Schema must be specified when session schema is not set: {catalog}.")
+    return catalog, schema or session.home
+
+
+def _information(catalog: str | None, table: str) -> str:
+    """A table of `information_schema`; what is no other catalog is the warehouse's."""
+    return f"{catalog if catalog in OTHER_CATALOGS else CATALOG}.information_schema.{table}"
+
+
+def _session(found: re.Match[str], session: Session) -> str:
+    """The properties that mean something here, and those that the client keeps."""
+    known = {"workgroup": "The workgroup whose limits hold", "time_zone_id": "Always UTC"}
+    rows = []
+    for name in sorted({*known, *session.given}):
+        default = "UTC" if name == "time_zone_id" else ""
+        shown = (name, session.given.get(name, default), default, "varchar", known.get(name, "Changes nothing here"))
+        rows.append(f"({', '.join(map(_text, shown))})")
+    columns = '"Name", "Value", "Default", "Type", "Description"'
+    where = _like('"Name"', found)
+    return f"select * from (values {', '.join(rows)}) t({columns}) where true{where} order by 1"
+
+
+def _no_roles(_: re.Match[str], __: Session) -> str:
+    return "select '' as \"Role\" where false"
 
 
 def _listed(title: str, column: str, table: str, found: re.Match[str], where: str = "true") -> str:
@@ -170,8 +261,8 @@ def _parts(names: str) -> list[str]:
     return [(part[1:-1].replace('""', '"') if part[0] == '"' else part).lower() for part in found]
 
 
-_Meant = Callable[[re.Match[str], Session], Done | str]
-_FORMS: list[tuple[re.Pattern[str], _Meant]] = [
+_UTC = ("UTC", "Z", "GMT", "ETC/UTC", "+00:00", "LOCAL")
+_FORMS: list[tuple[re.Pattern[str], Callable[[re.Match[str], Session], Meant]]] = [
     (re.compile(form.replace(" ", r"\s+"), re.IGNORECASE | re.DOTALL), meant)
     for form, meant in (
         (rf"USE (?P<of>{_NAMES})", _use),
@@ -185,7 +276,12 @@ _FORMS: list[tuple[re.Pattern[str], _Meant]] = [
         (rf"SHOW CATALOGS{_LIKE}", _catalogs),
         (rf"SHOW SCHEMAS{_OF}{_LIKE}", _schemas),
         (rf"SHOW TABLES{_OF}{_LIKE}", _tables),
+        (rf"DESCRIBE (?P<what>INPUT|OUTPUT) (?P<of>{_NAME})", _describe),
         (rf"(?:SHOW COLUMNS (?:FROM|IN)|DESCRIBE|DESC) (?P<of>{_NAMES}){_LIKE}", _columns),
-        (r"SHOW SESSION.*", _no_session),
+        (rf"SHOW SESSION{_LIKE}", _session),
+        (r"SHOW (?:CURRENT |)ROLES.*", _no_roles),
+        (r"SET TIME ZONE (?P<zone>.+)", _set_zone),
+        (rf"SET ROLE (?P<role>{_NAME})(?: IN (?P<of>{_NAME}))?", _set_role),
+        (r"CALL (?:system\s*\.\s*)?runtime\s*\.\s*kill_query\s*\((?P<arguments>.*)\)", _kill),
     )
 ]

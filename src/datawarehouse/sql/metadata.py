@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
+from datawarehouse.sql.catalogs import TPCH, TPCH_TABLES
 from datawarehouse.sql.schema import TableSchema
 
 CATALOG = "awsdatacatalog"
 """The catalog that all tables of a warehouse are in, as in Athena."""
 
 SYSTEM = "system"
+INFORMATION = "information_schema"
+OTHER_CATALOGS = (SYSTEM, TPCH)
 
 TRINO_VERSION = "435"
 """The release of Trino whose answers a statement gets."""
@@ -38,10 +41,15 @@ _COLUMNS = {
     "system.metadata.materialized_views": "catalog_name schema_name name storage_catalog storage_schema storage_table "
     "freshness owner comment definition",
     "system.runtime.nodes": "node_id http_uri node_version coordinator:boolean state",
+    "system.runtime.queries": "query_id state user source query queued_time_ms:bigint analysis_time_ms:bigint "
+    "planning_time_ms:bigint created:timestamp started:timestamp last_heartbeat:timestamp end:timestamp error_type "
+    "error_code",
 }  # fmt: skip
 
 
-_TYPES = {kind: parse_type(kind) for kind in ("string", "bigint", "boolean")}
+CATALOGS = (CATALOG, *OTHER_CATALOGS)
+
+_TYPES = {kind: parse_type(kind) for kind in ("string", "bigint", "boolean", "timestamp")}
 
 
 def _schema(name: str, columns: str) -> TableSchema:
@@ -49,10 +57,21 @@ def _schema(name: str, columns: str) -> TableSchema:
     return TableSchema(name, tuple(Column(column, _TYPES[kind or "string"]) for column, _, kind in parts), ())
 
 
-TABLES = {name: _schema(name, columns) for name, columns in _COLUMNS.items()}
-"""By schema and name, and those of the catalog `system` by that, too."""
+_OWN = {name: _schema(name, columns) for name, columns in _COLUMNS.items()}
+_OF_OTHERS = {
+    f"{catalog}.{name}": _schema(f"{catalog}.{name}", columns)
+    for catalog in OTHER_CATALOGS
+    for name, columns in _COLUMNS.items()
+    if name.startswith(INFORMATION)
+}
+TABLES = {**_OWN, **_OF_OTHERS, **TPCH_TABLES}
+"""By schema and name, and those of another catalog by that, too. They are made when they are asked for."""
+
+SCHEMAS = frozenset(name.split(".")[-2] for name in TABLES)
 
 
-def table_of(owners: list[str], name: str) -> TableSchema | None:
-    """The table of these owners (a catalog and a schema) and this name, all in lower case."""
-    return TABLES.get(".".join([*(owners[1:] if owners[:1] == [CATALOG] else owners), name]))
+def table_of(owners: list[str], name: str, *, of_trino: bool = False) -> TableSchema | None:
+    """The table of these owners (a catalog and a schema) and this name, all in lower case. of_trino: whether a client
+    of Trino asks."""
+    tables = TABLES if of_trino else _OWN
+    return tables.get(".".join([*(owners[1:] if owners[:1] == [CATALOG] else owners), name]))

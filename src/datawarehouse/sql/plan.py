@@ -16,14 +16,17 @@ from decimal import Decimal
 from sqlglot import exp
 
 from datawarehouse.errors import BadRequest, QueryFailed, QueryRefused
-from datawarehouse.sql import types
+from datawarehouse.sql import metadata, types
+from datawarehouse.sql.catalogs import Session
 from datawarehouse.sql.json_grammar import JsonCall
+from datawarehouse.sql.metadata import CATALOG
+from datawarehouse.sql.outputs import INPUT, OutputColumn, listing_of_input, listing_of_output
 from datawarehouse.sql.predicate import EVERYTHING, Predicate
 from datawarehouse.sql.prune import prune
 from datawarehouse.sql.schema import TableSchema
-from datawarehouse.sql.shape import Place
-from datawarehouse.sql.statement import Statement, immediate, read
-from datawarehouse.sql.translate.compiler import Compiler, Query
+from datawarehouse.sql.shape import Place, Select
+from datawarehouse.sql.statement import Immediate, Statement, immediate, read
+from datawarehouse.sql.translate.compiler import Compiler, Given, Query
 from datawarehouse.sql.translate.literals import numbered
 from datawarehouse.sql.translate.macros import SETTING, macros_in
 from datawarehouse.sql.translate.relations import ROWS_OF, SCAN_MARK
@@ -102,22 +105,26 @@ def plan(
     database: str,
     parameters: Sequence[object] = (),
     now_ms: int | None = None,
+    session: Session | None = None,
 ) -> Plan:
     """Plan one statement over `tables` (by name) of `database`; `parameters` are the values of its `?`.
 
     now_ms: the time of the statement, in milliseconds since 1970-01-01T00:00:00Z: what now() and the like give, and
-    what pruning knows of them. Without it they give the time of the engine, by which nothing is pruned.
+    what pruning knows of them. Without it they give the time of the engine, by which nothing is pruned. session: where
+    a client of Trino is; None for others.
 
     Raises SqlSyntaxError, QueryRefused (not allowed, or not supported here), QueryFailed (no such table or column,
     types that do not fit) and BadRequest (not as many parameters as `?`).
     """
+    if session and session.describes:
+        return _described(sql, tables, database, now_ms, session)
     if inner := immediate(sql):
-        return _of_immediate(*inner, tables, database, parameters, now_ms)
+        return _of_immediate(inner, tables, database, parameters, now_ms, session)
     statement = read(sql)
     if statement.query is None:
         return _of_metadata(statement, tables, database, parameters)
     numbered(statement.query, len(parameters))
-    compiler = compiler_for(statement.text, tables, database, parameters, now_ms)
+    compiler = compiler_for(statement.text, tables, database, parameters, now_ms, session)
     try:
         query = compiler.query(statement.query, None)
         scans = prune(query.shape, compiler.ctes)
@@ -127,23 +134,25 @@ def plan(
 
 
 def _of_immediate(
-    sql: str,
-    values: Sequence[exp.Expr],
+    inner: Immediate,
     tables: Mapping[str, TableSchema],
     database: str,
     parameters: Sequence[object],
     now_ms: int | None,
+    session: Session | None,
 ) -> Plan:
     """EXECUTE IMMEDIATE: another statement, with the values of USING for its `?`."""
     if parameters:
         raise BadRequest("EXECUTE IMMEDIATE takes its values from USING; give no parameters beside it.")
-    if immediate(sql):
+    if immediate(inner.text):
         raise QueryRefused("EXECUTE IMMEDIATE of EXECUTE IMMEDIATE is not allowed; write the inner statement.")
-    return plan(sql, tables, database, [_value(node) for node in values], now_ms)
+    values = [_value(node) for node in inner.values]
+    given = [Given(value, inner.values_text) if isinstance(value, exp.Expr) else value for value in values]
+    return plan(inner.text, tables, database, given, now_ms, session)
 
 
 def _value(node: exp.Expr) -> object:
-    """The value of a literal in USING."""
+    """The value of a literal in USING, or the expression itself. Raises QueryRefused for what is not constant."""
     sign, inner = 1, node
     while isinstance(inner, exp.Neg | exp.Paren):
         sign, inner = (-sign if isinstance(inner, exp.Neg) else sign), inner.this
@@ -158,14 +167,14 @@ def _value(node: exp.Expr) -> object:
             return sign * (int(inner.this) if inner.this.isdigit() else float(inner.this))
         case exp.Cast() if isinstance(inner.this, exp.Literal) and inner.this.is_string and sign == 1:
             return _typed_value(inner)
-    shown = "A function of JSON" if node.find(JsonCall) else repr(node.sql())
-    raise QueryRefused(
-        f"{shown} in USING is not supported here; valid are NULL, numbers, texts, true, false and literals such "
-        "as DECIMAL '1.5', DATE '2026-01-31' and TIMESTAMP '2026-01-31 12:00:00'."
-    )
+    if node.find(exp.Column, exp.Query, exp.Placeholder):
+        shown = "A function of JSON" if node.find(JsonCall) else repr(node.sql())
+        raise QueryRefused(f"{shown} in USING is no constant; valid are literals, and expressions of literals.")
+    return node
 
 
 def _typed_value(node: exp.Cast) -> object:
+    """The value of a literal with its type; the node itself where that is another one."""
     text, kind = node.this.this, node.args["to"].this
     with suppress(ValueError, ArithmeticError):
         if kind == exp.DType.DECIMAL:
@@ -176,7 +185,35 @@ def _typed_value(node: exp.Cast) -> object:
             return datetime.datetime.fromisoformat(text)
         if kind in (exp.DType.BIGINT, exp.DType.INT):
             return int(text)
-    raise QueryRefused(f"{node.sql()!r} in USING is not supported here.")
+    return node
+
+
+def _described(
+    sql: str, tables: Mapping[str, TableSchema], database: str, now_ms: int | None, session: Session
+) -> Plan:
+    """DESCRIBE INPUT or DESCRIBE OUTPUT of a statement whose parameters have no values yet."""
+    statement = read(sql)
+    if statement.query is None:
+        raise QueryRefused("DESCRIBE INPUT and DESCRIBE OUTPUT are supported for queries alone.")
+    marks = len(list(statement.query.find_all(exp.Placeholder)))
+    if session.describes == INPUT:
+        return plan(listing_of_input(marks), tables, database)
+    numbered(statement.query, marks)
+    compiler = compiler_for(statement.text, tables, database, [None] * marks, now_ms, session)
+    query = compiler.query(statement.query, None)
+    columns = []
+    for position, output in enumerate(query.outputs):
+        copied = query.shape.outputs[position] if isinstance(query.shape, Select) else None
+        use = compiler.scan_of.get(copied[0]) if copied else None
+        name = output.name or f"_col{position}"
+        if use and copied:
+            is_made = use.table.name in metadata.TABLES
+            origin = [CATALOG, *use.table.name.split(".")] if is_made else [CATALOG, database, use.table.name]
+            is_aliased = use.table.fields()[copied[1]][0] != output.name
+            columns.append(OutputColumn(name, output.type, is_aliased, origin[-3:]))
+        else:
+            columns.append(OutputColumn(name, output.type, output.name is not None))
+    return plan(listing_of_output(columns), tables, database)
 
 
 def _of_query(kind: str, compiler: Compiler, query: Query, predicates: Mapping[str, Predicate]) -> Plan:

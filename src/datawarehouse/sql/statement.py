@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlglot import exp
 
@@ -76,24 +77,33 @@ def read(sql: str) -> Statement:
     return Statement("select", _query(sql), sql)
 
 
-def immediate(sql: str) -> tuple[str, list[exp.Expr]] | None:
-    """The text of `EXECUTE IMMEDIATE 'text' USING values`, and its values; None for another statement."""
+class Immediate(NamedTuple):
+    """A statement in another one: its text, the values for its `?`, and the text that these were read from."""
+
+    text: str
+    values: list[exp.Expr]
+    values_text: str
+
+
+def immediate(sql: str) -> Immediate | None:
+    """What `EXECUTE IMMEDIATE 'text' USING values` executes; None for another statement."""
     found = _IMMEDIATE.fullmatch(_without_leading_comments(sql))
     if not found:
         return None
     values: list[exp.Expr] = []
+    values_text = f"SELECT {found['using']}"
     if found["using"]:
-        [tree] = grammar.parse(f"SELECT {found['using']}")
+        [tree] = grammar.parse(values_text)
         if not isinstance(tree, exp.Select) or len(tree.args["expressions"]) != len(list(tree.iter_expressions())):
             raise SqlSyntaxError("USING of EXECUTE IMMEDIATE takes a list of values, such as 5, 'a'.")
         values = tree.expressions
-    return found["text"].replace("''", "'"), values
+    return Immediate(found["text"].replace("''", "'"), values, values_text)
 
 
 def tables_named(sql: str) -> set[str]:
     """The names in a statement that may be of tables, in lower case. Raises what `read` raises."""
     inner = immediate(sql)
-    statement = read(inner[0] if inner else sql)
+    statement = read(inner.text if inner else sql)
     if statement.query is None:
         return {name.lower() for name in statement.table[-1:]}
     return {node.name.lower() for node in statement.query.find_all(exp.Table)}

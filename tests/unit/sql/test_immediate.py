@@ -40,10 +40,14 @@ def test_the_inner_statement_answers(answer, sql, rows):
     {
         "execute immediate 'drop table events'": (QueryRefused, "DROP TABLE statements are not allowed"),
         "execute immediate 'execute immediate ''select 1'''": (QueryRefused, "write the inner statement"),
-        "execute immediate 'select ?' using (select 1)": (QueryRefused, "in USING is not supported"),
-        "execute immediate 'select ?' using json_array(1)": (
+        "execute immediate 'select ?' using (select 1)": (QueryRefused, "in USING is no constant"),
+        "execute immediate 'select id from events where id = ?' using id": (
             QueryRefused,
-            "A function of JSON in USING is not supported",
+            "'id' in USING is no constant",
+        ),
+        "execute immediate 'select ?' using json_array(id)": (
+            QueryRefused,
+            "A function of JSON in USING is no constant",
         ),
         "execute immediate 'select ?' using 1 from events": (SqlSyntaxError, "takes a list of values"),
         "execute immediate 'select 1' order by 1": (QueryRefused, "EXECUTE statements are not allowed"),

@@ -17,9 +17,10 @@ from sqlglot import exp
 
 from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql import types
+from datawarehouse.sql.catalogs import Session
 from datawarehouse.sql.conditions import Constant
 from datawarehouse.sql.grammar import place
-from datawarehouse.sql.metadata import CATALOG
+from datawarehouse.sql.metadata import CATALOGS, SCHEMAS
 from datawarehouse.sql.schema import TableSchema
 from datawarehouse.sql.shape import Column, Cte, Place, Relation, Select, SetOperation
 from datawarehouse.sql.translate.scope import Scope
@@ -64,6 +65,14 @@ class NamedQuery:
     cte: Cte
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An expression of literals that is given for a parameter, and the text that it was read from."""
+
+    node: exp.Expr
+    text: str
+
+
 @dataclass
 class Facts:
     """What the expressions of one SELECT contain."""
@@ -99,6 +108,7 @@ class Compiler:
         query: Callable[[Compiler, exp.Expr, Scope | None], Query],
         constant: Callable[[Compiler, exp.Expr], Constant],
         now_ms: int | None,
+        session: Session | None,
     ) -> None:
         self.sql = sql
         self.tables = {name.lower(): table for name, table in tables.items()}
@@ -114,6 +124,7 @@ class Compiler:
         self._query = query
         self._constant = constant
         self._now_ms = now_ms
+        self.session = session
         self.reads_clock = False
         self._names: set[tuple[str, str]] = set()
 
@@ -125,6 +136,14 @@ class Compiler:
             )
         self.check(node, found.reads)
         return found.translate(self, node, scope)
+
+    def given(self, value: Given, scope: Scope) -> Typed:
+        """What is given for a parameter, in its place."""
+        before, self.sql = self.sql, value.text
+        try:
+            return self.expression(value.node, scope)
+        finally:
+            self.sql = before
 
     def check(self, node: exp.Expr, reads: frozenset[str]) -> None:
         """Refuse a node with a clause that its rule does not read, so that no clause is ignored silently."""
@@ -194,8 +213,8 @@ class Compiler:
     def parts(self, node: exp.Column, scope: Scope) -> list[str]:
         """The names of a column reference, without the catalog and the database in front of a table's name."""
         parts = [part.name for part in node.parts]
-        for owner in (CATALOG, self.database):
-            if len(parts) > 2 and parts[0].lower() == owner and (len(parts) > 3 or scope.has_relation(parts[1])):
+        for owners in (CATALOGS, (self.database, *SCHEMAS)):
+            if len(parts) > 2 and parts[0].lower() in owners and (len(parts) > 3 or scope.has_relation(parts[1])):
                 parts = parts[1:]
         return parts
 

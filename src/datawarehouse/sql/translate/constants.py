@@ -20,7 +20,7 @@ from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql.conditions import ConditionReader, Constant
 from datawarehouse.sql.instants import Step
 from datawarehouse.sql.translate import formats
-from datawarehouse.sql.translate.compiler import Compiler
+from datawarehouse.sql.translate.compiler import Compiler, Given
 from datawarehouse.sql.translate.literals import parsed_date, parsed_timestamp
 from datawarehouse.sql.translate.scope import Scope
 
@@ -77,6 +77,8 @@ def _value(compiler: Compiler, node: exp.Expr) -> _Value:
             return _negative(_value(compiler, node.this))
         case exp.Placeholder():
             bound = compiler.parameters[node.args["position"]]
+            if isinstance(bound, Given):
+                return _value(compiler, bound.node)
             return bound if isinstance(bound, str | int | float | datetime.date) else None
         case exp.DPipe():
             return _joined([_value(compiler, side) for side in (node.this, node.expression)])

@@ -14,7 +14,7 @@ from sqlglot import exp
 from datawarehouse.errors import BadRequest, QueryFailed, QueryRefused
 from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
-from datawarehouse.sql.translate.compiler import Compiler, Rule, rule
+from datawarehouse.sql.translate.compiler import Compiler, Given, Rule, rule
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.typed import NULL, Typed, quoted_text
 
@@ -151,7 +151,7 @@ def date_text(value: datetime.date) -> Typed:
 
 def parsed_date(text: str, node: exp.Expr) -> datetime.date:
     """The date of `YYYY-MM-DD`, or QueryFailed."""
-    found = re.fullmatch(r"\s*(\d{4})-(\d{1,2})-(\d{1,2})\s*", text)
+    found = re.fullmatch(r"\s*(\d{1,4})-(\d{1,2})-(\d{1,2})\s*", text)
     try:
         if found:
             return datetime.date(*map(int, found.groups()))
@@ -194,11 +194,13 @@ def timestamp_text(value: datetime.datetime, zone: str) -> Typed:
     return Typed(f"TIMESTAMP {quoted_text(text)}", types.ZONED)
 
 
-def parameter(compiler: Compiler, node: exp.Placeholder, _: Scope) -> Typed:
+def parameter(compiler: Compiler, node: exp.Placeholder, scope: Scope) -> Typed:
     """A named parameter of DuckDB. It has the type of the value; a cast tells DuckDB the type before the value is
-    bound."""
+    bound. A constant expression is written in its place."""
     position = node.args["position"]
     value = compiler.parameters[position]
+    if isinstance(value, Given):
+        return compiler.given(value, scope)
     type, bound = _parameter(value, position)
     if value is None:
         return NULL

@@ -45,12 +45,17 @@ def column(compiler: Compiler, node: exp.Column, scope: Scope) -> Typed:
     return found.value
 
 
-def current_catalog(_: Compiler, __: exp.CurrentCatalog, ___: Scope) -> Typed:
-    return Typed(quoted_text(CATALOG), types.VARCHAR)
+def current_catalog(compiler: Compiler, _: exp.CurrentCatalog, __: Scope) -> Typed:
+    return _chosen(compiler.session.catalog if compiler.session else CATALOG)
 
 
 def current_schema(compiler: Compiler, _: exp.CurrentSchema, __: Scope) -> Typed:
-    return Typed(quoted_text(compiler.database), types.VARCHAR)
+    return _chosen(compiler.session.schema if compiler.session else compiler.database)
+
+
+def _chosen(name: str | None) -> Typed:
+    """NULL if the client has chosen none."""
+    return Typed(quoted_text(name) if name else "CAST(NULL AS VARCHAR)", types.VARCHAR)
 
 
 def variable(_: Compiler, node: exp.Identifier, scope: Scope) -> Typed:

@@ -137,22 +137,25 @@ def _scan(compiler: Compiler, node: exp.Table, table: TableSchema, alias: str, c
     compiler.scan_of[relation] = use
     sql_alias = compiler.unique(alias or table.name)
     outputs = [Output(name, name, type) for name, type in found]
-    fields = _fields(node, outputs, columns, alias or table.name, sql_alias, relation)
+    known_as = alias or table.name.rpartition(".")[2]
+    fields = _fields(node, outputs, columns, known_as, sql_alias, relation)
     for name, type in HIDDEN_COLUMNS.items():
         value = Typed(f"{quoted_name(sql_alias)}.{quoted_name(name)}", type)
-        fields.append(Field(name, value, alias or table.name, (relation, len(found)), hidden=True))
+        fields.append(Field(name, value, known_as, (relation, len(found)), hidden=True))
     return Source(_sampled(node, f"{SCAN_MARK}{use.id}{SCAN_MARK}", sql_alias), fields, relation)
 
 
 def _known_table(compiler: Compiler, node: exp.Table) -> TableSchema:
     owners = [part.name.lower() for part in (node.args.get("catalog"), node.args.get("db")) if part]
+    written = ".".join([*owners, node.name])
+    if compiler.session:
+        owners = compiler.session.owners(owners, metadata.OTHER_CATALOGS)
     expected = [metadata.CATALOG, compiler.database]
     table = compiler.tables.get(node.name.lower())
     if table and owners == expected[len(expected) - len(owners) :]:
         return table
-    if described := metadata.table_of(owners, node.name.lower()):
+    if described := metadata.table_of(owners, node.name.lower(), of_trino=compiler.session is not None):
         return described
-    written = ".".join([*owners, node.name])
     near = difflib.get_close_matches(node.name.lower(), compiler.tables, n=1)
     hint = f"Did you mean {compiler.database}.{near[0]}? " if near else ""
     there_are = ", ".join(sorted(compiler.tables)) or "none"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlglot import exp
 
+from datawarehouse.sql.catalogs import Session
 from datawarehouse.sql.schema import TableSchema
 from datawarehouse.sql.translate import (
     aggregates,
@@ -40,6 +41,11 @@ WITH_SPECIALS = (aggregates, documents, nested, strings, times)
 
 
 def compiler_for(
-    sql: str, tables: Mapping[str, TableSchema], database: str, parameters: Sequence[object], now_ms: int | None
+    sql: str,
+    tables: Mapping[str, TableSchema],
+    database: str,
+    parameters: Sequence[object],
+    now_ms: int | None,
+    session: Session | None,
 ) -> Compiler:
-    return Compiler(sql, tables, database, parameters, RULES, queries.query, constants.constant, now_ms)
+    return Compiler(sql, tables, database, parameters, RULES, queries.query, constants.constant, now_ms, session)
