@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quick demo test test-lowest test-aws test-clients test-engine lint bench lock clean
+.PHONY: quick demo test test-lowest test-aws test-clients test-trino-clients test-engine lint bench lock clean
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 ...")'
@@ -83,6 +83,29 @@ $(VENV)/readers/.ready: requirements/readers.txt $(READY)
 test-clients: $(VENV)/clients/.ready $(VENV)/readers/.ready  ## clients that nobody here wrote; needs Node.js and curl
 	$(BIN)/python -m pytest tests/clients
 
+# Clients of Trino: a venv, a package of npm, the command and the driver of Java from Maven Central, and the tests of
+# trino-python-client from its repository. What cannot be had here is left out, and its tests say so.
+TRINO_JAVA := 476
+TRINO_PYTHON := 0.340.0
+TRINO_TESTS ?= https://github.com/trinodb/trino-python-client
+$(VENV)/trino/.ready: requirements/trino.txt tests/trino_clients/programs/package.json $(READY)
+	$(PYTHON) -m venv $(VENV)/trino
+	$(VENV)/trino/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	cp tests/trino_clients/programs/package.json $(VENV)/trino/
+	npm install --silent --no-package-lock --prefix $(VENV)/trino || echo "npm is not here; its client is not tested"
+	for artifact in trino-cli:$(TRINO_JAVA):jar:executable trino-jdbc:$(TRINO_JAVA); do \
+		mvn -q -B dependency:copy -Dartifact=io.trino:$$artifact -DoutputDirectory=$(abspath $(VENV)/trino/jars) || \
+		echo "io.trino:$$artifact cannot be had; its tests are skipped"; \
+	done
+	rm -rf $(VENV)/trino/source
+	git clone --quiet --depth 1 --branch $(TRINO_PYTHON) $(TRINO_TESTS) $(VENV)/trino/source || \
+		git clone --quiet --depth 1 $(TRINO_TESTS) $(VENV)/trino/source || \
+		echo "The tests of trino-python-client cannot be had; give TRINO_TESTS=FOLDER"
+	@touch $@
+
+test-trino-clients: $(VENV)/trino/.ready  ## clients of Trino that nobody here wrote; some need Java, Maven, Node.js
+	$(BIN)/python -m pytest tests/trino_clients
+
 # The Pulumi CLI, from its Go modules; what it takes the first time is in docs/reference/real-engine.md.
 CLI := tests/real_engine/cli
 $(VENV)/engine/pulumi: $(CLI)/go.mod $(CLI)/go.sum
@@ -105,7 +128,7 @@ lock: $(READY)  ## pin the newest versions that pyproject.toml and requirements/
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra aws pyproject.toml requirements/dev.in -o requirements/dev.txt
-	for name in clients emulator lambda readers spark; do \
+	for name in clients emulator lambda readers spark trino; do \
 		$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header requirements/$$name.in -o requirements/$$name.txt; \
 	done

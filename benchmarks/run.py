@@ -11,6 +11,7 @@ for name in (
     "overload",
     "queries",
     "formats",
+    "doors",
     "restart",
     "compaction",
     "audit",

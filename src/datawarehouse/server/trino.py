@@ -46,6 +46,11 @@ PATHS = ("/v1/statement", "/v1/info")
 _PAGE = re.compile(r"/v1/statement/([0-9a-f]+)/([0-9]{1,9})")
 _WAIT_S = 1.0
 _USER_CHARACTERS_MAX = 100
+_NO_RESULT = {
+    "columns": [{"name": "result", "type": "boolean", "typeSignature": {"rawType": "boolean", "arguments": []}}],
+    "data": [[True]],
+}
+"""What Trino gives for a statement without a result, because its clients require one."""
 _WORKGROUP = "workgroup"
 """The property of a session that names the workgroup of its queries."""
 
@@ -95,7 +100,7 @@ class Trino:
         except DataWarehouseError as error:
             return self._answer(request, None, {"error": error_of(error)}, state=FAILED)
         if isinstance(meant, Done):
-            return self._answer(request, None, {"updateType": meant.kind}, headers=meant.headers)
+            return self._answer(request, None, {**_NO_RESULT, "updateType": meant.kind}, headers=meant.headers)
         if isinstance(meant, Describe):
             chosen, meant = chosen._replace(describes=meant.what), meant.text
         order = order_of(QueryBody(meant, format=TRINO, workgroup=given.get(_WORKGROUP, "")), identity, chosen)
