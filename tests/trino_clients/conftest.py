@@ -17,8 +17,8 @@ from datawarehouse import Warehouse
 
 every = {
     "id": "string", "tiny": "tinyint", "small": "smallint", "n": "int", "big": "bigint", "share": "float",
-    "x": "double", "price": "decimal(9,4)", "large": "decimal(38,10)", "ok": "boolean", "day": "date", "at": "timestamp",
-    "code": "varchar(5)", "raw": "binary", "tags": "array<string>", "m": "map<string,int>",
+    "x": "double", "price": "decimal(9,4)", "large": "decimal(38,10)", "ok": "boolean", "day": "date",
+    "at": "timestamp", "code": "varchar(5)", "raw": "binary", "tags": "array<string>", "m": "map<string,int>",
     "device": "struct<os:string,width:int>", "deep": "array<struct<k:string,v:array<double>>>",
 }
 warehouse = (
