@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from datawarehouse.cli.drafts import declaration_of, drafted, print_drafts, tests_of
 from datawarehouse.errors import BadRequest
 from datawarehouse.runtime.declaration import DECLARATION
 
@@ -83,11 +84,14 @@ test:
 \tpython -m pytest -q
 """
 
-_FILES = {DECLARATION: _DECLARATION, "test_warehouse.py": _TEST, "Makefile": _MAKEFILE}
+TESTS = "test_warehouse.py"
+_FILES = {DECLARATION: _DECLARATION, TESTS: _TEST, "Makefile": _MAKEFILE}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", nargs="?", default=".", help="where to write it (default: here)")
+    what = "files of events: a table for each, with the columns and types that are found (JSON, CSV, Parquet; also .gz)"
+    parser.add_argument("--from", dest="samples", metavar="FILE", nargs="+", type=Path, default=[], help=what)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -95,10 +99,19 @@ def run(arguments: argparse.Namespace) -> None:
     there = [name for name in _FILES if (folder / name).exists()]
     if there:
         raise BadRequest(f"{folder / there[0]} exists already; nothing was written. Give another folder.")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in _FILES.items():
-        (folder / name).write_text(text)
+    if arguments.samples:
+        drafts = drafted(arguments.samples)
+        _write(folder, {**_FILES, DECLARATION: declaration_of(drafts), TESTS: tests_of(drafts)})
+        print_drafts(drafts, folder)
+        return
+    _write(folder, _FILES)
     print(f"Wrote {', '.join(str(folder / name) for name in _FILES)}. Next: `dw up`, and in another terminal")
     print("""  echo '{"id": "1", "session_id": "a", "event_time": "2026-11-23T07:00:00Z"}' | dw send clicks -""")
     print("  dw query 'select * from clicks'")
     print("`make test` tests the declaration; it needs pytest.")
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)

@@ -19,6 +19,7 @@ from datawarehouse.cli.exits import exit_code
 VERBS = {
     "init": "write a first declaration",
     "up": "start the warehouse and take events",
+    "check": "say what would become of a file of events, before it is sent",
     "send": "send a file of events to a table",
     "generate": "send made-up events, at a rate, some of them malformed, late or twice",
     "flush": "return when everything acknowledged is visible",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gzip
 import secrets
 import shlex
 import sys
@@ -12,15 +11,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
-from typing import IO
 
 from tqdm import tqdm
 
 from datawarehouse.cli.exits import INTERRUPTED
 from datawarehouse.cli.options import add_output, add_settings, settings_of
 from datawarehouse.cli.output import keys_shown, print_json, quantity, remark
-from datawarehouse.errors import BadRequest, DataWarehouseError, rebuilt
+from datawarehouse.errors import DataWarehouseError, rebuilt
 from datawarehouse.runtime.client import client_of
+from datawarehouse.runtime.event_files import EventFile, event_file
 from datawarehouse.runtime.lines import Lines, batches
 from datawarehouse.runtime.outcome import Outcome, account_before, outcome_of
 from datawarehouse.runtime.sending import Sender
@@ -30,7 +29,10 @@ from datawarehouse.runtime.sent_files import SentFile, sent_file
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", help="a streaming input table")
     parser.add_argument(
-        "file", nargs="?", default="-", help="newline-delimited JSON or one array, also .gz; - is stdin"
+        "file",
+        nargs="?",
+        default="-",
+        help="lines of JSON, one array, .csv, .tsv or Parquet, also .gz; - is stdin",
     )
     parser.add_argument("--new", action="store_true", help="count events again that were sent from this file before")
     parser.add_argument("--patience-s", type=float, default=60, help="how long to retry without success (default: 60)")
@@ -74,16 +76,15 @@ class _Sending:
         self._earlier = 0  # events that earlier runs had sent
         self._unfinished_bytes = 0
 
-    def send(self, source: IO[bytes], record: SentFile | None, on_progress: Callable[[int], object]) -> None:
-        lines = Lines(source, is_growing=record is not None)
-        rest = iter(lines)
+    def send(self, file: EventFile, record: SentFile | None, on_progress: Callable[[int], object]) -> None:
+        rest = iter(file.lines)
         if record is None:  # it cannot be read again, so that it is always new
             self._sender.send(batches(rest), secrets.token_hex(8), None, on_progress)
             return
         self._earlier = record.sent.events
         parts = chain(record.rest(rest), batches(rest))
         self._sender.send(parts, record.name, record, on_progress)
-        self._unfinished_bytes = lines.unfinished_bytes
+        self._unfinished_bytes = file.unfinished_bytes
 
     def stopped(self, record: SentFile | None, goes_on: bool) -> str:
         """How much is in, and how it goes on, if it can."""
@@ -152,20 +153,15 @@ def _print_outcome(outcome: Outcome, table: str) -> None:
 
 
 @contextmanager
-def _opened(name: str, table: str) -> Iterator[tuple[IO[bytes], Callable[[int], object]]]:
+def _opened(name: str, table: str) -> Iterator[tuple[EventFile, Callable[[int], object]]]:
     """The events of a file, unpacked, and a function that shows on a terminal how far they are read."""
     is_hidden = not sys.stderr.isatty()
     if name == "-":
         with tqdm(unit="B", unit_scale=True, desc=table, disable=is_hidden) as bar:
-            yield sys.stdin.buffer, bar.update
+            yield EventFile("JSON", Lines(sys.stdin.buffer), sys.stdin.buffer), bar.update
         return
     path = Path(name)
-    if not path.is_file():
-        raise BadRequest(f"There is no file {path}.")
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise BadRequest(f"{path} cannot be read: {error.strerror}.") from None
-    with file, tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc=table, disable=is_hidden) as bar:
-        packed = file.peek(2)[:2] == b"\x1f\x8b"
-        yield gzip.GzipFile(fileobj=file) if packed else file, lambda _: bar.update(file.tell() - bar.n)  # type: ignore[misc]
+    with event_file(path, is_growing=True) as file:
+        size = path.stat().st_size
+        with tqdm(total=size, unit="B", unit_scale=True, desc=table, disable=is_hidden) as bar:
+            yield file, lambda _: bar.update(file.raw.tell() - bar.n)

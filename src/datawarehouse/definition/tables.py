@@ -46,7 +46,7 @@ _RESERVED = {
     "query_history": "it is the name of the table of queries",
 }
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_ILLEGAL_IN_KEY = re.compile(r'["\\\x00-\x1f]|[\ud800-\udfff]')
+ILLEGAL_IN_KEY = re.compile(r'["\\\x00-\x1f]|[\ud800-\udfff]')
 
 Columns = Mapping[str, str | tuple[str, str]] | Iterable[Mapping[str, str]]
 
@@ -216,7 +216,7 @@ def _checked_column(name: Any, given: Any, what: str) -> Column:
     if len(given) != 2:
         raise DeclarationError(f"got {given!r}; a type and a JSON key are (type, key).")
     type_text, key = given
-    if not isinstance(key, str) or not key or _ILLEGAL_IN_KEY.search(key) or len(key) > NAME_CHARACTERS_MAX:
+    if not isinstance(key, str) or not key or ILLEGAL_IN_KEY.search(key) or len(key) > NAME_CHARACTERS_MAX:
         raise DeclarationError(
             f"the JSON key {key!r} is not valid: it is a text of 1 to {NAME_CHARACTERS_MAX} characters, without "
             "quotes, backslashes and control characters."

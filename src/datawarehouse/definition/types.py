@@ -128,7 +128,7 @@ class Struct:
 ColumnType = Primitive | Decimal | Text | Array | Map | Struct
 
 _TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[<>(),:])")
-_FIELD_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+FIELD_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 def parse_type(text: str) -> ColumnType:
@@ -250,7 +250,7 @@ class _Parser:
         fields: list[tuple[str, ColumnType]] = []
         while True:
             start, name = self.at, self.take()
-            if not _FIELD_NAME.fullmatch(name):
+            if not FIELD_NAME.fullmatch(name):
                 self.at = start
                 self.fail("the name of a struct's field has lower-case letters, digits and underscores")
             if any(name == other for other, _ in fields):
