@@ -10,8 +10,10 @@ from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 
 import boto3
+import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.fs
+import pyarrow.parquet as pq
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
@@ -19,6 +21,7 @@ from botocore.exceptions import ClientError
 from running import AWS, running, until
 
 from datawarehouse import Warehouse
+from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.testing import simulate
 
 BUCKET = "dw-tables"
@@ -83,7 +86,13 @@ def keyed(tmp_path_factory):
         def created(name, may):
             return json.loads(started.dw("keys", "create", name, "--may", may, "--output", "json").stdout)
 
-        may = {"all": "read-files", "clicks": "read-files:clicks", "asks": "query", "puts": "put:clicks"}
+        may = {
+            "all": "read-files",
+            "asks_too": "query",
+            "clicks": "read-files:clicks",
+            "asks": "query",
+            "puts": "put:clicks",
+        }
         yield started, {name: created(name, rights) for name, rights in may.items()}
 
 
@@ -218,6 +227,9 @@ def test_a_path_leaves_no_folder(warehouse, path):
 
 
 def test_what_is_not_served(warehouse, s3):
+    there = keys(s3.list_objects_v2(Bucket=BUCKET))[0]
+    assert s3.get_object(Bucket=BUCKET, Key=there, VersionId="null")["Body"].read()
+    assert code(s3.get_object, Bucket=BUCKET, Key=there, VersionId="1") == (404, "NoSuchVersion")
     assert code(s3.get_object, Bucket="other", Key="a") == (404, "NoSuchBucket")
     assert code(s3.get_object_tagging, Bucket=BUCKET, Key="a") == (501, "NotImplemented")
     assert code(s3.list_multipart_uploads, Bucket=BUCKET) == (501, "NotImplemented")
@@ -325,6 +337,11 @@ def test_a_result_is_of_whoever_asked(keyed):
     for name in ("all", "puts"):
         assert code(client(warehouse, keys_of[name]).get_object, Bucket="theirs", Key=f"{id}.csv")[0] == 404
         assert code(client(warehouse, keys_of[name]).list_objects_v2, Bucket="theirs")[0] == 404
+    theirs = finished(client(warehouse, keys_of["asks"], "athena"), "select 1")
+    mine = finished(client(warehouse, keys_of["asks_too"], "athena"), "select 1")
+    me = client(warehouse, keys_of["asks_too"])
+    assert keys(me.list_objects_v2(Bucket="athena-results")) == [f"{mine}.csv", f"{mine}.csv.metadata"]
+    assert code(me.get_object, Bucket="athena-results", Key=f"{theirs}.csv") == (404, "NoSuchKey")
 
 
 def test_a_right_of_its_own(keyed):
@@ -449,37 +466,51 @@ def test_who_one_is(keyed):
 
 
 def test_readers_while_files_are_replaced(tmp_path):
-    """Sixty-four readers list and read while small files become one: each hour is whole in each list, and no byte is of
-    another file."""
-    options = ("--compact-after-hours", "0")
-    with running(tmp_path, *options, declaration=DECLARATION) as warehouse:
-        problems, rounds, stop = [], [0] * 64, threading.Event()
+    """Sixty-four readers list and read while files of closed hours become one: each list has all rows once, no file
+    ever changes, and one that was listed before it was replaced is still given."""
+    declared = Warehouse("shop").with_streaming_input_table("clicks", {"id": "string", "n": "int"})
+    with simulate(declared, tmp_path / "data", start=START, settings={"compact_after_hours": 1000}) as simulated:
+        for _ in range(HOURS):
+            for n in range(5):
+                simulated.put("clicks", [{"id": "x", "n": n}])
+                simulated.flush()
+                simulated.catalog.mark_merged(simulated.catalog.fresh_files("clicks"))
+            simulated.clock.set_ms(simulated.clock.now_ms() + HOUR_MS)
+    with running(tmp_path, declaration=DECLARATION) as warehouse:
+        before = keys(client(warehouse).list_objects_v2(Bucket=BUCKET))
+        assert len(before) == 5 * HOURS
+        problems, seen, ended = [], [set() for _ in range(64)], threading.Event()
+        known, rows = {}, {}
 
-        def read(number):
-            mine = client(warehouse)
-            known = {}
+        def read(mine, number):
             try:
-                while not stop.is_set():
-                    listed = mine.list_objects_v2(Bucket=BUCKET, Prefix="clicks/").get("Contents", [])
+                while not (ended.is_set() and len(seen[number]) > 5 * HOURS):
+                    listed = mine.list_objects_v2(Bucket=BUCKET).get("Contents", [])
                     for each in listed:
-                        got = mine.get_object(Bucket=BUCKET, Key=each["Key"], IfMatch=each["ETag"])
-                        digest = hashlib.sha256(got["Body"].read()).hexdigest()
-                        assert known.setdefault(each["Key"], digest) == digest
-                    rounds[number] += 1
+                        key = each["Key"]
+                        got = mine.get_object(Bucket=BUCKET, Key=key, IfMatch=each["ETag"])["Body"].read()
+                        if key not in rows:
+                            rows[key] = pq.ParquetFile(pa.BufferReader(got)).metadata.num_rows
+                        assert known.setdefault(key, got) == got
+                        seen[number].add(key)
+                    assert sum(rows[each["Key"]] for each in listed) == 5 * HOURS
             except Exception as error:
                 problems.append(error)
 
-        readers = [threading.Thread(target=read, args=(number,)) for number in range(64)]
+        readers = [threading.Thread(target=read, args=(client(warehouse), number)) for number in range(64)]
         for reader in readers:
             reader.start()
-        for n in range(8):
-            warehouse.events("clicks", json.dumps({"id": "x", "n": n}).encode())
-            warehouse.flush()
-        until(lambda: min(rounds) > 0 or problems, "each has read", 60)
-        stop.set()
+        until(lambda: all(seen) or problems, "each has read", 60)
+        warehouse.dw("compact", "clicks")
+        ended.set()
         for reader in readers:
             reader.join()
         assert not problems
+        s3 = client(warehouse)
+        after = keys(s3.list_objects_v2(Bucket=BUCKET))
+        assert (len(after), set(after) & set(before)) == (HOURS, set())
+        for key in before:
+            assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == known[key]
 
 
 def test_a_server_that_stops_tells_that_a_file_is_cut_off(tmp_path):

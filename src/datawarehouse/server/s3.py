@@ -47,7 +47,7 @@ from datawarehouse.server.s3_answers import (
 _KEYS_MAX = 1000
 _KEY_BYTES_MAX = 1024
 _AFTER_ALL = "\U0010ffff"
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_RANGE = re.compile(r"bytes=([0-9]{0,40})-([0-9]{0,40})")
 _PLAIN = {"versionId", "partNumber", "x-id"}
 """Parameters of GetObject that change nothing here."""
 _OF_LISTS = {
@@ -131,6 +131,8 @@ class S3:
     async def _object(self, request: Request, bucket: Bucket, key: str, parameters: Parameters) -> Response:
         wanted = {name for name in parameters if not name.startswith("response-")}
         _check_known(wanted, _PLAIN)
+        if first(parameters, "versionId", "null") != "null":
+            raise S3Error(404, "NoSuchVersion", "Objects here have no versions.")
         if why := bucket.refusal(request.identity, key):
             raise S3Error(403, "AccessDenied", why)
         missing = S3Error(
