@@ -366,6 +366,9 @@ def test_a_right_of_its_own(keyed):
         assert code(other.get_object, Bucket=BUCKET, Key="clicks/nothing") == (403, "AccessDenied")
     status, _, answer = warehouse.request("GET", f"/{BUCKET}/{there[0]}")
     assert (status, b"<Code>AccessDenied</Code>" in answer) == (403, True)
+    for name, wanted in (("all", 200), ("clicks", 200), ("asks", 403)):
+        bearer = {"Authorization": f"Bearer {keys_of[name]['token']}"}
+        assert warehouse.request("GET", f"/{BUCKET}/{there[0]}", headers=bearer)[0] == wanted
 
 
 def test_a_right_is_checked_when_a_key_is_made(warehouse, tmp_path):

@@ -57,9 +57,11 @@ def service_of(request: Request) -> str:
 
 
 def _is_unsigned_s3(request: Request) -> bool:
+    if request.path.startswith(_BUCKETS):
+        return True
     if request.path.startswith(_OURS) or request.headers.get(b"authorization"):
         return False
-    if request.path.startswith(_BUCKETS) or "AWSAccessKeyId=" in request.query_string:
+    if "AWSAccessKeyId=" in request.query_string:
         return True
     return any(name.startswith((b"x-amz-", b"amz-sdk-")) for name in request.headers)
 
