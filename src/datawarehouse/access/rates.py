@@ -54,6 +54,9 @@ class Buckets:
         self._seconds = seconds
         self._of_site: OrderedDict[str, Bucket] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._of_site)
+
     def of(self, address: str) -> Bucket:
         site = _site(address)
         found = self._of_site.pop(site, None) or Bucket(self._count, self._seconds)
@@ -78,7 +81,7 @@ class Rates:
         """Raises Throttled, with the time to wait, while nothing is left of one of these kinds, or for an address."""
         with self._lock:
             waits = {kind: self._buckets[kind].wait_s() for kind in kinds if kind in self._buckets}
-            if self._of_address and address:
+            if self._of_address is not None and address:
                 waits[ADDRESS_RATE] = self._of_address.of(address).wait_s()
         kind = max(waits, key=lambda each: waits[each], default="")
         if kind and waits[kind] > 0:
@@ -93,7 +96,7 @@ class Rates:
             for kind, count in counts.items():
                 if kind in self._buckets:
                     self._buckets[kind].take(count)
-            if self._of_address and address:
+            if self._of_address is not None and address:
                 self._of_address.of(address).take(counts.get("events_per_s", 0))
 
 
