@@ -15,12 +15,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from datawarehouse.access.identity import Identity
 from datawarehouse.catalog.catalog import Catalog
-from datawarehouse.catalog.hours import STATES, files_of, first_and_last_hour, hours_between, newest_rows
+from datawarehouse.catalog.hours import STATES, KeptHours, files_of, first_and_last_hour, newest_rows
 from datawarehouse.catalog.records import StoredTable
 from datawarehouse.clock import Clock
 from datawarehouse.definition.instants import written
@@ -52,6 +52,7 @@ class Tables:
     clock: Clock
     until_ms: Callable[[str], int | None]
     queries: Queries
+    kept: KeptHours = field(default_factory=KeptHours)
 
     async def listed(self, identity: Identity) -> Response:
         tables = await self._read(self.catalog.tables)
@@ -131,7 +132,7 @@ class Tables:
         form = request.one_of("format", _FORMS)
         low, high = period(request, self.clock.now_ms())
         until = self._until(table.name)
-        hours = hours_between(self.catalog.store, table.name, low, high, until or "")
+        hours = self.kept.between(self.catalog.store, table.name, low, high, until or "")
         columns = {name: getattr(hours, name) for name in hours.__slots__}
         if form == "csv":
             columns["state"] = [STATES[letter] for letter in hours.state]
