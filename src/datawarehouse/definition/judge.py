@@ -12,14 +12,14 @@ from datawarehouse.definition.tables import Column
 
 def judge_of(columns: Sequence[Column]) -> Callable[[bytes], Reason | None]:
     """A function that says why a record is rejected; None if it is not."""
-    names = [column.name for column in columns]
+    names, keys = [column.name for column in columns], [column.json_key for column in columns]
     rules = [rule_for(column.type) for column in columns]
 
     def judge(record: bytes) -> Reason | None:
         try:
             for document in documents(record):
                 found = members(document)
-                by_name(names, rules, [found.get(name) for name in names])
+                by_name(names, rules, [found.get(key) for key in keys])
         except Reject as reject:
             return reject.reason
         except RecursionError:

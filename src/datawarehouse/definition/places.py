@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from datawarehouse.definition.documents import BYTE_ORDER_MARK
 
@@ -17,6 +18,7 @@ _AT_BYTE = re.compile(r"^.*\bat byte (\d+)\b")
 _STEP = re.compile(r"\.?([^.\[]+)|\[\]|\[('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\]")
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder(strict=False)
+NO_KEYS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,14 @@ class Shown:
     end: int | None = None
 
 
-def shown(record: bytes, column: str = "", message: str = "") -> Shown:
-    """A record for people. column, message: of the reason why it was rejected, if it was."""
+def shown(record: bytes, column: str = "", message: str = "", keys: Mapping[str, str] = NO_KEYS) -> Shown:
+    """A record for people. column, message: of the reason why it was rejected, if it was. keys: those that columns
+    take, by the names of the columns."""
     try:
         text, is_exact = record.decode(), True
     except UnicodeDecodeError:
         text, is_exact = record.decode(errors="replace"), False
-    found = place_of(record, text, column, message) if column or message else None
+    found = place_of(record, text, column, message, keys) if column or message else None
     before = max(0, found[0] - _BEFORE_THE_MARK) if found and found[1] > TEXT_CHARACTERS_MAX else 0
     part = text[before : before + TEXT_CHARACTERS_MAX]
     is_cut = len(part) < len(text)
@@ -48,7 +51,9 @@ def shown(record: bytes, column: str = "", message: str = "") -> Shown:
     return Shown(part, before, is_cut, is_exact, found[0] - before, min(found[1] - before, len(part)))
 
 
-def place_of(record: bytes, text: str, column: str, message: str) -> tuple[int, int] | None:
+def place_of(
+    record: bytes, text: str, column: str, message: str, keys: Mapping[str, str] = NO_KEYS
+) -> tuple[int, int] | None:
     """From which character of a record to which one the part at fault goes; None if the reason names none.
 
     text: the record, decoded. column: the path of a value, as reasons have it. message: the reason.
@@ -56,7 +61,7 @@ def place_of(record: bytes, text: str, column: str, message: str) -> tuple[int, 
     mark = 1 if record.startswith(BYTE_ORDER_MARK) else 0
     if column:
         try:
-            return _value(text, mark, column)
+            return _value(text, mark, column, keys)
         except (ValueError, IndexError, RecursionError):  # it is no JSON after all
             return None
     if found := _AT_CHARACTER.search(message):
@@ -68,17 +73,18 @@ def place_of(record: bytes, text: str, column: str, message: str) -> tuple[int, 
     return None
 
 
-def _value(text: str, at: int, column: str) -> tuple[int, int] | None:
+def _value(text: str, at: int, column: str, keys: Mapping[str, str]) -> tuple[int, int] | None:
     """The place of the value of a path. Raises ValueError for what is no JSON."""
     steps = [(found[1] or found[2], bool(found[2])) for found in _STEP.finditer(column)]
+    if steps and steps[0][0]:
+        steps[0] = keys.get(steps[0][0], steps[0][0]), False
     at = _skip(text, at)
-    while True:  # records may have several documents
-        place = _inside(text, at, steps)
-        if place:
-            return place
+    found = []
+    while at < len(text):  # records may have several documents
+        found.append(_inside(text, at, steps))
         at = _skip(text, _end(text, at))
-        if at >= len(text):
-            return None
+    having = [place for place in found if place]
+    return having[0] if len(having) == 1 else None
 
 
 def _inside(text: str, at: int, steps: list[tuple[str | None, bool]]) -> tuple[int, int] | None:
@@ -87,7 +93,7 @@ def _inside(text: str, at: int, steps: list[tuple[str | None, bool]]) -> tuple[i
             if text[at] != "[":
                 continue
             elements = list(_elements(text, at))
-            if len(elements) != 1 or depth + 1 < len(steps):
+            if len(elements) != 1:
                 return at, _end(text, at)
             at = elements[0]
             continue

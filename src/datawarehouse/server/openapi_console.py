@@ -94,7 +94,7 @@ _TABLE = fields(
         "kind": TEXT,
         "event_time": or_null(TEXT),
         "data_format": TEXT,
-        "columns": many(_COLUMN),
+        "columns": many(fields({"name": TEXT, "type": TEXT, "json_key": TEXT})),
         "partition_keys": many(_COLUMN),
         "first_hour": or_null(TEXT),
         "newest_hour": or_null(TEXT),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from datawarehouse.definition.places import shown
 from datawarehouse.definition.tables import QUARANTINE_SUFFIX
 from datawarehouse.server.http import Request, Response, json_response
 from datawarehouse.server.query import Queries
-from datawarehouse.server.tables import csv_response, period
+from datawarehouse.server.tables import csv_response, keys_of, period
 from datawarehouse.server.tail import text_of
 
 _KEY = "inserted_at"
@@ -96,12 +97,12 @@ class Rejects:
             limit=request.whole("limit", _SAMPLES_SHOWN, 1, _SAMPLES_MAX),
         )
         rows = await self.queries.rows(request, sql, parameters)
-        return json_response(200, {"table": table.name, "samples": [_sample(row) for row in rows]})
+        return json_response(200, {"table": table.name, "samples": [_sample(row, keys_of(table)) for row in rows]})
 
 
-def _sample(row: dict[str, Any]) -> dict[str, Any]:
+def _sample(row: dict[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
     data = base64.b64decode(row["raw_data"] or "")
-    seen = shown(data, row["column_name"], row["error_message"])
+    seen = shown(data, row["column_name"], row["error_message"], keys)
     names = ("sequence_number", "error_code", "error_message", "column_name", "expected", "received")
     return {
         "arrived_at": row["arrival_timestamp"],

@@ -114,7 +114,9 @@ class Tables:
             "kind": table.kind,
             "event_time": table.event_time,
             "data_format": table.data_format,
-            "columns": [{"name": column.name, "type": str(column.type)} for column in columns],
+            "columns": [
+                {"name": column.name, "type": str(column.type), "json_key": column.json_key} for column in columns
+            ],
             "partition_keys": [{"name": key.name, "type": str(key.type)} for key in table.partition_keys],
             "first_hour": first,
             "newest_hour": last,
@@ -124,7 +126,7 @@ class Tables:
             "rows": totals.rows,
             "files": totals.files,
             "bytes": totals.bytes,
-            "unknown_keys": still_unknown([(each.name, each.type) for each in columns], unknown) if unknown else {},
+            "unknown_keys": still_unknown([(each.json_key, each.type) for each in columns], unknown) if unknown else {},
             "complete_until": None if until is None else written(until),
         }
 
@@ -211,6 +213,11 @@ def _cell(value: Any) -> str:
     if isinstance(value, str):
         return '"' + value.replace('"', '""') + '"'
     return "" if value is None else str(value)
+
+
+def keys_of(table: StoredTable) -> dict[str, str]:
+    """The keys of events that the columns of a table take, by their names."""
+    return {column.name: column.json_key for column in table.columns[table.schema_version]}
 
 
 def sees_all(identity: Identity) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +26,7 @@ from datawarehouse.intake.intake import Intake
 from datawarehouse.journal.journal import Journal
 from datawarehouse.journal.newest import Newest, newest
 from datawarehouse.server.http import ClientGone, Request, Response, json_response
+from datawarehouse.server.tables import keys_of
 
 TAILS_MAX = 32
 _SHOWN, _SHOWN_MAX = 50, 200
@@ -65,7 +66,7 @@ class Tail:
             events, end = await read
         finally:
             self.waiting -= 1
-        return json_response(200, _sampled(events, after, end, limit, may_see_rejects))
+        return json_response(200, _sampled(events, after, end, limit, keys_of(table), may_see_rejects))
 
 
 async def _until(is_so: Callable[[], bool], limit_s: float, request: Request) -> None:
@@ -96,7 +97,12 @@ def _looked_at(
 
 
 def _sampled(
-    events: list[tuple[Newest, Reason | None]], after: int, end: int, limit: int, may_see_rejects: bool
+    events: list[tuple[Newest, Reason | None]],
+    after: int,
+    end: int,
+    limit: int,
+    keys: Mapping[str, str],
+    may_see_rejects: bool,
 ) -> dict[str, Any]:
     bad = [each for each in events if each[1]]
     if not may_see_rejects:
@@ -110,13 +116,13 @@ def _sampled(
         "shown": len(chosen),
         "sampled": received > len(chosen),
         "rejected": len(bad),
-        "events": [_event(record, reason) for record, reason in chosen],
+        "events": [_event(record, reason, keys) for record, reason in chosen],
     }
 
 
-def _event(record: Newest, reason: Reason | None) -> dict[str, Any]:
+def _event(record: Newest, reason: Reason | None, keys: Mapping[str, str]) -> dict[str, Any]:
     message = reason.message if reason else ""
-    seen = shown(record.data, reason.column if reason else "", message)
+    seen = shown(record.data, reason.column if reason else "", message, keys)
     return {
         "number": record.number,
         "arrived_at": written(record.arrival_ms),
