@@ -20,6 +20,7 @@ for name in (
     "isolation",
     "producer",
     "status",
+    "shell",
     "simulated_time",
     "integrity",
     "http2",

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["Warehouse", "open_warehouse"]
+__all__ = ["Warehouse", "connect", "open_warehouse"]
 
 _HOME_OF = {
     "Warehouse": "datawarehouse.definition.warehouse",
+    "connect": "datawarehouse.runtime.remote",
     "open_warehouse": "datawarehouse.runtime.embedded",
 }
 
 if TYPE_CHECKING:
     from datawarehouse.definition.warehouse import Warehouse
     from datawarehouse.runtime.embedded import open_warehouse
+    from datawarehouse.runtime.remote import connect
 
 
 def __getattr__(name: str) -> Any:

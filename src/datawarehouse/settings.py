@@ -7,7 +7,6 @@ file `dw.toml` beside the declaration (`query_time_max_s = 60`), the default. By
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -229,6 +228,8 @@ def resolve(
 
 
 def _read(file: Path) -> dict[str, object]:
+    import tomllib  # only here: few commands have such a file, and each waits for what it imports
+
     try:
         return tomllib.loads(file.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

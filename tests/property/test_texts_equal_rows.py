@@ -23,7 +23,7 @@ from datawarehouse.cli.output import print_head, print_table
 from datawarehouse.query import formats, texts
 from datawarehouse.query.formats import encoded
 from datawarehouse.query.layout import Layout
-from datawarehouse.query.result import distinct
+from datawarehouse.query.names import distinct
 
 # -- the writer of single values
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from datawarehouse.errors import DataWarehouseError
 from datawarehouse.runtime.asking_here import Asking
 
 SCREEN_ROWS_MAX = 40
+_COLUMNS = 80  # of a terminal that does not say how wide it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def _how_far(asked: Asking, doing: str) -> str | None:
 
 def screen_columns() -> int:
     """The width of the terminal."""
-    return shutil.get_terminal_size().columns
+    return os.get_terminal_size(sys.stdout.fileno()).columns or _COLUMNS
 
 
 def print_rows(pieces: Iterator[bytes], out: IO[str], *, limit: int | None, room: int | None) -> Shown:

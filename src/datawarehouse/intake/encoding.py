@@ -41,6 +41,20 @@ def _encoded(number: int, event: Event) -> bytes:
         ) from None
 
 
+def in_a_line(event: bytes) -> bytes:
+    """The event without line breaks, of which each would end it on the way by HTTP. Raises BadRequest."""
+    if b"\n" in event:
+        try:
+            event = msgspec.json.format(event, indent=-1)
+        except msgspec.DecodeError as error:
+            raise BadRequest(
+                f"The event has a line break and is not JSON ({error}); each line is one event. It is {event!r}."
+            ) from None
+    if not event.strip():
+        raise BadRequest(f"The event is {event!r}; it has nothing in it.")
+    return event
+
+
 def json_of(value: Any) -> bytes:
     """A value as JSON. Raises ValueError, with the member at fault, for a value that JSON cannot express."""
     try:

@@ -3,21 +3,16 @@ however often it is repeated."""
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import re
 import secrets
-import ssl
-from urllib.parse import SplitResult, quote, urlsplit
-
-import msgspec
+from urllib.parse import quote
 
 from datawarehouse.errors import BadRequest, BodyTooLarge, DataWarehouseError
 from datawarehouse.folder import Holder
+from datawarehouse.intake.encoding import in_a_line
 from datawarehouse.producer.batch import TAKEN, Batch
+from datawarehouse.runtime.address import checked_address, checked_key, trusted
 from datawarehouse.runtime.client import Client
-
-_KEY = re.compile(r"[!-~]+")
 
 
 class HttpDestination:
@@ -32,85 +27,20 @@ class HttpDestination:
     ) -> None:
         """key: ID.SECRET, as a Bearer token. ca: a file of certificates (PEM) to trust instead of the system's. Raises
         BadRequest."""
-        address = _address(url)
+        address = checked_address(url)
         self._path = f"/v1/tables/{quote(table, safe='')}/events"
-        self._holder = Holder(0, url, _checked_key(key, address))
-        self._trust = _trust(address, ca)
+        self._holder = Holder(0, url, checked_key(key, address))
+        self._trust = trusted(address, ca)
         self._request_timeout_s = request_timeout_s
         self._name = secrets.token_hex(12)
 
     def checked(self, event: bytes, partition_key: str | None) -> bytes:
         if partition_key is not None:
             raise BadRequest("Events by HTTP have no partition key; the warehouse spreads them. Leave it out.")
-        if b"\n" in event:  # which ends an event on the way
-            try:
-                event = msgspec.json.format(event, indent=-1)
-            except msgspec.DecodeError as error:
-                raise BadRequest(
-                    f"The event has a line break and is not JSON ({error}); each line is one event. It is {event!r}."
-                ) from None
-        if not event.strip():
-            raise BadRequest(f"The event is {event!r}; it has nothing in it.")
-        return event
+        return in_a_line(event)
 
     def connection(self) -> HttpConnection:
         return HttpConnection(Client(self._holder, self._request_timeout_s, self._trust), self._path, self._name)
-
-
-def _address(url: str) -> SplitResult:
-    """Raises BadRequest."""
-    try:
-        address = urlsplit(url)
-        is_whole = address.path in ("", "/") and not address.query and address.port != 0
-    except ValueError:  # a port that is no number, half an IPv6 address
-        address, is_whole = SplitResult("", "", "", "", ""), False
-    if "@" in address.netloc:  # what stands there may be a secret, which no message shows
-        raise BadRequest("The url has a user or a password in it; leave them out, and give key=...")
-    if address.scheme not in ("http", "https") or not address.hostname or not is_whole:
-        raise BadRequest(
-            f"The url is {url!r}; valid is the address that `dw up` shows, such as http://127.0.0.1:8080, or that of a "
-            "server with TLS, https://dw.example.com."
-        )
-    return address
-
-
-def _checked_key(key: str | None, address: SplitResult) -> str:
-    """The key as it is sent; empty if there is none. Raises BadRequest, with a message that does not show it."""
-    if key is None:
-        return ""
-    key = key.strip() if isinstance(key, str) else ""  # a file or a variable may end in a line break
-    if not _KEY.fullmatch(key):
-        raise BadRequest(
-            "The key (which is not shown here) is none; valid is what `dw keys create` prints after `Authorization: "
-            "Bearer`: ID.SECRET."
-        )
-    if address.scheme != "https" and not _is_here(address.hostname or ""):
-        raise BadRequest(
-            f"At {address.geturl()} the key and the events would travel as plain text. Give an address of https://, or "
-            "one of this machine."
-        )
-    return key
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"  # other names are looked up, and may lead elsewhere
-
-
-def _trust(address: SplitResult, ca: str | os.PathLike[str] | None) -> ssl.SSLContext | None:
-    """Raises BadRequest if the file is not one of certificates."""
-    if address.scheme != "https":
-        if ca is not None:
-            raise BadRequest(f"ca is for an address of https://, and the url is {address.geturl()}.")
-        return None
-    try:
-        if ca is not None and not os.fspath(ca):  # which the next line would take for the system's
-            raise ValueError("it is empty")
-        return ssl.create_default_context(cafile=ca)
-    except (OSError, TypeError, ValueError) as error:
-        raise BadRequest(f"ca is {ca!r}, which has no certificates that can be read ({error}). It is PEM.") from None
 
 
 class HttpConnection:

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from datawarehouse.errors import QueryFailed
 from datawarehouse.query import athena_form, messages, trino_form
-from datawarehouse.query.result import csv_row, distinct
+from datawarehouse.query.names import distinct
+from datawarehouse.query.result import csv_row
 from datawarehouse.query.texts import csv_lines, inside, json_lines
 from datawarehouse.sql.types import Type
 
@@ -45,6 +46,10 @@ def encoded(
             yield from trino_form.pages(kinds, _parts(batches))
         case messages.ATHENA:
             yield from athena_form.pieces(schema.names, kinds, _parts(batches))
+        case "rows":
+            yield trino_form.columns(schema.names, kinds) + b"\n"
+            for page in trino_form.pages(kinds, _parts(batches)):
+                yield page + b"\n"
         case "parquet":
             yield from _parquet(schema, batches)
         case _:

@@ -15,6 +15,7 @@ CONTENT_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "arrow": "application/vnd.apache.arrow.stream",
     "parquet": "application/vnd.apache.parquet",
+    "rows": "application/x-ndjson",
 }
 """The formats of an answer, and their media types."""
 

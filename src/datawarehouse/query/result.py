@@ -9,16 +9,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
 
 from datawarehouse.errors import MissingExtra
+from datawarehouse.query.names import distinct
+from datawarehouse.query.screen import shown
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
+    import polars as pl  # type: ignore[import-not-found]
 
+PREVIEW_ROWS = 20
 _SAFE_INTEGER = 2**63
 
 
@@ -73,20 +78,26 @@ class Result:
             ) from None
         return self._table.to_pandas()
 
+    def polars(self) -> pl.DataFrame:
+        """The result as a polars DataFrame. Raises MissingExtra if polars is not installed."""
+        try:
+            found = importlib.import_module("polars")
+        except ModuleNotFoundError:
+            raise MissingExtra("A DataFrame of polars needs it, and it is not installed: pip install polars.") from None
+        return found.from_arrow(self._table)
+
+    def _repr_html_(self) -> str:
+        """A preview, which notebooks show."""
+        return preview(self.columns, tuples(self._table.slice(0, PREVIEW_ROWS)), len(self))
+
     def __repr__(self) -> str:
         return f"Result({len(self)} rows, columns={self.columns})"
 
 
-def distinct(names: Sequence[str]) -> list[str]:
-    """Names that can be keys: the second `a` becomes `a_1`."""
-    found: list[str] = []
-    for name in names:
-        number, candidate = 0, name
-        while candidate in found:
-            number += 1
-            candidate = f"{name}_{number}"
-        found.append(candidate)
-    return found
+def from_arrow(stream: bytes, elapsed_ms: float, files: int, bytes: int) -> Result:
+    """The result whose Arrow IPC stream this is."""
+    table = pa.ipc.open_stream(stream).read_all()
+    return Result(table, Statistics(elapsed_ms, table.num_rows, files, bytes))
 
 
 def tuples(table: pa.Table | pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
@@ -95,6 +106,20 @@ def tuples(table: pa.Table | pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
     for batch in batches:
         columns = [column.to_pylist(maps_as_pydicts="strict") for column in batch.columns]
         yield from zip(*columns, strict=True) if columns else ()
+
+
+def preview(columns: Sequence[str], rows: Iterable[Sequence[Any]], count: int) -> str:
+    """The first rows as a table of HTML. rows: as many of them as are shown. count: how many there are."""
+    named = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    lines = "".join(
+        f"<tr>{''.join(f'<td>{escape(shown(None if value is None else cell(value)))}</td>' for value in row)}</tr>"
+        for row in rows
+    )
+    more = f", of which the first {PREVIEW_ROWS} are shown" if count > PREVIEW_ROWS else ""
+    return (
+        f"<table><thead><tr>{named}</tr></thead><tbody>{lines}</tbody></table>"
+        f"<p>{count} {'row' if count == 1 else 'rows'}{more}</p>"
+    )
 
 
 # -- as text, value by value; `texts` writes whole columns the same way

@@ -81,9 +81,9 @@ class Client:
                 response.close()
                 self.close()
 
-    def another(self) -> Client:
+    def another(self, timeout_s: float | None = None) -> Client:
         """One of the same owner, with a connection of its own."""
-        return Client(self._holder, self.timeout_s, self._trust)
+        return Client(self._holder, timeout_s, self._trust)
 
     def _sent(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> http.client.HTTPResponse:
         assert self._address.hostname
