@@ -405,7 +405,7 @@ def _serve_query(
     """send, tell: for messages that come while the engine works, and for those that nobody misses."""
     use_system_memory()
     from datawarehouse.query.formats import encoded
-    from datawarehouse.query.result import distinct
+    from datawarehouse.query.names import distinct
 
     setup = next(orders)
     assert isinstance(setup, QuerySetup)
