@@ -57,6 +57,30 @@ def test_clients_over_tls(secured):
     assert json.loads(rows) == [{"c": 40_500}]
 
 
+def test_clients_of_trino_over_tls(secured):
+    """The address of the next page is one that the client can reach, over either HTTP; a name is not trusted."""
+    warehouse, cert, putter = secured
+    made = json.loads(warehouse.dw("keys", "create", "analyst", "--may", "query", "--output", "json").stdout)
+    statement = f"{warehouse.url}/v1/statement"
+    named = {"X-Trino-User": "somebody else"}
+    for is_2 in (False, True):
+        with httpx.Client(http1=not is_2, http2=is_2, verify=ssl.create_default_context(cafile=cert)) as client:
+            for how in (
+                {"auth": (made["id"], made["secret"])},
+                {"headers": {"Authorization": f"Bearer {made['token']}"}},
+            ):
+                asked = {**how, "headers": {**named, **how.get("headers", {})}}
+                answer = client.post(statement, content=b"select 40 + 2", **asked).json()
+                assert answer["nextUri"].startswith(f"{statement}/"), answer
+                found = client.get(answer["nextUri"], **asked)
+                assert found.http_version == f"HTTP/{2 if is_2 else 1.1}" and found.json()["data"] == [[42]]
+            assert client.get(answer["nextUri"], headers=named).status_code == 401
+            assert client.post(statement, content=b"select 1", headers=named).status_code == 401
+            assert client.post(statement, content=b"select 1", auth=(putter["id"], putter["secret"])).status_code == 403
+            listed = client.get(f"{warehouse.url}/v1/queries", auth=(made["id"], made["secret"])).json()["queries"]
+            assert {query["who"] for query in listed} == {"analyst"}
+
+
 def test_plain_http_and_old_tls_get_nowhere(secured):
     warehouse, _, _ = secured
     port = urlsplit(warehouse.url).port

@@ -166,6 +166,7 @@ class Http2Connection(asyncio.Protocol):
             refusal = self._shared.refusal()
         self._shared.requests_beside += bool(self._streams)
         scope["client"] = self._link.transport.get_extra_info("peername")
+        scope["scheme"] = "https" if self._link.transport.get_extra_info("sslcontext") else "http"
         stream = Stream(self._link, number, scope, self._shared, self._state.default_headers)
         self._streams[number] = stream
         task = self._loop.create_task(self._answer(stream, refusal))
