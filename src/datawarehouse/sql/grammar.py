@@ -49,6 +49,7 @@ class AthenaQuery(Dialect):
 
     class Tokenizer(tokens.Tokenizer):
         HEX_STRINGS: ClassVar = [("x'", "'"), ("X'", "'")]
+        UNICODE_STRINGS: ClassVar = [("u&'", "'"), ("U&'", "'")]
         NESTED_COMMENTS = False
         SINGLE_TOKENS: ClassVar = {sign: kind for sign, kind in tokens.Tokenizer.SINGLE_TOKENS.items() if sign != "!"}
         KEYWORDS: ClassVar = {

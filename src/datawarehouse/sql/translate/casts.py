@@ -148,6 +148,9 @@ def _prepared(value: Typed, target: Type) -> str | None:
     return None
 
 
+_INTERVALS = {("YEAR", "MONTH"): types.YEAR_TO_MONTH, ("DAY", "SECOND"): types.DAY_TO_SECOND}
+
+
 def text(value: Typed) -> str | None:
     """The varchar to which Trino casts a value; None if it refuses the cast."""
     sql = value.sql
@@ -185,6 +188,10 @@ def type_of(node: exp.Expr) -> Type:
         return _SCALARS[kind]
     if kind in _TIMESTAMPS and (not arguments or arguments[0].name == "3"):
         return _TIMESTAMPS[kind]
+    if isinstance(kind, exp.Interval) and isinstance(kind.args.get("unit"), exp.IntervalSpan):
+        span = tuple(part.name.upper() for part in (kind.args["unit"].this, kind.args["unit"].expression))
+        if span in _INTERVALS:
+            return _INTERVALS[span]
     sized = all(part.name.isdigit() for part in arguments)
     if kind == exp.DType.VARCHAR and sized:
         return types.VARCHAR

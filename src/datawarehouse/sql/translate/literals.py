@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from datawarehouse.errors import BadRequest, QueryFailed, QueryRefused
+from datawarehouse.errors import BadRequest, QueryFailed, QueryRefused, SqlSyntaxError
 from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.translate.compiler import Compiler, Given, Rule, rule
@@ -33,6 +33,7 @@ _TIMESTAMP = re.compile(
     r"\s*(\d{4})-(\d{1,2})-(\d{1,2})(?: (?:(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d+))?)?)?)?"
     r"\s*([+-]\d\d?(?::?\d\d)?|[A-Za-z][A-Za-z_/]*)?"
 )
+_CODE_MAX, _SURROGATES = 0x10FFFF, range(0xD800, 0xE000)
 _DIGITS_MAX = 1_000  # leading zeros are digits too; Python refuses to read more than 4,300
 _UTC = ("UTC", "Z", "+00:00", "-00:00", "GMT", "Etc/UTC")
 
@@ -92,6 +93,26 @@ def binary(_: Compiler, node: exp.HexString, __: Scope) -> Typed:
     if node.meta["end"] - node.meta["start"] + 1 == len(node.this) + 2:
         raise QueryRefused(f"{place(node)}0x{digits} is not supported; write the number in decimal, or X'{digits}'.")
     return Typed(f"unhex({quoted_text(digits)})", types.VARBINARY)
+
+
+def unicode_text(_: Compiler, node: exp.UnicodeString, __: Scope) -> Typed:
+    """U&'\\2603' is a snowman. Trino documentation, "String"."""
+    given = node.args.get("escape")
+    sign = given.name if given else "\\"
+    if len(sign) != 1 or re.fullmatch(r"[0-9A-Fa-f+'\" ]", sign):
+        raise SqlSyntaxError(f"{place(node)}UESCAPE takes one character that is no digit, sign or quote; got {sign!r}.")
+    mark = re.escape(sign)
+    code = rf"{mark}(?:(?P<mark>{mark})|\+(?P<six>[0-9A-Fa-f]{{6}})|(?P<four>[0-9A-Fa-f]{{4}}))"
+
+    def character(found: re.Match[str]) -> str:
+        value = int(found["six"] or found["four"] or "0", 16)
+        if value > _CODE_MAX or value in _SURROGATES:
+            raise SqlSyntaxError(f"{place(node)}{found[0]} is no character of Unicode.")
+        return sign if found["mark"] else chr(value)
+
+    if sign in re.sub(code, "", node.this):
+        raise SqlSyntaxError(f"{place(node)}After {sign} come four digits, or + and six; or write it twice.")
+    return Typed(quoted_text(re.sub(code, character, node.this)), types.VARCHAR)
 
 
 def interval(_: Compiler, node: exp.Interval, __: Scope) -> Typed:
@@ -257,6 +278,7 @@ RULES: dict[type[exp.Expr], Rule] = {
     exp.Boolean: rule(boolean),
     exp.Null: rule(null),
     exp.HexString: rule(binary),
+    exp.UnicodeString: rule(unicode_text, "this escape"),
     exp.Interval: rule(interval, "this unit"),
     exp.Placeholder: rule(parameter, "position"),
 }
