@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quick demo test test-lowest test-aws test-clients test-trino-clients test-engine lint bench lock clean
+.PHONY: quick demo test test-lowest test-aws test-clients test-trino-clients test-athena-clients test-engine lint bench lock clean
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 ...")'
@@ -106,6 +106,20 @@ $(VENV)/trino/.ready: requirements/trino.txt tests/trino_clients/programs/packag
 test-trino-clients: $(VENV)/trino/.ready  ## clients of Trino that nobody here wrote; some need Java, Maven, Node.js
 	$(BIN)/python -m pytest tests/trino_clients
 
+# Clients of Athena, and PyAthena's own tests, from its repository.
+PYATHENA_TESTS ?= https://github.com/pyathena-dev/PyAthena.git
+PYATHENA_VERSION := v3.34.0
+$(VENV)/athena/.ready: requirements/athena.txt $(READY)
+	rm -rf $(VENV)/athena
+	$(PYTHON) -m venv $(VENV)/athena
+	$(VENV)/athena/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	git -c advice.detachedHead=false clone --quiet --depth 1 --branch $(PYATHENA_VERSION) $(PYATHENA_TESTS) $(VENV)/athena/pyathena || \
+		echo "The tests of PyAthena cannot be had; give PYATHENA_TESTS=FOLDER"
+	@touch $@
+
+test-athena-clients: $(VENV)/athena/.ready  ## clients of Athena as they are, PyAthena with its own tests; needs git
+	$(BIN)/python -m pytest -s tests/athena_clients
+
 # The Pulumi CLI, from its Go modules; what it takes the first time is in docs/reference/real-engine.md.
 CLI := tests/real_engine/cli
 $(VENV)/engine/pulumi: $(CLI)/go.mod $(CLI)/go.sum
@@ -128,7 +142,7 @@ lock: $(READY)  ## pin the newest versions that pyproject.toml and requirements/
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra aws pyproject.toml requirements/dev.in -o requirements/dev.txt
-	for name in clients emulator lambda readers spark trino; do \
+	for name in athena clients emulator lambda readers spark trino; do \
 		$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header requirements/$$name.in -o requirements/$$name.txt; \
 	done

@@ -250,6 +250,8 @@ def test_lists_batches_and_statements_that_tell_of_tables(athena):
     assert found["ResultConfiguration"]["OutputLocation"].endswith(f"{id}.txt")
     told = athena.get_query_results(QueryExecutionId=id)["ResultSet"]["Rows"]
     assert told[0]["Data"][0]["VarCharValue"] == "clicks"  # no row of names comes first
+    told = athena.get_query_results(QueryExecutionId=id)["ResultSet"]["ResultSetMetadata"]
+    assert [(each["Type"], each["Precision"]) for each in told["ColumnInfo"]] == [("string", 0)]
     assert athena.list_query_executions(WorkGroup="adhoc")["QueryExecutionIds"] == [id]
     batch = athena.batch_get_query_execution(QueryExecutionIds=[id, "nope"])
     assert [each["QueryExecutionId"] for each in batch["QueryExecutions"]] == [id]

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from datawarehouse.access.identity import Identity
 from datawarehouse.clock import Clock
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import AccessDenied
@@ -27,7 +26,7 @@ from datawarehouse.server import athena_results, aws_json
 from datawarehouse.server.athena_catalog import AthenaCatalog
 from datawarehouse.server.athena_executions import Execution, Executions, shortened
 from datawarehouse.server.athena_prepared import PreparedStatements
-from datawarehouse.server.athena_results import PAGE_ROWS_MAX, ResultObject
+from datawarehouse.server.athena_results import PAGE_ROWS_MAX
 from datawarehouse.server.athena_statements import PARAMETERS_MAX, kind_of
 from datawarehouse.server.athena_workgroups import RESULTS, Workgroups
 from datawarehouse.server.aws_json import INVALID, Arguments, ServiceError, text_of
@@ -80,17 +79,6 @@ class Athena:
                 f"{request.identity.name!r} does not have the right 'query', which this needs."
             )
         return await aws_json.answered(request, body, self._operations, _NOT_SERVED)
-
-    async def result_objects(self, identity: Identity) -> list[ResultObject]:
-        """The files of results that an identity may see, for the door of S3."""
-        return await athena_results.result_objects(self.registry, self.executions.seen_by(identity))
-
-    async def result_object(self, identity: Identity, bucket: str, key: str) -> ResultObject | None:
-        """One of them. None if there is no such file."""
-        name = key.rpartition("/")[2]
-        seen = [each for each in self.executions.seen_by(identity) if name.startswith(each.query.id)]
-        found = await athena_results.result_objects(self.registry, seen)
-        return next((each for each in found if (each.bucket, each.key) == (bucket, key)), None)
 
     # -- queries
 

@@ -18,6 +18,7 @@ import msgspec
 
 from datawarehouse.query.registry import Query, QueryRegistry
 from datawarehouse.server.athena_executions import Execution
+from datawarehouse.server.athena_statements import Kind
 from datawarehouse.server.aws_json import INVALID, ServiceError
 
 PAGE_ROWS_MAX = 1000
@@ -54,12 +55,22 @@ async def page(registry: QueryRegistry, execution: Execution, token: Any, rows_m
         "UpdateCount": 0,
         "ResultSet": {
             "Rows": [{"Data": [_datum(cell) for cell in row]} for row in rows],
-            "ResultSetMetadata": {"ColumnInfo": msgspec.Raw(columns)},
+            "ResultSetMetadata": {"ColumnInfo": _told(columns, execution.kind)},
         },
     }
     if piece < pieces:
         answer["NextToken"] = f"{piece}.{at}"
     return answer
+
+
+def _told(columns: bytes, kind: Kind) -> Any:
+    """The columns as Athena tells them: statements that are no queries have texts alone, without a length."""
+    if kind.has_names:
+        return msgspec.Raw(columns)
+    found = msgspec.json.decode(columns)
+    for column in found:
+        column |= {"Type": "string", "Precision": 0, "CaseSensitive": False}
+    return found
 
 
 def _begin(token: Any, pieces: int, has_names: bool) -> tuple[int, int]:
