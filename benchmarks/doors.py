@@ -5,6 +5,7 @@ other, each in a process of its own, from asking to the last row in the client's
 
 - Arrow: `POST /v1/query` with the format Arrow, read into a table. The baseline.
 - Trino: trino-python-client, `fetchall()` (`make .venv/trino/.ready` installs it).
+- Athena: PyAthena, `fetchall()` of its plain cursor, which reads pages of 1,000 rows (`make .venv/athena/.ready`).
 
 Then a small query of a table of one row, all doors one after the other in each round, beside the engine alone: the
 same statement in the process of the benchmark, with the data folder open for reading.
@@ -46,6 +47,7 @@ SMALL = "select n from one where n = 5 limit 1"
 CLIENTS = {
     "Arrow": (sys.executable, HERE / "doors_arrow.py"),
     "Trino": (HERE.parent / ".venv" / "trino" / "bin" / "python", HERE / "doors_trino.py"),
+    "Athena": (HERE.parent / ".venv" / "athena" / "bin" / "python", HERE / "doors_athena.py"),
 }
 """The Python and the program of each door. A program takes the port; it reads statements as JSON, one on each line, and
 prints the seconds of each answer and the number of its rows."""

@@ -56,7 +56,7 @@ def outcomes(server, folder, name, *arguments, **environment):
         text=True,
         timeout=patient(1500),
     )
-    print(done.stdout[-4000:])
+    sys.stderr.write(done.stdout[-4000:])
     found = {}
     for case in ElementTree.parse(report).iter("testcase"):
         wrong = [each.tag for each in case if each.tag in ("failure", "error", "skipped")]
@@ -74,11 +74,11 @@ def test_pyathenas_tests_pass(server, tmp_path):
         **outcomes(server, tmp_path, "others", *others),
         **outcomes(server, tmp_path, "arrow", *arrow, AWS_ATHENA_DEFAULT_WORKGROUP="primary-managed"),
     }
-    folders = Counter(name.removeprefix("tests.pyathena.").partition("::")[0].rpartition(".")[0] for name in found)
+    folders = Counter(name.partition("::")[0].rpartition(".")[0] for name in found)
     for folder, count in sorted(folders.items()):
-        print(f"{count:5} results of {folder}")
+        sys.stderr.write(f"{count:5} results of {folder}\n")
     asked = sum(1 for outcome, requests in found.values() if outcome == "passed" and requests)
-    print(f"{len(found)} results, {asked} of which ask the door")
+    sys.stderr.write(f"{len(found)} results, {asked} of which ask the door\n")
     assert {name: outcome for name, (outcome, _) in found.items() if outcome not in ("passed", "skipped")} == {}
     assert sum(1 for outcome, _ in found.values() if outcome == "passed") >= RESULTS_MIN
     assert asked >= ASKED_MIN
