@@ -12,7 +12,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader, RawIOBase, TextIOWrapper
 from itertools import chain
@@ -89,4 +89,5 @@ def _rows(source: IO[bytes], path: Path) -> Iterator[bytes]:
     except (OSError, EOFError, zlib.error, csv.Error) as error:  # gzip raises the first three
         raise BadRequest(f"{path} cannot be read any further: {error}. What is before that was read.") from None
     finally:
-        lines.detach().detach()  # else the file is closed here, and its place is lost
+        with suppress(ValueError):  # it is closed already, when not all rows were wanted
+            lines.detach().detach()  # else the file is closed here, and its place is lost
