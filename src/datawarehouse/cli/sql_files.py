@@ -40,9 +40,10 @@ def sql_in(path: str) -> str:
 
 def declared_by(arguments: argparse.Namespace) -> Declared | None:
     """The declared tables, None if no declaration is named and there is none in the folder."""
-    from datawarehouse.sql.schema import Declared, schemas_of
+    from datawarehouse.sql.schema import Declared
+    from datawarehouse.sql.views import schemas_of_warehouse
 
     if arguments.warehouse is None and not Path(DECLARATION).is_file():
         return None
     warehouse = load(arguments.warehouse or DECLARATION)
-    return Declared(schemas_of(warehouse.tables()), warehouse.name)
+    return Declared(schemas_of_warehouse(warehouse), warehouse.name)

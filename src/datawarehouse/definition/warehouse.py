@@ -37,6 +37,7 @@ from datawarehouse.definition.tables import (
     checked_name,
     checked_table,
 )
+from datawarehouse.definition.views import View, checked_view
 from datawarehouse.definition.workgroups import Workgroup, checked_workgroup, with_defaults
 from datawarehouse.errors import DeclarationError, UnknownName
 
@@ -52,6 +53,7 @@ class Warehouse:
     def __init__(self, name: str) -> None:
         self.name = checked_name(name, "warehouse")
         self._tables: dict[str, Table] = {}
+        self._views: dict[str, View] = {}
         self._alerts: list[Alert] = []
         self._workgroups: dict[str, Workgroup] = {}
 
@@ -214,6 +216,22 @@ class Warehouse:
             )
         )
 
+    def with_view(self, name: str, sql: str) -> Warehouse:
+        """Declare a view: a name under which statements read the rows of `sql`, one SELECT.
+
+        It may read tables and other views of this warehouse, in whatever order they are declared, but not itself. Its
+        columns need names and types that a table can have. It gives no rights: who may not read a table that it reads
+        may not read it. The guard and the limits of a workgroup see the statement with the view's text in its place.
+        The text is checked when the warehouse is opened or deployed, which raises DeclarationError.
+        """
+        self._check_unused(name)
+        self._views[name] = checked_view(name, sql)
+        return self
+
+    def views(self) -> list[View]:
+        """The declared views, in the order of their declaration."""
+        return list(self._views.values())
+
     def with_alert(
         self,
         webhook: str | None = None,
@@ -354,10 +372,12 @@ class Warehouse:
         return list(self._tables.values())
 
     def _check_unused(self, name: Any) -> None:
-        taken = self._tables.get(name.lower()) if isinstance(name, str) else None
+        lowered = name.lower() if isinstance(name, str) else ""
+        taken = self._tables.get(lowered) or self._views.get(lowered)
         if taken:
+            kind = "view" if isinstance(taken, View) else taken.kind
             raise DeclarationError(
-                f"Warehouse {self.name!r} already has a {taken.kind} {taken.name!r}; got {name!r}. "
+                f"Warehouse {self.name!r} already has a {kind} {taken.name!r}; got {name!r}. "
                 "A name is used once, in whatever case."
             )
 

@@ -98,8 +98,8 @@ def _schemata(of: _Described) -> Iterator[_Row]:
 
 
 def _tables(of: _Described) -> Iterator[_Row]:
-    for catalog, schema, name, _ in of.located():
-        yield catalog, schema, name, _TABLE
+    for catalog, schema, name, table in of.located():
+        yield catalog, schema, name, _TABLE if table.statement is None else _VIEW
 
 
 def _columns(of: _Described) -> Iterator[_Row]:
@@ -108,6 +108,12 @@ def _columns(of: _Described) -> Iterator[_Row]:
         for position, (name, kind) in enumerate(table.fields(), 1):
             extra = "partition key" if name in keys else None
             yield catalog, schema, table_name, name, position, None, "YES", str(kind), None, extra
+
+
+def _views(of: _Described) -> Iterator[_Row]:
+    for catalog, schema, name, table in of.located():
+        if table.statement is not None:
+            yield catalog, schema, name, table.statement
 
 
 def _jdbc_catalogs(of: _Described) -> Iterator[_Row]:
@@ -123,8 +129,8 @@ def _jdbc_table_types(of: _Described) -> Iterator[_Row]:
 
 
 def _jdbc_tables(of: _Described) -> Iterator[_Row]:
-    for catalog, schema, name, _ in of.located():
-        yield (catalog, schema, name, "TABLE", *[None] * 6)
+    for catalog, schema, name, table in of.located():
+        yield (catalog, schema, name, "TABLE" if table.statement is None else _VIEW, *[None] * 6)
 
 
 def _jdbc_columns(of: _Described) -> Iterator[_Row]:
@@ -175,6 +181,7 @@ _ROWS: Mapping[str, Callable[[_Described], Iterator[_Row]]] = {
     f"{INFORMATION}.schemata": _schemata,
     f"{INFORMATION}.tables": _tables,
     f"{INFORMATION}.columns": _columns,
+    f"{INFORMATION}.views": _views,
     "system.jdbc.catalogs": _jdbc_catalogs,
     "system.jdbc.schemas": _jdbc_schemas,
     "system.jdbc.table_types": _jdbc_table_types,

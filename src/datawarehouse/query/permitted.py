@@ -13,8 +13,11 @@ _NOT_FOUND = "TABLE_NOT_FOUND"
 
 
 def permitted(tables: Mapping[str, Readable], only: Collection[str] | None) -> Mapping[str, Readable]:
-    """Those that a statement may read. only: their names; None: all."""
-    return tables if only is None else {name: table for name, table in tables.items() if name in only}
+    """Those that a statement may read. only: the names of tables; None: all. A view is there if all tables below it
+    are."""
+    if only is None:
+        return tables
+    return {name: table for name, table in tables.items() if table.below <= set(only)}
 
 
 @contextmanager
@@ -26,7 +29,8 @@ def told_apart(sql: str, tables: Mapping[str, Readable], only: Collection[str] |
     except QueryFailed as error:
         if only is None or not str(error).startswith(_NOT_FOUND):
             raise
-        refused = sorted(name for name in tables_named(sql) if name in tables and name not in only)
+        seen = permitted(tables, only)
+        refused = sorted(name for name in tables_named(sql) if name in tables and name not in seen)
         if not refused:
             raise
         raise AccessDenied(

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.catalog.records import LiveFile, Partition, StoredTable
+from datawarehouse.catalog.views import StoredView, stored_views
 from datawarehouse.definition.tables import (
     HISTORY_COLUMNS,
     HISTORY_TABLE,
@@ -49,6 +50,7 @@ JsonReader = Callable[[Path, Sequence[Column]], pa.Table]
 """Reads a file of JSON lines as rows of these columns. Raises BadLine."""
 
 _RUNS, _HISTORY = "runs", "history"  # the kinds of the tables of runs and of queries
+VIEW = "view"
 _PARTITION_CHARACTERS = len("YYYY/MM/DD/HH")
 _TYPES = {"int": "integer", "string": "varchar", "binary": "blob"}
 
@@ -60,6 +62,12 @@ class Readable:
     stored: StoredTable
     kind: str
     columns: tuple[Column, ...]
+    view: StoredView | None = None
+
+    @property
+    def below(self) -> frozenset[str]:
+        """The names of the tables whose rows it shows: who may read all of them may read it."""
+        return frozenset(self.view.reads) if self.view else frozenset((self.schema.name,))
 
     @property
     def schema(self) -> TableSchema:
@@ -67,6 +75,8 @@ class Readable:
         keys = self.stored.partition_keys
         hours = keys[0].name if keys and self.stored.kind != Table.kind else None
         event_time = self.stored.event_time if self.kind == ROWS else None
+        if self.view:
+            return TableSchema(self.stored.name, self.columns, (), statement=self.view.sql, reads=self.below)
         return TableSchema(self.stored.name + suffix, self.columns, keys, hours, event_time)
 
 
@@ -82,6 +92,9 @@ def readables(catalog: Catalog) -> dict[str, Readable]:
         found[RUNS_TABLE] = Readable(runs, _RUNS, RUNS_COLUMNS)
     history = StoredTable(HISTORY_TABLE, _HISTORY, (), "", 1, {1: HISTORY_COLUMNS})
     found[HISTORY_TABLE] = Readable(history, _HISTORY, HISTORY_COLUMNS)
+    for view in stored_views(catalog):
+        stored = StoredTable(view.name, VIEW, (), "", 1, {1: view.columns})
+        found[view.name] = Readable(stored, VIEW, view.columns, view)
     return found
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.views import StoredView, keep_views
 from datawarehouse.clock import Clock
 from datawarehouse.convert.converter import ConvertedTable, Converter
 from datawarehouse.definition.sql_job import SqlJob
@@ -104,6 +105,7 @@ def open_parts(
     Raises CatalogDamaged, JournalDamaged, SchemaChangeRefused, DeclarationError or BadRequest; then nothing stays open.
     """
     tables = warehouse.tables()
+    views = _checked_views(warehouse)
     _check_statements(tables, warehouse)
     streaming = [table for table in tables if isinstance(table, StreamingInputTable)]
     with ExitStack() as opened, ExitStack() as refused:
@@ -116,6 +118,7 @@ def open_parts(
         opened.callback(catalog.close)
         catalog.declare(warehouse.name, tables)
         catalog.keep_workgroups(warehouse.workgroups().values())
+        keep_views(catalog, views)
         mark(catalog, folder)
         for name in catalog.undeclared():
             log.warning("table %s has data and is not declared; it is kept, and cannot be queried", name)
@@ -148,6 +151,16 @@ def _check_statements(tables: Iterable[Table], warehouse: Warehouse) -> None:
         from datawarehouse.sql.insertion import check_sql_jobs  # the parser takes longer to load than all the rest
 
         check_sql_jobs(warehouse)
+
+
+def _checked_views(warehouse: Warehouse) -> list[StoredView]:
+    if not warehouse.views():
+        return []
+    from datawarehouse.sql.views import schemas_of_warehouse  # as above
+
+    schemas = schemas_of_warehouse(warehouse)
+    found = [(view, schemas[view.name]) for view in warehouse.views()]
+    return [StoredView(view.name, view.sql, schema.columns, tuple(sorted(schema.reads))) for view, schema in found]
 
 
 def check_is_of(catalog: Catalog, folder: Path) -> None:

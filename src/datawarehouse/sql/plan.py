@@ -83,6 +83,8 @@ class Plan:
     """DuckDB SQL with a mark in the place of each scan, for `render`."""
     macros: tuple[str, ...] = ()
     """Statements that the database needs before it; they can be executed again."""
+    reads: frozenset[str] = frozenset()
+    """The tables that it names, and in the place of a view those below it."""
     reads_clock: bool = False
     """Whether the time of the statement is in it: at another time it is another plan."""
 
@@ -237,6 +239,7 @@ def _of_query(kind: str, compiler: Compiler, query: Query, predicates: Mapping[s
         parameters={name: value for name, value in compiler.parameters_used.items() if name in named},
         sql=query.sql,
         macros=macros_in(query.sql),
+        reads=frozenset(use.table.name for use in compiler.scans) - metadata.TABLES.keys(),
         reads_clock=compiler.reads_clock,
     )
 

@@ -24,6 +24,10 @@ class TableSchema:
     """The partition key that holds the hour of arrival, None if there is none."""
     event_time: str | None = None
     """The column that says when an event happened, if the table declares it."""
+    statement: str | None = None
+    """Of a view: the query whose rows it has. None of a table."""
+    reads: frozenset[str] = frozenset()
+    """Of a view: the tables whose rows it shows, those below other views too."""
 
     def fields(self) -> list[tuple[str, Type]]:
         return [(column.name, types.of_column(column.type)) for column in (*self.columns, *self.partition_keys)]

@@ -17,6 +17,7 @@ from sqlglot import exp
 
 from datawarehouse.errors import QueryRefused, SqlSyntaxError
 from datawarehouse.sql import grammar
+from datawarehouse.sql.schema import TableSchema
 from datawarehouse.sql.wildcards import Part, hive, like
 
 ALLOWED = (
@@ -26,6 +27,8 @@ ALLOWED = (
 _FIRST_WORDS = ("SELECT", "WITH", "VALUES", "TABLE")
 _TWO_WORDS = ("CREATE", "DROP", "ALTER", "MSCK")
 QUERIES = (exp.Select, exp.SetOperation, exp.Values, exp.Subquery)
+
+INVALID_VIEW = "INVALID_VIEW"
 
 _COMMENT = re.compile(r"\s*(?:--[^\n]*(?:\n|$)|/\*.*?\*/)", re.DOTALL)
 _NAME = r"(?:\"[^\"]+\"|`[^`]+`|[A-Za-z_][A-Za-z0-9_$]*)"
@@ -75,6 +78,16 @@ def read(sql: str) -> Statement:
     if word == "EXPLAIN":
         return _explain(sql, text)
     return Statement("select", _query(sql), sql)
+
+
+def view_query(view: TableSchema) -> exp.Expr:
+    """The query of a view. Raises SqlSyntaxError or QueryRefused."""
+    found = read(str(view.statement))
+    if found.kind != "select" or found.query is None:
+        raise QueryRefused(f"It is {found.kind}, and a view has the rows of a SELECT.")
+    if found.query.find(exp.Placeholder):
+        raise QueryRefused("It has a parameter '?', for which a view gets no value.")
+    return found.query
 
 
 class Immediate(NamedTuple):

@@ -134,6 +134,26 @@ def of_column(type: ColumnType) -> Type:
             return row(tuple(of_column(field) for _, field in fields), tuple(name for name, _ in fields))
 
 
+_COLUMN_TYPES = {type: Primitive(name) for name, type in _GLUE.items()}
+
+
+def column_type(type: Type) -> ColumnType | None:
+    """The type of a column that holds values of `type`, as the Glue catalog names it; None if there is none."""
+    if type in _COLUMN_TYPES:
+        return _COLUMN_TYPES[type]
+    if type.name == "char":
+        return Text("char", type.precision)
+    if type.name == "decimal":
+        return Decimal(type.precision, type.scale)
+    args = [found for arg in type.args if (found := column_type(arg))]
+    if not args or len(args) != len(type.args):
+        return None
+    if type.name == "row":
+        names = [str(name) for name in type.names if name]
+        return Struct(tuple(zip(names, args, strict=True))) if len(names) == len(args) else None
+    return Array(args[0]) if type.name == "array" else Map(args[0], args[1])
+
+
 def duckdb(type: Type) -> str:
     """The DuckDB type that holds values of `type`."""
     if type in _DUCKDB:

@@ -27,6 +27,8 @@ from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name
 from datawarehouse.sql.types import Type
 
+_VIEWS_MAX = 100  # each view twice in the next one, and so on, would otherwise grow without end
+
 
 class Output(NamedTuple):
     """A column of a query: its name in Athena (None if it has none), its name in DuckDB, its type."""
@@ -126,6 +128,10 @@ class Compiler:
         self._now_ms = now_ms
         self.session = session
         self.reads_clock = False
+        self.view_place: Place | None = None
+        """Where the statement names the view that is being read, if one is."""
+        self._views: list[str] = []
+        self._views_read = 0
         self._names: set[tuple[str, str]] = set()
 
     def expression(self, node: exp.Expr, scope: Scope) -> Typed:
@@ -227,6 +233,25 @@ class Compiler:
             candidate = f"{plain}_{count}"
         self._names.add((kind, candidate))
         return candidate
+
+    @contextmanager
+    def inside(self, view: TableSchema, at: Place) -> Iterator[None]:
+        """Read the text of a view, to which the names and the places of the statement around it mean nothing. at: where
+        that names it. Raises QueryFailed for a view that reads itself, or QueryRefused for too many."""
+        if view.name in self._views:
+            named = ", ".join([*self._views[self._views.index(view.name) :], view.name])
+            raise QueryFailed(f"INVALID_VIEW: The view {view.name!r} reads itself: {named}.")
+        self._views_read += 1
+        if self._views_read > _VIEWS_MAX:
+            raise QueryRefused(f"The statement reads views more than {_VIEWS_MAX} times, those inside views included.")
+        before = self.sql, self.visible, self.view_place
+        self.sql, self.visible, self.view_place = str(view.statement), {}, self.view_place or at
+        self._views.append(view.name)
+        try:
+            yield
+        finally:
+            self._views.pop()
+            self.sql, self.visible, self.view_place = before
 
     @contextmanager
     def within(self, facts: Facts) -> Iterator[None]:

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from sqlglot import exp
 
-from datawarehouse.errors import QueryFailed, QueryRefused
+from datawarehouse.errors import QueryFailed, QueryRefused, SqlSyntaxError
 from datawarehouse.sql import metadata, types
 from datawarehouse.sql.grammar import COMMA, place
 from datawarehouse.sql.schema import HIDDEN_COLUMNS, TableSchema
 from datawarehouse.sql.shape import Condition, Join, Place, Relation
+from datawarehouse.sql.statement import INVALID_VIEW, view_query
 from datawarehouse.sql.translate.compiler import Compiler, Output, ScanUse, mismatch
 from datawarehouse.sql.translate.constants import condition_reader
 from datawarehouse.sql.translate.operators import check_groupable, comparable, condition
@@ -121,15 +122,37 @@ def _table(compiler: Compiler, node: exp.Table) -> Source:
         sql_alias = compiler.unique(alias or node.name)
         fields = _fields(node, named.outputs, columns, alias or node.name, sql_alias, relation)
         return Source(_sampled(node, quoted_name(named.sql_name), sql_alias), fields, relation)
-    return _scan(compiler, node, _known_table(compiler, node), alias, columns)
+    table = _known_table(compiler, node)
+    if table.statement is not None:
+        return _view(compiler, node, table, alias, columns)
+    return _scan(compiler, node, table, alias, columns)
+
+
+def _view(compiler: Compiler, node: exp.Table, view: TableSchema, alias: str, columns: Sequence[str]) -> Source:
+    """The rows of a view: its text as a query in the place of its name."""
+    with compiler.inside(view, _place(node, view, alias)):
+        try:
+            found = compiler.query(view_query(view), None)
+        except (SqlSyntaxError, QueryFailed, QueryRefused) as error:
+            if str(error).startswith(INVALID_VIEW):
+                raise
+            raise QueryFailed(f"{INVALID_VIEW}: {place(node)}The view {view.name!r} cannot be read: {error}") from None
+    relation = Relation(query=found.shape)
+    sql_alias = compiler.unique(alias or view.name)
+    fields = _fields(node, found.outputs, columns, alias or node.name, sql_alias, relation)
+    return Source(_sampled(node, f"({found.sql})", sql_alias), fields, relation)
+
+
+def _place(node: exp.Table, table: TableSchema, alias: str) -> Place:
+    located = [part.meta for part in node.parts]
+    return Place(min(meta["start"] for meta in located), max(meta["end"] for meta in located), table.name, alias)
 
 
 def _scan(compiler: Compiler, node: exp.Table, table: TableSchema, alias: str, columns: Sequence[str]) -> Source:
     keys = [key.name for key in table.partition_keys]
     found = table.fields()
-    located = [part.meta for part in node.parts]
-    start, end = min(meta["start"] for meta in located), max(meta["end"] for meta in located)
-    use = ScanUse(f"scan{len(compiler.scans) + 1}", table, Place(start, end, table.name, alias))
+    at = compiler.view_place or _place(node, table, alias)
+    use = ScanUse(f"scan{len(compiler.scans) + 1}", table, at)
     relation = Relation(scan=use.id, keys=(*(name if name in keys else None for name, _ in found), None))
     if table.event_time:
         relation.event_time = [name for name, _ in found].index(table.event_time), table.event_time
