@@ -20,14 +20,15 @@ from datawarehouse.definition.tables import (
     StreamingInputTable,
     Table,
 )
+from datawarehouse.definition.types import parse_type
+from datawarehouse.sql.schema import TableSchema
+from datawarehouse.sql.types import of_column
 
 ERRORS_FOLDER = "errors"
 CONVERSION_FAILED = "format-conversion-failed"
 STAGING_SUFFIX = "_staging"
 STAGING_FOLDER = "staging"
 RUN_KEY = "staging_run"
-
-_TRINO_TYPES = {"string": "varchar", "timestamp": "timestamp(3)", "binary": "varbinary"}
 
 ERROR_DOCUMENT = {
     "attemptsmade": "int",
@@ -70,7 +71,9 @@ class GlueTable:
             "originalSql": self.statement,
             "catalog": "awsdatacatalog",
             "schema": database,
-            "columns": [{"name": name, "type": _TRINO_TYPES[kind]} for name, kind in self.columns.items()],
+            "columns": [
+                {"name": name, "type": str(of_column(parse_type(kind)))} for name, kind in self.columns.items()
+            ],
         }
         return f"/* Presto View: {base64.b64encode(json.dumps(described).encode()).decode()} */"
 
@@ -164,6 +167,12 @@ def quarantine_of(table: StreamingInputTable) -> GlueTable:
         documents.storage,
         statement=f'select {selected}, "{key}" from "{documents.name}"',
     )
+
+
+def view_of(view: TableSchema) -> GlueTable:
+    """The Glue table of a declared view."""
+    columns = {column.name: str(column.type) for column in view.columns}
+    return GlueTable(view.name, columns, {}, "", STORAGE["parquet"], statement=view.statement)
 
 
 def staging_of(table: BatchInputTable) -> GlueTable | None:

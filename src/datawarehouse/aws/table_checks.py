@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from datawarehouse.aws.batch_job import POLICY_CHARACTERS_MAX, code_of, job_policy_characters
-from datawarehouse.aws.glue_tables import RUN_KEY, glue_tables_of, staging_of
+from datawarehouse.aws.glue_tables import RUN_KEY, GlueTable, glue_tables_of, staging_of, view_of
 from datawarehouse.aws.lateness import lateness_of
 from datawarehouse.aws.partitions import check_hours
 from datawarehouse.aws.schedules import job_schedule
@@ -13,6 +13,7 @@ from datawarehouse.definition.tables import NAME_CHARACTERS_MAX, BatchInputTable
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import DeclarationError
 from datawarehouse.sql.insertion import check_sql_job
+from datawarehouse.sql.views import schemas_of_warehouse
 
 
 def check_table(warehouse: str, table: Table, declared: Warehouse, given: Mapping[str, Any]) -> None:
@@ -42,6 +43,20 @@ def check_table(warehouse: str, table: Table, declared: Warehouse, given: Mappin
             )
     if isinstance(table, StreamingInputTable):
         check_hours(table, "partition_projection_start" in given)
+
+
+def checked_views(declared: Warehouse) -> list[GlueTable]:
+    """The Glue tables of the views of a declaration. Raises DeclarationError for one that cannot be read, or that has
+    the name of another Glue table."""
+    schemas = schemas_of_warehouse(declared)
+    taken = {name: other.name for other in declared.tables() for name in _names_of(other)[1:]}
+    for view in declared.views():
+        if view.name in taken:
+            raise DeclarationError(
+                f"The view name {view.name!r} is already used on AWS, for a table that belongs to "
+                f"{taken[view.name]!r}. Choose another name."
+            )
+    return [view_of(schemas[view.name]) for view in declared.views()]
 
 
 def _names_of(table: Table) -> list[str]:

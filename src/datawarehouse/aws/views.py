@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pulumi
@@ -11,18 +11,19 @@ import pulumi_aws as aws
 from datawarehouse.aws.glue_tables import GlueTable
 
 
-def add_view(
+def add_views(
     warehouse: str,
-    view: GlueTable,
+    views: Iterable[GlueTable],
     database: pulumi.Output[str],
     place: Mapping[str, Any],
     opts: pulumi.ResourceOptions,
 ) -> None:
-    """Create a view in a database."""
-    aws.glue.CatalogTable(
-        f"{warehouse}-{view.name}",
-        database_name=database,
-        **view.view_arguments(database.apply(view.view_text)),
-        **place,
-        opts=opts,
-    )
+    """Create views in a database."""
+    for view in views:
+        aws.glue.CatalogTable(
+            f"{warehouse}-{view.name}",
+            database_name=database,
+            **view.view_arguments(database.apply(view.view_text)),
+            **place,
+            opts=opts,
+        )

@@ -46,8 +46,8 @@ from datawarehouse.aws.protection import protected
 from datawarehouse.aws.readers import ReaderRole
 from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.aws.schedules import dev_schedule, early_run, flush_seconds, job_schedule
-from datawarehouse.aws.table_checks import check_table
-from datawarehouse.aws.views import add_view
+from datawarehouse.aws.table_checks import check_table, checked_views
+from datawarehouse.aws.views import add_views
 from datawarehouse.aws.warehouse_arguments import (
     ServerlessDataWarehouseArgs,
     check_on_demand,
@@ -116,6 +116,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         self._conditions = conditions_of(declared)
         for table in declared.tables():
             check_table(name, table, declared, given)
+        views = checked_views(declared)
         check_on_demand(name, given["on_demand_streams"], declared if "warehouse" in given else None)
         is_kept, is_asked = not given["data_is_disposable"], bool(opts and opts.protect)
         super().__init__("datawarehouse:index:ServerlessDataWarehouse", name, {}, protected(opts, is_kept))
@@ -157,6 +158,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         )
         for table in declared.tables():
             self._add(table, declared)
+        add_views(name, views, self.database.name, self._place, self._kept)
         self._warn_of_quotas()
 
     # -- declaring tables one by one
@@ -369,7 +371,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
     def _streaming_tables(self, table: StreamingInputTable) -> list[aws.glue.CatalogTable]:
         """The Glue tables of the rows and of the error documents; hours are projected if nothing registers them."""
         rows, rejects = table_of(table), error_documents_of(table)
-        add_view(self._name, quarantine_of(table), self.database.name, self._place, self._kept)
+        add_views(self._name, [quarantine_of(table)], self.database.name, self._place, self._kept)
         first_hour = self._given.get("partition_projection_start")
 
         def hive(each: GlueTable, first: str | None, declared: Table | None) -> aws.glue.CatalogTable:

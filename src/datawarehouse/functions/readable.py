@@ -2,12 +2,15 @@
 
 A table of hours is one that the declaration calls so: its Glue table has the parameter RETENTION_DAYS. The quarantine
 is a view of the error documents, whose partitions are its own; an Iceberg table keeps its hours in its metadata, and
-the name of their column is that of its error documents. What else is in the database is refused by name, for the guard
-cannot say what a statement would read of it.
+the name of their column is that of its error documents. Another view of tables of the database is read as its text.
+What else is in the database is refused by name, for the guard cannot say what a statement would read of it.
 """
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +20,8 @@ from datawarehouse.definition.tables import ERROR_DOCUMENTS_SUFFIX, QUARANTINE_S
 from datawarehouse.definition.types import parse_type
 from datawarehouse.errors import DeclarationError
 from datawarehouse.sql.plan import TableSchema
+
+_PRESTO_VIEW = re.compile(r"/\* Presto View: (\S+) \*/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ def read_database(glue: Any, database: str, bucket: str) -> Database:
     others: dict[str, str] = {}
     for name, table in found.items():
         try:
-            described = _readable(name, table, found, f"s3://{bucket}/")
+            described = _readable(name, table, found, f"s3://{bucket}/", database)
         except DeclarationError as error:
             described = f"has a column of a type that cannot be declared ({error})"
         if isinstance(described, str):
@@ -59,7 +64,7 @@ def read_database(glue: Any, database: str, bucket: str) -> Database:
 
 
 def _readable(
-    name: str, table: Mapping[str, Any], found: Mapping[str, Mapping[str, Any]], home: str
+    name: str, table: Mapping[str, Any], found: Mapping[str, Mapping[str, Any]], home: str, database: str
 ) -> ReadableTable | str:
     """A table, or why no statement may name it. home: what the locations of tables begin with."""
     described = table.get("StorageDescriptor", {})  # a link to a table of another account has none
@@ -67,7 +72,10 @@ def _readable(
     documents = found.get(name.removesuffix(QUARANTINE_SUFFIX) + ERROR_DOCUMENTS_SUFFIX)
     if table.get("TableType") == "VIRTUAL_VIEW":
         if not name.endswith(QUARANTINE_SUFFIX) or documents is None:
-            return "is a view, and what it reads is not known here: name its tables"
+            statement = _statement(table, database)
+            if statement is None:
+                return "is a view, and what it reads is not known here: name its tables"
+            return ReadableTable(TableSchema(name, columns, (), statement=statement), None)
         return ReadableTable(_with_hours(name, columns, documents), documents)
     parameters = table.get("Parameters", {})
     if parameters.get("table_type", "").upper() == "ICEBERG":
@@ -79,6 +87,18 @@ def _readable(
     keys = tuple(_columns(table.get("PartitionKeys", [])))
     is_hourly = RETENTION_DAYS in parameters or name.endswith(ERROR_DOCUMENTS_SUFFIX)
     return ReadableTable(TableSchema(name, columns, keys, keys[0].name if keys and is_hourly else None), table)
+
+
+def _statement(view: Mapping[str, Any], database: str) -> str | None:
+    """The query of a view that Athena reads (Trino, ViewReaderUtil), if its tables are those of the database."""
+    encoded = _PRESTO_VIEW.fullmatch(view.get("ViewOriginalText", ""))
+    try:
+        described = json.loads(base64.b64decode(encoded[1], validate=True)) if encoded else {}
+    except ValueError:
+        return None
+    found = described if isinstance(described, dict) else {}
+    statement = found.get("originalSql")
+    return statement if isinstance(statement, str) and found.get("schema") == database else None
 
 
 def _with_hours(name: str, columns: tuple[Column, ...], documents: Mapping[str, Any]) -> TableSchema:

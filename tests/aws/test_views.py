@@ -1,0 +1,92 @@
+"""Views of a declaration as tables of the Glue catalog, and what the gateway makes of them."""
+
+import base64
+import json
+
+import pytest
+from recorder import deploy
+from test_gateway import ask, hour  # noqa: F401 - a fixture
+
+from datawarehouse import Warehouse
+from datawarehouse.aws import ServerlessDataWarehouse
+from datawarehouse.aws.glue_tables import view_of
+from datawarehouse.errors import DeclarationError
+from datawarehouse.sql.views import schemas_of_warehouse
+
+COLUMNS = {"id": "string", "n": "int", "at": "timestamp", "tags": "array<string>", "price": "decimal(9,2)"}
+STATEMENT = "select id, n * 2 as doubled, at, tags, price, inserted_at from clicks"
+
+
+def declared(**views):
+    warehouse = Warehouse("shop").with_streaming_input_table("clicks", COLUMNS)
+    for name, sql in views.items():
+        warehouse.with_view(name, sql)
+    return warehouse
+
+
+def deployed(warehouse):
+    graph = deploy(lambda: ServerlessDataWarehouse("shop", {"warehouse": warehouse}) and None)
+    return {node.inputs["name"]: node.inputs for node in graph.all("CatalogTable")}
+
+
+def test_a_view_is_one_of_the_glue_catalog_as_athena_writes_it():
+    tables = deployed(declared(wide=STATEMENT, above="select id from wide"))
+    view = tables["wide"]
+    assert (view["tableType"], view["parameters"]["presto_view"]) == ("VIRTUAL_VIEW", "true")
+    assert "partitionKeys" not in view and "location" not in view["storageDescriptor"]
+    text = view["viewOriginalText"]
+    assert text.startswith("/* Presto View: ") and text.endswith(" */")
+    described = json.loads(base64.b64decode(text.split()[3], validate=True))
+    assert (described["originalSql"], described["catalog"]) == (STATEMENT, "awsdatacatalog")
+    assert described["schema"] == tables["clicks"]["databaseName"]
+    assert {column["name"]: column["type"] for column in described["columns"]} == {
+        "id": "varchar", "doubled": "integer", "at": "timestamp(3)", "tags": "array(varchar)", "price": "decimal(9,2)",
+        "inserted_at": "varchar",
+    }  # fmt: skip
+    assert {column["name"]: column["type"] for column in view["storageDescriptor"]["columns"]} == {
+        "id": "string", "doubled": "int", "at": "timestamp", "tags": "array<string>", "price": "decimal(9,2)",
+        "inserted_at": "string",
+    }  # fmt: skip
+    assert tables["above"]["tableType"] == "VIRTUAL_VIEW"
+
+
+@pytest.mark.parametrize(
+    ("views", "said"),
+    [
+        ({"a": "select x.id from b x", "b": "select y.id from a y"}, "reads itself: a, b, a"),
+        ({"clicks_error_docs": "select id from clicks"}, "already used on AWS"),
+        ({"a": "select nothing from clicks"}, "COLUMN_NOT_FOUND"),
+    ],
+)
+def test_a_view_that_cannot_be_is_refused_before_anything_is_made(views, said):
+    with pytest.raises(DeclarationError, match=said):
+        deployed(declared(**views))
+
+
+def test_the_gateway_decides_by_what_a_view_makes_readable(ask, stack):  # noqa: F811
+    texts = {"positive": "select id, n, inserted_at from clicks where n > 0", "hidden": "select id from clicks"}
+    views = schemas_of_warehouse(declared(**texts))
+    for name in texts:
+        create(stack, view_of(views[name]), stack.name)
+    create(stack, view_of(views["hidden"]), "other", "foreign")
+    bounded = f"select id from positive where inserted_at = '{hour(1)}'"
+    assert ask.answer(bounded)["decision"]["allowed"]
+    for name in texts:
+        kind, message = ask.error(f"select * from {name}", token="t" * 32)
+        assert kind == "ScanRefused" and "nothing bounds inserted_at of clicks" in message
+    kind, message = ask.error("select * from foreign")
+    assert kind == "QueryRefused" and message.startswith("'foreign' is a view")
+
+
+def create(stack, view, schema, name=""):
+    made = view.view_arguments(view.view_text(schema))
+    columns = [{"Name": each["name"], "Type": each["type"]} for each in made["storage_descriptor"]["columns"]]
+    described = {
+        "Name": name or made["name"],
+        "TableType": made["table_type"],
+        "Parameters": made["parameters"],
+        "StorageDescriptor": {"Columns": columns},
+        "ViewOriginalText": made["view_original_text"],
+        "ViewExpandedText": made["view_expanded_text"],
+    }
+    stack.glue.create_table(DatabaseName=stack.name, TableInput=described)
