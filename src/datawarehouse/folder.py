@@ -8,6 +8,7 @@
     _keys.json        who may send and ask; holds secrets, mode 0600
     _journal/<table>/ the journals
     _queries/         the history of queries, those that somebody saved, and results that are kept for a while
+    _scratch/         what keys have made of the results of their statements
     _sent/            how far each file was sent; written by `dw send`
     _aside/           files that were set aside, each under the path that it had
     _tpch/            tables of the benchmark TPC-H, made when somebody asks for them
@@ -89,6 +90,10 @@ def keys_path(folder: Path) -> Path:
 
 def journal_root(folder: Path) -> Path:
     return folder / "_journal"
+
+
+def scratch_root(folder: Path) -> Path:
+    return folder / "_scratch"
 
 
 def sent_root(folder: Path) -> Path:

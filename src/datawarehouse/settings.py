@@ -136,6 +136,13 @@ SETTINGS = (
         MIB,
     ),
     Setting("query_results_keep_s", 3600, "seconds", "How long the result of a submitted query is kept.", 1, 604_800),
+    Setting(
+        "scratch_bytes_max",
+        GIB,
+        "bytes",
+        "The tables that the local user may keep in scratch; 0: none. That of a key is its workgroup's.",
+    ),
+    Setting("scratch_keep_days", 30, "days", "A scratch table goes this long after rows were last written.", 1, 3650),
     Setting("verify_reads", False, "yes|no", "Whether each query compares all bytes that it may read with digests."),
     # Running jobs, by default within the limits of AWS Lambda
     Setting("job_time_max_s", 900, "seconds", "A run of a job is ended after this time.", 1, 86_400),

@@ -164,7 +164,7 @@ def test_a_result_without_rows_has_its_columns(client):
         ("select nope from clicks", "COLUMN_NOT_FOUND", 47, "USER_ERROR"),
         ("select * from nowhere", "TABLE_NOT_FOUND", 46, "USER_ERROR"),
         ("select n / 0 from clicks", "DIVISION_BY_ZERO", 8, "USER_ERROR"),
-        ("drop table clicks", "NOT_SUPPORTED", 13, "USER_ERROR"),
+        ("drop table clicks", "PERMISSION_DENIED", 4, "USER_ERROR"),
         ("execute nothing", "NOT_FOUND", 5, "USER_ERROR"),
     ],
 )
@@ -222,8 +222,8 @@ def test_a_prepared_statement(shop, client):
 
 
 def test_what_clients_ask_of_the_catalog(shop, client):
-    assert client.rows("SHOW CATALOGS") == [["awsdatacatalog"], ["system"], ["tpch"]]
-    assert client.rows("show schemas from awsdatacatalog") == [["information_schema"], ["shop"]]
+    assert client.rows("SHOW CATALOGS") == [["awsdatacatalog"], ["memory"], ["system"], ["tpch"]]
+    assert client.rows("show schemas from awsdatacatalog") == [["information_schema"], ["scratch"], ["shop"]]
     assert client.rows("SHOW TABLES LIKE 'cl%'") == [["clicks"], ["clicks_quarantine"]]
     assert client.rows("show tables from information_schema")[0] == ["columns"]
     assert client.rows("DESCRIBE shop.clicks")[-1] == ["inserted_at", "varchar", "partition key", ""]
@@ -232,7 +232,7 @@ def test_what_clients_ask_of_the_catalog(shop, client):
     assert client.rows(columns + "where table_name = 'clicks' and ordinal_position = 4") == [
         ["price", 4, "decimal(10,2)"]
     ]
-    catalogs = [["awsdatacatalog"], ["system"], ["tpch"]]
+    catalogs = [["awsdatacatalog"], ["memory"], ["system"], ["tpch"]]
     assert client.rows("select table_cat from system.jdbc.catalogs order by 1") == catalogs
     assert client.rows("select version(), current_schema, current_catalog") == [["435", None, None]]
     there = Client(shop, Catalog="awsdatacatalog", Schema="shop")
@@ -275,7 +275,7 @@ def test_the_tables_of_tpch_are_there_for_reading(shop):
     assert client.rows("show tables like 'p%'") == [["part"], ["partsupp"]]
     assert client.rows("show schemas") == [["information_schema"], ["sf1"], ["tiny"]]
     assert client.rows("describe orders")[3] == ["totalprice", "double", "", ""]
-    assert client.error("drop table nation")["errorName"] == "NOT_SUPPORTED"
+    assert client.error("drop table nation")["errorName"] == "PERMISSION_DENIED"
     assert client.error("select * from tpch.sf9.nation")["errorName"] == "TABLE_NOT_FOUND"
     elsewhere = Client(shop, Catalog="awsdatacatalog", Schema="shop")
     assert elsewhere.rows("select count(*) from clicks, tpch.tiny.region") == [[10]]

@@ -13,7 +13,7 @@ ROWS = [
     {"errors"},
     {"definition", "durable", "settings", "clock"},
     {"journal", "parquet", "catalog", "sql", "folder"},
-    {"tidy", "backup", "access"},
+    {"tidy", "backup", "access", "scratch"},
     {"intake", "convert", "query", "generator"},
     {"server", "jobs", "quarantine", "export", "alerts", "functions"},
     {"runtime", "aws", "operate"},

@@ -26,6 +26,7 @@ from datawarehouse.definition.workgroups import LARGE_BYTES, PRODUCTION
 from datawarehouse.errors import BadRequest, QueryRefused, ScanRefused
 from datawarehouse.runtime.asking import Asked, Question
 from datawarehouse.runtime.client import Client, client_of
+from datawarehouse.sql.names import LOCAL
 
 if TYPE_CHECKING:
     from datawarehouse.query.result import Result
@@ -148,8 +149,9 @@ def _print_decision(arguments: argparse.Namespace, decision: dict[str, Any]) -> 
 
 def _decide(arguments: argparse.Namespace) -> int:
     """Print what the statement would read, and whether its workgroup permits that."""
+    full_scan = arguments.allow_full_scan
     with _reader(arguments) as reader, _said_why(arguments):
-        decision = reader.engine.decide(arguments.sql, arguments.param, full_scan=arguments.allow_full_scan)
+        decision = reader.engine.decide(arguments.sql, arguments.param, full_scan=full_scan, asker=LOCAL)
     return _print_decision(arguments, decision.values() | {"text": str(decision)})
 
 
@@ -185,6 +187,7 @@ def _answer(arguments: argparse.Namespace, started: float, over: Callable[[], No
                 lambda rows: say(f"The query runs: {quantity(rows, 'row')}"),
                 full_scan=arguments.allow_full_scan,
                 on_share=lambda share: say(f"The query runs: {share:.0%}"),
+                asker=LOCAL,
             )
     over()
     end_limit_of_memory()

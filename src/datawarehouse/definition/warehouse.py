@@ -307,6 +307,7 @@ class Warehouse:
         threads: int | None = None,
         concurrency_max: int | None = None,
         result_rows_max: int | None = None,
+        scratch_bytes_max: int | None = None,
     ) -> Warehouse:
         """Declare an audience of queries with what it permits; None is no limit, or the one of the setting `query_...`.
 
@@ -319,7 +320,8 @@ class Warehouse:
         a full scan, to which both do not apply. scan_bytes_max: the files that a query may read have so many bytes.
         scan_bytes_per_day_max: those of all its queries of a day (UTC), of those that `dw up` answers.
         query_time_max_s, memory_bytes_max, threads, result_rows_max: limits of each query. concurrency_max: so many of
-        its queries run at once, in processes of their own; others wait.
+        its queries run at once, in processes of their own; others wait. scratch_bytes_max: how many bytes each of its
+        keys may keep in its own scratch, on the embedded host; None is none.
         """
         limits = {
             "partitions_max": partitions_max,
@@ -330,6 +332,7 @@ class Warehouse:
             "threads": threads,
             "concurrency_max": concurrency_max,
             "result_rows_max": result_rows_max,
+            "scratch_bytes_max": scratch_bytes_max,
         }
         choices = {"require_partition_filter": require_partition_filter, "allow_full_scan": allow_full_scan}
         workgroup = checked_workgroup(name, choices, limits)

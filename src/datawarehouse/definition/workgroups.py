@@ -13,6 +13,7 @@ ADHOC_HOURS = 744
 """A month of 31 days."""
 LARGE_BYTES = 10**9
 """From so many bytes of live files on, a data folder is one in which people bound what they read."""
+SCRATCH_BYTES = 1024**3
 PRODUCTION, ADHOC = "production", "adhoc"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _MIB = 1024 * 1024
@@ -25,6 +26,7 @@ _LIMITS: dict[str, tuple[int, int]] = {
     "threads": (1, 256),
     "concurrency_max": (1, 64),
     "result_rows_max": (1, 2**62),
+    "scratch_bytes_max": (0, 10**15),
 }
 
 
@@ -37,7 +39,8 @@ class Workgroup:
     apply. scan_bytes_max: the files that a query reads have so many bytes in all. scan_bytes_per_day_max: those of all
     its queries of a day (UTC).
     query_time_max_s, memory_bytes_max, threads, result_rows_max: limits of each query. concurrency_max: so many queries
-    run at once; others wait.
+    run at once; others wait. scratch_bytes_max: how large the scratch of each of its keys may be; None and 0: none, so
+    that its keys only read. Of `adhoc`, which people use, it is a gibibyte.
     """
 
     name: str
@@ -51,12 +54,13 @@ class Workgroup:
     threads: int | None = None
     concurrency_max: int | None = None
     result_rows_max: int | None = None
+    scratch_bytes_max: int | None = None
 
 
 NO_LIMITS = Workgroup(PRODUCTION)
 DEFAULTS = (
     NO_LIMITS,
-    Workgroup(ADHOC, require_partition_filter=True, partitions_max=ADHOC_HOURS),
+    Workgroup(ADHOC, require_partition_filter=True, partitions_max=ADHOC_HOURS, scratch_bytes_max=SCRATCH_BYTES),
     Workgroup("batch"),
 )
 """Those that each warehouse has: `production` for services, `adhoc` for people, `batch` for jobs."""

@@ -16,6 +16,7 @@ from datawarehouse.query.own_tables import instant, table_of
 from datawarehouse.sql import types
 from datawarehouse.sql.catalogs import SCALES, TPCH
 from datawarehouse.sql.metadata import CATALOG, INFORMATION, SYSTEM, TABLES, TRINO_VERSION
+from datawarehouse.sql.names import MEMORY, MEMORY_SCHEMA, SCRATCH
 from datawarehouse.sql.schema import TableSchema
 from datawarehouse.sql.types import Type
 
@@ -43,13 +44,13 @@ _OTHER = 2000
 _NULLABLE = 1
 
 
-def rows(name: str, database: str, tables: Sequence[TableSchema], history: Path) -> pa.Table:
-    """The rows of a table of `sql.metadata`. tables: those of the warehouse that a statement may read. history: the
-    file of queries."""
+def rows(name: str, database: str, tables: Sequence[TableSchema], history: Path, own: str = "") -> pa.Table:
+    """The rows of a table of `sql.metadata`. tables: those that a statement may read. history: the file of queries.
+    own: the schema of the scratch of whoever asks, "" if there is none."""
     if name == _QUERIES:
         may_read = any(table.name == HISTORY_TABLE for table in tables)
         return table_of(TABLES[name].columns, map(_query, entries(history)) if may_read else ())
-    others = [SYSTEM, *([TPCH] if tpch.is_there() else [])]
+    others = [SYSTEM, *([TPCH] if tpch.is_there() else []), *([MEMORY] if own else [])]
     catalog, is_of_one, short = name.partition(f".{INFORMATION}.")
     if name.startswith(INFORMATION):
         catalogs = [CATALOG]
@@ -58,7 +59,7 @@ def rows(name: str, database: str, tables: Sequence[TableSchema], history: Path)
     else:
         catalogs = [CATALOG, *others]
     make = _ROWS.get(name)
-    found = _Described(catalogs, database, sorted(tables, key=lambda table: table.name))
+    found = _Described(catalogs, database, sorted(tables, key=lambda table: table.name), own)
     return table_of(TABLES[name].columns, make(found) if make else ())
 
 
@@ -70,27 +71,42 @@ class _Located(NamedTuple):
 
 
 class _Described(NamedTuple):
-    """What is listed: these catalogs, and the tables of the warehouse, in its database."""
+    """What is listed: these catalogs, the tables of the warehouse, in its database, and those of scratch."""
 
     catalogs: Sequence[str]
     database: str
     tables: Sequence[TableSchema]
+    own: str
 
     def schemas(self) -> Iterator[tuple[str, str]]:
+        scratch = {SCRATCH} if self.own else set()
+        scratch |= {self._schema(table) for table in self.tables} - {self.database}
+        found = {
+            CATALOG: [self.database, *sorted(scratch)],
+            TPCH: list(SCALES),
+            SYSTEM: ["jdbc", "metadata", "runtime"],
+            MEMORY: [MEMORY_SCHEMA],
+        }
         for catalog in self.catalogs:
-            own = {CATALOG: [self.database], TPCH: list(SCALES), SYSTEM: ["jdbc", "metadata", "runtime"]}[catalog]
-            yield from ((catalog, schema) for schema in (*own, INFORMATION))
+            yield from ((catalog, schema) for schema in (*found[catalog], INFORMATION))
 
     def located(self) -> Iterator[_Located]:
         """Each table of them, those of `information_schema` too."""
         for catalog in self.catalogs:
-            if catalog == CATALOG:
-                yield from (_Located(CATALOG, self.database, table.name, table) for table in self.tables)
+            for table in self.tables:
+                if catalog == CATALOG:
+                    yield _Located(CATALOG, self._schema(table), table.short, table)
+                elif catalog == MEMORY and self._schema(table) == SCRATCH:
+                    yield _Located(MEMORY, MEMORY_SCHEMA, table.short, table)
             within = f"{INFORMATION}." if catalog == CATALOG else f"{catalog}."
             for name, table in TABLES.items():
                 if name.startswith(within):
                     *_, schema, short = name.split(".")
                     yield _Located(catalog, schema, short, table)
+
+    def _schema(self, table: TableSchema) -> str:
+        schema = table.name.rpartition(".")[0]
+        return SCRATCH if schema and schema == self.own else schema or self.database
 
 
 def _schemata(of: _Described) -> Iterator[_Row]:

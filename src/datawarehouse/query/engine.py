@@ -8,12 +8,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +22,33 @@ import pyarrow as pa
 
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import Clock
-from datawarehouse.definition.tables import Table
 from datawarehouse.definition.workgroups import NO_LIMITS, Workgroup, for_a_full_scan, is_guarded
 from datawarehouse.errors import QueryError, QueryFailed, QueryLimitExceeded, ScanRefused
 from datawarehouse.query.failures import described
 from datawarehouse.query.interruptible import INTERRUPT_AGAIN_S, Started, nobody
 from datawarehouse.query.limits import QueryLimits
+from datawarehouse.query.listing import listing
 from datawarehouse.query.permitted import permitted, told_apart
 from datawarehouse.query.plans import Plans
+from datawarehouse.query.readable import Readable, readables
 from datawarehouse.query.result import Result, Statistics
-from datawarehouse.query.sources import JsonReader, Readable, Sources, open_sources, readables
+from datawarehouse.query.scratch_tables import ScratchRights, scratch_readables
+from datawarehouse.query.sources import JsonReader, Sources, open_sources
 from datawarehouse.query.stored import stored
 from datawarehouse.query.verify import Verifier
 from datawarehouse.sql.catalogs import Session
+from datawarehouse.sql.changes import Change
 from datawarehouse.sql.guard import Decision, decide
-from datawarehouse.sql.plan import SETTING, Plan, TableSchema
-from datawarehouse.sql.types import VARCHAR, Type
-from datawarehouse.sql.wildcards import matches
+from datawarehouse.sql.names import NOBODY, Asker
+from datawarehouse.sql.plan import SETTING, Plan
+from datawarehouse.sql.types import BIGINT, BOOLEAN, VARCHAR, Type
 
 _BATCH_ROWS = 10_000
 _SHARE_EVERY_S = 1.0
 _SHARE_BYTES_MIN = 10**6
 """Of smaller queries no share is told: a quarter of a millisecond, which that takes, is much of their time."""
+_NAMES_SCRATCH = re.compile("scratch|memory|information_schema|system|show|describe|desc", re.IGNORECASE)
+"""What a statement has in it that can name a scratch, or list it."""
 _WITH_SHARE = "set enable_progress_bar_print = false; set enable_progress_bar = true"
 OnShare = Callable[[float], object]
 """Is called now and then with the share of a query's work that is done, from 0 to 1, in a thread of its own that also
@@ -67,6 +72,30 @@ class QueryAnswer:
     types: Sequence[Type] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A statement, whose it is, and what it may read."""
+
+    sql: str
+    parameters: Sequence[Any]
+    only: Collection[str] | None
+    session: Session | None
+    asker: Asker
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What is told while a statement is answered, and what it may read. own: the schema of the scratch of whoever asks.
+    sources: without a query, what is told."""
+
+    started: Started
+    bytes_max: int | None
+    on_sources: Callable[[Sources], object]
+    on_share: OnShare | None
+    own: str
+    sources: Sources = field(default_factory=Sources)
+
+
 class Engine:
     """Answers statements over the files that a catalog lists. Can be used from several threads."""
 
@@ -79,9 +108,10 @@ class Engine:
         read_json: JsonReader,
         clock: Clock,
         workgroup: Workgroup = NO_LIMITS,
+        scratch: ScratchRights | None = None,
     ) -> None:
         """database: the name by which SQL may qualify tables. clock: says what now() is in a statement. workgroup:
-        whose queries they are; `limits` are its limits."""
+        whose queries they are; `limits` are its limits. scratch: where statements write; None: nowhere."""
         self._plans = Plans(database)
         self._catalog = catalog
         self._lake = lake
@@ -89,6 +119,7 @@ class Engine:
         self._read_json = read_json
         self._clock = clock
         self._workgroup = workgroup
+        self._scratch = scratch
         self._is_guarded = is_guarded(workgroup)
         self._verifier = Verifier(lake, every_byte=limits.verify_reads)
         self._folders: frozenset[Path] = frozenset()
@@ -105,12 +136,14 @@ class Engine:
         *,
         full_scan: bool = False,
         on_share: OnShare | None = None,
+        asker: Asker = NOBODY,
     ) -> Result:
         """The whole result. Raises SqlSyntaxError, QueryRefused, ScanRefused, QueryFailed, QueryLimitExceeded,
         FileDamaged or BadLine. on_rows: is called with the number of rows so far; started: with what interrupts the
-        query; full_scan: whether it is asked for, where the workgroup permits it. on_share: see OnShare."""
+        query; full_scan: whether it is asked for, where the workgroup permits it. on_share: see OnShare. asker: whose
+        statement it is, by which it may write."""
         began = time.perf_counter()
-        with self.answer(sql, parameters, started, full_scan=full_scan, on_share=on_share) as answer:
+        with self.answer(sql, parameters, started, full_scan=full_scan, on_share=on_share, asker=asker) as answer:
             batches = []
             for batch in answer.batches:
                 batches.append(batch)
@@ -130,61 +163,102 @@ class Engine:
         bytes_max: int | None = None,
         only: Collection[str] | None = None,
         session: Session | None = None,
+        asker: Asker = NOBODY,
         on_sources: Callable[[Sources], object] = _no_sources,
         on_share: OnShare | None = None,
     ) -> Iterator[QueryAnswer]:
         """The result in batches, to be read inside the context, whose memory counts as the query's. bytes_max: what was
         estimated for it; raises ScanRefused if it would read more. only: the names that it may read; raises
-        AccessDenied for another one. session: where a client of Trino is. on_sources: is called with what is read,
-        before it is. on_share: see OnShare."""
+        AccessDenied for another one. session: where a client of Trino is. asker: whose statement it is. on_sources: is
+        called with what is read, before it is, and before anything is written. on_share: see OnShare."""
+        asked = _Asked(sql, parameters, only, session, asker)
         try:
             if self._is_guarded:
-                decision = self.decide(sql, parameters, full_scan=full_scan, only=only, session=session)
+                decision = self._decided(asked, full_scan=full_scan)
                 if not decision.is_allowed:
                     raise ScanRefused(str(decision))
-            with self._answer(sql, parameters, started, bytes_max, only, session, on_sources, on_share) as answer:
+            with self._answer(asked, _Running(started, bytes_max, on_sources, on_share, asker.own)) as answer:
                 yield answer
         except MemoryError as error:
             raise self._failure(error) from None
 
     @contextmanager
-    def _answer(
-        self,
-        sql: str,
-        parameters: Sequence[Any],
-        started: Started,
-        bytes_max: int | None,
-        only: Collection[str] | None,
-        session: Session | None,
-        on_sources: Callable[[Sources], object],
-        on_share: OnShare | None,
-    ) -> Iterator[QueryAnswer]:
+    def _answer(self, asked: _Asked, running: _Running) -> Iterator[QueryAnswer]:
         deadline = time.monotonic() + self._limits.time_max_s
-        all_tables = readables(self._catalog)
-        tables = permitted(all_tables, only)
-        schemas = {name: table.schema for name, table in tables.items()}
-        with _nothing_is_read(), told_apart(sql, all_tables, only):
-            planned = self._plans.of(sql, schemas, parameters, self._clock.now_ms(), session)
-        if planned.kind != "select":
-            table = _listing(planned, tables, schemas, self._catalog, self._explained)
+        all_tables = self._tables(asked)
+        tables = permitted(all_tables, asked.only)
+        with _nothing_is_read(), told_apart(asked.sql, all_tables, asked.only):
+            planned = self._planned(asked, tables, self._clock.now_ms())(asked.sql)
+        if planned.change:
+            with self._changed(planned, planned.change, tables, asked, running, deadline) as answer:
+                yield answer
+        elif planned.kind == "select":
+            with self._rows(planned, tables, running, deadline, self._limits.result_rows_max) as answer:
+                yield answer
+        else:
+            schemas = {name: table.schema for name, table in tables.items()}
+            table = listing(planned, tables, schemas, self._catalog, self._explained)
+            running.on_sources(Sources())
             kinds = [VARCHAR] * table.num_columns
-            on_sources(Sources())
             yield QueryAnswer(table.schema, iter(table.to_batches()), 0, 0, table.num_rows, types=kinds)
-            return
-        sources = self._sources(planned, tables, deadline)
-        if bytes_max is not None and sources.bytes > bytes_max:
-            raise ScanRefused(f"The query would read more than {bytes_max} bytes: files came in.", has_grown=True)
+
+    @contextmanager
+    def _changed(
+        self,
+        planned: Plan,
+        change: Change,
+        tables: Mapping[str, Readable],
+        asked: _Asked,
+        running: _Running,
+        deadline: float,
+    ) -> Iterator[QueryAnswer]:
+        """Write in the scratch of whoever asks. The answer is the number of rows, or that it is done."""
+        assert self._scratch
+        reads = {name for read in planned.reads for name in tables[read].below}
+        running.sources.update = change.update
+        with _nothing_is_read():
+            writer = self._scratch.writer(asked.asker, self._workgroup)
+            is_needed = bool(planned.sql) and writer.has_to_compute(change)
+        if is_needed:
+            with self._rows(planned, tables, running, deadline, None) as rows:
+                count = writer.write(change, rows.batches, reads)
+        else:
+            running.on_sources(running.sources)
+            count = 0
+            if not planned.sql:
+                writer.apply(change, reads)
+        if planned.sql:
+            table, kind = pa.table({"rows": pa.array([count], pa.int64())}), BIGINT
+        else:
+            table, kind = pa.table({"result": pa.array([True])}), BOOLEAN
+        yield QueryAnswer(table.schema, iter(table.to_batches()), 0, 0, 1, types=[kind])
+
+    @contextmanager
+    def _rows(
+        self,
+        planned: Plan,
+        tables: Mapping[str, Readable],
+        running: _Running,
+        deadline: float,
+        rows_max: int | None,
+    ) -> Iterator[QueryAnswer]:
+        """The rows of a plan's query, at most so many."""
+        sources = self._sources(planned, tables, deadline, running.own)
+        sources.update = running.sources.update
+        if running.bytes_max is not None and sources.bytes > running.bytes_max:
+            message = f"The query would read more than {running.bytes_max} bytes: files came in."
+            raise ScanRefused(message, has_grown=True)
         cursor = self._cursor(sources, planned.macros)
-        with self._time_limit(cursor, deadline, on_share) as interrupt:
-            started(interrupt)
+        with self._time_limit(cursor, deadline, running.on_share) as interrupt:
+            running.started(interrupt)
             is_bound = False
             try:
-                if on_share and sources.bytes + sources.made_bytes >= _SHARE_BYTES_MIN:
+                if running.on_share and sources.bytes + sources.made_bytes >= _SHARE_BYTES_MIN:
                     cursor.execute(_WITH_SHARE)
                 bound = {**planned.parameters, **sources.parameters}
                 relation = cursor.sql(planned.render(sources.selects, sources.summarized), params=bound)
                 is_bound = True
-                on_sources(sources)
+                running.on_sources(sources)
                 reader = relation.to_arrow_reader(_BATCH_ROWS)
             except (duckdb.Error, MemoryError) as error:
                 failure = self._failure(error)
@@ -193,7 +267,9 @@ class Engine:
             names = list(planned.column_names)
             schema = pa.schema(zip(names, reader.schema.types, strict=True))
             answer = QueryAnswer(schema, iter(()), sources.files, sources.bytes, 0, sources.partitions, planned.types)
-            answer.batches = (batch.rename_columns(names) for batch in self._counted(reader, answer, deadline))
+            answer.batches = (
+                batch.rename_columns(names) for batch in self._counted(reader, answer, deadline, rows_max)
+            )
             yield answer
 
     def decide(
@@ -204,17 +280,32 @@ class Engine:
         full_scan: bool = False,
         only: Collection[str] | None = None,
         session: Session | None = None,
+        asker: Asker = NOBODY,
     ) -> Decision:
         """What the workgroup says to a statement, and what it would read. Raises SqlSyntaxError, QueryRefused,
         QueryFailed, ScanRefused for a full scan that it does not permit, or AccessDenied."""
+        return self._decided(_Asked(sql, parameters, only, session, asker), full_scan=full_scan)
+
+    def _decided(self, asked: _Asked, *, full_scan: bool) -> Decision:
         workgroup = for_a_full_scan(self._workgroup) if full_scan else self._workgroup
-        all_tables, now_ms = readables(self._catalog), self._clock.now_ms()
-        tables = permitted(all_tables, only)
+        all_tables, now_ms = self._tables(asked), self._clock.now_ms()
+        tables = permitted(all_tables, asked.only)
         schemas = {name: table.schema for name, table in tables.items()}
-        with self._catalog.moment(), told_apart(sql, all_tables, only):
+        with self._catalog.moment(), told_apart(asked.sql, all_tables, asked.only):
             sizes = stored(self._catalog, tables, self._lake)
-            planned = partial(self._plans.of, tables=schemas, parameters=parameters, now_ms=now_ms, session=session)
-            return decide(sql, planned, schemas, workgroup, sizes, now_ms)
+            return decide(asked.sql, self._planned(asked, tables, now_ms), schemas, workgroup, sizes, now_ms)
+
+    def _tables(self, asked: _Asked) -> Mapping[str, Readable]:
+        """What there is, also what whoever asks may not read."""
+        found = readables(self._catalog)
+        if self._scratch and asked.asker.key and (asked.session or _NAMES_SCRATCH.search(asked.sql)):
+            found |= scratch_readables(self._scratch.store, asked.asker)
+        return found
+
+    def _planned(self, asked: _Asked, tables: Mapping[str, Readable], now_ms: int) -> Callable[[str], Plan]:
+        schemas = {name: table.schema for name, table in tables.items()}
+        asker = asked.asker if self._scratch else NOBODY
+        return lambda sql: self._plans.of(sql, schemas, asked.parameters, now_ms, asked.session, asker)
 
     def warm_up(self) -> None:
         """Do now what the first query would otherwise wait for."""
@@ -226,7 +317,9 @@ class Engine:
             with suppress(duckdb.Error):  # a function that did not hear of an interrupt still works in it
                 self._connection.close()
 
-    def _counted(self, reader: pa.RecordBatchReader, answer: QueryAnswer, deadline: float) -> Iterator[pa.RecordBatch]:
+    def _counted(
+        self, reader: pa.RecordBatchReader, answer: QueryAnswer, deadline: float, rows_max: int | None
+    ) -> Iterator[pa.RecordBatch]:
         while True:
             try:
                 batch = reader.read_next_batch()
@@ -238,15 +331,14 @@ class Engine:
             if time.monotonic() > deadline:
                 raise self._too_long()
             answer.rows += batch.num_rows
-            if answer.rows > self._limits.result_rows_max:
+            if rows_max is not None and answer.rows > rows_max:
                 raise QueryLimitExceeded(
-                    f"The result has more than {self._limits.result_rows_max} rows (query_result_rows_max). Aggregate, "
-                    "or add LIMIT.",
+                    f"The result has more than {rows_max} rows (query_result_rows_max). Aggregate, or add LIMIT.",
                     "query_result_rows_max",
                 )
             yield batch
 
-    def _sources(self, planned: Plan, tables: Mapping[str, Readable], deadline: float) -> Sources:
+    def _sources(self, planned: Plan, tables: Mapping[str, Readable], deadline: float, own: str = "") -> Sources:
         try:
             return open_sources(
                 self._catalog,
@@ -257,6 +349,7 @@ class Engine:
                 self._verifier,
                 deadline,
                 self._plans.database,
+                own,
             )
         except TimeoutError:
             raise self._too_long() from None
@@ -376,41 +469,3 @@ def _nothing_is_read() -> Iterator[None]:
     except QueryError as error:
         error.has_read = False
         raise
-
-
-# -- statements that list
-
-
-def _listing(
-    planned: Plan,
-    tables: Mapping[str, Readable],
-    schemas: Mapping[str, TableSchema],
-    catalog: Catalog,
-    explained: Callable[[Plan, Mapping[str, Readable]], list[str]],
-) -> pa.Table:
-    match planned.kind:
-        case "show_tables":
-            wanted = planned.pattern
-            names = [name for name in sorted(tables) if wanted is None or any(matches(name, each) for each in wanted)]
-            return pa.table({"tab_name": pa.array(names, pa.string())})
-        case "describe":
-            schema = schemas[str(planned.table)]
-            rows = [(column.name, str(column.type), "") for column in schema.columns]
-            rows += [(key.name, str(key.type), "partition key") for key in schema.partition_keys]
-            columns, types, comments = zip(*rows, strict=True)
-            return pa.table({"col_name": columns, "data_type": types, "comment": comments})
-        case "show_partitions":
-            table = tables[str(planned.table)]
-            return pa.table({"partition": pa.array(_partitions(catalog, table), pa.string())})
-        case _:
-            return pa.table({"plan": pa.array(explained(planned, tables), pa.string())})
-
-
-def _partitions(catalog: Catalog, table: Readable) -> list[str]:
-    keys = [key.name for key in table.stored.partition_keys]
-    found: list[tuple[str, ...]]
-    if table.stored.kind == Table.kind:
-        found = [partition.values for partition in catalog.registered_partitions(table.stored.name)]
-    else:
-        found = [(value,) for value in catalog.partitions_between(table.stored.name, table.kind, None, None)]
-    return ["/".join(f"{key}={value}" for key, value in zip(keys, values, strict=True)) for values in found]

@@ -8,6 +8,7 @@ import msgspec
 
 from datawarehouse.errors import DataWarehouseError, rebuilt
 from datawarehouse.sql.catalogs import Session
+from datawarehouse.sql.names import NOBODY, Asker
 
 CONTENT_TYPES = {
     "json": "application/json",
@@ -30,7 +31,7 @@ class QueryOrder(msgspec.Struct, frozen=True, tag=True):
     """A query. format: one of CONTENT_TYPES, TRINO or ATHENA. workgroup: whose query it is; "" is production's.
     dry_run: the answer is the workgroup's decision, as JSON. full_scan: whether that is asked for.
     bytes_max: what it may read by its estimate; None if nobody made one. tables: the names that it may read; None:
-    all. session: where a client of Trino is; None for others."""
+    all. session: where a client of Trino is; None for others. asker: whose it is."""
 
     sql: str
     parameters: list[Any]
@@ -41,14 +42,17 @@ class QueryOrder(msgspec.Struct, frozen=True, tag=True):
     bytes_max: int | None = None
     tables: list[str] | None = None
     session: Session | None = None
+    asker: Asker = NOBODY
 
 
 class Head(msgspec.Struct, frozen=True, tag=True):
-    """The first message of an answer, before anything is computed: which files are read."""
+    """The first message of an answer, before anything is computed or written: which files are read. update: Trino's
+    name for what the statement changes; "" if it changes nothing."""
 
     files: int
     bytes: int
     partitions: int = 0
+    update: str = ""
 
 
 class Progress(msgspec.Struct, frozen=True, tag=True):

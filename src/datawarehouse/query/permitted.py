@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from datawarehouse.errors import AccessDenied, QueryFailed
-from datawarehouse.query.sources import Readable
+from datawarehouse.query.readable import Readable
 from datawarehouse.sql.statement import tables_named
 
 _NOT_FOUND = "TABLE_NOT_FOUND"

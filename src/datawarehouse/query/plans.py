@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from datawarehouse.sql.catalogs import Session
+from datawarehouse.sql.names import NOBODY, Asker
 from datawarehouse.sql.plan import Plan, TableSchema, plan
 
 _PLANS_MAX = 256
@@ -34,9 +35,13 @@ class Plans:
 
         @lru_cache(_PLANS_MAX)
         def planned(
-            visible: _Visible, sql: str, parameters: tuple[tuple[type, object], ...], session: Session | None
+            visible: _Visible,
+            sql: str,
+            parameters: tuple[tuple[type, object], ...],
+            session: Session | None,
+            asker: Asker,
         ) -> Plan:
-            return plan(sql, visible.tables, database, [value for _, value in parameters], session=session)
+            return plan(sql, visible.tables, database, [value for _, value in parameters], None, session, asker)
 
         self._planned = planned
 
@@ -47,13 +52,15 @@ class Plans:
         parameters: Sequence[object],
         now_ms: int,
         session: Session | None = None,
+        asker: Asker = NOBODY,
     ) -> Plan:
         """The plan of a statement at a time. Raises what `sql.plan.plan` raises."""
         size = len(sql) + sum(len(value) for value in parameters if isinstance(value, str))
         if size > _CHARACTERS_MAX or any(type(value) not in _EXACT for value in parameters):
-            return plan(sql, tables, self.database, parameters, now_ms, session)
-        found = self._planned(self._seen(tables), sql, tuple((type(value), value) for value in parameters), session)
-        return plan(sql, tables, self.database, parameters, now_ms, session) if found.reads_clock else found
+            return plan(sql, tables, self.database, parameters, now_ms, session, asker)
+        values = tuple((type(value), value) for value in parameters)
+        found = self._planned(self._seen(tables), sql, values, session, asker)
+        return plan(sql, tables, self.database, parameters, now_ms, session, asker) if found.reads_clock else found
 
     def _seen(self, tables: Mapping[str, TableSchema]) -> _Visible:
         names = tuple(tables)

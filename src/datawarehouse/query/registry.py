@@ -52,7 +52,7 @@ _KEPT_MAX = 1000
 @dataclass(slots=True, eq=False)
 class Query:
     """One query. partitions, files, bytes: what it reads. rows: of its result so far. share: of the work that is done,
-    None if that is not known. result: where a submitted one is kept."""
+    None if that is not known. update: Trino's name for what it changes. result: where a submitted one is kept."""
 
     id: str
     who: str
@@ -68,6 +68,7 @@ class Query:
     rows: int = 0
     share: float | None = None
     columns: Columns | None = None
+    update: str = ""
     result: Stored | None = None
     error: Exception | None = None
     ended_because: str = ""
@@ -266,7 +267,7 @@ class QueryRegistry:
                             continue
                         case Head():
                             query.partitions, query.files = message.partitions, message.files
-                            query.bytes = message.bytes
+                            query.bytes, query.update = message.bytes, message.update
                         case Piece():
                             query.rows = message.rows
                         case End():

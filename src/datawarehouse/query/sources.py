@@ -20,82 +20,30 @@ import pyarrow.parquet as pq
 
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.catalog.records import LiveFile, Partition, StoredTable
-from datawarehouse.catalog.views import StoredView, stored_views
 from datawarehouse.definition.tables import (
-    HISTORY_COLUMNS,
-    HISTORY_TABLE,
     QUARANTINE_COLUMNS,
-    QUARANTINE_SUFFIX,
-    RUNS_COLUMNS,
-    RUNS_TABLE,
-    BatchInputTable,
     Column,
-    StreamingInputTable,
     Table,
 )
 from datawarehouse.definition.types import INTEGER_BITS, Array, ColumnType, Decimal, Map, Primitive, Struct, Text
 from datawarehouse.durable import ASIDE_SUFFIX
 from datawarehouse.errors import QueryFailed
 from datawarehouse.folder import history_path
-from datawarehouse.parquet.footer import REJECTS, ROWS, folder_for
+from datawarehouse.parquet.footer import REJECTS, folder_for
 from datawarehouse.query import description, own_tables, tpch
 from datawarehouse.query.event_times import files_by_event_time
 from datawarehouse.query.footers import COUNT, PARTITION, extremes
+from datawarehouse.query.readable import HISTORY, RUNS, Made, Readable
 from datawarehouse.query.verify import Verifier
 from datawarehouse.sql import metadata
 from datawarehouse.sql.catalogs import TPCH_TABLES
-from datawarehouse.sql.plan import ROW_COUNT, Scan, TableSchema
+from datawarehouse.sql.plan import ROW_COUNT, Scan
 
 JsonReader = Callable[[Path, Sequence[Column]], pa.Table]
 """Reads a file of JSON lines as rows of these columns. Raises BadLine."""
 
-_RUNS, _HISTORY = "runs", "history"  # the kinds of the tables of runs and of queries
-VIEW = "view"
 _PARTITION_CHARACTERS = len("YYYY/MM/DD/HH")
 _TYPES = {"int": "integer", "string": "varchar", "binary": "blob"}
-
-
-@dataclass(frozen=True, slots=True)
-class Readable:
-    """Something that SQL can name: a table, or the quarantine of one."""
-
-    stored: StoredTable
-    kind: str
-    columns: tuple[Column, ...]
-    view: StoredView | None = None
-
-    @property
-    def below(self) -> frozenset[str]:
-        """The names of the tables whose rows it shows: who may read all of them may read it."""
-        return frozenset(self.view.reads) if self.view else frozenset((self.schema.name,))
-
-    @property
-    def schema(self) -> TableSchema:
-        suffix = QUARANTINE_SUFFIX if self.kind == REJECTS else ""
-        keys = self.stored.partition_keys
-        hours = keys[0].name if keys and self.stored.kind != Table.kind else None
-        event_time = self.stored.event_time if self.kind == ROWS else None
-        if self.view:
-            return TableSchema(self.stored.name, self.columns, (), statement=self.view.sql, reads=self.below)
-        return TableSchema(self.stored.name + suffix, self.columns, keys, hours, event_time)
-
-
-def readables(catalog: Catalog) -> dict[str, Readable]:
-    """What SQL can name, by name."""
-    found = {}
-    for stored in catalog.tables():
-        found[stored.name] = Readable(stored, ROWS, stored.columns[stored.schema_version])
-        if stored.kind == StreamingInputTable.kind:
-            found[stored.name + QUARANTINE_SUFFIX] = Readable(stored, REJECTS, QUARANTINE_COLUMNS)
-    if any(each.stored.kind == BatchInputTable.kind for each in found.values()):
-        runs = StoredTable(RUNS_TABLE, _RUNS, (), "", 1, {1: RUNS_COLUMNS})
-        found[RUNS_TABLE] = Readable(runs, _RUNS, RUNS_COLUMNS)
-    history = StoredTable(HISTORY_TABLE, _HISTORY, (), "", 1, {1: HISTORY_COLUMNS})
-    found[HISTORY_TABLE] = Readable(history, _HISTORY, HISTORY_COLUMNS)
-    for view in stored_views(catalog):
-        stored = StoredTable(view.name, VIEW, (), "", 1, {1: view.columns})
-        found[view.name] = Readable(stored, VIEW, view.columns, view)
-    return found
 
 
 @dataclass
@@ -105,7 +53,7 @@ class Sources:
     selects: scan id -> sub-select. tables: those in memory, by name. summarized: the ids of scans whose sub-select
     gives summaries in the place of rows (see `sql.plan.Scan`). partitions, files, bytes: those that are opened; of a
     file of which only the footer is read, the bytes of the footer. made_bytes: those of files of TPC-H, which count for
-    no budget.
+    no budget. update: Trino's name for what a statement changes.
     """
 
     selects: dict[str, str] = field(default_factory=dict)
@@ -117,6 +65,7 @@ class Sources:
     files: int = 0
     bytes: int = 0
     made_bytes: int = 0
+    update: str = ""
 
     def bind(self, value: Any) -> str:
         name = f"s{len(self.parameters)}"
@@ -139,8 +88,9 @@ def open_sources(
     verifier: Verifier,
     deadline: float,
     database: str,
+    own: str = "",
 ) -> Sources:
-    """Find what the scans read, as it is at one moment.
+    """Find what the scans read, as it is at one moment. own: the schema of the scratch of whoever asks.
 
     Raises FileDamaged, and TimeoutError if reading files takes until `deadline` (of time.monotonic).
     """
@@ -153,14 +103,16 @@ def open_sources(
                 continue
             if scan.table in metadata.TABLES:
                 schemas = [each.schema for each in tables.values()]
-                described = description.rows(scan.table, database, schemas, history_path(lake))
+                described = description.rows(scan.table, database, schemas, history_path(lake), own)
                 sources.selects[scan.id] = f"({_in_memory(sources, described, scan)[0]})"
                 continue
             table = tables[scan.table]
-            if table.kind == _RUNS:
+            if table.kind == RUNS:
                 selects = _in_memory(sources, own_tables.runs(catalog), scan)
-            elif table.kind == _HISTORY:
+            elif table.kind == HISTORY:
                 selects = _in_memory(sources, own_tables.history(history_path(lake)), scan)
+            elif table.made:
+                selects = _of_scratch(sources, table, table.made, scan)
             elif table.stored.kind == Table.kind:
                 selects = _users(sources, catalog, table.stored, lake, scan, read_json)
             elif scan.extremes is not None and not scan.extremes:
@@ -335,6 +287,26 @@ def _in_memory(sources: Sources, table: pa.Table, scan: Scan) -> list[str]:
     if scan.hidden_columns:
         outputs += [f"cast(null as {kind}) as {_quoted(hidden)}" for hidden, kind in _HIDDEN_TYPES.items()]
     return [f"select {', '.join(outputs)} from {sources.hold(table)}"]
+
+
+# -- tables of a scratch
+
+
+def _of_scratch(sources: Sources, table: Readable, made: Made, scan: Scan) -> list[str]:
+    if not made.paths:
+        return []
+    paths = list(made.paths)
+    files = {path: file.bytes for path, file in zip(paths, made.table.files, strict=True)}
+    for path in paths:
+        if not Path(path).exists():
+            raise QueryFailed(f"The table {table.stored.name!r} was replaced while the query began; ask again.")
+    sources.files += len(files)
+    sources.bytes += sum(files.values())
+    outputs = [_cast(column, has_it=True) for column in table.columns]
+    bound = sources.bind(paths)
+    if scan.hidden_columns:
+        outputs += _hidden(sources, bound, paths, files)
+    return [f"select {', '.join(outputs)} from {_read(bound, named=scan.hidden_columns)}"]
 
 
 # -- tables that the user fills

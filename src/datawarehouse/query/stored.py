@@ -10,7 +10,8 @@ from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.catalog.event_times import TimedFile
 from datawarehouse.definition.tables import Table
 from datawarehouse.query.event_times import files_by_event_time
-from datawarehouse.query.sources import Readable, folders_of
+from datawarehouse.query.readable import Readable
+from datawarehouse.query.sources import folders_of
 from datawarehouse.sql.guard import Part, Stored
 from datawarehouse.sql.plan import Scan
 
@@ -21,6 +22,9 @@ def stored(catalog: Catalog, tables: Mapping[str, Readable], lake: Path) -> Stor
 
     def parts(scan: Scan) -> list[Part]:
         table = tables[scan.table]
+        if table.made:
+            files = table.made.table.files
+            return [Part("", len(files), sum(file.bytes for file in files))]
         if table.stored.kind == Table.kind:
             return [
                 Part("/".join(map(str, values.values())), len(files), sum(file.stat().st_size for file in files))

@@ -19,10 +19,12 @@ from datawarehouse.query.engine import Engine
 from datawarehouse.query.interruptible import interruptible
 from datawarehouse.query.limits import QueryLimits
 from datawarehouse.query.result import Result
+from datawarehouse.query.scratch_tables import scratch_rights
 from datawarehouse.runtime.opening import Means
 from datawarehouse.runtime.owner import Owner
 from datawarehouse.runtime.reader import read_json
 from datawarehouse.settings import Settings, resolve
+from datawarehouse.sql.names import LOCAL
 
 
 def open_warehouse(
@@ -78,7 +80,7 @@ class OpenWarehouse(Owner):
         """
         self.check_open()
         engine = self._engine_of(workgroup)
-        return interruptible(lambda started: engine.query(sql, params or (), started=started))
+        return interruptible(lambda started: engine.query(sql, params or (), started=started, asker=LOCAL))
 
     def _engine_of(self, workgroup: str) -> Engine:
         found = chosen(self.warehouse.workgroups(), workgroup)
@@ -86,7 +88,14 @@ class OpenWarehouse(Owner):
             if found.name not in self._engines:
                 limits = QueryLimits.of(self.settings, found)
                 self._engines[found.name] = Engine(
-                    self.warehouse.name, self._reading, self.folder, limits, read_json, self.clock, found
+                    self.warehouse.name,
+                    self._reading,
+                    self.folder,
+                    limits,
+                    read_json,
+                    self.clock,
+                    found,
+                    scratch_rights(self.scratch_limits, self.folder, self.clock),
                 )
             return self._engines[found.name]
 

@@ -49,6 +49,8 @@ from datawarehouse.runtime.partitions import PartitionValues, checked_partition
 from datawarehouse.runtime.status import status_of
 from datawarehouse.runtime.tidying import Tidying
 from datawarehouse.runtime.upgrades import UPGRADES
+from datawarehouse.scratch.limits import ScratchLimits
+from datawarehouse.scratch.store import Scratch
 from datawarehouse.settings import Settings
 from datawarehouse.tidy.chores import Compacted, Expired
 
@@ -116,8 +118,16 @@ class Owner:
             self._closing,
             parts.faults,
         )
+        self.scratch_limits = ScratchLimits.of(settings, self.longest_query_s)
+        self._scratch = Scratch.of(self.scratch_limits, self.folder, clock)
         self.tidying = Tidying(
-            parts.chores, parts.exports, self._closing, means.compactor, parts.faults, self.ownership.restore
+            parts.chores,
+            parts.exports,
+            self._closing,
+            means.compactor,
+            parts.faults,
+            self.ownership.restore,
+            self._scratch.clean,
         )
         self._is_closed = False
 
@@ -212,9 +222,10 @@ class Owner:
         return self.tidying.compact(table)
 
     def expire(self) -> Expired:
-        """Delete hours that are older than their table's `retention_days`, and old records of runs; returns what was
-        deleted."""
+        """Delete hours that are older than their table's `retention_days`, and old records of runs, and scratch tables
+        whose time is over; returns what was deleted of the first."""
         self.check_open()
+        self._scratch.clean()
         return self.chores.expire()
 
     def backup(

@@ -18,6 +18,7 @@ from datawarehouse.folder import alerts_path, catalog_path, holder_of
 from datawarehouse.query.limits import QueryLimits
 from datawarehouse.runtime.status import status_of
 from datawarehouse.runtime.upgrades import ready_to_read
+from datawarehouse.scratch.limits import ScratchLimits
 from datawarehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,9 +48,13 @@ class Reader:
     def engine(self) -> Engine:
         """What answers SQL. It is loaded when it is first asked for: most commands read the catalog alone."""
         from datawarehouse.query.engine import Engine
+        from datawarehouse.query.scratch_tables import scratch_rights
 
-        name = self.catalog.warehouse_name()
-        return Engine(name, self.catalog, self.folder, self.limits, read_json, WallClock(), self.workgroup)
+        name, clock = self.catalog.warehouse_name(), WallClock()
+        others = [each.query_time_max_s or 0 for each in self.catalog.workgroups().values()]
+        limits = ScratchLimits.of(self.settings, max(self.settings.number("query_time_max_s"), *others))
+        scratch = scratch_rights(limits, self.folder, clock)
+        return Engine(name, self.catalog, self.folder, self.limits, read_json, clock, self.workgroup, scratch)
 
     @cached_property
     def limits(self) -> QueryLimits:

@@ -386,7 +386,12 @@ def _query_pools(opened: Owner, start_child: StartChild) -> QueryPools:
     return QueryPools(
         opened.warehouse.workgroups(),
         opened.settings,
-        partial(QuerySetup, str(opened.folder), opened.warehouse.name),
+        partial(
+            QuerySetup,
+            str(opened.folder),
+            opened.warehouse.name,
+            scratch=opened.scratch_limits,
+        ),
         lambda setup: Worker("query", setup, start_child=start_child),
     )
 

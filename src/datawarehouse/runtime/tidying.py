@@ -26,10 +26,13 @@ class Tidying:
         compactor: Executor,
         faults: Faults,
         restore_lock: Callable[[], None],
+        clean_scratch: Callable[[], None],
     ) -> None:
-        """restore_lock: makes the lock file again if somebody has removed it."""
+        """restore_lock: makes the lock file again if somebody has removed it. clean_scratch: removes scratch tables
+        whose time is over."""
         self.compactor = compactor
         self._restore_lock = restore_lock
+        self._clean_scratch = clean_scratch
         self._chores = chores
         self._exports = exports
         self._closing = closing
@@ -70,6 +73,7 @@ class Tidying:
     def _step(self) -> float:
         try:
             self._restore_lock()
+            self._clean_scratch()
             self.round()
         finally:
             self._chores.when_idle(self.compactor.stop)  # an idle process only takes memory

@@ -38,6 +38,7 @@ from datawarehouse.query.limits import QueryLimits, limit_memory, use_system_mem
 from datawarehouse.query.messages import Columns, End, Failure, Head, Message, Piece, Progress, QueryOrder
 from datawarehouse.runtime import prepared
 from datawarehouse.runtime.prepared import Child, PreparedProcess
+from datawarehouse.scratch.limits import ScratchLimits
 
 if TYPE_CHECKING:
     from datawarehouse.query.engine import Engine
@@ -45,12 +46,14 @@ if TYPE_CHECKING:
 
 
 class QuerySetup(msgspec.Struct, frozen=True, tag=True):
-    """The first message to a child process for queries: where the data is, the limits, and whose queries they are."""
+    """The first message to a child process for queries: where the data is, the limits, and whose queries they are.
+    scratch: None for one whose statements write nothing."""
 
     folder: str
     database: str
     limits: QueryLimits
     workgroup: Workgroup = NO_LIMITS
+    scratch: ScratchLimits | None = None
 
 
 ChildOrder = ConvertOrder | QuerySetup | QueryOrder | JobOrder
@@ -378,11 +381,13 @@ def _engine(setup: QuerySetup) -> Engine:
     from datawarehouse.catalog.catalog import Catalog
     from datawarehouse.folder import catalog_path
     from datawarehouse.query.engine import Engine
+    from datawarehouse.query.scratch_tables import scratch_rights
     from datawarehouse.runtime.reader import read_json
 
     folder = Path(setup.folder)
-    catalog = Catalog(catalog_path(folder), writable=False)
-    return Engine(setup.database, catalog, folder, setup.limits, read_json, WallClock(), setup.workgroup)
+    catalog, clock = Catalog(catalog_path(folder), writable=False), WallClock()
+    scratch = scratch_rights(setup.scratch, folder, clock) if setup.scratch else None
+    return Engine(setup.database, catalog, folder, setup.limits, read_json, clock, setup.workgroup, scratch)
 
 
 def _give_way() -> None:
@@ -415,7 +420,7 @@ def _serve_query(
     engine.warm_up()
 
     def on_sources(sources: Sources) -> None:
-        send(Head(sources.files, sources.bytes, sources.partitions))
+        send(Head(sources.files, sources.bytes, sources.partitions, sources.update))
 
     def on_share(share: float) -> None:
         tell(Progress(share))
@@ -427,14 +432,11 @@ def _serve_query(
         assert isinstance(order, QueryOrder)
         try:
             if order.dry_run:
-                decision = engine.decide(
-                    order.sql, order.parameters, full_scan=order.full_scan, only=order.tables, session=order.session
-                )
+                decision = engine.decide(order.sql, order.parameters, full_scan=order.full_scan, **_whose(order))
                 told = decision.values() | {"text": str(decision)}
                 yield from (Head(0, 0), Piece(msgspec.json.encode(told) + b"\n"), End(0))
                 continue
-            limits: dict[str, Any] = {"full_scan": order.full_scan, "bytes_max": order.bytes_max, "only": order.tables,
-                                      "session": order.session}  # fmt: skip
+            limits: dict[str, Any] = {"full_scan": order.full_scan, "bytes_max": order.bytes_max, **_whose(order)}
             hearing: dict[str, Any] = {"on_sources": on_sources, "on_share": on_share}
             with engine.answer(order.sql, order.parameters, **limits, **hearing) as answer:
                 yield Columns(distinct(answer.schema.names), list(map(str, answer.types)))
@@ -443,6 +445,10 @@ def _serve_query(
                 yield End(answer.rows)
         except Exception as error:
             yield Failure.of(error)
+
+
+def _whose(order: QueryOrder) -> dict[str, Any]:
+    return {"only": order.tables, "session": order.session, "asker": order.asker}
 
 
 if __name__ == "__main__":

@@ -28,12 +28,14 @@ from typing import Any
 import msgspec
 
 from datawarehouse.access.identity import OWNER, Identity
+from datawarehouse.definition.workgroups import PRODUCTION
 from datawarehouse.errors import AccessDenied, BadRequest, QueryEnded
 from datawarehouse.query.messages import CONTENT_TYPES, Columns, Head, Piece, QueryOrder
 from datawarehouse.query.registry import GONE, Message, Query, QueryRegistry, unknown
 from datawarehouse.server.bodies import QueryBody
 from datawarehouse.server.http import JSON, ClientGone, Request, Response, error_response, json_response
 from datawarehouse.sql.catalogs import Session
+from datawarehouse.sql.names import LOCAL, Asker
 
 _ONE = re.compile(r"/v1/queries/([0-9a-f-]+)(?:/(?:pages/([0-9]{1,9})|(rows)))?")
 _WAIT_S_MAX = 60
@@ -241,8 +243,17 @@ def _decoded(body: bytes) -> QueryBody:
     return asked
 
 
-def order_of(asked: QueryBody, identity: Identity, session: Session | None = None) -> QueryOrder:
-    """A query that counts for the rate of a key. Raises AccessDenied for what the key may not do, or Throttled."""
+def asker_of(identity: Identity, user: str = "") -> Asker:
+    """Whose scratch a statement writes in: that of its key, or the local user's. user: what a client without a key
+    calls itself."""
+    if identity.name in ("", OWNER.name):
+        return LOCAL._replace(user=user or OWNER.name)
+    return Asker(identity.name, identity.workgroup or PRODUCTION, identity.name)
+
+
+def order_of(asked: QueryBody, identity: Identity, session: Session | None = None, user: str = "") -> QueryOrder:
+    """A query that counts for the rate of a key. user: what a client without a key calls itself. Raises AccessDenied
+    for what the key may not do, or Throttled."""
     if not identity.rights.may_query:
         raise AccessDenied(f"The key {identity.name!r} does not have the right 'query', which this needs.")
     if identity.workgroup and asked.workgroup not in (None, "", identity.workgroup):
@@ -262,4 +273,5 @@ def order_of(asked: QueryBody, identity: Identity, session: Session | None = Non
         asked.full_scan,
         tables=None if tables is None else sorted(tables),
         session=session,
+        asker=asker_of(identity, user),
     )

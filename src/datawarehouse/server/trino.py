@@ -103,8 +103,8 @@ class Trino:
             return self._answer(request, None, {**_NO_RESULT, "updateType": meant.kind}, headers=meant.headers)
         if isinstance(meant, Describe):
             chosen, meant = chosen._replace(describes=meant.what), meant.text
-        order = order_of(QueryBody(meant, format=TRINO, workgroup=given.get(_WORKGROUP, "")), identity, chosen)
-        query = self.registry.submit(order, _who(identity, request))
+        asked, who = QueryBody(meant, format=TRINO, workgroup=given.get(_WORKGROUP, "")), _who(identity, request)
+        query = self.registry.submit(order_of(asked, identity, chosen, who), who)
         return self._answer(request, query, {"nextUri": _address(request, f"statement/{query.id}/1")})
 
     def _kill(self, identity: Identity, meant: Kill) -> None:
@@ -123,7 +123,7 @@ class Trino:
         await query.wait(has_it, _WAIT_S)
         if query.error:
             return self._answer(request, query, {"error": error_of(query.error)})
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = {"updateType": query.update} if query.update else {}
         pages = len(query.result.ends) if query.result else 0
         if pages:
             values["columns"] = msgspec.Raw(await self.registry.page(query, 0))

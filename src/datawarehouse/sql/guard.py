@@ -31,6 +31,7 @@ ATHENA_DOLLARS_PER_TB = 5
 ATHENA_BYTES_MIN = 10 * 10**6
 """Amazon Athena pricing: five dollars for each terabyte scanned, and no query is counted with less than 10 MB."""
 
+_READING = ("select", "change")
 _PROPOSED_HOURS = 24
 """How many hours a proposed statement reads, where the statement itself says nothing of hours."""
 
@@ -161,7 +162,7 @@ class _Asked:
 
 
 def _asked(plan: Plan, tables: Mapping[str, TableSchema], stored: Stored, now_ms: int) -> _Asked:
-    scans = [scan for scan in plan.scans if scan.table not in metadata.TABLES] if plan.kind == "select" else []
+    scans = [scan for scan in plan.scans if scan.table not in metadata.TABLES] if plan.kind in _READING else []
     read = [(scan, tables[scan.table], stored(scan)) for scan in scans]
     uses = [
         _Use(scan, table.hours, hours.ranges(scan.predicate, table.hours, now_ms), parts, table.event_time)

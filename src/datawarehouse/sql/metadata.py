@@ -6,9 +6,12 @@ Sources: Trino documentation, "information_schema" of its connectors and "System
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
-from datawarehouse.sql.catalogs import TPCH, TPCH_TABLES
+from datawarehouse.sql.catalogs import TPCH, TPCH_TABLES, Session
+from datawarehouse.sql.names import MEMORY, scratch_schema
 from datawarehouse.sql.schema import TableSchema
 
 CATALOG = "awsdatacatalog"
@@ -16,7 +19,7 @@ CATALOG = "awsdatacatalog"
 
 SYSTEM = "system"
 INFORMATION = "information_schema"
-OTHER_CATALOGS = (SYSTEM, TPCH)
+OTHER_CATALOGS = (SYSTEM, TPCH, MEMORY)
 
 TRINO_VERSION = "435"
 """The release of Trino whose answers a statement gets."""
@@ -68,6 +71,39 @@ TABLES = {**_OWN, **_OF_OTHERS, **TPCH_TABLES}
 """By schema and name, and those of another catalog by that, too. They are made when they are asked for."""
 
 SCHEMAS = frozenset(name.split(".")[-2] for name in TABLES)
+
+
+def home_of(session: Session | None, own: str) -> str:
+    """The schema of scratch in which a client is; "" if it is in none. own: the schema that `scratch` means."""
+    if session is None or session.schema is None:
+        return ""
+    owners = [session.schema] if session.catalog in (None, CATALOG) else [str(session.catalog), session.schema]
+    return scratch_schema(owners, own) or ""
+
+
+def find(
+    tables: Mapping[str, TableSchema],
+    database: str,
+    owners: list[str],
+    name: str,
+    session: Session | None,
+    own: str,
+    home: str,
+) -> TableSchema | None:
+    """What owners (a catalog and a schema) and a name mean, all in lower case. tables: by name, those of a scratch with
+    its schema before it. own: the schema that `scratch` means. home: that of names without one; "" is the
+    warehouse's."""
+    if not owners and home:
+        return tables.get(f"{home}.{name}")
+    if session:
+        owners = session.owners(owners, OTHER_CATALOGS)
+    if len(owners) == 2 and owners[0] == CATALOG:
+        owners = owners[1:]
+    if owners in ([], [database]) and "." not in name and (found := tables.get(name)):
+        return found
+    if schema := scratch_schema(owners, own):
+        return tables.get(f"{schema}.{name}")
+    return table_of(owners, name, of_trino=session is not None) if owners else None
 
 
 def table_of(owners: list[str], name: str, *, of_trino: bool = False) -> TableSchema | None:

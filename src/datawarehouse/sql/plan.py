@@ -10,19 +10,23 @@ import datetime
 import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from sqlglot import exp
 
-from datawarehouse.errors import BadRequest, QueryFailed, QueryRefused
-from datawarehouse.sql import metadata, types
+from datawarehouse.errors import BadRequest, QueryFailed, QueryRefused, SqlSyntaxError
+from datawarehouse.sql import changes, metadata, types
 from datawarehouse.sql.catalogs import Session
+from datawarehouse.sql.changes import Change, Written
+from datawarehouse.sql.columns import columns_of
 from datawarehouse.sql.json_grammar import JsonCall
-from datawarehouse.sql.metadata import CATALOG
+from datawarehouse.sql.metadata import CATALOG, home_of
+from datawarehouse.sql.names import NOBODY, Asker, scratch_schema
 from datawarehouse.sql.outputs import INPUT, OutputColumn, listing_of_input, listing_of_output
 from datawarehouse.sql.predicate import EVERYTHING, Predicate
 from datawarehouse.sql.prune import prune
+from datawarehouse.sql.rewriting import quoted
 from datawarehouse.sql.schema import TableSchema
 from datawarehouse.sql.shape import Place, Select
 from datawarehouse.sql.statement import Immediate, Statement, immediate, read
@@ -64,7 +68,8 @@ class Scan:
 class Plan:
     """What a statement does.
 
-    kind: "select", "explain" (of a select), "show_tables", "show_partitions" or "describe" (also SHOW COLUMNS).
+    kind: "select", "explain" (of a select), "show_tables", "show_partitions", "describe" (also SHOW COLUMNS), or
+    "change".
     table: of describe and show_partitions. pattern: of show_tables, patterns for whole names.
     column_names, column_types: of the result, as Athena names them; `_col0` and so on where a column has no name.
     types: the same types as values.
@@ -79,6 +84,8 @@ class Plan:
     column_types: tuple[str, ...] = ()
     types: tuple[types.Type, ...] = ()
     parameters: Mapping[str, object] = field(default_factory=dict)
+    change: Change | None = None
+    """What a statement of the kind "change" does with its rows, or without any."""
     sql: str = ""
     """DuckDB SQL with a mark in the place of each scan, for `render`."""
     macros: tuple[str, ...] = ()
@@ -108,12 +115,13 @@ def plan(
     parameters: Sequence[object] = (),
     now_ms: int | None = None,
     session: Session | None = None,
+    asker: Asker = NOBODY,
 ) -> Plan:
     """Plan one statement over `tables` (by name) of `database`; `parameters` are the values of its `?`.
 
     now_ms: the time of the statement, in milliseconds since 1970-01-01T00:00:00Z: what now() and the like give, and
     what pruning knows of them. Without it they give the time of the engine, by which nothing is pruned. session: where
-    a client of Trino is; None for others.
+    a client of Trino is; None for others. asker: whose statement it is; if that has a scratch, it may write.
 
     Raises SqlSyntaxError, QueryRefused (not allowed, or not supported here), QueryFailed (no such table or column,
     types that do not fit) and BadRequest (not as many parameters as `?`).
@@ -121,18 +129,133 @@ def plan(
     if session and session.describes:
         return _described(sql, tables, database, now_ms, session)
     if inner := immediate(sql):
-        return _of_immediate(inner, tables, database, parameters, now_ms, session)
+        return _of_immediate(inner, tables, database, parameters, now_ms, session, asker)
+    if asker.own and (written := changes.read(sql)):
+        return _of_change(written, tables, database, parameters, now_ms, session, asker)
     statement = read(sql)
     if statement.query is None:
         return _of_metadata(statement, tables, database, parameters)
     numbered(statement.query, len(parameters))
-    compiler = compiler_for(statement.text, tables, database, parameters, now_ms, session)
+    compiler = compiler_for(statement.text, tables, database, parameters, now_ms, session, asker)
+    return _of_query(statement.kind, compiler, *_compiled(compiler, statement.query))
+
+
+def _compiled(compiler: Compiler, tree: exp.Expr) -> tuple[Query, dict[str, Predicate]]:
     try:
-        query = compiler.query(statement.query, None)
-        scans = prune(query.shape, compiler.ctes)
+        query = compiler.query(tree, None)
+        return query, prune(query.shape, compiler.ctes)
     except RecursionError:
         raise QueryRefused("The statement nests too deeply; flatten it or name its parts with WITH.") from None
-    return _of_query(statement.kind, compiler, query, scans)
+
+
+def _of_change(
+    written: Written,
+    tables: Mapping[str, TableSchema],
+    database: str,
+    parameters: Sequence[object],
+    now_ms: int | None,
+    session: Session | None,
+    asker: Asker,
+) -> Plan:
+    """A statement that writes in the scratch of whoever asks."""
+    name = _name_there(written, written.of, session, asker)
+    to = _name_there(written, written.to, session, asker) if written.to else ""
+    change = Change(written.kind, written.what, name, to, written.replaces, written.is_lenient)
+    if written.query:
+        return _of_rows(written, change, tables, database, parameters, now_ms, session, asker)
+    if parameters:
+        raise BadRequest(f"The statement has no parameter '?' and {len(parameters)} value(s) came; give none.")
+    if written.kind == changes.TABLE:
+        declared = changes.declared_columns(written.columns)
+        typed = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(column)}" for column, kind in declared)
+        planned = plan(f"SELECT {typed}", {}, database)
+        if list(planned.column_names) != [column for column, _ in declared]:
+            raise SqlSyntaxError(f"The columns cannot be read: {written.columns[:100]!r}.")
+        return Plan("change", change=replace(change, columns=columns_of(planned.column_names, planned.types)))
+    return Plan("change", change=change)
+
+
+def _name_there(written: Written, of: tuple[str, ...], session: Session | None, asker: Asker) -> str:
+    """The name of a table that is in the scratch of whoever asks. Raises AccessDenied for another one."""
+    *owners, name = of
+    if written.kind == changes.SCHEMA:
+        owners, name = [*owners, name], ""
+    if owners and session:
+        owners = session.owners(owners, metadata.OTHER_CATALOGS)
+    if owners[:1] == [CATALOG]:
+        owners = owners[1:]
+    if (scratch_schema(owners, asker.own) if owners else home_of(session, asker.own)) != asker.own:
+        raise changes.not_there(written, asker.own)
+    return changes.checked_table_name(name) if name else name
+
+
+def _of_rows(
+    written: Written,
+    change: Change,
+    tables: Mapping[str, TableSchema],
+    database: str,
+    parameters: Sequence[object],
+    now_ms: int | None,
+    session: Session | None,
+    asker: Asker,
+) -> Plan:
+    """A statement that writes the rows of a query, or keeps it as a view."""
+    if change.kind == changes.VIEW and parameters:
+        raise QueryRefused("A view gets no values for '?'; write them into its statement.")
+    statement = read(written.query)
+    if statement.kind != "select" or statement.query is None:
+        raise QueryRefused(f"After {change.update} comes a SELECT; this is {statement.kind}.")
+    numbered(statement.query, len(parameters))
+    compiler = compiler_for(written.query, tables, database, parameters, now_ms, session, asker)
+    query, predicates = _compiled(compiler, statement.query)
+    if change.kind == changes.INSERT:
+        table = compiler.tables.get(f"{asker.own}.{change.name}")
+        if table is None:
+            raise QueryFailed(f"TABLE_NOT_FOUND: Table 'scratch.{change.name}' does not exist.")
+        if table.statement is not None:
+            raise QueryFailed(f"NOT_SUPPORTED: 'scratch.{change.name}' is a view, into which nothing is inserted.")
+        query, change = inserted(compiler, query, change, written.names, table)
+        return replace(_of_query("change", compiler, query, predicates), change=change)
+    planned = _of_query("change", compiler, query, predicates)
+    change = replace(change, columns=columns_of(planned.column_names, planned.types), is_empty=not written.has_rows)
+    if change.kind == changes.VIEW:
+        text = written.query.strip().removesuffix(";").strip()
+        named, home = f"{asker.own}.{change.name}", home_of(session, asker.own)
+        view = TableSchema(named, (), (), statement=text, own=asker.own, home=home)
+        # Read as others will read it: it may have come to read itself.
+        again = plan(
+            f'SELECT * FROM scratch."{change.name}"', {**tables, named: view}, database, (), now_ms, session, asker
+        )
+        return Plan("change", change=replace(change, statement=text, home=home), reads=again.reads)
+    positions = tuple(range(len(change.columns)))
+    return replace(planned, change=replace(change, positions=positions))
+
+
+def inserted(
+    compiler: Compiler, query: Query, change: Change, names: tuple[str, ...], table: TableSchema
+) -> tuple[Query, Change]:
+    """A query whose rows have the types of the columns that they are inserted into."""
+    columns = [column.name for column in table.columns]
+    named = list(names) or columns
+    for name in named:
+        if name not in columns or named.count(name) > 1:
+            raise QueryFailed(
+                f"COLUMN_NOT_FOUND: Insert column name does not exist in target table, or is named twice: {name}. Its "
+                f"columns are {', '.join(columns)}."
+            )
+    kinds = [kind for name in named for column, kind in table.fields() if column == name]
+    given = [output.type for output in query.outputs]
+    if len(kinds) != len(given) or not all(map(types.coerces, given, kinds)):
+        raise QueryFailed(
+            f"TYPE_MISMATCH: Insert query has mismatched column types: Table: [{', '.join(map(str, kinds))}], "
+            f"Query: [{', '.join(map(str, given))}]. Write cast(...) where they differ."
+        )
+    outputs = tuple(
+        output._replace(name=name, type=kind) for output, name, kind in zip(query.outputs, named, kinds, strict=True)
+    )
+    positions = tuple(named.index(name) if name in named else None for name in columns)
+    made = replace(query, sql=compiler.of_types(query, kinds), outputs=outputs)
+    return made, replace(change, columns=table.columns, positions=positions)
 
 
 def _of_immediate(
@@ -142,6 +265,7 @@ def _of_immediate(
     parameters: Sequence[object],
     now_ms: int | None,
     session: Session | None,
+    asker: Asker,
 ) -> Plan:
     """EXECUTE IMMEDIATE: another statement, with the values of USING for its `?`."""
     if parameters:
@@ -150,7 +274,7 @@ def _of_immediate(
         raise QueryRefused("EXECUTE IMMEDIATE of EXECUTE IMMEDIATE is not allowed; write the inner statement.")
     values = [_value(node) for node in inner.values]
     given = [Given(value, inner.values_text) if isinstance(value, exp.Expr) else value for value in values]
-    return plan(inner.text, tables, database, given, now_ms, session)
+    return plan(inner.text, tables, database, given, now_ms, session, asker)
 
 
 def _value(node: exp.Expr) -> object:

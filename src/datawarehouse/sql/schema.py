@@ -28,6 +28,15 @@ class TableSchema:
     """Of a view: the query whose rows it has. None of a table."""
     reads: frozenset[str] = frozenset()
     """Of a view: the tables whose rows it shows, those below other views too."""
+    own: str = ""
+    """Of a view in a scratch: the schema that `scratch` means in its statement."""
+    home: str = ""
+    """Of such a view: the schema of names without one; "" is the warehouse's."""
+
+    @property
+    def short(self) -> str:
+        """The name without that of its schema, which tables of the warehouse do not have."""
+        return self.name.rpartition(".")[2]
 
     def fields(self) -> list[tuple[str, Type]]:
         return [(column.name, types.of_column(column.type)) for column in (*self.columns, *self.partition_keys)]

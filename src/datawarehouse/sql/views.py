@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from datawarehouse.definition.tables import Column
 from datawarehouse.definition.views import View
 from datawarehouse.definition.warehouse import Warehouse
-from datawarehouse.errors import BadRequest, DeclarationError, QueryError, QueryFailed
-from datawarehouse.sql import types
-from datawarehouse.sql.plan import Plan, plan
+from datawarehouse.errors import BadRequest, DeclarationError, QueryError
+from datawarehouse.sql.columns import columns_of
+from datawarehouse.sql.plan import plan
 from datawarehouse.sql.schema import TableSchema, schemas_of
 
 _ANY_TIME_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
@@ -31,26 +30,7 @@ def checked_views(views: Iterable[View], tables: Mapping[str, TableSchema], data
     for name, view in unchecked.items():
         try:
             planned = plan(f'SELECT * FROM "{name}"', known, database, now_ms=_ANY_TIME_MS)
-            found[name] = replace(view, columns=columns_of(planned), reads=planned.reads)
+            found[name] = replace(view, columns=columns_of(planned.column_names, planned.types), reads=planned.reads)
         except (QueryError, BadRequest) as error:
             raise DeclarationError(f"View {name!r}: its sql cannot be read: {error}") from None
     return found
-
-
-def columns_of(planned: Plan) -> tuple[Column, ...]:
-    """The columns of a view, or of a table that a statement makes. Raises QueryFailed, with Trino's names, for one that
-    has no name, a name twice, or a type that no column has."""
-    columns: dict[str, Column] = {}
-    for position, (given, kind) in enumerate(zip(planned.column_names, planned.types, strict=True), 1):
-        name = given.lower()
-        if name == f"_col{position - 1}":
-            raise QueryFailed(f"MISSING_COLUMN_NAME: Column {position} has no name; write AS after it.")
-        if name in columns:
-            raise QueryFailed(f"DUPLICATE_COLUMN_NAME: Two columns are named {name!r}; name one otherwise with AS.")
-        column = types.column_type(kind)
-        if column is None:
-            raise QueryFailed(
-                f"NOT_SUPPORTED: Column {name!r} is {kind}, which no column of a table or view can be; cast it."
-            )
-        columns[name] = Column(name, column)
-    return tuple(columns.values())

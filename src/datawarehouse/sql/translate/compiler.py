@@ -20,7 +20,8 @@ from datawarehouse.sql import types
 from datawarehouse.sql.catalogs import Session
 from datawarehouse.sql.conditions import Constant
 from datawarehouse.sql.grammar import place
-from datawarehouse.sql.metadata import CATALOGS, SCHEMAS
+from datawarehouse.sql.metadata import CATALOGS, SCHEMAS, home_of
+from datawarehouse.sql.names import MEMORY, NOBODY, Asker, scratch_schema
 from datawarehouse.sql.schema import TableSchema
 from datawarehouse.sql.shape import Column, Cte, Place, Relation, Select, SetOperation
 from datawarehouse.sql.translate.scope import Scope
@@ -111,6 +112,7 @@ class Compiler:
         constant: Callable[[Compiler, exp.Expr], Constant],
         now_ms: int | None,
         session: Session | None,
+        asker: Asker = NOBODY,
     ) -> None:
         self.sql = sql
         self.tables = {name.lower(): table for name, table in tables.items()}
@@ -128,6 +130,11 @@ class Compiler:
         self._now_ms = now_ms
         self.session = session
         self.reads_clock = False
+        self.user = asker.user
+        self.own = asker.own
+        """The schema that `scratch` means."""
+        self.home = home_of(session, asker.own)
+        """The schema of names without one; "" is the warehouse's."""
         self.view_place: Place | None = None
         """Where the statement names the view that is being read, if one is."""
         self._views: list[str] = []
@@ -219,10 +226,16 @@ class Compiler:
     def parts(self, node: exp.Column, scope: Scope) -> list[str]:
         """The names of a column reference, without the catalog and the database in front of a table's name."""
         parts = [part.name for part in node.parts]
-        for owners in (CATALOGS, (self.database, *SCHEMAS)):
-            if len(parts) > 2 and parts[0].lower() in owners and (len(parts) > 3 or scope.has_relation(parts[1])):
+        for is_owner in (self._is_catalog, self._is_schema):
+            if len(parts) > 2 and is_owner(parts[0].lower()) and (len(parts) > 3 or scope.has_relation(parts[1])):
                 parts = parts[1:]
         return parts
+
+    def _is_catalog(self, name: str) -> bool:
+        return name in (*CATALOGS, MEMORY)
+
+    def _is_schema(self, name: str) -> bool:
+        return name in (self.database, *SCHEMAS, "default") or bool(scratch_schema([name], self.own))
 
     def unique(self, name: str, kind: str = "relation") -> str:
         """A name for DuckDB that no other relation (or CTE) of the statement has, like `name` if possible."""
@@ -244,14 +257,15 @@ class Compiler:
         self._views_read += 1
         if self._views_read > _VIEWS_MAX:
             raise QueryRefused(f"The statement reads views more than {_VIEWS_MAX} times, those inside views included.")
-        before = self.sql, self.visible, self.view_place
+        before = self.sql, self.visible, self.view_place, self.own, self.home, self.session
         self.sql, self.visible, self.view_place = str(view.statement), {}, self.view_place or at
+        self.own, self.home, self.session = view.own, view.home, Session() if self.session else None
         self._views.append(view.name)
         try:
             yield
         finally:
             self._views.pop()
-            self.sql, self.visible, self.view_place = before
+            self.sql, self.visible, self.view_place, self.own, self.home, self.session = before
 
     @contextmanager
     def within(self, facts: Facts) -> Iterator[None]:

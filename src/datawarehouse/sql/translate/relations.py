@@ -138,14 +138,14 @@ def _view(compiler: Compiler, node: exp.Table, view: TableSchema, alias: str, co
                 raise
             raise QueryFailed(f"{INVALID_VIEW}: {place(node)}The view {view.name!r} cannot be read: {error}") from None
     relation = Relation(query=found.shape)
-    sql_alias = compiler.unique(alias or view.name)
+    sql_alias = compiler.unique(alias or view.short)
     fields = _fields(node, found.outputs, columns, alias or node.name, sql_alias, relation)
     return Source(_sampled(node, f"({found.sql})", sql_alias), fields, relation)
 
 
 def _place(node: exp.Table, table: TableSchema, alias: str) -> Place:
     located = [part.meta for part in node.parts]
-    return Place(min(meta["start"] for meta in located), max(meta["end"] for meta in located), table.name, alias)
+    return Place(min(meta["start"] for meta in located), max(meta["end"] for meta in located), table.short, alias)
 
 
 def _scan(compiler: Compiler, node: exp.Table, table: TableSchema, alias: str, columns: Sequence[str]) -> Source:
@@ -158,9 +158,9 @@ def _scan(compiler: Compiler, node: exp.Table, table: TableSchema, alias: str, c
         relation.event_time = [name for name, _ in found].index(table.event_time), table.event_time
     compiler.scans.append(use)
     compiler.scan_of[relation] = use
-    sql_alias = compiler.unique(alias or table.name)
+    sql_alias = compiler.unique(alias or table.short)
     outputs = [Output(name, name, type) for name, type in found]
-    known_as = alias or table.name.rpartition(".")[2]
+    known_as = alias or table.short
     fields = _fields(node, outputs, columns, known_as, sql_alias, relation)
     for name, type in HIDDEN_COLUMNS.items():
         value = Typed(f"{quoted_name(sql_alias)}.{quoted_name(name)}", type)
@@ -170,18 +170,14 @@ def _scan(compiler: Compiler, node: exp.Table, table: TableSchema, alias: str, c
 
 def _known_table(compiler: Compiler, node: exp.Table) -> TableSchema:
     owners = [part.name.lower() for part in (node.args.get("catalog"), node.args.get("db")) if part]
-    written = ".".join([*owners, node.name])
-    if compiler.session:
-        owners = compiler.session.owners(owners, metadata.OTHER_CATALOGS)
-    expected = [metadata.CATALOG, compiler.database]
-    table = compiler.tables.get(node.name.lower())
-    if table and owners == expected[len(expected) - len(owners) :]:
-        return table
-    if described := metadata.table_of(owners, node.name.lower(), of_trino=compiler.session is not None):
-        return described
-    near = difflib.get_close_matches(node.name.lower(), compiler.tables, n=1)
+    written, name = ".".join([*owners, node.name]), node.name.lower()
+    session, own, home = compiler.session, compiler.own, compiler.home
+    if found := metadata.find(compiler.tables, compiler.database, owners, name, session, own, home):
+        return found
+    known = [each for each in compiler.tables if "." not in each]
+    near = difflib.get_close_matches(name, known, n=1)
     hint = f"Did you mean {compiler.database}.{near[0]}? " if near else ""
-    there_are = ", ".join(sorted(compiler.tables)) or "none"
+    there_are = ", ".join(sorted(known)) or "none"
     raise QueryFailed(
         f"TABLE_NOT_FOUND: {place(node)}Table '{written}' does not exist. {hint}"
         f"The tables of database {compiler.database!r} are {there_are}."

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from sqlglot import exp
 
 from datawarehouse.sql.catalogs import Session
+from datawarehouse.sql.names import NOBODY, Asker
 from datawarehouse.sql.schema import TableSchema
 from datawarehouse.sql.translate import (
     aggregates,
@@ -47,5 +48,6 @@ def compiler_for(
     parameters: Sequence[object],
     now_ms: int | None,
     session: Session | None,
+    asker: Asker = NOBODY,
 ) -> Compiler:
-    return Compiler(sql, tables, database, parameters, RULES, queries.query, constants.constant, now_ms, session)
+    return Compiler(sql, tables, database, parameters, RULES, queries.query, constants.constant, now_ms, session, asker)
