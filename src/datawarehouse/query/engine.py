@@ -41,7 +41,7 @@ from datawarehouse.sql.changes import Change
 from datawarehouse.sql.guard import Decision, decide
 from datawarehouse.sql.names import NOBODY, Asker
 from datawarehouse.sql.plan import SETTING, Plan
-from datawarehouse.sql.types import BIGINT, BOOLEAN, VARCHAR, Type
+from datawarehouse.sql.types import BIGINT, BOOLEAN, Type
 
 _BATCH_ROWS = 10_000
 _SHARE_EVERY_S = 1.0
@@ -197,10 +197,10 @@ class Engine:
                 yield answer
         else:
             schemas = {name: table.schema for name, table in tables.items()}
-            table = listing(planned, tables, schemas, self._catalog, self._explained)
+            found = listing(planned, tables, schemas, self._catalog, self._explained)
             running.on_sources(Sources())
-            kinds = [VARCHAR] * table.num_columns
-            yield QueryAnswer(table.schema, iter(table.to_batches()), 0, 0, table.num_rows, types=kinds)
+            batches = iter(found.table.to_batches())
+            yield QueryAnswer(found.table.schema, batches, 0, 0, found.table.num_rows, types=found.types)
 
     @contextmanager
     def _changed(

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from datawarehouse.errors import AccessDenied, QueryFailed
 from datawarehouse.query.readable import Readable
-from datawarehouse.sql.statement import tables_named
+from datawarehouse.sql.names import SCRATCH
+from datawarehouse.sql.statement import qualified_names
 
 _NOT_FOUND = "TABLE_NOT_FOUND"
 
@@ -30,9 +31,15 @@ def told_apart(sql: str, tables: Mapping[str, Readable], only: Collection[str] |
         if only is None or not str(error).startswith(_NOT_FOUND):
             raise
         seen = permitted(tables, only)
-        refused = sorted(name for name in tables_named(sql) if name in tables and name not in seen)
+        named = {_key(schema, name) for schema, name in qualified_names(sql)}
+        refused = sorted(name for name in named if name in tables and name not in seen)
         if not refused:
             raise
         raise AccessDenied(
             f"The key of the query may not read {', '.join(refused)}; it may read {', '.join(sorted(only))}."
         ) from None
+
+
+def _key(schema: str, name: str) -> str:
+    """How a table is called in a mapping of readables; those of a scratch are not told apart by their names alone."""
+    return f"{schema}.{name}" if schema.startswith(SCRATCH) else name

@@ -88,3 +88,10 @@ def readables(catalog: Catalog) -> dict[str, Readable]:
         stored = StoredTable(view.name, VIEW, (), "", 1, {1: view.columns})
         found[view.name] = Readable(stored, VIEW, view.columns, view)
     return found
+
+
+def partition_values(catalog: Catalog, table: Readable) -> list[tuple[str, ...]]:
+    """The values of the keys of a table's partitions."""
+    if table.stored.kind == Table.kind:
+        return [partition.values for partition in catalog.registered_partitions(table.stored.name)]
+    return [(value,) for value in catalog.partitions_between(table.stored.name, table.kind, None, None)]

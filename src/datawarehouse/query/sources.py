@@ -33,7 +33,7 @@ from datawarehouse.parquet.footer import REJECTS, folder_for
 from datawarehouse.query import description, own_tables, tpch
 from datawarehouse.query.event_times import files_by_event_time
 from datawarehouse.query.footers import COUNT, PARTITION, extremes
-from datawarehouse.query.readable import HISTORY, RUNS, Made, Readable
+from datawarehouse.query.readable import HISTORY, RUNS, Made, Readable, partition_values
 from datawarehouse.query.verify import Verifier
 from datawarehouse.sql import metadata
 from datawarehouse.sql.catalogs import TPCH_TABLES
@@ -105,6 +105,10 @@ def open_sources(
                 schemas = [each.schema for each in tables.values()]
                 described = description.rows(scan.table, database, schemas, history_path(lake), own)
                 sources.selects[scan.id] = f"({_in_memory(sources, described, scan)[0]})"
+                continue
+            if scan.table.endswith(metadata.PARTITIONS):
+                of = tables[scan.table.removesuffix(metadata.PARTITIONS)]
+                sources.selects[scan.id] = f"({_partitions(sources, catalog, of, scan)})"
                 continue
             table = tables[scan.table]
             if table.kind == RUNS:
@@ -287,6 +291,21 @@ def _in_memory(sources: Sources, table: pa.Table, scan: Scan) -> list[str]:
     if scan.hidden_columns:
         outputs += [f"cast(null as {kind}) as {_quoted(hidden)}" for hidden, kind in _HIDDEN_TYPES.items()]
     return [f"select {', '.join(outputs)} from {sources.hold(table)}"]
+
+
+def _partitions(sources: Sources, catalog: Catalog, table: Readable, scan: Scan) -> str:
+    """The values of partition keys, of partitions that have rows or that a user registered."""
+    keys, values = table.stored.partition_keys, partition_values(catalog, table)
+    columns = list(zip(*values, strict=True)) or [()] * len(keys)
+    lists = [f"unnest(cast({sources.bind(list(column))} as varchar[]))" for column in columns]
+    outputs = [
+        f"cast({each} as {duckdb_type(key.type)}) as {_quoted(key.name)}" for key, each in zip(keys, lists, strict=True)
+    ]
+    if scan.hidden_columns:
+        outputs += [f"cast(null as {kind}) as {_quoted(hidden)}" for hidden, kind in _HIDDEN_TYPES.items()]
+    if scan.extremes is not None:
+        outputs.append(f"cast(1 as bigint) as {_quoted(ROW_COUNT)}")
+    return f"select {', '.join(outputs)}"
 
 
 # -- tables of a scratch

@@ -197,17 +197,6 @@ def _tables(found: re.Match[str], session: Session) -> str:
     return _listed("Table", "table_name", listed, found, f"table_schema = {_text(schema)}")
 
 
-def _columns(found: re.Match[str], session: Session) -> str:
-    *owners, table = _parts(found["of"])
-    catalog, schema = _place(owners, session)
-    of = f"table_schema = {_text(schema)} and table_name = {_text(table)}"
-    listed = (
-        'select column_name as "Column", data_type as "Type", coalesce(extra_info, \'\') as "Extra", '
-        f"coalesce(comment, '') as \"Comment\" from {_information(catalog, 'columns')} where "
-    )
-    return f"{listed}{of}{_like('column_name', found)} order by ordinal_position"
-
-
 def _place(owners: list[str], session: Session) -> tuple[str | None, str]:
     """The catalog and the schema that a statement means."""
     chosen = session.chosen
@@ -277,7 +266,6 @@ _FORMS: list[tuple[re.Pattern[str], Callable[[re.Match[str], Session], Meant]]] 
         (rf"SHOW SCHEMAS{_OF}{_LIKE}", _schemas),
         (rf"SHOW TABLES{_OF}{_LIKE}", _tables),
         (rf"DESCRIBE (?P<what>INPUT|OUTPUT) (?P<of>{_NAME})", _describe),
-        (rf"(?:SHOW COLUMNS (?:FROM|IN)|DESCRIBE|DESC) (?P<of>{_NAMES}){_LIKE}", _columns),
         (rf"SHOW SESSION{_LIKE}", _session),
         (r"SHOW (?:CURRENT |)ROLES.*", _no_roles),
         (r"SET TIME ZONE (?P<zone>.+)", _set_zone),

@@ -162,7 +162,7 @@ class _Asked:
 
 
 def _asked(plan: Plan, tables: Mapping[str, TableSchema], stored: Stored, now_ms: int) -> _Asked:
-    scans = [scan for scan in plan.scans if scan.table not in metadata.TABLES] if plan.kind in _READING else []
+    scans = [scan for scan in plan.scans if _has_files(scan)] if plan.kind in _READING else []
     read = [(scan, tables[scan.table], stored(scan)) for scan in scans]
     uses = [
         _Use(scan, table.hours, hours.ranges(scan.predicate, table.hours, now_ms), parts, table.event_time)
@@ -172,6 +172,10 @@ def _asked(plan: Plan, tables: Mapping[str, TableSchema], stored: Stored, now_ms
     every = [part for _, _, parts in read for part in parts]
     estimate = Estimate(len(every), sum(part.files for part in every), sum(part.bytes for part in every))
     return _Asked(uses, estimate, estimate.bytes - sum(part.bytes for use in uses for part in use.parts))
+
+
+def _has_files(scan: Scan) -> bool:
+    return scan.table not in metadata.TABLES and not scan.table.endswith(metadata.PARTITIONS)
 
 
 def _refusals(asked: _Asked, workgroup: Workgroup) -> list[str]:

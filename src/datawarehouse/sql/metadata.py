@@ -24,6 +24,9 @@ OTHER_CATALOGS = (SYSTEM, TPCH, MEMORY)
 TRINO_VERSION = "435"
 """The release of Trino whose answers a statement gets."""
 
+PARTITIONS = "$partitions"
+"""After the name of a table: the table of its partitions, as in Athena."""
+
 _COLUMNS = {
     "information_schema.schemata": "catalog_name schema_name",
     "information_schema.tables": "table_catalog table_schema table_name table_type",
@@ -90,9 +93,13 @@ def find(
     own: str,
     home: str,
 ) -> TableSchema | None:
-    """What owners (a catalog and a schema) and a name mean, all in lower case. tables: by name, those of a scratch with
+    """What owners (a catalog and a schema) and a name mean, all in lower case; `t$partitions` are the partitions of a
+    table of the warehouse. tables: by name, those of a scratch with
     its schema before it. own: the schema that `scratch` means. home: that of names without one; "" is the
     warehouse's."""
+    if name.endswith(PARTITIONS):
+        of = find(tables, database, owners, name.removesuffix(PARTITIONS), session, own, home)
+        return TableSchema(of.name + PARTITIONS, of.partition_keys, ()) if of and of.partition_keys else None
     if not owners and home:
         return tables.get(f"{home}.{name}")
     if session:

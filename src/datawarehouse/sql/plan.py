@@ -16,7 +16,7 @@ from decimal import Decimal
 from sqlglot import exp
 
 from datawarehouse.errors import BadRequest, QueryFailed, QueryRefused, SqlSyntaxError
-from datawarehouse.sql import changes, metadata, types
+from datawarehouse.sql import changes, metadata, shown, types
 from datawarehouse.sql.catalogs import Session
 from datawarehouse.sql.changes import Change, Written
 from datawarehouse.sql.columns import columns_of
@@ -29,7 +29,9 @@ from datawarehouse.sql.prune import prune
 from datawarehouse.sql.rewriting import quoted
 from datawarehouse.sql.schema import TableSchema
 from datawarehouse.sql.shape import Place, Select
+from datawarehouse.sql.shown import Shown
 from datawarehouse.sql.statement import Immediate, Statement, immediate, read
+from datawarehouse.sql.translate.calls import listed_functions
 from datawarehouse.sql.translate.compiler import Compiler, Given, Query
 from datawarehouse.sql.translate.literals import numbered
 from datawarehouse.sql.translate.macros import SETTING, macros_in
@@ -68,9 +70,10 @@ class Scan:
 class Plan:
     """What a statement does.
 
-    kind: "select", "explain" (of a select), "show_tables", "show_partitions", "describe" (also SHOW COLUMNS), or
+    kind: "select", "explain" (of a select), "show_tables", "show_partitions", "show_stats", "describe", or
     "change".
-    table: of describe and show_partitions. pattern: of show_tables, patterns for whole names.
+    table: of describe, show_partitions and show_stats. schema, pattern: of show_tables, the schema as others call it,
+    "" for the warehouse's, and patterns for whole names.
     column_names, column_types: of the result, as Athena names them; `_col0` and so on where a column has no name.
     types: the same types as values.
     parameters: for DuckDB, by name.
@@ -78,6 +81,7 @@ class Plan:
 
     kind: str
     table: str | None = None
+    schema: str = ""
     pattern: tuple[tuple[Part, ...], ...] | None = None
     scans: tuple[Scan, ...] = ()
     column_names: tuple[str, ...] = ()
@@ -134,7 +138,7 @@ def plan(
         return _of_change(written, tables, database, parameters, now_ms, session, asker)
     statement = read(sql)
     if statement.query is None:
-        return _of_metadata(statement, tables, database, parameters)
+        return _of_metadata(statement, tables, database, parameters, session, asker)
     numbered(statement.query, len(parameters))
     compiler = compiler_for(statement.text, tables, database, parameters, now_ms, session, asker)
     return _of_query(statement.kind, compiler, *_compiled(compiler, statement.query))
@@ -363,26 +367,31 @@ def _of_query(kind: str, compiler: Compiler, query: Query, predicates: Mapping[s
         parameters={name: value for name, value in compiler.parameters_used.items() if name in named},
         sql=query.sql,
         macros=macros_in(query.sql),
-        reads=frozenset(use.table.name for use in compiler.scans) - metadata.TABLES.keys(),
+        reads=frozenset(use.table.name.removesuffix(metadata.PARTITIONS) for use in compiler.scans)
+        - metadata.TABLES.keys(),
         reads_clock=compiler.reads_clock,
     )
 
 
 def _of_metadata(
-    statement: Statement, tables: Mapping[str, TableSchema], database: str, parameters: Sequence[object]
+    statement: Statement,
+    tables: Mapping[str, TableSchema],
+    database: str,
+    parameters: Sequence[object],
+    session: Session | None,
+    asker: Asker,
 ) -> Plan:
     if parameters:
         raise BadRequest(f"The statement has no parameter '?' and {len(parameters)} value(s) came; give none.")
-    *owners, name = statement.table or ("",)
-    owner = statement.database or (owners[-1] if owners else database)
-    if owner.lower() != database.lower():
-        raise QueryFailed(f"SCHEMA_NOT_FOUND: Database {owner!r} does not exist; there is {database!r}.")
+    there = Shown(tables, database, session, asker.own)
     if statement.kind == "show_tables":
-        return Plan(statement.kind, pattern=statement.pattern)
-    found = next((table.name for key, table in tables.items() if key.lower() == name.lower()), None)
-    if found is None:
-        there_are = ", ".join(sorted(tables)) or "none"
-        raise QueryFailed(
-            f"TABLE_NOT_FOUND: Table {name!r} does not exist. The tables of database {database!r} are {there_are}."
-        )
-    return Plan(statement.kind, table=found)
+        schema = there.schema([statement.database] if statement.database else [])
+        return Plan(statement.kind, schema=schema, pattern=statement.pattern)
+    if session and statement.kind in ("describe", "show_columns"):
+        return plan(there.described(statement), {}, database)
+    if statement.kind in shown.KINDS:
+        return plan(there.listed(statement, listed_functions()), {}, database)
+    found = there.table(statement)
+    if found.name in metadata.TABLES and statement.kind != "describe":
+        raise QueryFailed(f"NOT_SUPPORTED: {found.name!r} describes the warehouse: it has no partitions or statistics.")
+    return Plan(statement.kind, table=found.name)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from sqlglot import exp
 
 from datawarehouse.errors import QueryRefused, SqlSyntaxError
-from datawarehouse.sql import grammar
+from datawarehouse.sql import changes, grammar
 from datawarehouse.sql.schema import TableSchema
 from datawarehouse.sql.wildcards import Part, hive, like
 
@@ -33,12 +33,17 @@ INVALID_VIEW = "INVALID_VIEW"
 _COMMENT = re.compile(r"\s*(?:--[^\n]*(?:\n|$)|/\*.*?\*/)", re.DOTALL)
 _NAME = r"(?:\"[^\"]+\"|`[^`]+`|[A-Za-z_][A-Za-z0-9_$]*)"
 _TABLE = rf"(?P<table>{_NAME}(?:\s*\.\s*{_NAME}){{0,2}})"
+_LIKE = r"(?:\s+LIKE\s+'(?P<like>(?:[^']|'')*)'|\s+'(?P<wildcard>[^']*)')?"
 _FORMS = {
-    "show_tables": rf"SHOW\s+TABLES(?:\s+(?:IN|FROM)\s+(?P<database>{_NAME}))?"
-    r"(?:\s+LIKE\s+'(?P<like>(?:[^']|'')*)'|\s+'(?P<wildcard>[^']*)')?",
-    "describe": rf"(?:DESCRIBE|DESC)(?:\s+(?:EXTENDED|FORMATTED))?\s+{_TABLE}"
-    rf"|SHOW\s+COLUMNS\s+(?:IN|FROM)\s+{_TABLE.replace('table', 'of')}"
-    rf"(?:\s+(?:IN|FROM)\s+(?P<database>{_NAME}))?",
+    "show_tables": rf"SHOW\s+TABLES(?:\s+(?:IN|FROM)\s+(?P<database>{_NAME}))?{_LIKE}",
+    "describe": rf"(?:DESCRIBE|DESC)(?:\s+(?:EXTENDED|FORMATTED))?\s+{_TABLE}",
+    "show_columns": rf"SHOW\s+COLUMNS\s+(?:IN|FROM)\s+{_TABLE}(?:\s+(?:IN|FROM)\s+(?P<database>{_NAME}))?{_LIKE}",
+    "show_catalogs": rf"SHOW\s+CATALOGS{_LIKE}",
+    "show_schemas": rf"SHOW\s+(?:SCHEMAS|DATABASES)(?:\s+(?:IN|FROM)\s+{_NAME})?{_LIKE}",
+    "show_views": rf"SHOW\s+VIEWS(?:\s+(?:IN|FROM)\s+(?P<database>{_NAME}))?{_LIKE}",
+    "show_create": rf"SHOW\s+CREATE\s+(?P<what>TABLE|VIEW)\s+{_TABLE}",
+    "show_functions": rf"SHOW\s+FUNCTIONS{_LIKE}",
+    "show_stats": rf"SHOW\s+STATS\s+FOR\s+{_TABLE}",
     "show_partitions": rf"SHOW\s+PARTITIONS\s+{_TABLE}",
 }
 _FORM = {kind: re.compile(rf"(?:{form})\s*;?", re.IGNORECASE) for kind, form in _FORMS.items()}
@@ -60,6 +65,7 @@ class Statement:
     table: tuple[str, ...] = ()
     database: str | None = None
     pattern: tuple[tuple[Part, ...], ...] | None = None
+    what: str = ""
 
 
 def read(sql: str) -> Statement:
@@ -115,11 +121,20 @@ def immediate(sql: str) -> Immediate | None:
 
 def tables_named(sql: str) -> set[str]:
     """The names in a statement that may be of tables, in lower case. Raises what `read` raises."""
+    return {name for _, name in qualified_names(sql)}
+
+
+def qualified_names(sql: str) -> set[tuple[str, str]]:
+    """The names in a statement that may be of tables, each with the schema before it, "" for none; in lower case.
+    Raises what `read` raises."""
     inner = immediate(sql)
-    statement = read(inner.text if inner else sql)
+    text = inner.text if inner else sql
+    written = changes.read(text)
+    statement = read(written.query or "SELECT 1" if written else text)
     if statement.query is None:
-        return {name.lower() for name in statement.table[-1:]}
-    return {node.name.lower() for node in statement.query.find_all(exp.Table)}
+        *owners, name = ["", *(part.lower() for part in statement.table)][-2:]
+        return {(owners[0] if owners else "", name)}
+    return {(node.db.lower(), node.name.lower()) for node in statement.query.find_all(exp.Table)}
 
 
 def _explain(sql: str, text: str) -> Statement:
@@ -157,17 +172,19 @@ def _metadata(text: str) -> Statement:
         if not match:
             continue
         found = match.groupdict()
-        table = found.get("table") or found.get("of") or ""
+        table = found.get("table") or ""
         database = found.get("database")
         return Statement(
             kind,
             table=tuple(_unquoted(part) for part in re.findall(_NAME, table)),
             database=_unquoted(database) if database else None,
             pattern=_pattern(found.get("like"), found.get("wildcard")),
+            what=(found.get("what") or "").upper(),
         )
     raise QueryRefused(
         f"Not understood: {text[:100]!r}. Allowed are SHOW TABLES [IN database] [LIKE '...' | '...*'], "
-        "SHOW COLUMNS IN table, SHOW PARTITIONS table and DESCRIBE table."
+        "SHOW DATABASES, SHOW VIEWS, SHOW COLUMNS IN table, SHOW PARTITIONS table, SHOW CREATE TABLE and VIEW, SHOW "
+        "FUNCTIONS, SHOW STATS FOR table, SHOW CATALOGS and DESCRIBE table."
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -78,6 +78,17 @@ def names() -> dict[str, list[str]]:
     scalars = {*_LINES["scalar"], *(name for name in SPECIALS if not is_aggregate(name)), *map(str.lower, CALLS)}
     aggregates = (*_LINES["aggregate"], *_WITHOUT_SIGNATURE)
     return {"scalar": sorted(scalars), "aggregate": sorted(aggregates), "window": sorted(_LINES["window"])}
+
+
+def listed_functions() -> Iterator[tuple[str, ...]]:
+    """The functions as SHOW FUNCTIONS of Trino has them: what one returns and takes is empty where that depends on its
+    arguments in a way that no signature says."""
+    for kind, found in names().items():
+        for name in found:
+            deterministic = "false" if name in ("rand", "random", "shuffle", "uuid") else "true"
+            for line in _LINES[kind].get(name, [""]):
+                takes, _, gives = line.split("  ", 1)[0].partition(" -> ")
+                yield name, gives, takes[takes.find("(") + 1 : -1], kind, deterministic, ""
 
 
 def is_aggregate(name: str) -> bool:

@@ -58,6 +58,10 @@ def _chosen(name: str | None) -> Typed:
     return Typed(quoted_text(name) if name else "CAST(NULL AS VARCHAR)", types.VARCHAR)
 
 
+def current_user(compiler: Compiler, _: exp.CurrentUser, __: Scope) -> Typed:
+    return Typed(quoted_text(compiler.user), types.VARCHAR)
+
+
 def variable(_: Compiler, node: exp.Identifier, scope: Scope) -> Typed:
     """A lambda's parameter; for names of columns the parser makes another kind of node."""
     return scope.resolve([node.name], place(node)).value
@@ -319,6 +323,7 @@ RULES: dict[type[exp.Expr], Rule] = {
     exp.Column: rule(column, "this table db catalog"),
     exp.CurrentCatalog: rule(current_catalog, ""),
     exp.CurrentSchema: rule(current_schema, ""),
+    exp.CurrentUser: rule(current_user, ""),
     exp.Identifier: rule(variable, "this quoted"),
     exp.Dot: rule(dot, "this expression"),
     exp.Paren: rule(paren),
