@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from datawarehouse.catalog.records import StoredTable
 from datawarehouse.clock import Clock
-from datawarehouse.definition.tables import Column, from_wire, to_wire
+from datawarehouse.definition.tables import Column, from_wire
 from datawarehouse.definition.workgroups import Workgroup
 from datawarehouse.errors import AccessDenied, QueryFailed
 from datawarehouse.parquet.schema import arrow_schema
@@ -207,10 +207,14 @@ def _apply(change: Change, draft: Draft, reads: list[str]) -> None:
 
 def _table(change: Change, draft: Draft, reads: list[str], files: list[ScratchFile]) -> ScratchTable:
     statement = change.statement or None
-    return ScratchTable(change.name, to_wire(change.columns), reads, draft.now_ms, files, statement, change.home)
+    return ScratchTable(change.name, _pairs(change.columns), reads, draft.now_ms, files, statement, change.home)
+
+
+def _pairs(columns: Iterable[Column]) -> list[tuple[str, str]]:
+    return [(column.name, str(column.type)) for column in columns]
 
 
 def _check_same(change: Change, table: ScratchTable) -> None:
     """Raises QueryFailed if the table is no longer the one that the statement was planned for."""
-    if [tuple(pair) for pair in table.columns] != to_wire(change.columns):
+    if table.columns != _pairs(change.columns):
         raise QueryFailed(f"TABLE_NOT_FOUND: 'scratch.{change.name}' was replaced meanwhile; ask again.")
