@@ -84,7 +84,8 @@ def test_parameters(filled):
         (b'{"sql": "select 1", "forma": "csv"}', 400, "BadRequest", "unknown field `forma`"),
         (b'{"sql": "select 1", "format": "xml"}', 400, "BadRequest", "valid are json, ndjson, csv, arrow"),
         (b'{"sql": "selec 1"}', 400, None, ""),
-        (b'{"sql": "drop table clicks"}', 400, "QueryRefused", "DROP"),
+        (b'{"sql": "drop schema clicks"}', 400, "QueryRefused", "drop schema"),
+        (b'{"sql": "drop table clicks"}', 403, "AccessDenied", "your own scratch alone"),
         (b'{"sql": "select * from read_csv(\'/etc/passwd\')"}', 400, "QueryRefused", "READ_CSV"),
         (b'{"sql": "select n from clicks where n = ?"}', 400, "BadRequest", ""),
         (b'{"sql": "select nothing from clicks"}', 422, "QueryFailed", "'nothing' cannot be resolved"),
@@ -132,7 +133,8 @@ def test_the_command_writes_parquet(filled):
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("query", "drop table clicks"), 10, "DROP"),
+        (("query", "drop schema clicks"), 10, "drop schema"),
+        (("query", "drop table clicks"), 3, "your own scratch alone"),
         (("query", "select * from clicjs"), 1, "clicks"),
         (("query", "selec"), 2, ""),
         (("query", "select 1", "--data", "nowhere"), 4, "is not a data folder"),

@@ -98,6 +98,30 @@ def test_trinos_form(shop):
         assert told(sql)[0].startswith("TABLE_NOT_FOUND: "), sql
 
 
+def test_explain_says_what_is_read(shop):
+    [(hour,)] = rows(shop, "select distinct inserted_at from clicks")
+    joined = "select id from seen join clicks using (id) where inserted_at >= '2020/01/01/00'"
+    io = f"explain (type io, format json) {joined}"
+    assert titles(shop, io) == ["Query Plan"]
+    [(told,)] = rows(shop, io)
+    found = json.loads(told)
+    bounded = [each["constraint"]["columnConstraints"] for each in found["inputTableColumnInfos"]]
+    ends = {"low": {"value": "2020/01/01/00", "bound": "EXACTLY"}, "high": {"bound": "BELOW"}}
+    assert [each[0]["domain"]["ranges"] for each in bounded if each] == [[ends]]
+    assert {each["table"]["schemaTable"]["table"] for each in found["inputTableColumnInfos"]} == {"clicks"}
+    size = shop.status()["tables"][0]["bytes"]
+    assert found["estimate"]["outputSizeInBytes"] == 2 * size > 0
+    told = [line for (line,) in rows(shop, f"explain analyze select * from clicks where inserted_at = '{hour}'")]
+    assert told[0].startswith("clicks: partitions where inserted_at")
+    assert told[-1].startswith(f"1 partitions, 1 files, {size} bytes read, 2 rows given, ")
+    assert rows(shop, "explain (type validate) select 1") == [(True,)]
+    assert rows(shop, "explain (type distributed) select * from clicks")[-1][0].endswith(" bytes")
+    status, _, body = shop.request(
+        "POST", "/v1/query", json.dumps({"sql": "explain analyze select * from clicks", "workgroup": "adhoc"})
+    )
+    assert status == 403 and "ScanRefused" in body.decode()
+
+
 @pytest.mark.parametrize(
     ("sql", "said"),
     [

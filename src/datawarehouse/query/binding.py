@@ -28,7 +28,7 @@ class Binding:
     def planned(self, sql: str, parameters: Sequence[object] = ()) -> Plan:
         """The plan of a statement. Raises what `sql.plan.plan` raises, and QueryFailed if the engine refuses it."""
         found = plan(sql, self._declared.tables, self._declared.database, parameters, self._now_ms)
-        if found.kind in ("select", "explain"):
+        if found.kind == "select" or found.kind.startswith("explain"):
             sources = {scan.id: _nothing(self._declared.tables[scan.table], scan) for scan in found.scans}
             try:
                 for macro in found.macros:

@@ -24,6 +24,7 @@ from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.clock import Clock
 from datawarehouse.definition.workgroups import NO_LIMITS, Workgroup, for_a_full_scan, is_guarded
 from datawarehouse.errors import QueryError, QueryFailed, QueryLimitExceeded, ScanRefused
+from datawarehouse.query.explaining import analyzed, io_of, scans_of
 from datawarehouse.query.failures import described
 from datawarehouse.query.interruptible import INTERRUPT_AGAIN_S, Started, nobody
 from datawarehouse.query.limits import QueryLimits
@@ -41,7 +42,7 @@ from datawarehouse.sql.changes import Change
 from datawarehouse.sql.guard import Decision, decide
 from datawarehouse.sql.names import NOBODY, Asker
 from datawarehouse.sql.plan import SETTING, Plan
-from datawarehouse.sql.types import BIGINT, BOOLEAN, Type
+from datawarehouse.sql.types import BIGINT, BOOLEAN, VARCHAR, Type
 
 _BATCH_ROWS = 10_000
 _SHARE_EVERY_S = 1.0
@@ -195,6 +196,11 @@ class Engine:
         elif planned.kind == "select":
             with self._rows(planned, tables, running, deadline, self._limits.result_rows_max) as answer:
                 yield answer
+        elif planned.kind == "explain_analyze":
+            with self._rows(planned, tables, running, deadline, self._limits.result_rows_max) as answer:
+                lines = analyzed(planned, answer.batches, answer.partitions, answer.files, answer.bytes)
+            plan = pa.table({"Query Plan": pa.array(lines, pa.string())})
+            yield QueryAnswer(plan.schema, iter(plan.to_batches()), answer.files, answer.bytes, types=[VARCHAR])
         else:
             schemas = {name: table.schema for name, table in tables.items()}
             found = listing(planned, tables, schemas, self._catalog, self._explained)
@@ -456,9 +462,13 @@ class Engine:
         return QueryFailed(described(text))
 
     def _explained(self, planned: Plan, tables: Mapping[str, Readable]) -> list[str]:
+        """EXPLAIN of any kind, but for ANALYZE, which runs the statement."""
+        if planned.kind == "explain_io":
+            with self._catalog.moment():
+                sizes = stored(self._catalog, tables, self._lake)
+                return [io_of(planned, tables, self._plans.database, sizes)]
         sources = self._sources(planned, tables, time.monotonic() + self._limits.time_max_s)
-        lines = [f"{scan.table}: partitions where {scan.predicate}" for scan in planned.scans]
-        return [*lines, f"{sources.files} files, {sources.bytes} bytes"]
+        return [*scans_of(planned), f"{sources.files} files, {sources.bytes} bytes"]
 
 
 @contextmanager

@@ -49,6 +49,10 @@ def listing(
             return _texts(partition=_partitions(catalog, tables[str(planned.table)]))
         case "show_stats":
             return _stats(catalog, tables[str(planned.table)])
+        case "explain_validate":
+            return Listing(pa.table({"Valid": pa.array([True])}), [types.BOOLEAN])
+        case "explain_io":
+            return _texts(**{"Query Plan": explained(planned, tables)})
         case _:
             return _texts(plan=explained(planned, tables))
 

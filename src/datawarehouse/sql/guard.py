@@ -31,7 +31,7 @@ ATHENA_DOLLARS_PER_TB = 5
 ATHENA_BYTES_MIN = 10 * 10**6
 """Amazon Athena pricing: five dollars for each terabyte scanned, and no query is counted with less than 10 MB."""
 
-_READING = ("select", "change")
+_READING = ("select", "change", "explain_analyze")
 _PROPOSED_HOURS = 24
 """How many hours a proposed statement reads, where the statement itself says nothing of hours."""
 

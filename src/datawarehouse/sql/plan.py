@@ -70,7 +70,8 @@ class Scan:
 class Plan:
     """What a statement does.
 
-    kind: "select", "explain" (of a select), "show_tables", "show_partitions", "show_stats", "describe", or
+    kind: "select", "explain" (of a select), "show_tables", "explain_io", "explain_validate",
+    "explain_analyze", "show_partitions", "show_stats", "describe", or
     "change".
     table: of describe, show_partitions and show_stats. schema, pattern: of show_tables, the schema as others call it,
     "" for the warehouse's, and patterns for whole names.

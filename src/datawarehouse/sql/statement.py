@@ -49,6 +49,25 @@ _FORMS = {
 _FORM = {kind: re.compile(rf"(?:{form})\s*;?", re.IGNORECASE) for kind, form in _FORMS.items()}
 
 
+_EXPLAIN = re.compile(
+    r"\s*EXPLAIN(?P<analyze>\s+ANALYZE(?:\s+VERBOSE)?)?(?:\s*\(\s*(?P<options>(?:TYPE|FORMAT)\s+\w+(?:\s*,\s*(?:TYPE|FORMAT)"
+    r"\s+\w+)*)\s*\))?(?=[\s(])",
+    re.IGNORECASE,
+)
+_EXPLAINED = {
+    frozenset(): "explain",
+    **dict.fromkeys(
+        (
+            *(frozenset((kind,)) for kind in ("TYPE LOGICAL", "TYPE DISTRIBUTED", "FORMAT TEXT")),
+            *(frozenset((kind, "FORMAT TEXT")) for kind in ("TYPE LOGICAL", "TYPE DISTRIBUTED")),
+        ),
+        "explain",
+    ),
+    **dict.fromkeys((frozenset(("TYPE IO",)), frozenset(("TYPE IO", "FORMAT JSON"))), "explain_io"),
+    **dict.fromkeys((frozenset(("TYPE VALIDATE",)), frozenset(("TYPE VALIDATE", "FORMAT TEXT"))), "explain_validate"),
+}
+"""What the options of EXPLAIN ask for."""
+
 _IMMEDIATE = re.compile(
     r"\s*EXECUTE\s+IMMEDIATE\s+'(?P<text>(?:[^']|'')*)'(?:\s+USING\s+(?P<using>.+?))?\s*;?\s*",
     re.IGNORECASE | re.DOTALL,
@@ -138,12 +157,20 @@ def qualified_names(sql: str) -> set[tuple[str, str]]:
 
 
 def _explain(sql: str, text: str) -> Statement:
-    if re.match(r"\s*EXPLAIN\s*(ANALYZE\b|\((?!\s*(SELECT|WITH|VALUES|TABLE|\()))", text, re.IGNORECASE):
-        raise QueryRefused("EXPLAIN with options or ANALYZE is not supported; write EXPLAIN SELECT ...")
+    found = _EXPLAIN.match(text)
+    if not found:
+        raise SqlSyntaxError("EXPLAIN is followed by a query; write EXPLAIN SELECT ...")
+    options = frozenset(" ".join(part.upper().split()) for part in (found["options"] or "").split(",") if part.strip())
+    kind = "explain_analyze" if found["analyze"] and not options else _EXPLAINED.get(options)
+    if kind is None or (found["analyze"] and options):
+        raise QueryRefused(
+            f"EXPLAIN with {', '.join(sorted(options))} is not supported; write EXPLAIN SELECT, EXPLAIN ANALYZE "
+            "SELECT, or EXPLAIN with (TYPE IO, FORMAT JSON), (TYPE VALIDATE) or (TYPE DISTRIBUTED)."
+        )
     # Blanks in its place keep the positions of the following text, for messages.
-    start = len(sql) - len(text.lstrip())
-    query = sql[:start] + " " * len("EXPLAIN") + sql[start + len("EXPLAIN") :]
-    return Statement("explain", _query(query), query)
+    start = len(sql) - len(text) + found.end()
+    query = re.sub(r"[^\n]", " ", sql[:start]) + sql[start:]
+    return Statement(kind, _query(query), query)
 
 
 def _query(sql: str) -> exp.Expr:

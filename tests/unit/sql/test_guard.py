@@ -114,7 +114,7 @@ REFUSED = {
     "SUMMARIZE statements": ["summarize events"],
     "PIVOT statements": ["pivot events on name using sum(id)"],
     "FROM statements": ["from events", "from events select id", "from 'x.csv'"],
-    "write EXPLAIN SELECT": ["explain analyze select 1", "explain (type io) select 1"],
+    "write EXPLAIN SELECT": ["explain (type io, format text) select 1", "explain (format graphviz) select 1"],
     "has 2 statements; send one at a time": [
         "select 1; select 2",
         "select 1; drop table events",
