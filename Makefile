@@ -22,7 +22,15 @@ quick: $(READY)  ## what to run after each change: lint, types, and the tests th
 	$(BIN)/python -m pytest -q -n auto --dist worksteal tests/unit tests/project; tests=$$?; \
 	wait $$types && exit $$tests
 
-demo: $(READY)  ## the example, end to end: events in, click-through rate out
+# What the demo needs is a third of what the tests do; where those are installed, it takes theirs.
+$(VENV)/.demo: requirements/demo.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 ...")'
+	@[ -e $(READY) ] || { echo "Installing what the demo needs, once; half a minute or so" && $(PYTHON) -m venv $(VENV) && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.txt && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .; }
+	@touch $@
+
+demo: $(VENV)/.demo  ## the example, end to end: events in, click-through rate out
 	$(BIN)/python examples/acme_ads/demo.py
 
 # Venvs of their own: an AWS emulator, which pins another botocore, and what AWS Lambda has and nothing else.
@@ -142,6 +150,8 @@ lock: $(READY)  ## pin the newest versions that pyproject.toml and requirements/
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra aws pyproject.toml requirements/dev.in -o requirements/dev.txt
+	$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --extra kinesis pyproject.toml requirements/demo.in -o requirements/demo.txt
 	for name in athena clients emulator lambda readers spark trino; do \
 		$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header requirements/$$name.in -o requirements/$$name.txt; \

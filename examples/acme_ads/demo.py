@@ -1,19 +1,22 @@
 """`make demo`: the whole way of an event, from a Kinesis client to the answer of a query, in a folder of its own.
 
-It starts `dw up`, sends impressions and clicks with boto3, and asks with `dw query`, as a user would.
+It starts `dw up`, sends impressions and clicks with boto3, and asks with `dw query`, as a user would. The folder `demo`
+stays, and the next run begins it anew.
 """
 
 import json
+import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import boto3
+from tqdm import tqdm
 from traffic import traffic
 
 HERE = Path(__file__).parent
+FOLDER = HERE.parents[1] / "demo"
 DW = str(Path(sys.executable).parent / "dw")
 SEED, EVENTS, MALFORMED = 7, 20_000, 0.01
 RECORDS_IN_A_CALL = 500
@@ -30,35 +33,31 @@ order by ctr_percent desc
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data"
-        process, url = start(data)
-        try:
-            say(f"dw up takes events at {url}")
-            sent = send(url)
-            (data / "facts").mkdir()
-            (data / "facts" / "facts.json").write_text((HERE / "facts.json").read_text())
-            dw("flush", data)
-            show(data, sent)
-        finally:
-            process.terminate()
-            process.wait()
-    say("dw up was stopped, and the folder removed")
+    began = time.monotonic()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    shutil.copy(HERE / "warehouse.py", FOLDER)
+    data = FOLDER / "data"
+    process, url = start(data)
+    try:
+        say(f"dw up takes events at {url}")
+        sent = send(url)
+        (data / "facts").mkdir()
+        (data / "facts" / "facts.json").write_text((HERE / "facts.json").read_text())
+        dw("flush", data)
+        show(data, sent)
+    finally:
+        process.terminate()
+        process.wait()
+    say(f"\nThat took {time.monotonic() - began:.0f} s. dw up was stopped, and the folder demo stays. To go on there:")
+    say("  . .venv/bin/activate; cd demo; dw up")
+    say("and then open http://127.0.0.1:8321, or in another terminal:")
+    say("  . .venv/bin/activate; cd demo; dw query 'select campaign, count(*) from impressions group by 1'; dw sql")
 
 
 def start(data: Path) -> tuple[subprocess.Popen, str]:
-    command = [
-        DW,
-        "up",
-        "--warehouse",
-        str(HERE / "warehouse.py"),
-        "--data",
-        str(data),
-        "--port",
-        "0",
-        "--output",
-        "json",
-    ]
+    declaration = ["--warehouse", str(FOLDER / "warehouse.py")]
+    command = [DW, "up", *declaration, "--data", str(data), "--port", "0", "--output", "json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     return process, json.loads(process.stdout.readline())["url"]
 
@@ -78,7 +77,8 @@ def send(url: str) -> int:
         sent += len(waiting[stream])
         waiting[stream] = []
 
-    for stream, key, event in traffic(SEED, EVENTS, MALFORMED):
+    events = tqdm(traffic(SEED, EVENTS, MALFORMED), total=EVENTS, unit=" events", disable=not sys.stderr.isatty())
+    for stream, key, event in events:
         waiting[stream].append({"Data": event, "PartitionKey": key})
         if len(waiting[stream]) == RECORDS_IN_A_CALL:
             put(stream)
@@ -107,7 +107,7 @@ def show(data: Path, sent: int) -> None:
 
 
 def dw(verb: str, data: Path, *arguments: str, shown: bool = True) -> str:
-    declaration = ["--warehouse", str(HERE / "warehouse.py")] if verb == "flush" else []
+    declaration = ["--warehouse", str(FOLDER / "warehouse.py")] if verb == "flush" else []
     command = [DW, verb, *arguments, *declaration, "--data", str(data)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     if shown and done.stdout:

@@ -104,11 +104,16 @@ def run(arguments: argparse.Namespace) -> None:
         _write(folder, {**_FILES, DECLARATION: declaration_of(drafts), TESTS: tests_of(drafts)})
         print_drafts(drafts, folder)
         return
-    _write(folder, _FILES)
+    write_first(folder)
     print(f"Wrote {', '.join(str(folder / name) for name in _FILES)}. Next: `dw up`, and in another terminal")
     print("""  echo '{"id": "1", "session_id": "a", "event_time": "2026-11-23T07:00:00Z"}' | dw send clicks -""")
     print("  dw query 'select * from clicks'")
     print("`make test` tests the declaration; it needs pytest.")
+
+
+def write_first(folder: Path) -> None:
+    """Write the first declaration, its test and a Makefile."""
+    _write(folder, _FILES)
 
 
 def _write(folder: Path, files: dict[str, str]) -> None:

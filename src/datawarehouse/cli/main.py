@@ -18,6 +18,7 @@ from datawarehouse.cli.exits import exit_code
 
 VERBS = {
     "init": "write a first declaration",
+    "demo": "start a warehouse with made-up traffic, and open its console",
     "up": "start the warehouse and take events",
     "check": "say what would become of a file of events, before it is sent",
     "send": "send a file of events to a table",
