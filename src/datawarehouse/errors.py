@@ -44,7 +44,7 @@ more exact class counts as a fault of the server and not of the caller.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 
@@ -279,6 +279,14 @@ def place_in(message: str) -> dict[str, int]:
     """The line and the column of a statement, from 1 on, that an error of SQL names; nothing if it names none."""
     found = _PLACE.search(message)
     return {"line": int(found[1]), "column": int(found[2])} if found else {}
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint, with a blank before it, if a name is nearly one of those that there are; else nothing."""
+    import difflib  # only here: an error is said once, and each process imports this module
+
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def rebuilt(name: str, message: str, attributes: Mapping[str, Any] | None = None) -> DataWarehouseError:

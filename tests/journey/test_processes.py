@@ -54,7 +54,9 @@ CALLS = {
     "rights": (("--account", "123456789012"), "kinesis:CreateStream"),
     "keys": (("ls",), "workgroup"),
     "partition": (("prices", "2026-11-01"), ""),
+    "completion": (("bash",), "complete -o default"),
     "push": (("--help",), "usage: dw push"),  # tests/aws/test_push_kill.py runs it as a process
+    "stop": ((), "has stopped"),
 }
 """Verb -> (arguments, a part of what it prints), in an order in which each has something to do."""
 
@@ -71,6 +73,7 @@ def test_there_is_a_call_of_each_verb(verb):
 def test_each_verb_as_a_process(tmp_path):
     (tmp_path / "one.sql").write_text("select id from clicks where id = 'one'")
     with running(tmp_path, declaration=DECLARATION, fresh=True):  # the verb `up`
+        (tmp_path / "data" / "prices" / "2026-11-01").mkdir(parents=True)
         for verb, (arguments, says) in CALLS.items():
             done = subprocess.run(
                 [DW, verb, *arguments],

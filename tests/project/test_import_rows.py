@@ -64,7 +64,10 @@ def part_of(module: str) -> str:
 @pytest.mark.parametrize(("module", "path"), list(modules()), ids=lambda value: value if isinstance(value, str) else "")
 def test_a_module_imports_from_lower_rows_only(module, path):
     part = part_of(module)
-    if not part:  # datawarehouse/__init__.py names its public names, and resolves them when they are used
+    if part in (
+        "",
+        "__main__",
+    ):  # datawarehouse/__init__.py names its public names, and resolves them when they are used
         return
     for imported in imports(path):
         if imported.startswith("datawarehouse.") and part_of(imported) != part:
@@ -115,4 +118,4 @@ def test_a_function_on_lambda_imports_what_its_archive_has():
 
 def test_every_part_of_the_package_has_a_row():
     parts = {path.stem if path.is_file() else path.name for path in SOURCE.iterdir()}
-    assert parts - {"__init__", "__pycache__", "py"} - {"py.typed"} == set(ROW_OF)
+    assert parts - {"__init__", "__main__", "__pycache__", "py"} - {"py.typed"} == set(ROW_OF)

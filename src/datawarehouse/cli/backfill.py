@@ -30,7 +30,7 @@ from datawarehouse.definition.instants import instant_of, milliseconds_of
 from datawarehouse.definition.schedule import parse_schedule
 from datawarehouse.definition.tables import BatchInputTable
 from datawarehouse.definition.warehouse import Warehouse
-from datawarehouse.errors import BadRequest, UnknownName
+from datawarehouse.errors import BadRequest, UnknownName, did_you_mean
 from datawarehouse.jobs.due import backfill_instants
 from datawarehouse.runtime.client import client_of
 from datawarehouse.runtime.job_tasks import left_to_run
@@ -109,7 +109,8 @@ def _here(arguments: argparse.Namespace) -> Iterator[_Job]:
 def _batch_table(warehouse: Warehouse, name: str) -> BatchInputTable:
     tables = {table.name: table for table in warehouse.tables() if isinstance(table, BatchInputTable)}
     if name not in tables:
-        raise UnknownName(f"There is no batch input table {name!r}; there are {', '.join(tables) or 'none'}.")
+        known = ", ".join(tables) or "none"
+        raise UnknownName(f"There is no batch input table {name!r}; there are {known}.{did_you_mean(name, tables)}")
     return tables[name]
 
 

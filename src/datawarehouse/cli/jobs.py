@@ -12,9 +12,9 @@ from datawarehouse.cli.progress import progress
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.partition import HOUR_MS, start_ms
-from datawarehouse.errors import BadRequest
+from datawarehouse.errors import BadRequest, UnknownName, did_you_mean
 
-_COLUMNS = ("job", "scheduled", "partition", "attempt", "cause", "outcome", "rows", "seconds", "error")
+_COLUMNS = ("job", "scheduled", "partition", "started", "attempt", "cause", "outcome", "rows", "seconds", "error")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,14 +56,26 @@ def _short(instant_ms: int) -> str:
 
 
 def _here(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    from datawarehouse.definition.tables import BatchInputTable
     from datawarehouse.runtime.reader import Reader
     from datawarehouse.runtime.status import described, reruns_of
 
     settings = settings_of(arguments)
     with Reader(settings.folder, settings) as reader:
+        if arguments.job is not None:
+            _check(
+                arguments.job, [table.name for table in reader.catalog.tables() if table.kind == BatchInputTable.kind]
+            )
         reruns = reruns_of(reader.catalog, WallClock())
         remark_reruns([each for each in reruns if arguments.job in (None, each["job"])])
         return [described(run) for run in reader.catalog.runs.latest(arguments.job, arguments.limit)]
+
+
+def _check(job: str, known: Sequence[str]) -> None:
+    """Raises UnknownName."""
+    if job not in known:
+        there_are = ", ".join(map(repr, known)) or "none"
+        raise UnknownName(f"There is no batch input table {job!r}; there are {there_are}.{did_you_mean(job, known)}")
 
 
 def _on_aws(arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -83,6 +95,23 @@ def _on_aws(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def print_runs(runs: Sequence[dict[str, Any]]) -> None:
-    """Print a line for each run, with the first line of its error."""
+    """Print a line for each run, with the first line of its error, and below where the code of the latest failed."""
     shown = [run | {"error": run["error"].splitlines()[0] if run["error"] else None} for run in runs]
-    print_table(_COLUMNS, ([None if run[name] is None else str(run[name]) for name in _COLUMNS] for run in shown))
+    columns = [name for name in _COLUMNS if name != "started" or any(run.get(name) for run in runs)]
+    print_table(columns, ([None if run[name] is None else str(run[name]) for name in columns] for run in shown))
+    failed = next((run for run in runs if run["error"]), None)
+    if failed and (place := _place_of(failed["error"])):
+        remark(
+            f"The error of {failed['job']} for {failed['partition']} came from {place}; --output json has all of it."
+        )
+
+
+def _place_of(error: str) -> str:
+    """The last line of code of a traceback, as `file, line N, in name: code`; empty if there is none."""
+    lines = error.splitlines()
+    places = [at for at, line in enumerate(lines) if line.lstrip().startswith("File ")]
+    if not places:
+        return ""
+    code = lines[places[-1] + 1].strip() if places[-1] + 1 < len(lines) else ""
+    place = lines[places[-1]].strip().removeprefix("File ").replace('"', "")
+    return f"{place}: {code}" if code else place

@@ -10,7 +10,7 @@ from datawarehouse.cli.options import add_on, add_output, add_settings, settings
 from datawarehouse.cli.output import print_json, print_table, quantity, remark
 from datawarehouse.clock import WallClock
 from datawarehouse.definition.lateness import LATENESS_SUFFIX
-from datawarehouse.errors import BadRequest, UnknownName
+from datawarehouse.errors import BadRequest, UnknownName, did_you_mean
 from datawarehouse.query.lateness import QUANTILES, Lateness, lateness_by_hour
 from datawarehouse.runtime.reader import Reader
 
@@ -67,7 +67,8 @@ def _check(catalog: Catalog, name: str) -> None:
     tables = {table.name: table.event_time for table in catalog.tables()}
     having = ", ".join(repr(table) for table, event_time in tables.items() if event_time) or "none"
     if name not in tables:
-        raise UnknownName(f"There is no table {name!r}; those that declare their event_time are {having}.")
+        hint = did_you_mean(name, tables)
+        raise UnknownName(f"There is no table {name!r}; those that declare their event_time are {having}.{hint}")
     if tables[name] is None:
         raise BadRequest(
             f"Table {name!r} declares no event_time, so that it is not known when its events happened; those that do "

@@ -12,14 +12,18 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from datawarehouse import __version__
+from datawarehouse.cli.examples import EXAMPLES
 from datawarehouse.cli.exits import exit_code
+from datawarehouse.errors import did_you_mean
 
 VERBS = {
     "init": "write a first declaration",
     "demo": "start a warehouse with made-up traffic, and open its console",
     "up": "start the warehouse and take events",
+    "stop": "stop the warehouse that runs",
     "check": "say what would become of a file of events, before it is sent",
     "send": "send a file of events to a table",
     "generate": "send made-up events, at a rate, some of them malformed, late or twice",
@@ -48,7 +52,22 @@ VERBS = {
     "rights": "print the IAM policy that deploying to AWS needs",
     "keys": "make, list, end and replace the keys of those who send and ask",
     "partition": "register a partition of a table that you fill",
+    "completion": "print what lets the Tab key of a shell complete verbs and options",
 }
+
+
+def parser_of(verb: str) -> tuple[ModuleType, argparse.ArgumentParser]:
+    """The module of a verb, and what reads its arguments; its help ends with examples."""
+    module = importlib.import_module(f"datawarehouse.cli.{verb.replace('-', '_')}")
+    shown = EXAMPLES.get(verb, ())
+    parser = argparse.ArgumentParser(
+        prog=f"dw {verb}",
+        description=VERBS[verb],
+        epilog="examples:\n" + "\n".join(f"  {example}" for example in shown) if shown else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    return module, parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,13 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="verbs:\n" + "\n".join(f"  {verb:11} {text}" for verb, text in VERBS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"dw {__version__}")
-    parser.add_argument("verb", choices=VERBS, metavar="verb")
+    parser.add_argument("-V", "--version", action="version", version=f"dw {__version__}")
+    parser.add_argument("verb", metavar="verb")
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     verb = parser.parse_args(given[:1] or ["--help"]).verb
-    module = importlib.import_module(f"datawarehouse.cli.{verb.replace('-', '_')}")
-    verb_parser = argparse.ArgumentParser(prog=f"dw {verb}", description=VERBS[verb])
-    module.add_arguments(verb_parser)
+    if verb not in VERBS:
+        parser.exit(2, f"dw: There is no verb {verb!r}.{did_you_mean(verb, VERBS)} `dw --help` lists them.\n")
+    module, verb_parser = parser_of(verb)
     parsed = verb_parser.parse_args(given[1:])
     run = getattr(module, "run_apart", module.run) if arguments is None else module.run
     return exit_code(verb, lambda: run(parsed))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import msgspec
 
 from datawarehouse.cli.options import add_on, add_settings, add_warehouse, open_alone, settings_of, warehouse_of
 from datawarehouse.cli.output import remark
+from datawarehouse.definition.tables import Table
+from datawarehouse.errors import BadRequest, FolderError
 from datawarehouse.runtime.client import client_of
+from datawarehouse.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
         _on_aws(arguments)
         return
     settings = settings_of(arguments)
+    _check_folder(arguments, settings)
     client = client_of(settings.folder)
     if client:
         asked = {"table": arguments.table, "values": arguments.values, "location": arguments.location}
@@ -34,6 +39,25 @@ def run(arguments: argparse.Namespace) -> None:
         return
     with open_alone(warehouse_of(arguments), settings) as opened:
         opened.register_partition(arguments.table, arguments.values, arguments.location)
+
+
+def _check_folder(arguments: argparse.Namespace, settings: Settings) -> None:
+    """Raises BadRequest if the table is one that its user fills, and the folder is not there."""
+    from datawarehouse.runtime.reader import Reader
+
+    folder = Path(arguments.location or settings.folder.joinpath(arguments.table, *arguments.values))
+    if folder.is_dir() or (arguments.location and not folder.is_absolute()):
+        return
+    try:
+        with Reader(settings.folder, settings) as reader:
+            kinds = {table.name: table.kind for table in reader.catalog.tables()}
+    except FolderError:  # which is made now
+        return
+    if kinds.get(arguments.table) == Table.kind:
+        raise BadRequest(
+            f"A partition of table {arguments.table!r} was not registered: there is no folder {folder}. Write its "
+            "files there first, or name their folder with --location."
+        )
 
 
 def _on_aws(arguments: argparse.Namespace) -> None:

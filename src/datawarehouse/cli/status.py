@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from datawarehouse.cli.jobs import remark_reruns
@@ -14,11 +15,14 @@ from datawarehouse.definition.instants import instant_of
 from datawarehouse.runtime.client import client_of
 
 _COLUMNS = ("table", "received", "stored", "rejected", "lost", "pending", "lag_s", "files", "bytes")
+_COLUMNS_OF_JOBS = ("job", "scheduled", "outcome", "rows", "seconds", "error")
 _COLUMNS_ON_AWS = ("table", "received", "stored", "rejected", "lag_s", "newest_hour", "registered_until", "registrar")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output(parser, "table", "json")
+    what = "every setting too, with its source"
+    parser.add_argument("--settings", dest="shows_settings", action="store_true", help=what)
     add_on(parser)
     add_settings(parser, "data")
 
@@ -40,24 +44,42 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.output == "json":
         print_json(status)
         return
-    print(f"{status['warehouse']} in {status['folder']}, {'running' if client else 'not running'}\n")
+    _print(status, shows_settings=arguments.shows_settings)
+
+
+def _print(status: dict[str, Any], *, shows_settings: bool) -> None:
+    """What needs somebody first, then the tables, the jobs, and the settings if they are asked for."""
+    print(f"{status['warehouse']} in {status['folder']}, {'running' if status['running'] else 'not running'}")
+    for on in status["alerts"]:
+        print(f"\nalert {on['alert']} since {on['began']}: {on['cause']}\n  next: {on['next_step']}")
+    print()
     streaming = [table for table in status["tables"] if "received" in table]
+    _remark_news(status, streaming)
     for table in streaming:
         table["bytes"] = size(table["bytes"])
     columns = [name for name in _COLUMNS if name != "lost" or any(table.get(name) for table in streaming)]
     print_table(columns, ([_shown(table.get(name)) for name in columns] for table in streaming))
-    print(f"\naudit: {_audit(status['audit'], len(status['damaged_files']))}\n")
-    print_table(
-        ("setting", "value", "unit", "source"),
-        [(each["name"], str(each["value"]), each["unit"], each["source"]) for each in status["settings"]],
-    )
+    if own := [table["table"] for table in status["tables"] if table["kind"] == "table"]:
+        print(f"\ntables that you fill: {', '.join(own)}")
+    if jobs := status.get("jobs"):
+        print()
+        print_table(_COLUMNS_OF_JOBS, ([_shown(job[name]) for name in _COLUMNS_OF_JOBS] for job in jobs))
+    print(f"\naudit: {_audit(status['audit'], len(status['damaged_files']))}")
+    if shows_settings:
+        print()
+        print_table(
+            ("setting", "value", "unit", "source"),
+            [(each["name"], str(each["value"]), each["unit"], each["source"]) for each in status["settings"]],
+        )
+
+
+def _remark_news(status: dict[str, Any], streaming: Sequence[dict[str, Any]]) -> None:
+    """Say what somebody should know or do."""
     for key in status.get("keys", ()):
         if key["refused"]:
             remark(f"Requests of the key {key['name']} were refused: {_reasons(key['refused'])}")
     if without := status.get("refused_without_key"):
         remark(f"Requests without a key that there is were refused: {_reasons(without)}")
-    for on in status["alerts"]:  # last, where they are seen: the settings are more than a screen
-        print(f"\nalert {on['alert']} since {on['began']}: {on['cause']}\n  next: {on['next_step']}")
     for table in streaming:
         if table["unknown_keys"]:
             remark(

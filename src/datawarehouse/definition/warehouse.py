@@ -39,7 +39,7 @@ from datawarehouse.definition.tables import (
 )
 from datawarehouse.definition.views import View, checked_view
 from datawarehouse.definition.workgroups import Workgroup, checked_workgroup, with_defaults
-from datawarehouse.errors import DeclarationError, UnknownName
+from datawarehouse.errors import DeclarationError, UnknownName, did_you_mean
 
 
 class Warehouse:
@@ -354,7 +354,8 @@ class Warehouse:
     def get_table(self, name: str) -> Table:
         """The declared table. Raises UnknownName, with the declared names."""
         if name not in self._tables:
-            raise UnknownName(f"Warehouse {self.name!r} has no table {name!r}; it has {listed(self._tables)}.")
+            hint = did_you_mean(name, self._tables)
+            raise UnknownName(f"Warehouse {self.name!r} has no table {name!r}; it has {listed(self._tables)}.{hint}")
         return self._tables[name]
 
     def list_tables(self) -> list[str]:

@@ -18,7 +18,7 @@ from hashlib import blake2b
 
 from datawarehouse.clock import Clock
 from datawarehouse.durable import lacks_space
-from datawarehouse.errors import BadRequest, BodyTooLarge, Throttled, UnknownName
+from datawarehouse.errors import BadRequest, BodyTooLarge, Throttled, UnknownName, did_you_mean
 from datawarehouse.intake.free_disk import FreeDisk
 from datawarehouse.intake.refusals import Refusals
 from datawarehouse.intake.shard_rate import ShardRate
@@ -102,7 +102,9 @@ class Intake:
     def stream(self, name: str) -> Stream:
         if name not in self.streams:
             known = ", ".join(map(repr, self.streams)) or "none"
-            raise UnknownName(f"There is no input stream {name!r}; there are {known}.")
+            raise UnknownName(
+                f"There is no input stream {name!r}; there are {known}.{did_you_mean(name, self.streams)}"
+            )
         return self.streams[name]
 
     def begin(self, stream: Stream, entry: Entry, done: Callable[[], None] | None = None) -> Pending:

@@ -27,7 +27,7 @@ from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.definition.sql_job import SqlJob
 from datawarehouse.definition.tables import BatchInputTable, to_wire
 from datawarehouse.definition.warehouse import Warehouse
-from datawarehouse.errors import DataWarehouseError, UnknownName, WorkerDied
+from datawarehouse.errors import DataWarehouseError, UnknownName, WorkerDied, did_you_mean
 from datawarehouse.jobs.orders import JobFailure, JobOrder, JobOutput
 from datawarehouse.query.limits import QueryLimits
 from datawarehouse.runtime.executor import Executor, NotStarted
@@ -92,7 +92,9 @@ class JobRuns:
         """
         if job not in self._tables:
             known = ", ".join(map(repr, self._tables)) or "none"
-            raise UnknownName(f"There is no batch input table {job!r}; there are {known}.")
+            raise UnknownName(
+                f"There is no batch input table {job!r}; there are {known}.{did_you_mean(job, self._tables)}"
+            )
         ended = self.attempt(job, time_ms, attempt=attempt, cause=cause)
         if ended is None:
             raise DataWarehouseError(

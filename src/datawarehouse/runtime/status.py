@@ -13,7 +13,7 @@ from datawarehouse.catalog.runs import Run
 from datawarehouse.clock import Clock
 from datawarehouse.definition.instants import written
 from datawarehouse.definition.partition import start_ms
-from datawarehouse.definition.tables import StreamingInputTable
+from datawarehouse.definition.tables import BatchInputTable, StreamingInputTable
 from datawarehouse.definition.unknown_keys import still_unknown
 from datawarehouse.folder import aside_root
 from datawarehouse.jobs.due import rerun_from
@@ -29,12 +29,16 @@ Streams = Mapping[str, tuple[Journal, int]]
 """For each stream: its journal, and how many of its bytes are not converted."""
 
 
+_OF_JOBS = ("job", "scheduled", "partition", "started", "outcome", "rows", "seconds", "error")
+
+
 def status_of(
     catalog: Catalog, folder: Path, settings: Settings, clock: Clock, streams: Streams | None = None
 ) -> dict[str, Any]:
     """The tables and the settings. Without `streams` the number of records that are not converted is unknown."""
     with catalog.moment():
         tables = [_table(catalog, table, clock, (streams or {}).get(table.name)) for table in catalog.tables()]
+        jobs = [_latest(catalog, table["table"]) for table in tables if table["kind"] == BatchInputTable.kind]
         undeclared = catalog.undeclared()
         foreign = catalog.noted(FOREIGN_NOTE) or []
         backup = backup_status(catalog, clock)
@@ -45,6 +49,7 @@ def status_of(
         "warehouse": catalog.warehouse_name(),
         "folder": str(folder),
         "tables": tables,
+        "jobs": jobs,
         "reruns": reruns,
         "undeclared_tables": undeclared,
         "damaged_files": damaged,
@@ -162,3 +167,11 @@ def _table(catalog: Catalog, table: StoredTable, clock: Clock, stream: tuple[Jou
             "journal_bytes": unconverted if pending else 0,
         }
     return shown
+
+
+def _latest(catalog: Catalog, job: str) -> dict[str, Any]:
+    """The latest run of a job, with the first line of its error; all but its name None if there was none."""
+    runs = catalog.runs.latest(job, 1)
+    found = described(runs[0]) if runs else dict.fromkeys(_OF_JOBS)
+    error = found["error"] and str(found["error"]).splitlines()[0]
+    return {name: found[name] for name in _OF_JOBS} | {"job": job, "error": error}

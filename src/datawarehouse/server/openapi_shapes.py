@@ -77,11 +77,20 @@ _ALERT = fields(
     {"id": TEXT, "alert": TEXT, "table": or_null(TEXT), "cause": TEXT, "next_step": TEXT, "began": TIME},
     {"value": {}, "threshold": {}, "unit": {}, "total": {}},
 )
+_LATEST_RUN = fields(
+    {
+        "job": TEXT,
+        **{name: or_null(TEXT) for name in ("scheduled", "partition", "started", "outcome", "error")},
+        "rows": or_null(COUNT),
+        "seconds": or_null(NUMBER),
+    }
+)
 _STATUS = fields(
     {
         "warehouse": TEXT,
         "folder": TEXT,
         "tables": many(_TABLE),
+        "jobs": many(_LATEST_RUN),
         "undeclared_tables": many(TEXT),
         "damaged_files": many(fields({"table": TEXT, "path": TEXT, "problem": TEXT})),
         "audit": {"type": "object"},

@@ -1,0 +1,47 @@
+"""The examples that `dw VERB --help` ends with: calls that work in the project that `dw init` writes, or nearly so."""
+
+from __future__ import annotations
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "init": ("dw init shop", "dw init shop --from orders.ndjson"),
+    "check": ("dw check orders.ndjson --table events",),
+    "up": (
+        "dw up",
+        "dw up --port 0 --output json",
+        "dw up --data /var/lib/shop --host 0.0.0.0 --tls-cert ... --tls-key ...",
+    ),
+    "stop": ("dw stop", "dw stop --data /var/lib/shop"),
+    "send": ("dw send events orders.ndjson", "gzip -c orders.ndjson | dw send events -"),
+    "generate": ("dw generate events --rate 100", "dw generate events --rate 0 --count 1000 --malformed 0.01"),
+    "flush": ("dw flush",),
+    "query": (
+        "dw query 'select * from events limit 5'",
+        "dw query 'select * from events where id = ?' --param e-1 --output json",
+        "dw query -f report.sql --output parquet > report.parquet",
+        "dw query --dry-run 'select count(*) from events'",
+    ),
+    "sql": ("dw sql", "dw sql -c 'select 1; select 2'", "dw sql --output markdown < report.sql"),
+    "lint-sql": ("dw lint-sql queries/*.sql",),
+    "translate": ("dw translate --from redshift old.sql > new.sql",),
+    "queries": ("dw queries", "dw queries kill 9f86d081884c7d65"),
+    "tables": ("dw tables", "dw tables --output json"),
+    "status": ("dw status", "dw status --settings", "dw status --output json"),
+    "doctor": ("dw doctor", "dw doctor --repair"),
+    "run": ("dw run daily", "dw run daily --at 2026-11-30T00:00:00Z"),
+    "backfill": ("dw backfill daily --from 2026-11-01 --to 2026-11-30",),
+    "jobs": ("dw jobs", "dw jobs daily --limit 5"),
+    "lateness": ("dw lateness events",),
+    "audit": ("dw audit", "dw audit events --from 2026-11-01 --level data"),
+    "compact": ("dw compact events", "dw compact --explain"),
+    "expire": ("dw expire --dry-run",),
+    "backup": ("dw backup /mnt/backups",),
+    "restore": ("dw restore /mnt/backups --data restored",),
+    "push": ("dw push --dry-run",),
+    "quarantine": ("dw quarantine ls events", "dw quarantine export events"),
+    "export": ("dw export --duckdb",),
+    "cost": ("dw cost --events-per-day 1e6 --event-bytes 500",),
+    "rights": ("dw rights --account 123456789012",),
+    "keys": ("dw keys create tracker --may put:events", "dw keys ls", "dw keys revoke tracker"),
+    "partition": ("dw partition prices 2026-11-30", "dw partition prices 2026-11-30 --location /srv/prices/today"),
+    "completion": ('eval "$(dw completion bash)"', "dw completion zsh > ~/.zfunc/_dw"),
+}
