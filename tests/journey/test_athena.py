@@ -38,6 +38,12 @@ TYPES = {
     "at": ("timestamp", 3, 0), "tags": ("array", 0, 0), "s": ("row", 0, 0), "m": ("map", 0, 0),
     "raw": ("varbinary", 1073741824, 0), "inserted_at": ("varchar", 2147483647, 0),
 }  # fmt: skip
+SERVED = (
+    "StartQueryExecution GetQueryExecution BatchGetQueryExecution ListQueryExecutions StopQueryExecution "
+    "GetQueryResults GetQueryRuntimeStatistics ListWorkGroups GetWorkGroup ListDataCatalogs GetDataCatalog "
+    "ListDatabases GetDatabase ListTableMetadata GetTableMetadata CreatePreparedStatement UpdatePreparedStatement "
+    "GetPreparedStatement BatchGetPreparedStatement ListPreparedStatements DeletePreparedStatement"
+).split()
 ENDLESS = (
     "select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y), "
     "unnest(sequence(1, 10000)) c(z) where x * y = z"
@@ -290,6 +296,35 @@ def test_the_catalog_is_the_declaration(athena):
 def test_what_is_not_served_is_refused_by_name(athena):
     code, message = refused(athena.create_work_group, Name="x")
     assert code == "UnknownOperationException" and "'CreateWorkGroup' is not served" in message
+
+
+def test_large_rows_come_in_pages_of_fewer(athena):
+    id = start(athena, "select x, rpad('', 20000, 'a') as v from unnest(sequence(1, 1000)) t(x) order by x")
+    execution(athena, id)
+    page = athena.get_query_results(QueryExecutionId=id)
+    assert len(page["ResultSet"]["Rows"]) < 400 and page["NextToken"]
+    pages = athena.get_paginator("get_query_results").paginate(QueryExecutionId=id)
+    numbers = [row["Data"][0]["VarCharValue"] for page in pages for row in page["ResultSet"]["Rows"]]
+    assert numbers == ["x", *map(str, range(1, 1001))]
+
+
+@pytest.mark.parametrize(
+    "value", [None, 1, [], {}, [[]], {"a": []}, "\ud800", "x" * 300_000], ids=lambda each: repr(each)[:9]
+)
+def test_whatever_a_call_has_is_refused_and_is_no_fault_of_the_server(shop, athena, value):
+    """Of each operation each member, with a value of another kind."""
+    model = athena.meta.service_model
+    for operation in SERVED:
+        for member in model.operation_model(operation).input_shape.members:
+            given = {"QueryString": "select 1", "QueryExecutionId": "none", "WorkGroup": "primary", member: value}
+            headers = {
+                "X-Amz-Target": f"AmazonAthena.{operation}",
+                "Content-Type": "application/x-amz-json-1.1",
+                "Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/eu-west-1/athena/aws4_request",
+            }
+            status, _, answer = shop.request("POST", "/", json.dumps(given), headers)
+            assert status in (200, 400), (operation, member, answer)
+            assert json.loads(answer).get("__type") != "UnknownOperationException"
 
 
 def test_the_answer_is_that_of_v1_query(shop, athena):

@@ -1,8 +1,8 @@
 """An answer as Athena stores and tells it: its columns, then its rows as lines of CSV.
 
 The pieces are 1. what GetQueryResults says of the columns, as JSON; 2. the line of the columns' names; 3. the rows,
-1,000 in each piece but the first, which has 999: with the names, which come first there, that is a page. The file of a
-result is everything but the first piece.
+1,000 in each piece but the first, which has 999: with the names, which come first there, that is a page. Of large rows
+a piece has fewer. The file of a result is everything but the first piece.
 
 Every value is in quotes and NULL is nothing. Sources: Amazon Athena API reference, ColumnInfo and GetQueryResults; the
 texts of values are those of Java, in which Athena is written, as recorded in the tests of its clients.
@@ -38,6 +38,8 @@ from datawarehouse.sql.types import Type
 
 PAGE_ROWS = 1000
 """Of GetQueryResults, at most (its API reference, MaxResults)."""
+PIECE_BYTES = 1024 * 1024
+"""A piece that has so many bytes ends."""
 _TEXT = pa.large_string()
 _PRECISIONS = {
     types.TINYINT: 3,
@@ -60,7 +62,7 @@ def pieces(names: Sequence[str], kinds: Sequence[Type], parts: Iterable[pa.Recor
     yield msgspec.json.encode([_column(name, kind) for name, kind in zip(names, kinds, strict=True)])
     yield csv_row(names).encode()
     lines: list[bytes] = []
-    room = PAGE_ROWS - 1
+    room, size = PAGE_ROWS - 1, 0
     for part in parts:
         arrays = [texts_of(column, kind) for column, kind in zip(part.columns, kinds, strict=True)]
         texts = pa.RecordBatch.from_arrays(arrays, list(map(str, range(len(arrays)))))
@@ -68,10 +70,10 @@ def pieces(names: Sequence[str], kinds: Sequence[Type], parts: Iterable[pa.Recor
         while done < texts.num_rows:
             taken = texts.slice(done, room)
             lines.append(lines_of(taken))
-            done, room = done + taken.num_rows, room - taken.num_rows
-            if not room:
+            done, room, size = done + taken.num_rows, room - taken.num_rows, size + len(lines[-1])
+            if not room or size >= PIECE_BYTES:
                 yield b"".join(lines)
-                lines, room = [], PAGE_ROWS
+                lines, room, size = [], PAGE_ROWS, 0
     if lines:
         yield b"".join(lines)
 

@@ -14,9 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
+import msgspec
+
+from datawarehouse.catalog.history import TEXT_CHARACTERS_MAX
 from datawarehouse.clock import Clock
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import AccessDenied
@@ -24,7 +28,7 @@ from datawarehouse.query.messages import ATHENA
 from datawarehouse.query.registry import QueryRegistry
 from datawarehouse.server import athena_results, aws_json
 from datawarehouse.server.athena_catalog import AthenaCatalog
-from datawarehouse.server.athena_executions import Execution, Executions, shortened
+from datawarehouse.server.athena_executions import Execution, Executions
 from datawarehouse.server.athena_prepared import PreparedStatements
 from datawarehouse.server.athena_results import PAGE_ROWS_MAX
 from datawarehouse.server.athena_statements import PARAMETERS_MAX, kind_of
@@ -87,24 +91,27 @@ class Athena:
         sql = text_of(given, "QueryString")
         if not sql.strip() or len(sql.encode()) > _STATEMENT_BYTES_MAX:
             raise ServiceError(INVALID, f"QueryString has 1 to {_STATEMENT_BYTES_MAX} bytes.")
-        token = given.get("ClientRequestToken") or ""
-        if token and (found := self.executions.repeated(who, token, given)):
+        token, digest = given.get("ClientRequestToken") or "", sha256(msgspec.json.encode(given)).digest()
+        if not isinstance(token, str):
+            raise ServiceError(INVALID, "ClientRequestToken is a text.")
+        if token and (found := self.executions.repeated(who, token, digest)):
             return {"QueryExecutionId": found.query.id}
         workgroup = self.workgroups.chosen(identity, given.get("WorkGroup"))
         database = self.catalog.database_of(given.get("QueryExecutionContext") or {})
         parameters = given.get("ExecutionParameters") or []
         if not isinstance(parameters, list) or not all(isinstance(each, str) for each in parameters):
             raise ServiceError(INVALID, "ExecutionParameters are a list of texts.")
-        if len(parameters) > PARAMETERS_MAX:
-            raise ServiceError(INVALID, f"There are up to {PARAMETERS_MAX} ExecutionParameters.")
+        size = sum(map(len, parameters))
+        if len(parameters) > PARAMETERS_MAX or size > _STATEMENT_BYTES_MAX:
+            most = f"{PARAMETERS_MAX} ExecutionParameters, which have {_STATEMENT_BYTES_MAX} characters together"
+            raise ServiceError(INVALID, f"There are up to {most}.")
         location = "" if workgroup.is_managed else _location(given)
         statement = self.prepared.changed(workgroup.own_name, sql, parameters)
         order = order_of(QueryBody(statement, format=ATHENA, workgroup=workgroup.own_name), identity)
         query = self.registry.submit(order, who, str(uuid4()))
-        execution = Execution(
-            query, shortened(sql), kind_of(sql), workgroup, location, database, parameters, token, given
-        )
-        self.executions.add(execution)
+        told = parameters if size <= TEXT_CHARACTERS_MAX else []
+        text, kind, age_min = sql[:TEXT_CHARACTERS_MAX], kind_of(sql), _reuse_age_min(given)
+        self.executions.add(Execution(query, text, kind, workgroup, location, database, told, age_min, token, digest))
         return {"QueryExecutionId": query.id}
 
     async def _get(self, request: Request, given: Arguments) -> Mapping[str, Any]:
@@ -157,9 +164,22 @@ class Athena:
         return {"QueryRuntimeStatistics": {"Timeline": {name: timeline[name] for name in keep}, "Rows": rows}}
 
 
+def _reuse_age_min(given: Arguments) -> int | None:
+    """How many minutes old an earlier result may be that the client would take; None if it takes none."""
+    match given.get("ResultReuseConfiguration"):
+        case {"ResultReuseByAgeConfiguration": {"Enabled": True, **more}}:
+            age = more.get("MaxAgeInMinutes")
+            return age if type(age) is int else 60
+        case _:
+            return None
+
+
 def _location(given: Arguments) -> str:
     """The folder of the result, with a slash behind."""
-    location = (given.get("ResultConfiguration") or {}).get("OutputLocation") or RESULTS
+    configuration = given.get("ResultConfiguration") or {}
+    if not isinstance(configuration, dict):
+        raise ServiceError(INVALID, "ResultConfiguration is an object.")
+    location = configuration.get("OutputLocation") or RESULTS
     if not isinstance(location, str) or not _LOCATION.fullmatch(location):
         raise ServiceError(INVALID, f"outputLocation {location!r} is not a valid S3 path: s3://bucket/folder/ is one.")
     return location if location.endswith("/") else f"{location}/"

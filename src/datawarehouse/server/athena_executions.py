@@ -8,12 +8,11 @@ Sources: Amazon Athena API reference, QueryExecution; Amazon Athena user guide, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from datawarehouse.access.identity import Identity
-from datawarehouse.catalog.history import TEXT_CHARACTERS_MAX
-from datawarehouse.errors import QueryLimitExceeded
+from datawarehouse.errors import QueryLimitExceeded, Throttled
 from datawarehouse.query.registry import ENDED, SUCCEEDED, WAITING, Query, QueryRegistry
 from datawarehouse.server.athena_statements import Kind
 from datawarehouse.server.athena_workgroups import ENGINE, Named
@@ -31,7 +30,9 @@ _OF_LIMITS = {"query_time_max_s": (_USER, 206), "query_memory_bytes_max": (_USER
 @dataclass(slots=True, eq=False)
 class Execution:
     """sql: as the client wrote it. location: the folder of its result, with a slash behind; "" if nobody named one.
-    request: what the client sent, to tell a repetition of it from another request with its token."""
+    reuse_age_min: how old an earlier result may be that the client would take; none is used. request: the digest of
+    what it sent, to tell a repetition of it from another request with its token.
+    """
 
     query: Query
     sql: str
@@ -40,8 +41,9 @@ class Execution:
     location: str
     database: str
     parameters: list[str]
-    token: str = ""
-    request: dict[str, Any] = field(default_factory=dict)
+    reuse_age_min: int | None
+    token: str
+    request: bytes
     was_asked_for: bool = False
 
     @property
@@ -68,8 +70,7 @@ class Execution:
             "Statistics": self.statistics(),
             "WorkGroup": self.workgroup.name,
             "EngineVersion": ENGINE,
-            "ResultReuseConfiguration": self.request.get("ResultReuseConfiguration")
-            or {"ResultReuseByAgeConfiguration": {"Enabled": False}},
+            "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": self._reuse()},
         }
         if self.location:
             found["ResultConfiguration"] = {"OutputLocation": self.location + self.file_name}
@@ -78,6 +79,11 @@ class Execution:
         if self.parameters:
             found["ExecutionParameters"] = self.parameters
         return found
+
+    def _reuse(self) -> dict[str, Any]:
+        if self.reuse_age_min is None:
+            return {"Enabled": False}
+        return {"Enabled": True, "MaxAgeInMinutes": self.reuse_age_min}
 
     def statistics(self) -> dict[str, Any]:
         """Times in milliseconds; an unfinished query has those so far."""
@@ -112,7 +118,9 @@ def _error(error: Exception) -> tuple[str, dict[str, Any]]:
     of_trino = error_of(error)
     reason = f"{of_trino['errorName']}: {of_trino['message']}"
     category, kind = _USER, _USER_ERROR
-    if isinstance(error, QueryLimitExceeded):
+    if isinstance(error, Throttled):
+        reason = f"QUERY_REJECTED: {error}"
+    elif isinstance(error, QueryLimitExceeded):
         category, kind = _OF_LIMITS.get(error.limit, (_USER, _USER_ERROR))
     elif of_trino["errorType"] == "INTERNAL_ERROR":
         category, kind = _SYSTEM, _INTERNAL_ERROR
@@ -134,7 +142,7 @@ class Executions:
         if execution.token:
             self._tokens[execution.query.who, execution.token] = execution
 
-    def repeated(self, who: str, token: str, request: dict[str, Any]) -> Execution | None:
+    def repeated(self, who: str, token: str, request: bytes) -> Execution | None:
         """The execution that a request began whose answer was lost. Raises ServiceError for another request with its
         token."""
         self._forget()
@@ -162,8 +170,3 @@ class Executions:
         for execution in [each for each in self._found.values() if each.query.id not in known]:
             del self._found[execution.query.id]
             self._tokens.pop((execution.query.who, execution.token), None)
-
-
-def shortened(sql: str) -> str:
-    """As much of a statement as the history keeps, too."""
-    return sql[:TEXT_CHARACTERS_MAX]

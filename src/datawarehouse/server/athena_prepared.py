@@ -20,9 +20,11 @@ from datawarehouse.server.http import Request
 
 STATEMENTS_MAX = 1000
 """Of a workgroup (Amazon Athena user guide, "Service Quotas")."""
+CHARACTERS_MAX = 4 * 1024 * 1024
 _NOTHING = "select 1 where false"
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_@:]{0,255}")
 _PER_PAGE = 50
+_DESCRIPTION_CHARACTERS_MAX = 1024
 _MISSING = "ResourceNotFoundException"
 
 
@@ -72,6 +74,9 @@ class PreparedStatements:
             )
         if name not in statements and len(statements) >= STATEMENTS_MAX:
             raise BadRequest(f"The workgroup has {STATEMENTS_MAX} prepared statements already. Delete some.")
+        others = sum(len(each.text) for other, each in statements.items() if other != name)
+        if others + len(text) > CHARACTERS_MAX:
+            raise BadRequest(f"The prepared statements of a workgroup have up to {CHARACTERS_MAX} characters together.")
         statements[name] = _Statement(text, description, self._clock.now_ms() / 1000)
 
     def _remove(self, workgroup: str, name: str) -> None:
@@ -86,14 +91,14 @@ class PreparedStatements:
         workgroup, name = self._workgroup(request, given), text_of(given, "StatementName")
         if name in self._of(workgroup):
             raise ServiceError(INVALID, f"Prepared statement {name} already exists")
-        self._keep(workgroup, name, text_of(given, "QueryStatement"), str(given.get("Description") or ""))
+        self._keep(workgroup, name, text_of(given, "QueryStatement"), _description(given))
         return {}
 
     async def _update(self, request: Request, given: Arguments) -> Mapping[str, Any]:
         workgroup, name = self._workgroup(request, given), text_of(given, "StatementName")
         if name not in self._of(workgroup):
             raise _missing(name)
-        self._keep(workgroup, name, text_of(given, "QueryStatement"), str(given.get("Description") or ""))
+        self._keep(workgroup, name, text_of(given, "QueryStatement"), _description(given))
         return {}
 
     async def _get(self, request: Request, given: Arguments) -> Mapping[str, Any]:
@@ -127,6 +132,10 @@ class PreparedStatements:
     async def _delete(self, request: Request, given: Arguments) -> Mapping[str, Any]:
         self._remove(self._workgroup(request, given), text_of(given, "StatementName"))
         return {}
+
+
+def _description(given: Arguments) -> str:
+    return str(given.get("Description") or "")[:_DESCRIPTION_CHARACTERS_MAX]
 
 
 def _document(name: str, statement: _Statement, given: Arguments) -> dict[str, Any]:

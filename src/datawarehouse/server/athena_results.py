@@ -22,6 +22,7 @@ from datawarehouse.server.athena_statements import Kind
 from datawarehouse.server.aws_json import INVALID, ServiceError
 
 PAGE_ROWS_MAX = 1000
+_PAGE_BYTES = 4 * 1024 * 1024  # a page that was made of so many bytes ends, whatever rows were asked for
 _COLUMNS, _NAMES, _ROWS = 0, 1, 2  # the pieces that these are, or begin with
 _CELL = re.compile(r'("[^"]*(?:""[^"]*)*"|)[,\n]')
 _TOKEN = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
@@ -44,10 +45,13 @@ async def page(registry: QueryRegistry, execution: Execution, token: Any, rows_m
     columns = await registry.page(query, _COLUMNS)
     width = _width(columns)
     rows: list[list[Cell]] = []
-    while piece < pieces and len(rows) < rows_max:
-        found = rows_of(await registry.page(query, piece), width)
+    size = 0
+    while piece < pieces and len(rows) < rows_max and size < _PAGE_BYTES:
+        read = await registry.page(query, piece)
+        found = rows_of(read, width)
         taken = found[at : at + rows_max - len(rows)]
         rows += taken
+        size += len(read)
         at += len(taken)
         if at >= len(found):
             piece, at = piece + 1, 0
