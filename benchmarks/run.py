@@ -21,6 +21,7 @@ for name in (
     "producer",
     "status",
     "shell",
+    "console_calls",
     "simulated_time",
     "integrity",
     "http2",

@@ -85,6 +85,14 @@ def test_a_program_that_asks_for_json_gets_no_page(open_warehouse):
     assert open_warehouse.request("GET", "/console/assets/..%2f..%2fapp.py")[0] == 404
 
 
+def test_a_page_elsewhere_cannot_make_the_server_work(open_warehouse):
+    """An image whose address is a query has no Origin; the browser says where it is."""
+    path = "/v1/query?sql=select+1"
+    assert open_warehouse.request("GET", path, None, {"Sec-Fetch-Site": "cross-site"})[0] == 403
+    for site in ("same-origin", "none"):
+        assert open_warehouse.request("GET", path, None, {"Sec-Fetch-Site": site})[0] == 200
+
+
 # -- signing in
 
 
@@ -205,7 +213,10 @@ def test_the_hours_of_a_table_are_lists_and_csv(open_warehouse):
 
 def test_a_table_is_described_and_profiled(open_warehouse):
     answer = asked(open_warehouse, "/v1/tables/clicks")[1]
-    assert answer["columns"][1] == {"name": "n", "type": "int"} and answer["first_hour"] == answer["newest_hour"]
+    assert (
+        answer["columns"][1] == {"name": "n", "type": "int", "json_key": "n"}
+        and answer["first_hour"] == answer["newest_hour"]
+    )
     assert [each["table"] for each in asked(open_warehouse, "/v1/tables")[1]["tables"]] == ["clicks", "facts", "views"]
     answer = asked(open_warehouse, "/v1/tables/clicks/profile?rows=20")[1]
     columns = {each["name"]: each for each in answer["columns"]}

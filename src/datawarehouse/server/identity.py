@@ -82,8 +82,10 @@ class Gate:
         origin = request.header(b"origin")
         scheme, _, host = origin.partition("://")
         is_here = scheme in ("http", "https") and _LOCAL_HOST.fullmatch(host)
-        if origin and origin != allowed and not is_here:
-            raise Foreign(403, "ForeignOrigin", f"Requests of web pages from {origin} are refused.")
+        # An image or a link of a page elsewhere has no Origin, and would make this server work for it.
+        is_from_elsewhere = not origin and request.header(b"sec-fetch-site") == "cross-site"
+        if is_from_elsewhere or (origin and origin != allowed and not is_here):
+            raise Foreign(403, "ForeignOrigin", f"Requests of web pages from {origin or 'elsewhere'} are refused.")
 
     async def identify(self, request: Request, read_body: ReadBody) -> Identity:
         """Who sends it. Raises Foreign, Unauthorized, AccessDenied, Throttled, or SignatureError."""
