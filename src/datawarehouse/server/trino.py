@@ -124,12 +124,13 @@ class Trino:
         if query.error:
             return self._answer(request, query, {"error": error_of(query.error)})
         values: dict[str, Any] = {"updateType": query.update} if query.update else {}
-        pages = len(query.result.ends) if query.result else 0
+        # Both at one moment: a query that ends while a page is read has more pages than these.
+        is_over, pages = query.is_over, len(query.result.ends) if query.result else 0
         if pages:
             values["columns"] = msgspec.Raw(await self.registry.page(query, 0))
         if 0 < number < pages:
             values["data"] = msgspec.Raw(await self.registry.page(query, number))
-        if not query.is_over or number + 1 < pages:
+        if not is_over or number + 1 < pages:
             following = number + 1 if "data" in values else number
             values["nextUri"] = _address(request, f"statement/{query.id}/{following}")
         return self._answer(request, query, values)
