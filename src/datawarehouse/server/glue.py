@@ -1,6 +1,6 @@
 """The AWS Glue Data Catalog, read only: the database of the warehouse, its tables and their partitions.
 
-1. A table is there for whoever may query it or read its files.
+1. A table is there for whoever may query it or read its files, and a view for whom all tables below it are.
 2. A partition is there as soon as a file of it is live; its location is in the bucket of `live_files`.
 3. Lists are given in pages; a token says after which name, or which partition, the next one begins. A segment has the
    partitions whose values have its remainder, so that the segments together have each partition once.
@@ -26,6 +26,7 @@ import msgspec
 from datawarehouse.access.identity import Identity
 from datawarehouse.catalog.by_path import next_text, partitions_from
 from datawarehouse.catalog.catalog import Catalog
+from datawarehouse.catalog.views import StoredView, stored_views
 from datawarehouse.definition.storage import STORAGE
 from datawarehouse.definition.tables import Column
 from datawarehouse.errors import BadRequest, DataWarehouseError
@@ -35,6 +36,7 @@ from datawarehouse.server.http import Request, Response
 from datawarehouse.server.kinesis_streams import ACCOUNT
 from datawarehouse.server.live_files import BUCKET, LakeTable, lake_tables
 from datawarehouse.server.partition_expressions import Choice, chosen_by
+from datawarehouse.sql.types import of_column
 from datawarehouse.sql.wildcards import Part, matches
 
 T = TypeVar("T", str, list[str])
@@ -126,47 +128,84 @@ class Glue:
 
     def _listed(self, who: Identity, given: Arguments, is_wanted: Callable[[str], bool]) -> Mapping[str, Any]:
         after = _of_token(given, str)
-        tables = lake_tables(self.catalog)
-        names = [name for name in tables if who.rights.may_know(name) and name > after and is_wanted(name)]
+        seen = self._seen(who)
+        names = [name for name in seen if name > after and is_wanted(name)]
         most = _number(given, "MaxResults", 1, _TABLES_MAX)
-        answer: dict[str, Any] = {"TableList": [self._table(tables[name]) for name in names[:most]]}
+        answer: dict[str, Any] = {"TableList": [self._table(seen[name]) for name in names[:most]]}
         if len(names) > most:
             answer["NextToken"] = _token(names[most - 1])
         return answer
 
     def _get_table(self, who: Identity, given: Arguments) -> Mapping[str, Any]:
-        return {"Table": self._table(self._found(who, given, "Name"))}
+        return {"Table": self._table(self._named(who, given, "Name"))}
 
     def _get_table_versions(self, who: Identity, given: Arguments) -> Mapping[str, Any]:
-        table = self._found(who, given, "TableName")
-        return {"TableVersions": [{"Table": self._table(table), "VersionId": str(table.stored.schema_version)}]}
+        table = self._table(self._named(who, given, "TableName"))
+        return {"TableVersions": [{"Table": table, "VersionId": table["VersionId"]}]}
 
-    def _found(self, who: Identity, given: Arguments, parameter: str) -> LakeTable:
+    def _seen(self, who: Identity) -> dict[str, LakeTable | StoredView]:
+        """What is there for an identity, by name: a view if all tables below it are."""
+        may_know = who.rights.may_know
+        found: dict[str, LakeTable | StoredView] = {
+            name: table for name, table in lake_tables(self.catalog).items() if may_know(name)
+        }
+        found |= {view.name: view for view in stored_views(self.catalog) if all(map(may_know, view.reads))}
+        return dict(sorted(found.items()))
+
+    def _named(self, who: Identity, given: Arguments, parameter: str) -> LakeTable | StoredView:
         self._check_database(_text(given, "DatabaseName"))
         name = _text(given, parameter).lower()
-        table = lake_tables(self.catalog).get(name)
-        if table is None or not who.rights.may_know(name):
+        found = self._seen(who).get(name)
+        if found is None:
             raise ServiceError(_NOT_FOUND, f"Table {name} not found.")
-        return table
+        return found
 
-    def _table(self, table: LakeTable) -> dict[str, Any]:
-        return {
+    def _with_partitions(self, who: Identity, given: Arguments) -> LakeTable:
+        found = self._named(who, given, "TableName")
+        if isinstance(found, StoredView):
+            raise BadRequest(
+                f"{found.name} is a view, which has no partitions; ask for those of {', '.join(found.reads)}."
+            )
+        return found
+
+    def _table(self, table: LakeTable | StoredView) -> dict[str, Any]:
+        about = {
             "Name": table.name,
             "DatabaseName": self.database,
             "CatalogId": ACCOUNT,
             "Retention": 0,
+            "IsRegisteredWithLakeFormation": False,
+        }
+        if isinstance(table, StoredView):
+            return about | {
+                "TableType": "VIRTUAL_VIEW",
+                "Parameters": {"presto_view": "true", "comment": "Presto View"},
+                "PartitionKeys": [],
+                "StorageDescriptor": {"Columns": _columns(table.columns), "SerdeInfo": {}, "NumberOfBuckets": -1},
+                "ViewOriginalText": self._view_text(table),
+                "ViewExpandedText": "/* Presto View */",
+                "VersionId": "1",
+            }
+        return about | {
             "TableType": "EXTERNAL_TABLE",
             "Parameters": dict(_storage_of(table).table_parameters),
             "PartitionKeys": _columns(table.stored.partition_keys),
             "StorageDescriptor": _stored(table, _columns(table.columns), "" if table.has_files else None),
-            "IsRegisteredWithLakeFormation": False,
             "VersionId": str(table.stored.schema_version),
         }
+
+    def _view_text(self, view: StoredView) -> str:
+        """As Athena writes it for the views that it creates (Trino, ViewReaderUtil)."""
+        columns = [{"name": each.name, "type": str(of_column(each.type))} for each in view.columns]
+        described = {
+            "originalSql": view.sql, "catalog": "awsdatacatalog", "schema": self.database, "columns": columns,
+        }  # fmt: skip
+        return f"/* Presto View: {base64.b64encode(json.dumps(described).encode()).decode()} */"
 
     # -- partitions
 
     def _get_partitions(self, who: Identity, given: Arguments) -> Mapping[str, Any]:
-        table = self._found(who, given, "TableName")
+        table = self._with_partitions(who, given)
         choice = chosen_by(_text(given, "Expression", ""), table.stored.partition_keys)
         number, total = _segment(given)
         most = _number(given, "MaxResults", 1, _PARTITIONS_MAX)
@@ -183,14 +222,14 @@ class Glue:
         return answer
 
     def _get_partition(self, who: Identity, given: Arguments) -> Mapping[str, Any]:
-        table = self._found(who, given, "TableName")
+        table = self._with_partitions(who, given)
         values = _values(table, given.get("PartitionValues"))
         if not self._has(table, values):
             raise ServiceError(_NOT_FOUND, f"Partition {values} of table {table.name} not found.")
         return {"Partition": self._described_partitions(table, [values], _columns(table.columns))[0]}
 
     def _batch_get_partition(self, who: Identity, given: Arguments) -> Mapping[str, Any]:
-        table = self._found(who, given, "TableName")
+        table = self._with_partitions(who, given)
         wanted = given.get("PartitionsToGet")
         if not isinstance(wanted, list) or len(wanted) > _PARTITIONS_MAX:
             raise BadRequest(f"PartitionsToGet is not a list of at most {_PARTITIONS_MAX} partitions.")

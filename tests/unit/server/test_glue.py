@@ -1,6 +1,7 @@
 """The Glue catalog over a catalog of a year of hours, whose files need not be there."""
 
 import asyncio
+import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from datawarehouse.access.identity import EVERYBODY, Identity
 from datawarehouse.access.rights import Rights
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.catalog.records import Converted, File
+from datawarehouse.catalog.views import StoredView, keep_views
 from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.server.glue import Glue
 from datawarehouse.server.http import Request
@@ -40,7 +42,9 @@ def glue(tmp_path_factory):
         .with_table("facts", {"id": "string"}, {"day": "date", "n": "int"}, data_format="JSON")
     )
     catalog.declare("shop", warehouse.tables())
+    clicks = warehouse.get_table("clicks")
     catalog.commit_batch("clicks", files("rows", HOURS) + files("rejects", HOURS[5:6]), [], Converted(1, 1, 1), 1)
+    keep_views(catalog, [StoredView("kept", "select id from clicks", clicks.columns[:1], ("clicks",))])
     for n in (2, 10):
         catalog.register_partition("facts", ["2026-01-01", str(n)], None)
     with ThreadPoolExecutor(1) as executor:
@@ -77,7 +81,7 @@ def test_tables(glue):
     assert [each["Name"] for each in answer(glue, "GetDatabases")["DatabaseList"]] == ["shop"]
     assert answer(glue, "GetDatabase", Name="SHOP")["Database"]["Name"] == "shop"
     found, count = pages(glue, "GetTables", "TableList", DatabaseName="shop", MaxResults=3)
-    assert ([each["Name"] for each in found], count) == (["clicks", "clicks_quarantine", "facts", "plain"], 2)
+    assert ([each["Name"] for each in found], count) == (["clicks", "clicks_quarantine", "facts", "kept", "plain"], 2)
     table = answer(glue, "GetTable", DatabaseName="shop", Name="clicks", CatalogId="any")["Table"]
     assert table == found[0]
     assert {each["Name"]: each["Type"] for each in table["StorageDescriptor"]["Columns"]} == COLUMNS
@@ -87,7 +91,7 @@ def test_tables(glue):
     facts = found[2]
     assert "Location" not in facts["StorageDescriptor"]
     assert [each["Type"] for each in facts["PartitionKeys"]] == ["date", "int"]
-    assert found[3]["PartitionKeys"] == []
+    assert found[4]["PartitionKeys"] == []
     versions = answer(glue, "GetTableVersions", DatabaseName="shop", TableName="clicks")["TableVersions"]
     assert versions == [{"Table": table, "VersionId": "1"}]
     assert answer(glue, "GetCatalogImportStatus") == {"ImportStatus": {"ImportCompleted": True}}
@@ -102,13 +106,28 @@ def test_tables(glue):
         ("^f.cts$", ["facts"]),
         ("click", []),
         (r"clicks\_quarantine", ["clicks_quarantine"]),
-        ("*", ["clicks", "clicks_quarantine", "facts", "plain"]),
+        ("*", ["clicks", "clicks_quarantine", "facts", "kept", "plain"]),
         (".*a.*a.*a.*a.*a.*a.*a.*a.*a.*a.*a.*", []),
     ],
 )
 def test_names_of_tables(glue, expression, names):
     found = answer(glue, "GetTables", DatabaseName="shop", Expression=expression)["TableList"]
     assert [each["Name"] for each in found] == names
+
+
+def test_a_view(glue):
+    view = answer(glue, "GetTable", DatabaseName="shop", Name="kept")["Table"]
+    assert (view["TableType"], view["PartitionKeys"]) == ("VIRTUAL_VIEW", [])
+    assert view["StorageDescriptor"]["Columns"] == [{"Name": "id", "Type": "string"}]
+    text = base64.b64decode(view["ViewOriginalText"].removeprefix("/* Presto View: ").removesuffix(" */"))
+    described = json.loads(text)
+    assert described["originalSql"] == "select id from clicks"
+    assert described["columns"] == [{"name": "id", "type": "varchar"}]
+    status, refused = asked(glue, "GetPartitions", DatabaseName="shop", TableName="kept")
+    assert (status, refused["message"]) == (400, "kept is a view, which has no partitions; ask for those of clicks.")
+    for may, there in (("query:clicks", 200), ("query:facts", 400)):
+        identity = Identity("k", Rights(frozenset({may})))
+        assert asked(glue, "GetTable", identity, DatabaseName="shop", Name="kept")[0] == there
 
 
 def test_a_search_for_names(glue):
@@ -201,9 +220,9 @@ def test_refusals(glue, operation, arguments, code, says):
 @pytest.mark.parametrize(
     ("may", "names"),
     [
-        ({"query:clicks"}, ["clicks"]),
-        ({"read-files:clicks", "query:facts"}, ["clicks", "facts"]),
-        ({"query"}, ["clicks", "clicks_quarantine", "facts", "plain"]),
+        ({"query:clicks"}, ["clicks", "kept"]),
+        ({"read-files:clicks", "query:facts"}, ["clicks", "facts", "kept"]),
+        ({"query"}, ["clicks", "clicks_quarantine", "facts", "kept", "plain"]),
         ({"put", "monitor"}, []),
     ],
 )
