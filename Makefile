@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quick demo test test-lowest test-aws test-clients test-trino-clients test-athena-clients test-engine lint bench lock clean
+.PHONY: quick demo console screenshots test test-lowest test-aws test-clients test-trino-clients test-athena-clients test-engine lint bench lock clean
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 ...")'
@@ -59,7 +59,29 @@ test: $(READY) $(VENV)/emulator/.ready $(VENV)/lambda/.ready  ## all tests; with
 		npm ci --prefix $(VENV)/node --silent --no-audit --no-fund && touch $(VENV)/node/.ready || \
 		{ rm -rf $(VENV)/node; echo "The AWS SDK for JavaScript could not be installed; its test is skipped"; }; \
 	fi
+	@if npm --version >/dev/null 2>&1 && ! [ $(VENV)/console/.ready -nt console/package-lock.json ]; then \
+		mkdir -p $(VENV)/console && cp console/package*.json $(VENV)/console && \
+		npm ci --prefix $(VENV)/console --silent --no-audit --no-fund && touch $(VENV)/console/.ready || \
+		{ rm -rf $(VENV)/console; echo "The libraries of the console could not be installed; the test that builds it is skipped"; }; \
+	fi
+	@if command -v chromium >/dev/null && ! [ $(VENV)/browser/.ready -nt requirements/browser.txt ]; then \
+		$(MAKE) --no-print-directory $(VENV)/browser/.ready || \
+		{ rm -rf $(VENV)/browser; echo "Playwright could not be installed; the tests of the console are skipped"; }; \
+	fi
 	$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
+
+# A venv of its own: what steers a browser is larger than all else.
+$(VENV)/browser/.ready: requirements/browser.txt $(READY)
+	$(PYTHON) -m venv $(VENV)/browser
+	$(VENV)/browser/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+console:  ## build the console into the package, after a change in console/; needs npm
+	npm ci --prefix console --silent --no-audit --no-fund
+	npm run --prefix console build
+
+screenshots: $(READY) $(VENV)/browser/.ready  ## pictures of each page of the console, in build/screenshots; needs chromium
+	$(BIN)/python tests/console/screenshots.py build/screenshots
 
 # A venv of its own, with the lowest versions that pyproject.toml allows.
 $(VENV)/lowest/.ready: requirements/lowest.txt pyproject.toml
@@ -152,7 +174,7 @@ lock: $(READY)  ## pin the newest versions that pyproject.toml and requirements/
 		--no-header --extra aws pyproject.toml requirements/dev.in -o requirements/dev.txt
 	$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra kinesis pyproject.toml requirements/demo.in -o requirements/demo.txt
-	for name in athena clients emulator lambda readers spark trino; do \
+	for name in athena browser clients emulator lambda readers spark trino; do \
 		$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header requirements/$$name.in -o requirements/$$name.txt; \
 	done

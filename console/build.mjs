@@ -16,6 +16,7 @@ const { metafile } = await build({
   outdir: join(OUT, "assets"),
   bundle: true,
   splitting: true,
+  preserveSymlinks: true, // the same names wherever the libraries are
   minify: true,
   format: "esm",
   target: "es2022",

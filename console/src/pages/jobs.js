@@ -22,6 +22,7 @@ export function Page() {
   const until = Math.floor(Date.now() / HOUR_MS) * HOUR_MS + HOUR_MS;
   const asked = { from: format.partitionOf(until - hours * HOUR_MS), to: format.partitionOf(until) };
   const { value, error, again } = usePolled((signal) => get(path("/v1/jobs", asked), { signal }), EVERY_MS, [asked.from, asked.to]);
+  const mayRun = value?.may_run && session.value.may.administer;
   return html`
     <${Head} title="Jobs">
       <label>Range <select data-search value=${hours} onChange=${(event) => change({ hours: event.target.value, run: "" })}>${Object.entries(RANGES).map(([name, label]) => html`<option value=${name}>${label}</option>`)}</select></label>
@@ -30,8 +31,8 @@ export function Page() {
     <${Failure} error=${error} />
     ${!value ? (error ? null : html`<${Waiting} />`) : !value.jobs.length ? html`<p class="empty">No table of this warehouse is filled by a job.</p>` : html`
       <${Runs} jobs=${value.jobs} until=${until} hours=${hours} />
-      <${Chosen} jobs=${value.jobs} mayRun=${value.may_run} onAsked=${again} />
-      ${value.may_run ? html`<${Backfill} jobs=${value.jobs} /><${Tasks} />` : html`<${MayNot} />`}`}`;
+      <${Chosen} jobs=${value.jobs} mayRun=${mayRun} onAsked=${again} />
+      ${mayRun ? html`<${Backfill} jobs=${value.jobs} /><${Tasks} />` : html`<${MayNot} />`}`}`;
 }
 
 function MayNot() {
@@ -91,7 +92,7 @@ function Chosen({ jobs, mayRun, onAsked }) {
     <div class="row"><h2>${job}, ${format.hourText(hour)}</h2>${mayRun ? html`<button type="button" onClick=${again}>Run again</button>` : null}
       ${last ? html`<a class="button" href=${address("table", { table: job, view: "files", hour })}>What it wrote</a>` : null}</div>
     <${Failure} error=${said} />
-    ${mayRun || session.value.may.administer ? html`<${Attempts} job=${job} hour=${hour} of=${last?.id} />` : last ? html`<p>${outcome(last)}. Its error and its attempts are shown to who may administer.</p>` : null}</section>`;
+    ${mayRun ? html`<${Attempts} job=${job} hour=${hour} of=${last?.id} />` : last ? html`<p>${outcome(last)}. Its error and its attempts are shown to who may administer.</p>` : null}</section>`;
 }
 
 const outcome = ({ outcome: name, rows, seconds }) => `It ${LOOKS[name]?.word ?? name}${rows === null || rows === undefined ? "" : ` with ${format.count(rows, "row")}`}${seconds === null || seconds === undefined ? "" : ` in ${format.seconds(seconds)}`}`;

@@ -81,7 +81,7 @@ function Trend({ trend, value, table }) {
 
 function Samples({ table, cause, asked }) {
   const { error_code: code, column_name: column } = cause;
-  const { value, error } = usePolled((signal) => get(ofTable(table, "/quarantine/samples", { ...asked, error_code: code, column_name: column, limit: 20 }), { signal }), 0, [table, code, column, asked.from, asked.to]);
+  const { value, error } = usePolled((signal) => get(ofTable(table, "/quarantine/samples", { ...asked, error_code: code, column_name: column, limit: 10 }), { signal }), 0, [table, code, column, asked.from, asked.to]);
   return html`<section aria-labelledby="samples"><h2 id="samples">Samples${column ? html` of ${column}` : ""}</h2>
     <${Failure} error=${error} />
     ${value ? html`<div class="scroll" tabindex="0" role="region" aria-label="Samples"><table>

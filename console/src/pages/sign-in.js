@@ -5,6 +5,7 @@ import { go, route } from "../lib/route.js";
 import { Failure } from "../parts/parts.js";
 
 export async function signOut() {
+  session.value = { ...session.value, may: { ...session.value.may, administer: false } }; // what it lets ask ends first
   session.value = await call("DELETE", "/v1/session");
 }
 

@@ -25,7 +25,7 @@ export function Page() {
   const host = useRef();
   const editor = useRef(null);
   const options = { workgroup: workgroup || undefined, full_scan: fullScan || undefined };
-  const [estimate, estimateError] = useEstimate(text, options);
+  const [estimate, estimateError] = useEstimate(run?.sql === text.trim() ? "" : text, options);
 
   const start = async () => {
     const sql = (editor.current?.text ?? text).trim();

@@ -23,7 +23,7 @@ limit 100`})}>${t}_quarantine</a></p>
       </table></div>
     </section>
     ${a?o`<${W} table=${t} cause=${a} asked=${s} key=${y(a)} />`:null}`}function V({trend:t,value:c,table:s}){let n=q(()=>{let[r,i]=[b(c.from),b(c.to)],l=(i-r)/$>192?H:$,a=Math.max(1,Math.ceil((i-r)/l)),d=new Array(a).fill(0);return t.hour.forEach((e,m)=>{let _=Math.floor((b(e)-r)/l);_>=0&&_<a&&(d[_]+=t.rejected[m])}),{each:l,x:d.map((e,m)=>(r+m*l)/1e3),series:[{label:"rejected",values:d,isBars:!0,colour:"bad"}]}},[t]);return o`<section class="panel" aria-label="Trend"><h2>Rejected events ${n.each===$?"an hour":"a day"}</h2>
-    <${F} x=${n.x} series=${n.series} tall=${140} label="Rejected events of ${s} over time" /></section>`}function W({table:t,cause:c,asked:s}){let{error_code:n,column_name:r}=c,{value:i,error:l}=C(a=>w(f(t,"/quarantine/samples",{...s,error_code:n,column_name:r,limit:20}),{signal:a}),0,[t,n,r,s.from,s.to]);return o`<section aria-labelledby="samples"><h2 id="samples">Samples${r?o` of ${r}`:""}</h2>
+    <${F} x=${n.x} series=${n.series} tall=${140} label="Rejected events of ${s} over time" /></section>`}function W({table:t,cause:c,asked:s}){let{error_code:n,column_name:r}=c,{value:i,error:l}=C(a=>w(f(t,"/quarantine/samples",{...s,error_code:n,column_name:r,limit:10}),{signal:a}),0,[t,n,r,s.from,s.to]);return o`<section aria-labelledby="samples"><h2 id="samples">Samples${r?o` of ${r}`:""}</h2>
     <${g} error=${l} />
     ${i?o`<div class="scroll" tabindex="0" role="region" aria-label="Samples"><table>
       <thead><tr><th scope="col">Arrived</th><th scope="col">What was wrong</th><th scope="col">As it came</th></tr></thead>

@@ -1,0 +1,34 @@
+import{A as f,C as I,F as J,I as E,L as w,M as _,N as k,O as m,P as x,Q as O,b as o,c as j,f as U,i as R,k as M,l as g,m as T,n as A,q as y,r as C,t as D}from"./chunk-EAEXRQBQ.js";var h=36e5,K=5e3,F={24:"24 hours",48:"48 hours",168:"7 days"},b={succeeded:{sign:"✓",colour:"good",word:"succeeded"},failed:{sign:"✗",colour:"bad",word:"failed"},running:{sign:"…",colour:"accent",word:"is running"},interrupted:{sign:"!",colour:"warn",word:"was interrupted"}};function ot(){let{params:l}=y.value,r=Number(l.get("hours"))in F?Number(l.get("hours")):48,n=Math.floor(Date.now()/h)*h+h,i={from:w(n-r*h),to:w(n)},{value:t,error:a,again:d}=k(s=>g(A("/v1/jobs",i),{signal:s}),K,[i.from,i.to]),e=t?.may_run&&R.value.may.administer;return o`
+    <${x} title="Jobs">
+      <label>Range <select data-search value=${r} onChange=${s=>D({hours:s.target.value,run:""})}>${Object.entries(F).map(([s,u])=>o`<option value=${s}>${u}</option>`)}</select></label>
+      <span class="note">The last run for each hour, UTC; choose one to see its attempts.</span>
+    </${x}>
+    <${m} error=${a} />
+    ${t?t.jobs.length?o`
+      <${W} jobs=${t.jobs} until=${n} hours=${r} />
+      <${q} jobs=${t.jobs} mayRun=${e} onAsked=${d} />
+      ${e?o`<${Z} jobs=${t.jobs} /><${z} />`:o`<${P} />`}`:o`<p class="empty">No table of this warehouse is filled by a job.</p>`:a?null:o`<${O} />`}`}function P(){return o`<p class="note">Jobs can be run again here by who may administer: ${R.value.signed_in?"this key may not.":o`<a href=${C("sign-in")}>sign in</a> with a key (<code>dw keys create NAME --may administer,query</code>), or as <code>owner</code>.`}</p>`}function W({jobs:l,until:r,hours:n}){let i=U(),t=Array.from({length:n},(e,s)=>w(r-(n-s)*h)),a=y.value.params.get("run")??"";return o`<div class="scroll panel" ref=${i} onKeyDown=${e=>{let s={ArrowLeft:[0,-1],ArrowRight:[0,1],ArrowUp:[-1,0],ArrowDown:[1,0]}[e.key],u=e.target.closest("[data-at]");if(!s||!u)return;e.preventDefault();let[c,p]=u.dataset.at.split(",").map(Number);do{c+=s[0],p+=s[1];let $=i.current.querySelector(`[data-at="${c},${p}"]`);if($)return void $.focus()}while(c>=0&&c<l.length&&p>=0&&p<n)}}><table class="runs" aria-label="Runs of jobs by hour">
+    <thead><tr><th scope="col">Job</th>${t.map((e,s)=>s%6===0?o`<th scope="colgroup" colspan=${Math.min(6,n-s)}>${e.endsWith("00")||s===0?`${e.slice(5,10).replace("/","-")} `:""}${e.slice(11)}:00</th>`:null)}</tr></thead>
+    <tbody>${l.map((e,s)=>{let u=Object.fromEntries(e.runs.map(c=>[c.hour,c]));return o`<tr key=${e.job}><th scope="row">${e.job}<div class="note">${e.schedule??""}</div></th>${t.map((c,p)=>{let $=u[c];if(!$)return o`<td></td>`;let v=b[$.outcome]??b.interrupted,S=`${e.job}|${c}`,N=`${e.job} ${_(c)}: ${v.word}${$.attempts>1?`, attempt ${$.attempts}`:""}`;return o`<td><button type="button" class=${v.colour} data-at="${s},${p}" aria-label=${N} title=${N} aria-pressed=${String(S===a)} onClick=${()=>D({run:S})}>${v.sign}</button></td>`})}</tr>`})}</tbody>
+  </table></div>
+  <p class="legend">${Object.values(b).map(({sign:e,colour:s,word:u})=>o`<span><span class=${s}>${e}</span> ${u}</span>`)}</p>`}function q({jobs:l,mayRun:r,onAsked:n}){let[i,t]=(y.value.params.get("run")??"").split("|"),[a,d]=j(null),e=l.find(c=>c.job===i),s=e?.runs.find(c=>c.hour===t);if(!e)return null;let u=async()=>{try{await T(`/v1/jobs/${encodeURIComponent(i)}/runs`,{at:s?.scheduled_at??null}),d(null),n()}catch(c){d(c)}};return o`<section class="panel" aria-label="The chosen run">
+    <div class="row"><h2>${i}, ${_(t)}</h2>${r?o`<button type="button" onClick=${u}>Run again</button>`:null}
+      ${s?o`<a class="button" href=${C("table",{table:i,view:"files",hour:t})}>What it wrote</a>`:null}</div>
+    <${m} error=${a} />
+    ${r?o`<${B} job=${i} hour=${t} of=${s?.id} />`:s?o`<p>${L(s)}. Its error and its attempts are shown to who may administer.</p>`:null}</section>`}var L=({outcome:l,rows:r,seconds:n})=>`It ${b[l]?.word??l}${r==null?"":` with ${I(r,"row")}`}${n==null?"":` in ${J(n)}`}`;function B({job:l,hour:r,of:n}){let{value:i,error:t}=k(a=>g(A(`/v1/jobs/${encodeURIComponent(l)}/runs`,{hour:r,limit:20}),{signal:a}),K,[l,r,n]);return i?i.runs.map((a,d)=>o`<article key=${a.id}>
+    <p><span class="tag ${b[a.outcome]?.colour==="good"?"good":b[a.outcome]?.colour==="bad"?"bad":""}">attempt ${a.attempt}</span> ${E(a.started)}: ${L(a)}${a.cause?o`, <span class="note">because of ${a.cause}</span>`:""}.</p>
+    ${a.error?o`<details open=${d===0}><summary>${a.error.trim().split(`
+`).at(-1)}</summary><pre tabindex="0">${a.error}</pre></details>`:null}
+  </article>`):t?o`<${m} error=${t} />`:o`<${O} />`}function Z({jobs:l}){let[r,n]=j({});return o`<form class="panel" onSubmit=${async t=>{t.preventDefault();let a=new FormData(t.target),d=e=>a.get(e)?`${a.get(e)}:00Z`.replace(/(T\d\d:\d\d):00:00Z$/,"$1:00Z"):null;try{await T(`/v1/jobs/${encodeURIComponent(a.get("job"))}/backfills`,{from:d("from"),to:d("to"),again:a.has("again")}),n({said:"The backfill has begun; its progress is below."})}catch(e){n({error:e})}}} aria-label="Backfill"><div class="row"><h2>Backfill</h2>
+    <label>Job <select name="job">${l.map(t=>o`<option>${t.job}</option>`)}</select></label>
+    <label>From (UTC) <input type="datetime-local" name="from" required step="3600" /></label><label>to <input type="datetime-local" name="to" step="3600" /></label>
+    <label><input type="checkbox" name="again" /> also where it has succeeded</label><button class="main">Run for each hour</button></div>
+    <${m} error=${r.error} />${r.said?o`<p class="note" role="status">${r.said}</p>`:null}</form>`}function z(){let{value:l,error:r,again:n}=k(t=>g("/v1/job-tasks",{signal:t}),1e3),i=async t=>{await M("DELETE",`/v1/job-tasks/${t}`).catch(()=>{}),n()};return l?.tasks.length?o`<section aria-labelledby="tasks"><h2 id="tasks">What was asked for here</h2>
+    <div class="scroll" tabindex="0" role="region" aria-label="Tasks"><table>
+      <thead><tr><th scope="col">Job</th><th scope="col">Task</th><th scope="col">Progress</th><th scope="col" class="n">Done</th><th scope="col" class="n">Failed</th><th scope="col" class="n">Left out</th><th scope="col">Asked</th><th scope="col"><span class="hidden">End</span></th></tr></thead>
+      <tbody>${l.tasks.map(t=>o`<tr key=${t.id}><th scope="row">${t.job}</th><td>${t.kind}, ${t.state}</td>
+        <td><progress max=${t.total||1} value=${t.done} aria-label="Progress of ${t.job}"></progress></td><td class="n">${f(t.done)} of ${f(t.total)}</td><td class="n ${t.failed?"bad":"zero"}">${f(t.failed)}</td>
+        <td class="n zero">${f(t.left_out)}</td><td>${E(t.asked_at)} by ${t.who}</td>
+        <td>${t.state==="running"?o`<button type="button" onClick=${()=>i(t.id)}>End</button>`:null}</td></tr>
+        ${t.errors?.length?o`<tr><td colspan="8" class="wide bad">${t.errors.map(a=>o`<div>${a}</div>`)}</td></tr>`:null}`)}</tbody>
+    </table></div></section>`:o`<${m} error=${r} />`}export{ot as Page};
