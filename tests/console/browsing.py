@@ -120,13 +120,13 @@ def visiting(browser, url, **options):
 
 
 @contextmanager
-def traffic(warehouse):
-    """Events that arrive the whole time, some of them malformed."""
+def traffic(warehouse, count=20):
+    """Events that arrive the whole time, some of them malformed: so many five times a second, and a third of that."""
     over, chance = threading.Event(), Random(1)
 
     def send():
         while not over.wait(0.2):
-            for table, body in living.traffic(chance, 20).items():
+            for table, body in living.traffic(chance, count).items():
                 warehouse.events(table, body, Content_Type="application/x-ndjson")
 
     thread = threading.Thread(target=send)

@@ -2,14 +2,17 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import venv
 from importlib.metadata import distribution
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from packaging.requirements import Requirement
+from running import started
 
 from patience import patient
 
@@ -59,6 +62,20 @@ def test_the_installed_command_answers_a_query(installed, tmp_path):
     run(installed / "dw", "flush", folder=tmp_path)
     found = run(installed / "dw", "query", "select count(*) as c from clicks", "--output", "json", folder=tmp_path)
     assert json.loads(found) == [{"c": 7}]
+
+
+def test_the_installed_command_has_the_console(installed, tmp_path):
+    run(installed / "dw", "init", ".", folder=tmp_path)
+    command = [installed / "dw", "up", "--port", "0", "--output", "json"]
+    with started(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        url = json.loads(process.stdout.readline())["url"]
+        with urlopen(Request(url, headers={"Accept": "text/html"}), timeout=patient(30)) as answer:
+            page = answer.read().decode()
+        named = re.findall(r'(?:src|href)="(/[^"]+)"', page)
+        assert {path.rpartition(".")[2] for path in named} == {"svg", "css", "js"}
+        for path in named:
+            with urlopen(url + path, timeout=patient(30)) as answer:
+                assert answer.status == 200 and answer.read()
 
 
 def test_every_module_comes_from_the_wheel_and_needs_no_tool_of_developers(installed, tmp_path):

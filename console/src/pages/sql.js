@@ -25,7 +25,8 @@ export function Page() {
   const host = useRef();
   const editor = useRef(null);
   const options = { workgroup: workgroup || undefined, full_scan: fullScan || undefined };
-  const [estimate, estimateError] = useEstimate(run?.sql === text.trim() ? "" : text, options);
+  const hasRun = run?.sql === text.trim();
+  const [estimate, estimateError] = useEstimate(hasRun ? "" : text, options);
 
   const start = async () => {
     const sql = (editor.current?.text ?? text).trim();
@@ -98,7 +99,7 @@ export function Page() {
             <option value="">default</option>${known.workgroups.map((name) => html`<option value=${name}>${name}</option>`)}</select></label>` : null}
           <label><input type="checkbox" checked=${fullScan} onChange=${(event) => setFullScan(event.target.checked)} /> Allow a full scan</label>
         </div>
-        <${Estimate} text=${text} estimate=${estimate} error=${estimateError} onUse=${put} />
+        ${hasRun ? null : html`<${Estimate} text=${text} estimate=${estimate} error=${estimateError} onUse=${put} />`}
         ${run ? html`<${Result} run=${run} options=${options} key=${run} />` : html`<p class="empty">No statement has run here yet. A table on the right puts a statement into the editor.</p>`}
       </section>
       <${Shelf} known=${known} ran=${ran} onPut=${put} onInsert=${(name) => editor.current?.insert(name)} />
