@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quick demo console screenshots test test-lowest test-aws test-clients test-trino-clients test-athena-clients test-engine lint bench lock clean
+.PHONY: quick demo console screenshots test test-lowest test-aws test-clients test-trino-clients test-athena-clients test-engine trino-golden trino-golden-check trino-tpch lint bench lock clean
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 ...")'
@@ -159,6 +159,18 @@ $(VENV)/engine/pulumi: $(CLI)/go.mod $(CLI)/go.sum
 
 test-engine: $(READY) $(VENV)/emulator/.ready $(VENV)/lambda/.ready $(VENV)/engine/pulumi  ## the example on Pulumi's real engine; needs Go
 	$(BIN)/python -m pytest -n auto --dist worksteal tests/real_engine
+
+# Trino in process, from Maven Central (300 MB, the first time); `make test` compares with what it answered.
+GOLDEN := tests/golden
+trino-golden: $(READY)  ## ask a real Trino our statements anew, and keep its answers; needs a JDK (17 or newer) and Maven
+	$(BIN)/python $(GOLDEN)/real_trino.py record
+
+trino-golden-check: $(READY)  ## the same, and fail if an answer has changed
+	$(BIN)/python $(GOLDEN)/real_trino.py check
+
+SCALE := 1
+trino-tpch: $(READY)  ## the 22 queries of TPC-H, here and in a real Trino, on the same data: make trino-tpch SCALE=0.01
+	$(BIN)/python $(GOLDEN)/tpch.py $(SCALE)
 
 lint: $(READY)
 	$(BIN)/ruff check .

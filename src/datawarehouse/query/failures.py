@@ -26,6 +26,11 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         r"Type (\w+) with value (\S+) can't be cast .* out of range for the destination type (\w+)",
         r"NUMERIC_VALUE_OUT_OF_RANGE: \2 is out of range for \3. Cast to a wider type, or use try_cast.",
     ),
+    (r"not in timestamp range", _ARGUMENT + ": A date or a time is outside of the years that are possible here."),
+    (
+        r"Could not c(?:onvert string|ast value) \"?(.*?)\"? to (\S+)",
+        _RANGE + r": \1 is out of range for \2. Use a smaller number, or try(...).",
+    ),
     (r"Casting value \"(.*?)\" to type (\S+) failed", _RANGE + r": \1 is out of range for \2. Use a wider decimal."),
     (
         r"Overflow in (\w+) of \S+ \((.*?)\)",
@@ -83,7 +88,7 @@ def described(text: str) -> str:
             return _without_internals(found.expand(said))
     kind = re.match(r"((?:[A-Za-z]+ )+)Error: ", first)
     if kind and kind[1].strip() in ("Binder", "Parser", "Catalog", "INTERNAL", "Internal"):
-        return f"NOT_SUPPORTED: The engine cannot answer this statement ({kind[1].strip().lower()} error)."
+        return "NOT_SUPPORTED: This statement cannot be answered here; write it in another form."
     return _without_internals(plain.split("\n", 1)[0])
 
 

@@ -116,7 +116,7 @@ VALUES = {
         "round(1234.567, 2)": 1234.57,
         "round(1250, -2)": 1300,
         "truncate(-1.987)": -1.0,
-        "truncate(12.345, 2)": 12.34,
+        "truncate(decimal '12.345', 2)": D("12.340"),
         "ceil(1.2)": 2.0,
         "ceiling(-1.2)": -1.0,
         "floor(-1.2)": -2.0,
@@ -804,7 +804,7 @@ QUERIES = {
         "select stddev(price), stddev_pop(price), variance(price), var_pop(price) from events": [
             (math.sqrt(0.5), 0.5, 0.5, 0.25)
         ],
-        "select stddev(price), corr(price, price) from events where id = 1": [(None, pytest.approx(NAN, nan_ok=True))],
+        "select stddev(price), corr(price, price) from events where id = 1": [(None, None)],
         "select covar_pop(id, price), regr_slope(price, id), regr_intercept(price, id) from events": [(0.25, 1.0, 0.5)],
         "select stddev_samp(price), var_samp(price), covar_samp(id, price) from events": [(math.sqrt(0.5), 0.5, 0.5)],
         "select kurtosis(x) from (values 1, 2, 3, 4, 5, 6, 7, 8) as t(x)": [(pytest.approx(-1.2),)],

@@ -135,7 +135,7 @@ def reduce_agg(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 def grouping(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     keys = arguments(compiler, call, scope, 1, 30)
     compiler.facts.aggregates = True
-    return Typed(f"CAST(GROUPING({', '.join(key.sql for key in keys)}) AS BIGINT)", types.BIGINT)
+    return Typed(f"CAST(GROUPING({', '.join(key.sql for key in keys)}) AS INTEGER)", types.INTEGER)
 
 
 @special("try")

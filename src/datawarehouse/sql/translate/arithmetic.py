@@ -125,7 +125,10 @@ def _scaled_interval(left: Typed, sign: str, right: Typed) -> Typed:
         amount, made = f"(datepart('year', {left.sql}) * 12 + datepart('month', {left.sql}))", "to_months"
     number = coerced(right, types.DOUBLE)
     impossible = failing("An interval is divided by a finite number that is not 0", types.DOUBLE)
-    number = f"if(isfinite({number}){f' AND {number} <> 0' if sign == '/' else ''}, {number}, {impossible})"
+    number = (
+        f"if({number} IS NULL OR (isfinite({number}){f' AND {number} <> 0' if sign == '/' else ''}), {number}, "
+        f"{impossible})"
+    )
     kind = "BIGINT" if left.type == types.DAY_TO_SECOND else "INTEGER"
     return Typed(f"{made}(CAST(trunc({amount} {sign} {number}) AS {kind}))", left.type)
 

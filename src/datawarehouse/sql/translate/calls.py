@@ -36,7 +36,7 @@ _NO_CLAUSES = "it takes no DISTINCT, FILTER, OVER or ORDER BY."
 _FRAME_UNITS = ("ROWS", "RANGE", "GROUPS")
 # Functions that compare their arguments, in addition to those with DISTINCT.
 _COMPARING = frozenset(
-    "min max greatest least array_sort array_max array_min array_distinct contains nullif histogram".split()
+    "min max greatest least array_sort array_max array_min array_distinct contains histogram".split()
 )
 _ARGUMENTS_MAX = 127
 _WITHOUT_SIGNATURE = ("grouping", "listagg", "reduce_agg")
@@ -223,6 +223,13 @@ def _check_clauses(compiler: Compiler, kind: str, found: Call) -> None:
         raise QueryRefused(
             f"{place(found.node)}{name} takes no IGNORE or RESPECT NULLS, and no DISTINCT together with OVER."
         )
+    if kind == "aggregate" and found.distinct and found.order:
+        given = {node.sql().lower() for node in found.arguments}
+        if any(item.this.sql().lower() not in given for item in found.order.expressions):
+            raise QueryFailed(
+                f"EXPRESSION_NOT_IN_DISTINCT: {place(found.node)}For an aggregate function with DISTINCT, ORDER BY "
+                "expressions must appear in arguments."
+            )
     if kind == "aggregate" and not found.over:
         compiler.facts.aggregates = True
 
@@ -276,7 +283,10 @@ def template(
             return ", ".join(texts)
         return texts[int(key) - 1] if key.isdigit() else clauses[key]
 
-    text = re.sub(r"\$([1-9*diow])|\{([A-Z])\}", part, template)
+    plain = template.removeprefix("!")
+    text = re.sub(r"\$([1-9*diow])|\{([A-Z])\}", part, plain)
+    if plain != template:
+        text = f"CASE WHEN {' AND '.join(f'{each} IS NOT NULL' for each in texts)} THEN {text} END"
     return f"({text})" if text.startswith("CASE") else text
 
 

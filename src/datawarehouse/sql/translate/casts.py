@@ -57,7 +57,9 @@ def cast(compiler: Compiler, node: exp.Cast, scope: Scope) -> Typed:
             return value
     source = compiler.expression(node.this, scope)
     value = casted(node, source, target, "TRY_CAST" if lenient else "CAST")
-    return _of_length(node, source, value) if target == types.VARCHAR and node.args["to"].expressions else value
+    if target == types.VARCHAR and node.args["to"].expressions:
+        return _of_length(node, source, value)
+    return Typed(_cut(node.args["to"], value), value.type) if target.args else value
 
 
 def casted(node: exp.Expr, value: Typed, target: Type, word: str = "CAST") -> Typed:
@@ -76,11 +78,13 @@ def casted(node: exp.Expr, value: Typed, target: Type, word: str = "CAST") -> Ty
         if target.name == "decimal" and target.precision == target.scale < types.DECIMAL_DIGITS_MAX:
             # DuckDB reads no text with an exponent as a decimal that has no digit before the point.
             prepared = f"{word}({prepared} AS DECIMAL({target.precision + 1}, {target.scale}))"
-        return Typed(f"{word}({prepared} AS {types.duckdb(target)})", target)
+        made = f"{word}({prepared} AS {types.duckdb(target)})"
+        return Typed(f"TRY({made})" if word == "TRY_CAST" and source == types.JSON else made, target)
     if target == types.JSON:
         return Typed(to_json(node, value), types.JSON)
     if source == types.JSON and target.args:
-        nested = from_json(node, value.sql, target)
+        exact = f"trino_json_exact({value.sql})" if _has_decimal(target) else value.sql
+        nested = from_json(node, exact, target)
         return Typed(f"TRY({nested})" if word == "TRY_CAST" else nested, target)
     same_shape = source.name == target.name and len(source.args) == len(target.args)
     if target.args and same_shape:
@@ -105,6 +109,10 @@ def _prepared(value: Typed, target: Type) -> str | None:
                 return f"trino_integer_text({sql})"
             if source == types.JSON:
                 return f"trino_json_integer({sql})"
+            if source == types.REAL and target == types.BIGINT:
+                # In Trino a real that is too large is the greatest bigint, or the least.
+                large = f"if({sql} > 0, {2**63 - 1}, CAST('-{2**63}' AS BIGINT))"
+                return f"if(isfinite({sql}) AND abs({sql}) >= {2**63}e0, {large}, CAST(round({sql}) AS BIGINT))"
             if source in types.FLOATS:
                 return f"round({sql})"
             return sql if number or source == types.BOOLEAN else None
@@ -113,14 +121,16 @@ def _prepared(value: Typed, target: Type) -> str | None:
                 return f"trino_number_text({sql})"
             if source == types.JSON:
                 return f"trino_json_number({sql})"
+            if source == types.DOUBLE and target == types.REAL:
+                return f"if(abs({sql}) >= 3.4028235677973366e38, sign({sql}) * CAST('inf' AS FLOAT), {sql})"
             return sql if number or source == types.BOOLEAN else None
         case "decimal":
             shown = {
-                types.VARCHAR: f"trino_number_text({sql})",
+                types.VARCHAR: f"trino_decimal_text({sql})",
                 # Java's BigDecimal.valueOf uses the shortest text of the double.
                 types.DOUBLE: f"CAST({sql} AS VARCHAR)",
                 types.REAL: f"trino_real_digits({sql})",
-                types.JSON: f"trino_json_number({sql})",
+                types.JSON: f"trino_json_number(trino_json_exact({sql}))",
             }.get(source)
             return shown or (sql if number or source == types.BOOLEAN else None)
         case "varbinary":
@@ -244,6 +254,28 @@ def _of_length(node: exp.Cast, source: Typed, value: Typed) -> Typed:
     return Typed(f"(CASE WHEN length({value.sql}) > {length} THEN {too_long} ELSE {value.sql} END)", types.VARCHAR)
 
 
+def _cut(named: exp.Expr, value: Typed, depth: int = 0) -> str:
+    """A nested value whose texts are cut off where the type that a CAST names gives a length."""
+    lengths = named.find_all(exp.DataType)
+    if not any(kind.this == exp.DType.VARCHAR and kind.expressions for kind in lengths):
+        return value.sql
+    inner = [part.args["kind"] if isinstance(part, exp.ColumnDef) else part for part in named.expressions]
+    item = f'"v{depth}#"'
+    if value.type == types.VARCHAR:
+        return f"substr({value.sql}, 1, {int(inner[0].name)})"
+    if value.type.name == "array":
+        return (
+            f"list_transform({value.sql}, lambda {item}: {_cut(inner[0], Typed(item, value.type.args[0]), depth + 1)})"
+        )
+    if value.type.name == "map":
+        sides = zip(("key", "value"), inner, value.type.args, strict=True)
+        parts = (f"'{side}': {_cut(kind, Typed(f'{item}.{side}', type), depth + 1)}" for side, kind, type in sides)
+        pairs = f"list_transform(map_entries({value.sql}), lambda {item}: {{{', '.join(parts)}}})"
+        return f"map_from_entries({pairs})"
+    fields = (_cut(kind, row_field(value, at), depth) for at, kind in enumerate(inner))
+    return f"CASE WHEN {value.sql} IS NOT NULL THEN CAST(row({', '.join(fields)}) AS {types.duckdb(value.type)}) END"
+
+
 def to_json(node: exp.Expr, value: Typed, depth: int = 0) -> str:
     """The JSON of a value: objects with their keys in order, and texts for numbers that JSON does not have."""
     sql, type, item = value.sql, value.type, f'"j{depth}#"'
@@ -311,6 +343,10 @@ def from_json(node: exp.Expr, sql: str, target: Type, depth: int = 0) -> str:
             fields = [f"json_extract({sql}, {quoted_text(name)})" for name in names]
             whole += f" WHEN 'OBJECT' THEN {_row_of_json(node, fields, target, depth)}"
     return f"(CASE {kind} {whole} WHEN 'NULL' THEN CAST(NULL AS {null}) ELSE if({sql} IS NULL, NULL, {wrong}) END)"
+
+
+def _has_decimal(type: Type) -> bool:
+    return type.name == "decimal" or any(map(_has_decimal, type.args))
 
 
 def _row_of_json(node: exp.Expr, parts: list[str], target: Type, depth: int) -> str:

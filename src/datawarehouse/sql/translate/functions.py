@@ -5,8 +5,8 @@ I an integer type, F real or double, N any number, D a date or a timestamp, M a 
 type. Of several lines for a name the first that fits without a coercion is taken, else the first that fits with one.
 
 In the expression `$1` is the first argument, `$*` all of them with commas, `{A}` DuckDB's name for the type A; for
-aggregates and windows `$d` is DISTINCT, `$o` ORDER BY, `$i` IGNORE NULLS, and `$w` FILTER and OVER. A line that begins
-with a blank continues the line before it.
+aggregates and windows `$d` is DISTINCT, `$o` ORDER BY, `$i` IGNORE NULLS, and `$w` FILTER and OVER. An expression that
+begins with `!` is NULL if an argument is. A line that begins with a blank continues the line before it.
 
 Functions that need more than an expression (units, formats, paths, several lambda parameters) are in `calls.SPECIALS`.
 Source: Trino documentation, "Functions and operators"; Amazon Athena user guide, "Functions in Amazon Athena".
@@ -19,6 +19,8 @@ _SPACES = (*range(9, 14), *range(28, 33), 0x1680, *range(0x2000, 0x2007), *range
 _SPACE = f"concat({', '.join(f'chr({code})' for code in (*_SPACES, 0x205F, 0x3000))})"
 # A part of a URL, '' if the URL does not have it, NULL if java.net.URI would refuse the text.
 _URI = r"""CASE WHEN regexp_full_match($1, '[^\s"<>\\^`{|}]*') THEN coalesce(regexp_extract($1, '%s', 1), '') END"""
+# mailto:a@b.c and the like: java.net.URI gives such a URL no parts but its fragment.
+_OPAQUE = "regexp_matches($1, '^[^:/?#]+:[^/#]')"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _AUTHORITY = r"^(?:[^:/?#]+:)?(?://(?:[^/?#@]*@)?%s)"
 
@@ -27,7 +29,6 @@ SCALARS = rf"""
 if(boolean, T) -> T                                 CASE WHEN $1 THEN $2 END
 if(boolean, T, T) -> T                              CASE WHEN $1 THEN $2 ELSE $3 END
 coalesce(T...) -> T                                 coalesce($*)
-nullif(T, T) -> T                                   nullif($1, $2)
 greatest(T...) -> T                                 list_max(trino_whole([$*]))
 least(T...) -> T                                    list_min(trino_whole([$*]))
 
@@ -45,22 +46,22 @@ round(F) -> F                                       round($1)
 round(I, integer) -> I                              CAST(round($1, $2) AS {{I}})
 round(F, integer) -> F                              round($1, $2)
 truncate(F) -> F                                    trunc($1)
-truncate(F, integer) -> F                           trunc($1, $2)
 degrees(double) -> double                           degrees($1)
 radians(double) -> double                           radians($1)
 e() -> double                                       exp(1e0)
 pi() -> double                                      pi()
 exp(double) -> double                               exp($1)
 ln(double) -> double                                ln($1)
-log(double, double) -> double                       log($1, $2)
-log2(double) -> double                              log2($1)
+log(double, double) -> double                       (ln($2) / ln($1))
+log2(double) -> double                              (ln($1) / ln(2))
 log10(double) -> double                             log10($1)
 pow(double, double) -> double                       pow($1, $2)
 power(double, double) -> double                     pow($1, $2)
 sqrt(double) -> double                              sqrt($1)
 format_number(I) -> varchar                         trino_format_number($1)
-format_number(F) -> varchar                         trino_format_number($1)
-format_number(N) -> varchar                         trino_format_number($1)
+format_number(F) -> varchar
+    !trino_format_number(if(isnan($1), 0, greatest(-9223372036854775808e0, least(9223372036854775807e0, trunc($1)))))
+format_number(N) -> varchar                         trino_format_number(trunc($1))
 sign(I) -> I                                        CAST(sign($1) AS {{I}})
 sign(F) -> F                                        if(isnan($1), $1, CAST(sign($1) AS {{F}}))
 sign(N) -> decimal(1,0)                             CAST(sign($1) AS DECIMAL(1, 0))
@@ -81,15 +82,17 @@ nan() -> double                                     CAST('nan' AS DOUBLE)
 infinity() -> double                                CAST('inf' AS DOUBLE)
 rand() -> double                                    random()
 rand(I) -> I
-    CAST(floor(random() * if($1 > 0, $1, CAST('bound must be positive' AS BIGINT))) AS {{I}})
+    !CAST(floor(random() * if($1 > 0, $1, CAST('bound must be positive' AS BIGINT))) AS {{I}})
 random() -> double                                  random()
 random(I) -> I
-    CAST(floor(random() * if($1 > 0, $1, CAST('bound must be positive' AS BIGINT))) AS {{I}})
+    !CAST(floor(random() * if($1 > 0, $1, CAST('bound must be positive' AS BIGINT))) AS {{I}})
 random(I, I) -> I
-    CAST($1 + floor(random() * if($1 < $2, CAST($2 AS HUGEINT) - $1, CAST('start value must be less than stop value' AS
+    !CAST($1 + floor(random() * if($1 < $2, CAST($2 AS HUGEINT) - $1, CAST('start value must be less than stop value' AS
     HUGEINT))) AS {{I}})
 to_base(bigint, bigint) -> varchar
-    (if($1 < 0, '-', '') || lower(to_base(abs($1), CAST($2 AS INTEGER))))
+    if($1 = -9223372036854775808, '-' || lower(to_base(-9223372036854775808 // -$2, CAST($2 AS INTEGER)) ||
+    to_base(-(-9223372036854775808 % $2), CAST($2 AS INTEGER))),
+    if($1 < 0, '-', '') || lower(to_base(abs($1), CAST($2 AS INTEGER))))
 from_base(varchar, bigint) -> bigint
     CASE WHEN $2 NOT BETWEEN 2 AND 36 THEN CAST('The base of from_base is from 2 to 36' AS BIGINT) WHEN $1 IS NOT NULL
     AND $2 IS NOT NULL THEN CAST(list_reduce(list_transform(string_split(lower(ltrim($1, '-')), ''), lambda "e#":
@@ -97,7 +100,7 @@ from_base(varchar, bigint) -> bigint
     CAST('Not a digit of this base: ' || "e#" AS HUGEINT))), lambda "f#", "g#": "f#" * $2 + "g#")
     * if(starts_with($1, '-'), -1, 1) AS BIGINT) END
 width_bucket(double, array(double)) -> bigint
-    if(len($2) = 0 OR isnan($1) OR list_bool_or(list_transform($2, lambda "e#": NOT isfinite("e#"))) OR $2 <>
+    !if(len($2) = 0 OR isnan($1) OR list_bool_or(list_transform($2, lambda "e#": NOT isfinite("e#"))) OR $2 <>
     list_sort($2),
     CAST('width_bucket takes a number, and bins that are finite, sorted and not empty' AS BIGINT),
     len(list_filter($2, lambda "e#": "e#" <= $1)))
@@ -112,12 +115,13 @@ bitwise_or(bigint, bigint) -> bigint                ($1 | $2)
 bitwise_xor(bigint, bigint) -> bigint               xor($1, $2)
 bitwise_not(bigint) -> bigint                       (~$1)
 bitwise_left_shift(I, bigint) -> I
-    if($2 >= bit_length(CAST($1 AS BIT)), 0, CAST(CAST($1 AS BIT) << CAST($2 AS INTEGER) AS {{I}}))
+    if($2 >= bit_length(CAST($1 AS BIT)), 0, CAST(CAST($1 AS BIT) << if($2 < 0,
+    CAST('A shift to the left by a negative number is not supported here' AS INTEGER), CAST($2 AS INTEGER)) AS {{I}}))
 bitwise_right_shift(I, bigint) -> I
     if($2 >= bit_length(CAST($1 AS BIT)), 0, CAST(CAST($1 AS BIT) >> CAST($2 AS INTEGER) AS {{I}}))
 bitwise_right_shift_arithmetic(I, bigint) -> I      CAST($1 >> least($2, bit_length(CAST($1 AS BIT)) - 1) AS {{I}})
 bit_count(bigint, bigint) -> bigint
-    if($2 BETWEEN 2 AND 64 AND $1 BETWEEN -(CAST(1 AS HUGEINT) << CAST($2 - 1 AS INTEGER)) AND (CAST(1 AS HUGEINT) <<
+    !if($2 BETWEEN 2 AND 64 AND $1 BETWEEN -(CAST(1 AS HUGEINT) << CAST($2 - 1 AS INTEGER)) AND (CAST(1 AS HUGEINT) <<
     CAST($2 - 1 AS INTEGER)) - 1, bit_count($1) - if($1 < 0, 64 - $2, 0), CAST('bit_count takes from 2 to 64 bits,
     and a number
     that they hold' AS BIGINT))
@@ -173,19 +177,23 @@ strpos(varchar, varchar, bigint) -> bigint
     NOT NULL AND $3 IS NOT NULL THEN coalesce(list_extract(list_filter(range(1, length($1) + 1), lambda "e#":
     starts_with(substr($1, "e#"), $2)), $3), 0) END
 luhn_check(varchar) -> boolean
-    if(regexp_full_match($1, '[0-9]+'), list_sum(list_transform(list_reverse(string_split($1, '')), lambda "e#", "f#":
-    if("f#" % 2 = 1, CAST("e#" AS INTEGER), CAST("e#" AS INTEGER) * 2 - if(CAST("e#" AS INTEGER) > 4, 9, 0)))) % 10 = 0,
+    !if(regexp_full_match($1, '[0-9]*'), $1 <> '' AND list_sum(list_transform(list_reverse(string_split($1, '')),
+    lambda "e#", "f#":
+    if("f#" % 2 = 1, CAST('0' || "e#" AS INTEGER), CAST('0' || "e#" AS INTEGER) * 2 - if("e#" > '4', 9, 0)))) % 10 = 0,
     CAST('luhn_check takes digits' AS BOOLEAN))
 starts_with(varchar, varchar) -> boolean            starts_with($1, $2)
 substr(varchar, bigint) -> varchar                  trino_substr($1, $2)
-substr(varchar, bigint, bigint) -> varchar          substr(trino_substr($1, $2), 1, if($3 < 0, 0, $3))
+substr(varchar, bigint, bigint) -> varchar
+    substr(trino_substr($1, $2), 1, if($3 < 0, 0, if($3 > 4294967295, 4294967295, $3)))
 substring(varchar, bigint) -> varchar               trino_substr($1, $2)
-substring(varchar, bigint, bigint) -> varchar       substr(trino_substr($1, $2), 1, if($3 < 0, 0, $3))
+substring(varchar, bigint, bigint) -> varchar
+    substr(trino_substr($1, $2), 1, if($3 < 0, 0, if($3 > 4294967295, 4294967295, $3)))
 split_part(varchar, varchar, bigint) -> varchar
     list_extract(if($2 = '', string_split($1, ''), trino_split($1, $2)), if($3 <= 0, CAST('The index must be greater
     than zero' AS BIGINT), $3))
 chr(bigint) -> varchar                              chr(CAST($1 AS INTEGER))
-codepoint(varchar) -> integer                       unicode($1)
+codepoint(varchar) -> integer
+    if(length($1) = 1, unicode($1), if($1 IS NULL, NULL, CAST('codepoint takes a single character' AS INTEGER)))
 concat_ws(varchar, array(varchar)) -> varchar       trino_joined($2, $1)
 concat_ws(varchar, varchar...) -> varchar           concat_ws($*)
 levenshtein_distance(varchar, varchar) -> bigint     trino_levenshtein($1, $2)
@@ -211,7 +219,7 @@ regexp_position(varchar, varchar) -> integer        trino_regexp_position($1, $2
 regexp_position(varchar, varchar, bigint) -> integer  trino_regexp_position($1, $2, $3, 1)
 regexp_position(varchar, varchar, bigint, bigint) -> integer  trino_regexp_position($1, $2, $3, $4)
 regexp_split(varchar, varchar) -> array(varchar)
-    CASE WHEN $2 = '' THEN [''] || string_split($1, '') || [''] WHEN regexp_full_match('', $2) THEN
+    !CASE WHEN $2 = '' THEN [''] || string_split($1, '') || [''] WHEN regexp_full_match('', $2) THEN
     [CAST(CAST('A pattern that matches the empty text does not split here; write + for *' AS INTEGER) AS VARCHAR)]
     ELSE string_split_regex($1, $2) END
 
@@ -222,8 +230,10 @@ url_decode(varchar) -> varchar                      url_decode(replace($1, '+', 
 url_extract_protocol(varchar) -> varchar            {_URI % "^([A-Za-z][A-Za-z0-9+.-]*):"}
 url_extract_host(varchar) -> varchar                {_URI % (_AUTHORITY % "([^/?#:]*)")}
 url_extract_port(varchar) -> bigint                 TRY_CAST({_URI % (_AUTHORITY % "[^/?#:]*:([0-9]+)")} AS BIGINT)
-url_extract_path(varchar) -> varchar                url_decode({_URI % "^(?:[^:/?#]+:)?(?://[^/?#]*)?([^?#]*)"})
-url_extract_query(varchar) -> varchar               url_decode({_URI % "^[^?#]*[?]([^#]*)"})
+url_extract_path(varchar) -> varchar
+    if({_OPAQUE}, {_URI % "^()"}, url_decode({_URI % "^(?:[^:/?#]+:)?(?://[^/?#]*)?([^?#]*)"}))
+url_extract_query(varchar) -> varchar
+    if({_OPAQUE}, {_URI % "^()"}, url_decode({_URI % "^[^?#]*[?]([^#]*)"}))
 url_extract_fragment(varchar) -> varchar            url_decode({_URI % "#(.*)$"})
 
 # Dates and times
@@ -307,7 +317,8 @@ filter(array(E), fn(E):boolean) -> array(E)         list_filter($1, $2)
 transform(array(E), fn(E):U) -> array(U)            list_transform($1, $2)
 flatten(array(array(E))) -> array(E)                flatten($1)
 repeat(E, bigint) -> array(E)
-    list_transform(range(if($2 > 10000, CAST('repeat gives at most 10000 entries' AS BIGINT), $2)), lambda "e#": $1)
+    list_transform(range(if($2 NOT BETWEEN 0 AND 10000, CAST('repeat gives 0 to at most 10000 entries' AS BIGINT), $2)),
+    lambda "e#": $1)
 reverse(array(E)) -> array(E)                       list_reverse($1)
 sequence(bigint, bigint) -> array(bigint)
     generate_series($1, $2, trino_sequence_step($1, $2, if($1 <= $2, 1, -1), abs(CAST($1 AS HUGEINT) - $2)))
@@ -324,25 +335,25 @@ slice(array(E), bigint, bigint) -> array(E)
     trino_slice($1, if($2 = 0, CAST('SQL array indices start at 1' AS BIGINT), $2), if($3 < 0, CAST('The length of
     slice must not be negative' AS BIGINT), $3))
 trim_array(array(E), bigint) -> array(E)
-    list_slice($1, 1, len($1) - if($2 BETWEEN 0 AND len($1), $2, CAST('trim_array takes a number from 0 to the length
+    !list_slice($1, 1, len($1) - if($2 BETWEEN 0 AND len($1), $2, CAST('trim_array takes a number from 0 to the length
     of the
     array' AS BIGINT)))
-zip(array(A), array(B)) -> array(row(A, B))         list_zip($1, $2)
-zip(array(A), array(B), array(C)) -> array(row(A, B, C))  list_zip($1, $2, $3)
+zip(array(A), array(B)) -> array(row(A, B))         !list_zip($1, $2)
+zip(array(A), array(B), array(C)) -> array(row(A, B, C))  !list_zip($1, $2, $3)
 
 array_histogram(array(K)) -> map(K, bigint)
     map_from_entries(list_transform(trino_distinct(list_filter($1, lambda "e#": "e#" IS NOT NULL)), lambda "e#":
     {{'key': "e#",
     'value': len(list_filter($1, lambda "f#": "f#" = "e#"))}}))
 combinations(array(E), bigint) -> array(array(E))
-    CASE WHEN $2 NOT BETWEEN 0 AND 5 THEN [[CAST(CAST('combinations takes a size from 0 to 5' AS BIGINT) AS {{E}})]]
+    !CASE WHEN $2 NOT BETWEEN 0 AND 5 THEN [[CAST(CAST('combinations takes a size from 0 to 5' AS BIGINT) AS {{E}})]]
     ELSE
     list_transform(list_reduce(range($2), lambda "e#", "f#": flatten(list_transform("e#", lambda "g#":
     list_transform(range(coalesce("g#"[1], len($1) + 1) - 1), lambda "h#": ["h#" + 1] || "g#"))), [CAST([] AS
     BIGINT[])]),
     lambda "g#": list_transform("g#", lambda "h#": $1["h#"])) END
 ngrams(array(E), bigint) -> array(array(E))
-    list_transform(range(1, greatest(len($1) - if($2 > 0, $2, CAST('ngrams takes a size above 0' AS BIGINT)), 0) +
+    !list_transform(range(1, greatest(len($1) - if($2 > 0, $2, CAST('ngrams takes a size above 0' AS BIGINT)), 0) +
     2), lambda
     "e#": list_slice($1, "e#", "e#" + $2 - 1))
 contains_sequence(array(E), array(E)) -> boolean
@@ -372,8 +383,8 @@ split_to_multimap(varchar, varchar, varchar) -> map(varchar, array(varchar))
     list_transform(list_filter(trino_split($1, $2), lambda "g#": split_part("g#", $3, 1) =
     "f#"), lambda "h#": split_part("h#", $3, 2))}}))
 split_to_map(varchar, varchar, varchar) -> map(varchar, varchar)
-    map_from_entries(list_transform(trino_split($1, if($2 = $3, CAST(CAST('The two delimiters must not be the same' AS
-    INTEGER) AS VARCHAR), $2)), lambda "e#": row(string_split("e#", $3)[1],
+    !map_from_entries(list_transform(list_filter(trino_split($1, if($2 = $3, CAST(CAST('The two delimiters must not be
+    the same' AS INTEGER) AS VARCHAR), $2)), lambda "h#": $1 <> ''), lambda "e#": row(string_split("e#", $3)[1],
     string_split("e#", $3)[if(len(string_split("e#", $3)) = 2, 2, CAST('Each entry of split_to_map must have the
     delimiter once' AS INTEGER))])))
 """
@@ -388,8 +399,8 @@ sum(double) -> double                               sum($d$1$o)$w
 avg(I) -> double                                    avg($d$1$o)$w
 avg(real) -> real                                   CAST(avg($d$1$o)$w AS FLOAT)
 avg(double) -> double                               avg($d$1$o)$w
-min(T) -> T                                         min($1)$w
-max(T) -> T                                         max($1)$w
+min(T) -> T                                         min($d$1)$w
+max(T) -> T                                         max($d$1)$w
 min(T, bigint) -> array(T)                          min($1, $2)$w
 max(T, bigint) -> array(T)                          max($1, $2)$w
 min_by(T, U) -> T                                   arg_min_null($1, $2)$w
@@ -406,16 +417,18 @@ bool_or(boolean) -> boolean                         bool_or($d$1)$w
 array_agg(T) -> array(T)                            list($d$1$o)$w
 map_agg(K, V) -> map(K, V)                          trino_map(list({'k': $1, 'v': $2})$w)
 multimap_agg(K, V) -> map(K, array(V))
-    map_from_entries(nullif(list_transform(trino_distinct(list($1)$w), lambda "e#": {'k': "e#", 'v':
+    map_from_entries(nullif(list_transform(trino_distinct(list_filter(list($1)$w, lambda "h#": "h#" IS NOT NULL)),
+    lambda "e#": {'k': "e#", 'v':
     list_transform(list_filter(list({'k': $1, 'v': $2}$o)$w, lambda "f#": "f#".k = "e#"), lambda "g#": "g#".v)}), []))
 histogram(K) -> map(K, bigint)
     map_from_entries(list_transform(map_entries(histogram($1)$w), lambda "e#": {'k': "e#".key, 'v': CAST("e#".value
     AS BIGINT)}))
 approx_distinct(T) -> bigint                        approx_count_distinct($1)$w
 approx_distinct(T, double) -> bigint                approx_count_distinct($1)$w
-approx_percentile(I, double) -> I                   CAST(approx_quantile($1, CAST($2 AS FLOAT))$w AS {I})
+approx_percentile(bigint, double) -> bigint         CAST(approx_quantile($1, CAST($2 AS FLOAT))$w AS BIGINT)
 approx_percentile(F, double) -> F                   CAST(approx_quantile($1, CAST($2 AS FLOAT))$w AS {F})
-approx_percentile(I, array(double)) -> array(I)     CAST(approx_quantile($1, CAST($2 AS FLOAT[]))$w AS {I}[])
+approx_percentile(bigint, array(double)) -> array(bigint)
+    CAST(approx_quantile($1, CAST($2 AS FLOAT[]))$w AS BIGINT[])
 approx_percentile(F, array(double)) -> array(F)     CAST(approx_quantile($1, CAST($2 AS FLOAT[]))$w AS {F}[])
 stddev(double) -> double                            stddev_samp($d$1)$w
 stddev_samp(double) -> double                       stddev_samp($d$1)$w
@@ -423,11 +436,11 @@ stddev_pop(double) -> double                        stddev_pop($d$1)$w
 variance(double) -> double                          var_samp($d$1)$w
 var_samp(double) -> double                          var_samp($d$1)$w
 var_pop(double) -> double                           var_pop($d$1)$w
-corr(double, double) -> double                      corr($d$1, $2)$w
+corr(double, double) -> double                      trino_finite(corr($d$1, $2)$w)
 covar_pop(double, double) -> double                 covar_pop($d$1, $2)$w
 covar_samp(double, double) -> double                covar_samp($d$1, $2)$w
-regr_slope(double, double) -> double                regr_slope($d$1, $2)$w
-regr_intercept(double, double) -> double            regr_intercept($d$1, $2)$w
+regr_slope(double, double) -> double                trino_finite(regr_slope($d$1, $2)$w)
+regr_intercept(double, double) -> double            trino_finite(regr_intercept($d$1, $2)$w)
 kurtosis(double) -> double                          kurtosis($1)$w
 geometric_mean(double) -> double                    geomean($1)$w
 bitwise_and_agg(bigint) -> bigint                   bit_and($1)$w

@@ -10,7 +10,7 @@ to_utf8(varchar) -> varbinary                       encode($1)
 from_utf8(varbinary) -> varchar                     trino_from_utf8($1)
 to_hex(varbinary) -> varchar                        hex($1)
 from_hex(varchar) -> varbinary
-    unhex(if(length($1) % 2 = 0, $1, CAST(CAST('from_hex takes an even number of digits' AS INTEGER) AS VARCHAR)))
+    !unhex(if(length($1) % 2 = 0, $1, CAST(CAST('from_hex takes an even number of digits' AS INTEGER) AS VARCHAR)))
 to_base64(varbinary) -> varchar                     to_base64($1)
 from_base64(varchar) -> varbinary                   from_base64($1)
 to_base64url(varbinary) -> varchar                  translate(to_base64($1), '+/', '-_')
@@ -25,17 +25,17 @@ from_base32(varchar) -> varbinary                   trino_from_base32(upper(rtri
 to_big_endian_64(bigint) -> varbinary               unhex(printf('%016x', $1))
 to_big_endian_32(integer) -> varbinary              unhex(right(printf('%016x', CAST($1 AS BIGINT)), 8))
 from_big_endian_64(varbinary) -> bigint
-    if(octet_length($1) = 8, CAST(CAST($1 AS BIT) AS BIGINT), CAST('from_big_endian_64 takes 8 bytes' AS BIGINT))
+    !if(octet_length($1) = 8, CAST(CAST($1 AS BIT) AS BIGINT), CAST('from_big_endian_64 takes 8 bytes' AS BIGINT))
 from_big_endian_32(varbinary) -> integer
-    if(octet_length($1) = 4, CAST(CAST($1 AS BIT) AS INTEGER), CAST('from_big_endian_32 takes 4 bytes' AS INTEGER))
+    !if(octet_length($1) = 4, CAST(CAST($1 AS BIT) AS INTEGER), CAST('from_big_endian_32 takes 4 bytes' AS INTEGER))
 to_ieee754_64(double) -> varbinary
     if(isnan($1), unhex('7FF8000000000000'), unhex(printf('%016x', CAST(CAST($1 AS BIT) AS BIGINT))))
 to_ieee754_32(real) -> varbinary
     if(isnan($1), unhex('7FC00000'), unhex(right(printf('%016x', CAST(CAST(CAST($1 AS BIT) AS INTEGER) AS BIGINT)), 8)))
 from_ieee754_64(varbinary) -> double
-    if(octet_length($1) = 8, CAST(CAST($1 AS BIT) AS DOUBLE), CAST('from_ieee754_64 takes 8 bytes' AS DOUBLE))
+    !if(octet_length($1) = 8, CAST(CAST($1 AS BIT) AS DOUBLE), CAST('from_ieee754_64 takes 8 bytes' AS DOUBLE))
 from_ieee754_32(varbinary) -> real
-    if(octet_length($1) = 4, CAST(CAST($1 AS BIT) AS FLOAT), CAST('from_ieee754_32 takes 4 bytes' AS FLOAT))
+    !if(octet_length($1) = 4, CAST(CAST($1 AS BIT) AS FLOAT), CAST('from_ieee754_32 takes 4 bytes' AS FLOAT))
 md5(varbinary) -> varbinary                         unhex(md5($1))
 sha1(varbinary) -> varbinary                        unhex(sha1($1))
 sha256(varbinary) -> varbinary                      unhex(sha256($1))
@@ -43,7 +43,7 @@ from_utf8(varbinary, varchar) -> varchar
     if(length($2) <= 1, trino_from_utf8_with($1, hex(encode($2))), if($2 IS NULL, NULL,
     CAST(CAST('The replacement of from_utf8 is one character or empty' AS INTEGER) AS VARCHAR)))
 from_hex(varbinary) -> varbinary
-    unhex(if(octet_length($1) % 2 = 0, decode($1), CAST(CAST('from_hex takes an even number of digits' AS INTEGER) AS
+    !unhex(if(octet_length($1) % 2 = 0, decode($1), CAST(CAST('from_hex takes an even number of digits' AS INTEGER) AS
     VARCHAR)))
 from_base64(varbinary) -> varbinary                 from_base64(decode($1))
 from_base64url(varbinary) -> varbinary              from_base64(translate(decode($1), '-_', '+/'))

@@ -70,6 +70,8 @@ def double(value: float) -> Typed:
 def negated(compiler: Compiler, node: exp.Neg, scope: Scope) -> Typed:
     if isinstance(node.this, exp.Literal) and node.this.this == str(2**63):
         return Typed(f"CAST('-{2**63}' AS BIGINT)", types.BIGINT)
+    if isinstance(node.this, exp.Literal) and node.this.this == str(2**31):
+        return Typed(f"CAST('-{2**31}' AS INTEGER)", types.INTEGER)
     value = compiler.expression(node.this, scope)
     if value.type == types.UNKNOWN:
         return value

@@ -58,6 +58,10 @@ _MACROS = (
         CASE WHEN x = 0 OR NOT isfinite(x) THEN trino_double_cast(x)
              ELSE regexp_replace(printf('%.6e', CAST(x AS DOUBLE)), '^(-?\d[.]\d+?)0*e[+]?(-?)0*(\d+)$', '\1E\2\3')
                  END""",
+    # A number in the form in which CAST reads a decimal: without blanks around it.
+    r"""trino_decimal_text(x) AS
+        if(regexp_matches(x, '^\s|\s$'), 'Cannot cast to a decimal: ' || x, trino_number_text(x))""",
+    r"""trino_finite(x) AS CASE WHEN isfinite(x) THEN x END""",
     # JSON in the form that CAST reads.
     r"""trino_json_text(j) AS
         CASE WHEN json_type(j) IN ('OBJECT', 'ARRAY')
@@ -73,6 +77,12 @@ _MACROS = (
         CASE WHEN json_type(j) = 'DOUBLE' THEN CAST(CAST(round(CAST(j ->> '$' AS DOUBLE)) AS HUGEINT) AS VARCHAR)
              WHEN json_type(j) = 'BOOLEAN' THEN if(j ->> '$' = 'true', '1', '0')
              ELSE trino_integer_text(trino_json_text(j)) END""",
+    # DuckDB reads a JSON number as a double or as 64 bits; what has more digits would become another decimal.
+    r"""trino_json_exact(j) AS
+        if(len(list_filter(regexp_extract_all(CAST(j AS VARCHAR), '[0-9]+[.][0-9]+|[0-9]{20,}'),
+               lambda "je#": length("je#") > 16)) > 0,
+           CAST(CAST('Not supported in JSON that is cast to decimals: a number with more than 15 digits' AS INTEGER)
+                AS JSON), j)""",
     # The fewest digits that mean a real; DuckDB's text has more where it needs no exponent.
     r"""trino_real_digits(x) AS
         CAST(CASE WHEN CAST(printf('%.6e', CAST(x AS DOUBLE)) AS FLOAT) = x
@@ -154,7 +164,7 @@ _MACROS = (
             [len(list_filter([1e3, 1e6, 1e9, 1e12, 1e15], lambda "m#": abs(CAST(x AS DOUBLE)) >= "m#"))], lambda "n#":
             if(x < 0, '-', '') || regexp_replace(regexp_replace(CAST(CAST(round(abs(CAST(x AS DOUBLE)) / pow(1000,
                 "n#"),
-                CASE WHEN "n#" = 5 AND abs(CAST(x AS DOUBLE)) >= 1e18 THEN 2
+                CASE WHEN x < 0 THEN 2
                      WHEN abs(CAST(x AS DOUBLE)) / pow(1000, "n#") >= 100 THEN 0
                      WHEN abs(CAST(x AS DOUBLE)) / pow(1000, "n#") >= 10 THEN 1 ELSE 2 END) AS DECIMAL(38, 2)) AS
                          VARCHAR),
@@ -201,7 +211,8 @@ _MACROS = (
             ELSE CAST('Not a size of data such as 2.3MB: ' || x AS HUGEINT) END AS DECIMAL(38, 0)) END""",
     # Position 0 and positions outside give ''.
     r"""trino_substr(s, i) AS
-        CASE WHEN i > 0 OR (i < 0 AND -i <= length(s)) THEN substr(s, i) ELSE substr(s, 1, i * 0) END""",
+        CASE WHEN i > 0 OR (i < 0 AND i >= -length(s)) THEN substr(s, least(i, 4294967295)) WHEN i IS NOT NULL
+             THEN substr(s, 1, 0) END""",
     r"""trino_split(s, d) AS
         CASE WHEN d = '' THEN [CAST(CAST('The delimiter may not be empty' AS INTEGER) AS VARCHAR)]
              WHEN d IS NOT NULL THEN string_split(s, d) END""",
@@ -231,6 +242,10 @@ _MACROS = (
              THEN [CAST(CAST('The step of sequence must lead from its start to its end' AS INTEGER) AS TIMESTAMP)]
              WHEN (b >= a AND a + step * 10000 <= b) OR (b < a AND a + step * 10000 >= b)
              THEN [CAST(CAST('sequence gives at most 10000 entries' AS INTEGER) AS TIMESTAMP)]
+             WHEN a + step > CAST(a AS TIMESTAMP) + to_days(27) OR a + step < CAST(a AS TIMESTAMP) - to_days(27)
+             THEN list_filter(list_transform(range(0, len(generate_series(CAST(a AS TIMESTAMP), CAST(b AS TIMESTAMP),
+                    step)) + 1), lambda "se#": CAST(a AS TIMESTAMP) + step * "se#"), lambda "sf#":
+                    if(b >= a, "sf#" <= b, "sf#" >= b))
              ELSE generate_series(CAST(a AS TIMESTAMP), CAST(b AS TIMESTAMP), step) END""",
     r"""trino_slice(a, i, n) AS
         if(-i > len(a), [], list_slice(a, if(i < 0, len(a) + i + 1, i), if(i < 0, len(a) + i, i - 1) + n))""",

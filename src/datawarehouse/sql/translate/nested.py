@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from datawarehouse.sql import types
 from datawarehouse.sql.translate.arithmetic import common_type
-from datawarehouse.sql.translate.calls import Call, arguments, by_signature, lambda_body, special, varchar
+from datawarehouse.sql.translate.calls import (
+    Call,
+    arguments,
+    by_signature,
+    lambda_body,
+    special,
+    varchar,
+)
 from datawarehouse.sql.translate.casts import text
 from datawarehouse.sql.translate.compiler import Compiler, mismatch
 from datawarehouse.sql.translate.equality import equal
-from datawarehouse.sql.translate.operators import row_of
+from datawarehouse.sql.translate.operators import check_comparable, row_of
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.typed import Typed, coerced, failing
 
@@ -16,6 +23,17 @@ from datawarehouse.sql.translate.typed import Typed, coerced, failing
 @special("row")
 def row(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     return row_of(arguments(compiler, call, scope, 1, 1024))
+
+
+@special("nullif")
+def nullif(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    """Of the type of the first value, whatever it is compared with."""
+    first, second = arguments(compiler, call, scope, 2, 2)
+    kind = common_type(call.node, [first, second], "nullif")
+    for node in call.arguments:
+        check_comparable(node, kind)
+    same = equal(coerced(first, kind), coerced(second, kind), kind, len(scope.variables))
+    return Typed(f"(CASE WHEN {same} THEN NULL ELSE {first.sql} END)", first.type)
 
 
 @special("array_join")
@@ -27,10 +45,13 @@ def array_join(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     if replacement:
         element = f"coalesce({element}, {varchar(call, replacement[0])})"
     texts, separator = f'list_transform({array.sql}, lambda "e#": {element})', varchar(call, delimiter)
+    if replacement:
+        texts = f"CASE WHEN {replacement[0].sql} IS NOT NULL THEN {texts} END"
     if compiler.constant(call.arguments[1]) is None:
         return Typed(f"trino_joined({texts}, {separator})", types.VARCHAR)
     joined = f"coalesce(array_to_string({texts}, {separator}), '')"
-    return Typed(f"(CASE WHEN {array.sql} IS NOT NULL AND {separator} IS NOT NULL THEN {joined} END)", types.VARCHAR)
+    known = " AND ".join(f"{part} IS NOT NULL" for part in (array.sql, separator, *(each.sql for each in replacement)))
+    return Typed(f"(CASE WHEN {known} THEN {joined} END)", types.VARCHAR)
 
 
 @special("reduce")
@@ -109,10 +130,9 @@ def zip_with(compiler: Compiler, call: Call, scope: Scope) -> Typed:
         raise mismatch(call.node, f"zip_with takes two arrays; these are {left.type} and {right.type}.")
     pair = [f'struct_extract("p{len(scope.variables)}#", {position})' for position in (1, 2)]
     body, _ = lambda_body(compiler, call.arguments[2], pair, [left.type.args[0], right.type.args[0]], scope)
-    return Typed(
-        f'list_transform(list_zip({left.sql}, {right.sql}), lambda "p{len(scope.variables)}#": {body.sql})',
-        types.array(body.type),
-    )
+    zipped = f'list_transform(list_zip({left.sql}, {right.sql}), lambda "p{len(scope.variables)}#": {body.sql})'
+    known = f"{left.sql} IS NOT NULL AND {right.sql} IS NOT NULL"
+    return Typed(f"(CASE WHEN {known} THEN {zipped} END)", types.array(body.type))
 
 
 @special("array_sort")

@@ -188,16 +188,18 @@ def position(compiler: Compiler, node: exp.StrPosition, scope: Scope) -> Typed:
 def _placed(call: Call, slot: formats.Slot, value: Typed) -> str:
     if slot.kind == "d" and value.type in types.INTEGERS:
         flags = slot.flags + (str(slot.width) if slot.width else "")
-        placed = f"printf('%{flags}d', CAST({value.sql} AS BIGINT))"
+        placed = f"coalesce(printf('%{flags}d', CAST({value.sql} AS BIGINT)), {_padded(slot, quoted_text('null'))})"
     elif slot.kind == "f" and (value.type in types.FLOATS or value.type.name == "decimal"):
         # Java rounds the shortest decimal text of a double (half up); C rounds the double itself.
         placed = f"CAST(CAST(CAST({value.sql} AS VARCHAR) AS DECIMAL(38, {slot.digits})) AS VARCHAR)"
-        placed = _padded(slot, placed)
+        if value.type in types.FLOATS:
+            placed = f"if(isfinite({value.sql}), {placed}, trino_double_as_text({value.sql}))"
+        placed = _padded(slot, f"coalesce({placed}, {quoted_text('null'[: slot.digits])})")
     elif slot.kind == "s" and (text := _java_text(value)):
-        placed = _padded(slot, text)
+        placed = _padded(slot, f"coalesce({text}, 'null')")
     else:
         raise mismatch(call.node, f"format: %{slot.kind} does not take {value.type}.")
-    return f"coalesce({placed}, 'null')"
+    return placed
 
 
 def _java_text(value: Typed) -> str | None:
