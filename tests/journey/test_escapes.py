@@ -42,6 +42,7 @@ MADE = {
         "create table scratch.open as select id from clicks",
         "create table scratch.cards as select card from orders",
         "create table scratch.some as select 'canary' as card from orders where false",
+        "create table scratch.listed as select table_name as card from information_schema.tables",
         "create view scratch.peek as select card from orders",
         "create view scratch.above as select card from scratch.cards",
         "create view scratch.seen as select id from scratch.open",
@@ -98,6 +99,7 @@ ann | select * from scratch_bob.cards | may not read scratch_bob.cards
 ann | select * from scratch_bob.peek | may not read scratch_bob.peek
 ann | select * from scratch_bob.above | may not read scratch_bob.above
 ann | select * from scratch_bob.some | may not read scratch_bob.some
+ann | select * from scratch_bob.listed | may not read scratch_bob.listed
 ann | select * from awsdatacatalog.scratch_bob.cards | may not read scratch_bob.cards|TABLE_NOT_FOUND
 ann | select * from "SCRATCH_BOB"."CARDS" | may not read scratch_bob.cards
 ann | create table scratch.x as select * from scratch_bob.cards | may not read scratch_bob.cards

@@ -174,7 +174,8 @@ class Scratch:
     @contextmanager
     def changing(self, place: Place, bytes_max: int | None = None) -> Iterator[Draft]:
         """The tables of a key, to be changed while nobody else changes them. What the context leaves there is there at
-        once, durably; nothing, if an exception leaves it. Raises QueryLimitExceeded for more than bytes_max."""
+        once, durably; nothing, if an exception leaves it. bytes_max: beyond that, files of no table go at once. Raises
+        QueryLimitExceeded for too many tables."""
         with self._locked(place):
             found, now_ms = self._read(place), self._clock.now_ms()
             draft = Draft(dict(self._living(found, now_ms)), list(found.dropped), now_ms)
@@ -188,8 +189,6 @@ class Scratch:
                 )
             over = [each for each in draft.dropped if each.at_ms + self._grace_ms <= now_ms]
             if bytes_max is not None:
-                if draft.bytes() > bytes_max:
-                    raise too_large(bytes_max)
                 room = bytes_max - draft.bytes()
                 while sum(each.file.bytes for each in draft.dropped if each not in over) > room:
                     over.append(next(each for each in draft.dropped if each not in over))
