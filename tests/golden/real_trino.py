@@ -1,6 +1,6 @@
 """Trino in a process of Java, and its answers as test data.
 
-`python tests/golden/real_trino.py record` asks every statement and writes answers.jsonl.gz; `check` asks them and compares.
+`python tests/golden/real_trino.py record` asks every statement and writes answers.jsonl.gz; `check` asks and compares.
 Both need a JDK of version 17 or newer and Maven, which downloads 300 MB the first time.
 """
 
