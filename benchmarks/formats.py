@@ -7,8 +7,7 @@ one after the other in each round:
 
 - writing: the result is in memory; `encoded` in this process. The baseline is Parquet.
 - `dw query --output FORMAT > /dev/null`: the process and its child, from start to end. The baseline is Parquet.
-- HTTP: the process of the query and the owner, for one request. The baseline is Arrow, which is not text; there is no
-  Parquet over HTTP.
+- HTTP: the process of the query and the owner, for one request. The baseline is Arrow, which is not text.
 
 CPU time, since it sways less than the clock on a busy machine; medians, and for the ratios medians of the rounds'.
 `BENCH_ROUNDS` are the rounds, `BENCH_EVENTS` the rows; `BENCH_FORMATS="writing command http"` asks some of the three.

@@ -46,7 +46,10 @@ class Typed:
         os.write(self._end, text.encode())
 
     def until(self, pattern, **more):
-        until(lambda: re.search(pattern, self.text), f"{pattern} on the terminal, which has {self.text!r}", **more)
+        try:
+            until(lambda: re.search(pattern, self.text), f"{pattern} on the terminal", **more)
+        except AssertionError as error:
+            raise AssertionError(f"{error}, which has {self.text!r}") from None
         return self.text
 
 
