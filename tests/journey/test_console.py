@@ -231,7 +231,11 @@ def test_lateness_needs_a_declared_event_time(tmp_path, open_warehouse):
     assert asked(open_warehouse, "/v1/tables/clicks/lateness")[1]["error"]["code"] == "BadRequest"
     declaration = """
 from datawarehouse import Warehouse
-warehouse = Warehouse("w").with_streaming_input_table("clicks", {"id": "string", "at": "timestamp"}, event_time="at")
+warehouse = (
+    Warehouse("w")
+    .with_streaming_input_table("clicks", {"id": "string", "at": "timestamp"}, event_time="at")
+    .with_view("ids", "select id from clicks")
+)
 """
     with running(tmp_path, declaration=declaration) as warehouse:
         warehouse.events("clicks", '{"id": "a", "at": "2020-01-01T00:00:00Z"}\n{"id": "b"}')
@@ -239,6 +243,8 @@ warehouse = Warehouse("w").with_streaming_input_table("clicks", {"id": "string",
         answer = asked(warehouse, "/v1/tables/clicks/lateness")[1]
         shown = json.loads(warehouse.dw("lateness", "clicks", "--output", "json").stdout)
         assert answer["all"] == {name: shown[name] for name in answer["all"]} and answer["all"]["without"] == 1
+        named = {each["name"]: each["columns"] for each in asked(warehouse, "/v1/completion")[1]["tables"]}
+        assert named["ids"] == [{"name": "id", "type": "string"}]
         csv = warehouse.request("GET", "/v1/tables/clicks/lateness?format=csv")[2].decode().splitlines()
         assert csv[0].startswith("hour,events,without") and csv[1].startswith('"20')
 

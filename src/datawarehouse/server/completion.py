@@ -16,6 +16,7 @@ from datawarehouse.access.identity import Identity
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.catalog.history import latest
 from datawarehouse.catalog.hours import first_and_last_hour
+from datawarehouse.catalog.views import stored_views
 from datawarehouse.definition.instants import written
 from datawarehouse.definition.tables import (
     HISTORY_COLUMNS,
@@ -69,6 +70,8 @@ class Completion:
             add(table.name, (*table.columns[table.schema_version], *table.partition_keys), hours)
             if table.kind == StreamingInputTable.kind:
                 add(table.name + QUARANTINE_SUFFIX, (*QUARANTINE_COLUMNS, *table.partition_keys), hours)
+        for view in stored_views(self.catalog):
+            add(view.name, view.columns)
         if any(table.kind == BatchInputTable.kind for table in stored):
             add(RUNS_TABLE, RUNS_COLUMNS)
         add(HISTORY_TABLE, HISTORY_COLUMNS)

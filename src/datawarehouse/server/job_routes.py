@@ -34,7 +34,7 @@ from datawarehouse.server.tables import may_see_table, period, sees_all
 
 PATHS = ("/v1/jobs", "/v1/job-tasks", "/v1/cost")
 _OF_JOB = re.compile(r"/v1/jobs/([^/]+)/(runs|backfills)")
-_TASK = re.compile(r"/v1/job-tasks/([0-9a-f]+)")
+_TASK = re.compile(r"/v1/job-tasks/([0-9a-f-]+)")
 _HOURS = 48
 _RUNS, _RUNS_MAX = 20, 500
 _DAYS, _DAYS_MAX = 7, 90

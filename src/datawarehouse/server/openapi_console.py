@@ -455,6 +455,7 @@ CONSOLE = (
         (UnknownName,),
         "administer",
         (Parameter("id", "path", "The id of a task.", ID.shape),),
+        has_other_404=True,
     ),
     Route(
         "GET", "/v1/cost", "getCost", "What what arrived would cost on AWS.",

@@ -27,7 +27,7 @@ from datawarehouse.server.query import who_asks
 PATH = "/v1/saved-queries"
 OF_ONE_MAX, OF_ALL_MAX = 200, 2000
 SQL_CHARACTERS_MAX, NAME_CHARACTERS_MAX = 65_536, 100
-_BODY_BYTES_MAX = 8 * SQL_CHARACTERS_MAX
+_BODY_BYTES_MAX = 16 * SQL_CHARACTERS_MAX
 _NAME = re.compile(rf"{PATH}/([^/]+)")
 
 log = logging.getLogger("datawarehouse")
