@@ -159,6 +159,7 @@ def test_a_cookie_is_for_the_routes_of_the_console_alone(keyed):
     _, _, _, cookie = signed_in(keyed, "boss", keyed.boss["secret"])
     headers = {"Cookie": cookie, "X-Amz-Target": "Kinesis_20131202.ListStreams", **HEADER}
     assert keyed.request("POST", "/", b"{}", headers)[0] == 400
+    assert keyed.request("POST", "/v1/query", b"{}", headers)[0] == 400
     assert keyed.request("GET", "/metrics", None, {"Cookie": cookie})[0] == 401
 
 
