@@ -87,7 +87,7 @@ def test_without_a_key_there_is_nothing_but_health(warehouse, producer):
     for path in ("/health", "/ready"):
         assert warehouse.request("GET", path)[0] == 200
         assert warehouse.request("GET", path, headers={"Host": "events.example.com"})[0] == 200
-    for method, path in (("POST", "/v1/query"), ("GET", "/metrics"), ("GET", "/"), ("GET", "/v1/admin/status")):
+    for method, path in (("POST", "/v1/query"), ("GET", "/metrics"), ("GET", "/nothing"), ("GET", "/v1/admin/status")):
         status, headers, answer = warehouse.request(method, path, b"{}")
         assert (status, json.loads(answer)["error"]["code"]) == (401, "Unauthorized")
         assert headers["www-authenticate"].startswith("Bearer")
