@@ -70,7 +70,7 @@ function Line({ table }) {
 function Facts({ value }) {
   const { backup } = value;
   return html`<dl class="facts">
-    <div><dt>Queries running</dt><dd>${format.whole(value.queries_running)}</dd></div>
+    ${value.queries_running === undefined ? null : html`<div><dt>Queries running</dt><dd>${format.whole(value.queries_running)}</dd></div>`}
     <div><dt>Disk free</dt><dd>${format.bytes(value.disk_free_bytes)}</dd></div>
     <div><dt>Last back-up</dt><dd>${backup ? format.seconds(backup.age_s) + " ago" : "never"}</dd></div>
     <div><dt>Running since</dt><dd>${format.instant(value.since)}</dd></div>

@@ -1,4 +1,4 @@
-import{A as p,D as q,E as z,F as E,G as R,I,J as K,M as F,N as M,O as d,P as T,Q as w,T as P,V as C,a as L,b as a,c as m,d as x,h as O,i as n,j as $,k as _,l as b,m as D,q as c,r as l,s as h,u as v,v as f,x as N,z as S}from"./chunk-EAEXRQBQ.js";var u=[{id:"overview",label:"Overview",key:"o"},{id:"hours",label:"Hours",key:"h"},{id:"table",label:"Table",key:"t"},{id:"quarantine",label:"Quarantine",key:"q"},{id:"sql",label:"SQL",key:"s"},{id:"jobs",label:"Jobs",key:"j"},{id:"cost",label:"Cost",key:"c"}];var g={g:!1,timer:0},W=[...u.map(({id:e,label:t,key:r})=>[["g",r],`Go to ${t}`]),[["?"],"Show the keys"],[["/"],"Go to the search field, or to the editor"],[["Ctrl","Enter"],"SQL: run the statement (⌘ Enter on a Mac)"],[["Ctrl","Space"],"SQL: complete what is being written"],[["Esc"],"SQL: leave the editor with Tab afterwards; in a dialog: close it"],[["←","→","↑","↓"],"In a grid, a calendar or a table of runs: move; Home, End, Page Up and Page Down too"],[["Enter"],"In a grid: show the whole value; in a calendar: show the hour"]],B=e=>e.closest?.("input, textarea, select, .editor, [contenteditable]")||e.shadowRoot;function Q(e){addEventListener("keydown",t=>{if(!(t.ctrlKey||t.metaKey||t.altKey||B(t.target)||document.querySelector("dialog[open]"))){if(g.g){g.g=!1;let r=u.find(o=>o.key===t.key);r&&(t.preventDefault(),h(r.id))}else if(t.key==="g")g.g=!0,clearTimeout(g.timer),g.timer=setTimeout(()=>g.g=!1,1500);else if(t.key==="?")t.preventDefault(),e();else if(t.key==="/"){let r=document.querySelector("[data-search]");r&&(t.preventDefault(),(r.shadowRoot?.querySelector("[contenteditable]")??r).focus())}}})}var V=1e3,J={bad:"Act now",warn:"Look at this",note:"Note"},Y={bad:"critical",warn:"warning",note:""};function H(){let{value:e,error:t}=M(r=>b("/v1/overview",{signal:r}),V);return e?a`
+import{A as p,D as S,E as z,F as E,G as R,I,J as K,M as F,N as M,O as d,P as T,Q as w,T as P,V as C,a as L,b as a,c as m,d as x,h as O,i as n,j as $,k as _,l as b,m as D,q as c,r as l,s as h,u as v,v as f,x as N,z as q}from"./chunk-EAEXRQBQ.js";var u=[{id:"overview",label:"Overview",key:"o"},{id:"hours",label:"Hours",key:"h"},{id:"table",label:"Table",key:"t"},{id:"quarantine",label:"Quarantine",key:"q"},{id:"sql",label:"SQL",key:"s"},{id:"jobs",label:"Jobs",key:"j"},{id:"cost",label:"Cost",key:"c"}];var g={g:!1,timer:0},W=[...u.map(({id:e,label:t,key:r})=>[["g",r],`Go to ${t}`]),[["?"],"Show the keys"],[["/"],"Go to the search field, or to the editor"],[["Ctrl","Enter"],"SQL: run the statement (⌘ Enter on a Mac)"],[["Ctrl","Space"],"SQL: complete what is being written"],[["Esc"],"SQL: leave the editor with Tab afterwards; in a dialog: close it"],[["←","→","↑","↓"],"In a grid, a calendar or a table of runs: move; Home, End, Page Up and Page Down too"],[["Enter"],"In a grid: show the whole value; in a calendar: show the hour"]],B=e=>e.closest?.("input, textarea, select, .editor, [contenteditable]")||e.shadowRoot;function Q(e){addEventListener("keydown",t=>{if(!(t.ctrlKey||t.metaKey||t.altKey||B(t.target)||document.querySelector("dialog[open]"))){if(g.g){g.g=!1;let r=u.find(o=>o.key===t.key);r&&(t.preventDefault(),h(r.id))}else if(t.key==="g")g.g=!0,clearTimeout(g.timer),g.timer=setTimeout(()=>g.g=!1,1500);else if(t.key==="?")t.preventDefault(),e();else if(t.key==="/"){let r=document.querySelector("[data-search]");r&&(t.preventDefault(),(r.shadowRoot?.querySelector("[contenteditable]")??r).focus())}}})}var V=1e3,J={bad:"Act now",warn:"Look at this",note:"Note"},Y={bad:"critical",warn:"warning",note:""};function H(){let{value:e,error:t}=M(r=>b("/v1/overview",{signal:r}),V);return e?a`
     <${T} title="Overview">
       <span class="note">Rates are of the last seconds; all times are UTC (now ${K(e.now)}).</span>
     </${T}>
@@ -21,17 +21,17 @@ import{A as p,D as q,E as z,F as E,G as R,I,J as K,M as F,N as M,O as d,P as T,Q
     </table>
   </div>`:a`<p class="empty">No table is declared that you may see.</p>`}function te({table:e}){let{table:t,recent:r}=e,o=e.received!==null;return a`<tr data-table=${t}>
     <th scope="row"><a href=${l("table",{table:t})}>${t}</a></th>
-    <td class="n">${q(e.events_per_s)}</td>
-    <td>${r?a`<${P} values=${r} label="${t}: ${q(Math.max(...r,0))} events a second at most in the last minute" />`:a`<span class="zero">${e.kind}</span>`}</td>
+    <td class="n">${S(e.events_per_s)}</td>
+    <td>${r?a`<${P} values=${r} label="${t}: ${S(Math.max(...r,0))} events a second at most in the last minute" />`:a`<span class="zero">${e.kind}</span>`}</td>
     <td class="n">${p(e.received)}</td>
     <td class="n">${p(o?e.stored:e.rows)}</td>
     <td class="n">${e.rejected?a`<a class="bad" href=${l("quarantine",{table:t})}>${p(e.rejected)} (${R(e.rejected,e.received)})</a>`:a`<span class="zero">${p(e.rejected)}</span>`}</td>
-    <td class="n ${e.lag_s>60?"warn":""}">${o?E(e.lag_s):S}</td>
-    <td>${e.newest_hour?a`<a href=${l("hours",{table:t})}>${F(e.newest_hour)}</a>`:S}</td>
+    <td class="n ${e.lag_s>60?"warn":""}">${o?E(e.lag_s):q}</td>
+    <td>${e.newest_hour?a`<a href=${l("hours",{table:t})}>${F(e.newest_hour)}</a>`:q}</td>
     <td class="n">${p(e.files)}</td>
     <td class="n">${z(e.bytes)}</td>
   </tr>`}function ae({value:e}){let{backup:t}=e;return a`<dl class="facts">
-    <div><dt>Queries running</dt><dd>${p(e.queries_running)}</dd></div>
+    ${e.queries_running===void 0?null:a`<div><dt>Queries running</dt><dd>${p(e.queries_running)}</dd></div>`}
     <div><dt>Disk free</dt><dd>${z(e.disk_free_bytes)}</dd></div>
     <div><dt>Last back-up</dt><dd>${t?E(t.age_s)+" ago":"never"}</dd></div>
     <div><dt>Running since</dt><dd>${I(e.since)}</dd></div>
