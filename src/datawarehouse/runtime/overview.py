@@ -202,10 +202,10 @@ class Overview:
             yield _item("damage", BAD, f"{len(damaged):,} data files are damaged.", "dw doctor")
         if known.backup is None or known.backup["at"] is None:
             text = "No back-up of this data folder was ever made."
-            yield _item("no_backup", NOTE, text, "dw backup --to FOLDER, or the setting backup_to")
+            yield _item("no_backup", NOTE, text, "dw backup FOLDER, or the setting backup_to")
         if known.backup and known.backup["failure"]:
             text = f"The last back-up failed: {known.backup['failure']}"
-            yield _item("backup_age", WARN, text, "dw backup --to FOLDER")
+            yield _item("backup_age", WARN, text, "dw backup FOLDER")
 
     def _of_a_stream(self, table: StoredTable) -> Iterator[dict[str, Any]]:
         unknown = unknown_keys_of(self._catalog, table)
