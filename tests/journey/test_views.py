@@ -1,9 +1,12 @@
 """Views of a declaration: their rows, what is said of them, and what the guard and the rights of a key make of them."""
 
+from pathlib import Path
+
 import pytest
 
 from datawarehouse import Warehouse, open_warehouse
 from datawarehouse.errors import AccessDenied, DeclarationError, QueryFailed, ScanRefused
+from datawarehouse.testing import simulate
 
 
 def declared():
@@ -127,3 +130,29 @@ def test_a_view_that_is_no_longer_declared_is_gone(tmp_path):
 def test_a_view_takes_no_statement_that_writes(opened):
     with pytest.raises(AccessDenied, match="Statements write in your own scratch alone"):
         opened.query("insert into doubled select 'x', 1, 'y'")
+
+
+def test_a_view_leaves_duplicates_out_before_and_after_compaction(tmp_path):
+    """The view of docs/decisions/0018-duplicates.md; asked for an hour, it reads that hour alone."""
+    text = (Path(__file__).parents[2] / "docs" / "decisions" / "0018-duplicates.md").read_text()
+    columns = {"id": "string", "total": "int", "event_time": "timestamp"}
+    warehouse = Warehouse("shop").with_streaming_input_table("orders", columns, dedupe_key="id")
+    warehouse.with_view("orders_once", text.partition('"""')[2].partition('"""')[0])
+    order = {"id": "o1", "total": 5, "event_time": "2026-01-05T09:00:00Z"}
+    with simulate(warehouse, tmp_path) as simulated:
+
+        def totals():
+            answer = simulated.query("select inserted_at, sum(total) as t from orders_once group by 1 order by 1")
+            return [(row["inserted_at"], row["t"]) for row in answer.dicts()]
+
+        simulated.put("orders", [order, order, {**order, "id": "o2"}])
+        simulated.advance("1h")
+        simulated.put("orders", [order, {**order, "event_time": None}])
+        before = totals()
+        assert before == [("2026/01/05/09", 10), ("2026/01/05/10", 5)]
+        one_hour = simulated.query("select sum(total) from orders_once where inserted_at = '2026/01/05/10'")
+        assert list(one_hour) == [(5,)]
+        assert one_hour.statistics.files < simulated.query("select id from orders").statistics.files
+        simulated.advance("6h")
+        assert list(simulated.query("select count(*) from orders")) == [(3,)], "compaction has removed them"
+        assert totals() == before
