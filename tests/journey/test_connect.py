@@ -104,7 +104,7 @@ def test_a_preview_for_notebooks(w):
 def test_errors_have_the_same_classes(w):
     for sql, kind in {
         "selec": SqlSyntaxError,
-        "drop table clicks": QueryRefused,
+        "drop schema clicks": QueryRefused,
         "select nope from clicks": QueryFailed,
     }.items():
         for ask in (w.query, lambda sql: list(w.rows(sql))):

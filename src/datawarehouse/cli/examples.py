@@ -5,6 +5,7 @@ from __future__ import annotations
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "init": ("dw init shop", "dw init shop --from orders.ndjson"),
     "check": ("dw check orders.ndjson --table events",),
+    "demo": ("dw demo",),
     "up": (
         "dw up",
         "dw up --port 0 --output json",
