@@ -342,3 +342,32 @@ def test_the_session(shop, client):
 def test_a_client_that_would_take_spooled_segments_gets_rows(shop):
     client = Client(shop, **{"Query-Data-Encoding": "json+zstd,json"})
     assert client.rows("select 1") == [[1]]
+
+
+def test_memory_is_the_scratch_of_whoever_asks_with_schemas_of_any_name(shop):
+    client = Client(shop, Catalog="memory", Schema="marts")
+    made = client.answers("create table totals as select n, count(*) as c from awsdatacatalog.shop.clicks group by n")
+    assert (made[-1]["updateType"], made[-1]["updateCount"]) == ("CREATE TABLE", 2)
+    assert client.rows("select marts.totals.c from marts.totals where totals.n = -1") == [[1]]
+    client.rows("create view best as select * from totals where n is null")
+    assert client.rows("select n from memory.marts.best") == [[None]]
+    assert client.answers("insert into totals values (7, 8), (8, 9)")[-1]["updateCount"] == 2
+    created = client.answers("create table empty (a varchar)")[-1]
+    assert created["updateType"] == "CREATE TABLE" and "updateCount" not in created
+    assert client.rows("show tables") == [["best"], ["empty"], ["totals"]]
+    assert client.rows("show schemas") == [["default"], ["information_schema"], ["marts"]]
+    elsewhere = Client(shop, Catalog="awsdatacatalog", Schema="scratch")
+    assert elsewhere.rows("select max(n) from marts__totals") == [[8]]
+    client.rows("create schema memory.more")
+    client.rows("alter table totals rename to memory.more.totals")
+    assert client.error("select * from totals")["errorName"] == "TABLE_NOT_FOUND"
+    for dropped in ("drop table memory.more.totals", "drop view best", "drop table empty"):
+        client.rows(dropped)
+    assert client.rows("show schemas") == [["default"], ["information_schema"]]
+
+
+def test_a_transaction_writes_nothing_since_nothing_could_be_taken_back(client, shop):
+    client.send("START TRANSACTION")
+    inside = Client(shop, **{"Transaction-Id": client.kept["x-trino-started-transaction-id"]})
+    assert inside.rows("select 1") == [[1]]
+    assert inside.error("create table scratch.t as select 1 as a")["errorName"] == "AUTOCOMMIT_WRITE_CONFLICT"

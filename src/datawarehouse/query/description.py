@@ -16,7 +16,7 @@ from datawarehouse.query.own_tables import instant, table_of
 from datawarehouse.sql import types
 from datawarehouse.sql.catalogs import SCALES, TPCH
 from datawarehouse.sql.metadata import CATALOG, INFORMATION, SYSTEM, TABLES, TRINO_VERSION
-from datawarehouse.sql.names import MEMORY, MEMORY_SCHEMA, SCRATCH
+from datawarehouse.sql.names import MEMORY, MEMORY_SCHEMA, SCRATCH, in_memory
 from datawarehouse.sql.schema import TableSchema
 from datawarehouse.sql.types import Type
 
@@ -85,7 +85,7 @@ class _Described(NamedTuple):
             CATALOG: [self.database, *sorted(scratch)],
             TPCH: list(SCALES),
             SYSTEM: ["jdbc", "metadata", "runtime"],
-            MEMORY: [MEMORY_SCHEMA],
+            MEMORY: sorted({MEMORY_SCHEMA, *(schema for schema, _, _ in self._in_memory())}),
         }
         for catalog in self.catalogs:
             yield from ((catalog, schema) for schema in (*found[catalog], INFORMATION))
@@ -96,13 +96,18 @@ class _Described(NamedTuple):
             for table in self.tables:
                 if catalog == CATALOG:
                     yield _Located(CATALOG, self._schema(table), table.short, table)
-                elif catalog == MEMORY and self._schema(table) == SCRATCH:
-                    yield _Located(MEMORY, MEMORY_SCHEMA, table.short, table)
+            if catalog == MEMORY:
+                yield from (_Located(MEMORY, *found) for found in self._in_memory())
             within = f"{INFORMATION}." if catalog == CATALOG else f"{catalog}."
             for name, table in TABLES.items():
                 if name.startswith(within):
                     *_, schema, short = name.split(".")
                     yield _Located(catalog, schema, short, table)
+
+    def _in_memory(self) -> Iterator[tuple[str, str, TableSchema]]:
+        for table in self.tables:
+            if self._schema(table) == SCRATCH:
+                yield (*in_memory(table.short), table)
 
     def _schema(self, table: TableSchema) -> str:
         schema = table.name.rpartition(".")[0]

@@ -168,7 +168,7 @@ def _is_due(change: Change, tables: dict[str, ScratchTable]) -> bool:
     """Whether there is something to change; not if IF [NOT] EXISTS says so. Raises QueryFailed if it cannot be done."""
     found, shown = tables.get(change.name), f"scratch.{change.name}"
     if change.kind == changes.SCHEMA:
-        if change.is_lenient:
+        if change.is_lenient or change.name:  # a name: a schema of `memory`, which is there with its first table
             return False
         raise QueryFailed("SCHEMA_ALREADY_EXISTS: Schema 'scratch' already exists.")
     if change.kind in (changes.TABLE, changes.VIEW):

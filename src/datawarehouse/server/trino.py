@@ -40,7 +40,9 @@ from datawarehouse.server.trino_session import (
     understood,
 )
 from datawarehouse.sql.catalogs import Session as Chosen
+from datawarehouse.sql.changes import is_change
 from datawarehouse.sql.metadata import TRINO_VERSION
+from datawarehouse.sql.names import MEMORY
 
 PATHS = ("/v1/statement", "/v1/info")
 _PAGE = re.compile(r"/v1/statement/([0-9a-f]+)/([0-9]{1,9})")
@@ -51,6 +53,8 @@ _NO_RESULT = {
     "data": [[True]],
 }
 """What Trino gives for a statement without a result, because its clients require one."""
+_COUNTED = ("INSERT", "CREATE TABLE", "DELETE")
+"""Changes whose result is the number of their rows."""
 _WORKGROUP = "workgroup"
 """The property of a session that names the workgroup of its queries."""
 
@@ -101,6 +105,12 @@ class Trino:
             return self._answer(request, None, {"error": error_of(error)}, state=FAILED)
         if isinstance(meant, Done):
             return self._answer(request, None, {**_NO_RESULT, "updateType": meant.kind}, headers=meant.headers)
+        transaction = request.header(b"x-trino-transaction-id")
+        if transaction not in ("", "NONE") and isinstance(meant, str) and is_change(meant):
+            told = QueryFailed(
+                f"AUTOCOMMIT_WRITE_CONFLICT: Catalog only supports writes using autocommit: {chosen.catalog or MEMORY}."
+            )
+            return self._answer(request, None, {"error": error_of(told)}, state=FAILED)
         if isinstance(meant, Describe):
             chosen, meant = chosen._replace(describes=meant.what), meant.text
         asked, who = QueryBody(meant, format=TRINO, workgroup=given.get(_WORKGROUP, "")), _who(identity, request)
@@ -126,6 +136,9 @@ class Trino:
         values: dict[str, Any] = {"updateType": query.update} if query.update else {}
         # Both at one moment: a query that ends while a page is read has more pages than these.
         is_over, pages = query.is_over, len(query.result.ends) if query.result else 0
+        if query.update in _COUNTED and pages > 1:
+            [[count]] = msgspec.json.decode(await self.registry.page(query, 1))
+            values |= {"updateCount": count} if count is not True else {}
         if pages:
             values["columns"] = msgspec.Raw(await self.registry.page(query, 0))
         if 0 < number < pages:

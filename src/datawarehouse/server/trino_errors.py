@@ -30,6 +30,7 @@ _USER = (
 ).split()
 _CODES = {
     **{name: code for code, name in enumerate(_USER)},
+    "AUTOCOMMIT_WRITE_CONFLICT": 25,
     "SUBQUERY_MULTIPLE_ROWS": 28,
     "INVALID_PROCEDURE_ARGUMENT": 30,
     "MISSING_SCHEMA_NAME": 57,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
 from datawarehouse.sql.catalogs import TPCH, TPCH_TABLES, Session
-from datawarehouse.sql.names import MEMORY, scratch_schema
+from datawarehouse.sql.names import MEMORY, at_home, of_memory, scratch_schema
 from datawarehouse.sql.schema import TableSchema
 
 CATALOG = "awsdatacatalog"
@@ -77,11 +77,14 @@ SCHEMAS = frozenset(name.split(".")[-2] for name in TABLES)
 
 
 def home_of(session: Session | None, own: str) -> str:
-    """The schema of scratch in which a client is; "" if it is in none. own: the schema that `scratch` means."""
+    """The schema of scratch in which a client is; "" if it is in none. After a `/` comes what names without a schema
+    begin with (`names.of_memory`). own: the schema that `scratch` means."""
     if session is None or session.schema is None:
         return ""
     owners = [session.schema] if session.catalog in (None, CATALOG) else [str(session.catalog), session.schema]
-    return scratch_schema(owners, own) or ""
+    owners, beginning = of_memory(owners, "")
+    schema = scratch_schema(owners, own) or ""
+    return f"{schema}/{session.schema}" if schema and beginning else schema
 
 
 def find(
@@ -101,9 +104,9 @@ def find(
         of = find(tables, database, owners, name.removesuffix(PARTITIONS), session, own, home)
         return TableSchema(of.name + PARTITIONS, of.partition_keys, ()) if of and of.partition_keys else None
     if not owners and home:
-        return tables.get(f"{home}.{name}")
+        return tables.get(at_home(home, name))
     if session:
-        owners = session.owners(owners, OTHER_CATALOGS)
+        owners, name = of_memory(session.owners(owners, OTHER_CATALOGS), name)
     if len(owners) == 2 and owners[0] == CATALOG:
         owners = owners[1:]
     if owners in ([], [database]) and "." not in name and (found := tables.get(name)):

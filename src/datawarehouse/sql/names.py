@@ -14,6 +14,8 @@ from typing import NamedTuple
 SCRATCH = "scratch"
 MEMORY = "memory"
 MEMORY_SCHEMA = "default"
+_OF_MEMORY = (MEMORY_SCHEMA, "information_schema")
+_BETWEEN = "__"
 
 
 class Asker(NamedTuple):
@@ -42,6 +44,27 @@ def encoded(name: str) -> str:
 def schema_of(key: str) -> str:
     """The schema of a key, as others call it."""
     return f"{SCRATCH}_{encoded(key)}"
+
+
+def of_memory(owners: Sequence[str], name: str) -> tuple[list[str], str]:
+    """A name in the catalog `memory`, which has any schema: each but `default` is the beginning of names of scratch, so
+    that `memory.marts.orders` is `scratch.marts__orders`."""
+    found = list(owners)
+    if len(found) == 2 and found[0] == MEMORY and found[1] not in _OF_MEMORY:
+        return [MEMORY, MEMORY_SCHEMA], f"{found[1]}{_BETWEEN}{name}"
+    return found, name
+
+
+def in_memory(name: str) -> tuple[str, str]:
+    """The schema of `memory` and the name there of a table of scratch."""
+    schema, is_named, short = name.partition(_BETWEEN)
+    return (schema, short) if is_named and schema and short else (MEMORY_SCHEMA, name)
+
+
+def at_home(home: str, name: str) -> str:
+    """A name without a schema, at a home of `metadata.home_of`."""
+    schema, _, beginning = home.partition("/")
+    return f"{schema}.{beginning}{_BETWEEN}{name}" if beginning else f"{schema}.{name}"
 
 
 def scratch_schema(owners: Sequence[str], own: str) -> str | None:

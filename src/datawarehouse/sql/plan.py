@@ -22,7 +22,7 @@ from datawarehouse.sql.changes import Change, Written
 from datawarehouse.sql.columns import columns_of
 from datawarehouse.sql.json_grammar import JsonCall
 from datawarehouse.sql.metadata import CATALOG, home_of
-from datawarehouse.sql.names import NOBODY, Asker, scratch_schema
+from datawarehouse.sql.names import MEMORY, NOBODY, Asker, of_memory, scratch_schema
 from datawarehouse.sql.outputs import INPUT, OutputColumn, listing_of_input, listing_of_output
 from datawarehouse.sql.predicate import EVERYTHING, Predicate
 from datawarehouse.sql.prune import prune
@@ -185,8 +185,8 @@ def _name_there(written: Written, of: tuple[str, ...], session: Session | None, 
     *owners, name = of
     if written.kind == changes.SCHEMA:
         owners, name = [*owners, name], ""
-    if owners and session:
-        owners = session.owners(owners, metadata.OTHER_CATALOGS)
+    if session and (owners or session.catalog == MEMORY):
+        owners, name = of_memory(session.owners(owners, metadata.OTHER_CATALOGS), name)
     if owners[:1] == [CATALOG]:
         owners = owners[1:]
     if (scratch_schema(owners, asker.own) if owners else home_of(session, asker.own)) != asker.own:
@@ -228,9 +228,8 @@ def _of_rows(
         named, home = f"{asker.own}.{change.name}", home_of(session, asker.own)
         view = TableSchema(named, (), (), statement=text, own=asker.own, home=home)
         # Read as others will read it: it may have come to read itself.
-        again = plan(
-            f'SELECT * FROM scratch."{change.name}"', {**tables, named: view}, database, (), now_ms, session, asker
-        )
+        text_of_it = f'SELECT * FROM {CATALOG}.scratch."{change.name}"'
+        again = plan(text_of_it, {**tables, named: view}, database, (), now_ms, session, asker)
         return Plan("change", change=replace(change, statement=text, home=home), reads=again.reads)
     positions = tuple(range(len(change.columns)))
     return replace(planned, change=replace(change, positions=positions))
@@ -250,7 +249,7 @@ def inserted(
             )
     kinds = [kind for name in named for column, kind in table.fields() if column == name]
     given = [output.type for output in query.outputs]
-    if len(kinds) != len(given) or not all(map(types.coerces, given, kinds)):
+    if len(kinds) != len(given) or not all(map(types.is_inserted, given, kinds)):
         raise QueryFailed(
             f"TYPE_MISMATCH: Insert query has mismatched column types: Table: [{', '.join(map(str, kinds))}], "
             f"Query: [{', '.join(map(str, given))}]. Write cast(...) where they differ."

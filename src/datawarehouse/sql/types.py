@@ -198,6 +198,13 @@ def coerces(source: Type, target: Type) -> bool:
     return common(source, target) == target or (source.name == "char" and target == VARCHAR)
 
 
+def is_inserted(source: Type, target: Type) -> bool:
+    """Whether values are inserted into a column without an explicit cast: those of rows whatever their names are."""
+    if source.name == target.name and source.args and len(source.args) == len(target.args):
+        return all(map(is_inserted, source.args, target.args))
+    return coerces(source, target)
+
+
 def _common_number(a: Type, b: Type) -> Type:
     if a in INTEGERS and b in INTEGERS:
         return max(a, b, key=INTEGERS.index)

@@ -129,6 +129,8 @@ class Compiler:
         self._constant = constant
         self._now_ms = now_ms
         self.session = session
+        self.schemas_named: set[str] = set()
+        """Those that are before tables in a FROM: columns may have them before their names, too."""
         self.reads_clock = False
         self.user = asker.user
         self.own = asker.own
@@ -235,7 +237,7 @@ class Compiler:
         return name in (*CATALOGS, MEMORY)
 
     def _is_schema(self, name: str) -> bool:
-        return name in (self.database, *SCHEMAS, "default") or bool(scratch_schema([name], self.own))
+        return name in (self.database, *SCHEMAS, *self.schemas_named) or bool(scratch_schema([name], self.own))
 
     def unique(self, name: str, kind: str = "relation") -> str:
         """A name for DuckDB that no other relation (or CTE) of the statement has, like `name` if possible."""

@@ -238,7 +238,8 @@ def numbered(tree: exp.Expr, parameters: int) -> None:
     marks = sorted(tree.find_all(exp.Placeholder), key=lambda mark: mark.meta["start"])
     if len(marks) != parameters:
         raise BadRequest(
-            f"The statement has {len(marks)} parameter(s) '?' and {parameters} value(s) came; give one value for each."
+            f"Incorrect number of parameters: expected {len(marks)} but found {parameters}. "
+            "Give one value for each '?'."
         )
     for position, mark in enumerate(marks):
         mark.set("position", position)

@@ -160,7 +160,7 @@ def _scan(compiler: Compiler, node: exp.Table, table: TableSchema, alias: str, c
     compiler.scan_of[relation] = use
     sql_alias = compiler.unique(alias or table.short)
     outputs = [Output(name, name, type) for name, type in found]
-    known_as = alias or table.short
+    known_as = alias or node.name
     fields = _fields(node, outputs, columns, known_as, sql_alias, relation)
     for name, type in HIDDEN_COLUMNS.items():
         value = Typed(f"{quoted_name(sql_alias)}.{quoted_name(name)}", type)
@@ -172,6 +172,7 @@ def _known_table(compiler: Compiler, node: exp.Table) -> TableSchema:
     owners = [part.name.lower() for part in (node.args.get("catalog"), node.args.get("db")) if part]
     written, name = ".".join([*owners, node.name]), node.name.lower()
     session, own, home = compiler.session, compiler.own, compiler.home
+    compiler.schemas_named.update(owners[-1:])
     if found := metadata.find(compiler.tables, compiler.database, owners, name, session, own, home):
         return found
     known = [each for each in compiler.tables if "." not in each]
