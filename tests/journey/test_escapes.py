@@ -162,7 +162,7 @@ bob | delete from shop.clicks where id = 'x' | not supported
 bob | truncate table orders | PERMISSION_DENIED
 bob | create table information_schema.tables as select 1 as a | PERMISSION_DENIED
 bob | create table system.runtime.nodes as select 1 as a | PERMISSION_DENIED
-bob | create table memory.other.x as select 1 as a | PERMISSION_DENIED
+bob | create table tpch.other.x as select 1 as a | PERMISSION_DENIED
 bob | create table scratch."../x" as select 1 as a | INVALID_NAME
 bob | create table scratch."../../_keys" as select 1 as a | INVALID_NAME
 bob | create table scratch."/etc/passwd" as select 1 as a | INVALID_NAME
