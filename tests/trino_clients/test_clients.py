@@ -1,6 +1,7 @@
 """Clients of Trino, unmodified: each prints what it did, and the reference tells no more and no less."""
 
 import csv
+import json
 import shutil
 
 import pytest
@@ -72,3 +73,25 @@ def test_trinos_own_command(cli, documented):
     assert cli("select count(*) from tpch.tiny.lineitem", "--progress").strip() == '"60175"'
     done.append("TPC-H, with progress")
     documented("Trino CLI", done)
+
+
+def test_dbt(ran, port, documented, tmp_path):
+    """Three models, of which one is a view, in one's own scratch."""
+    dbt = installed("bin/dbt", "dbt-trino")
+    shutil.copytree(PROGRAMS.with_name("dbt"), tmp_path / "dbt")
+    folder, done = tmp_path / "dbt", []
+    environment = {"DW_PORT": port, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DBT_PROFILES_DIR": str(folder)}
+    for arguments, what in (
+        (("debug",), "debug"),
+        (("run",), "run: a view and two tables"),
+        (("run",), "run again, in the place of what is there"),
+        (("test",), "test: unique, not_null, relationships"),
+        (("docs", "generate"), "docs generate"),
+    ):
+        ran(dbt, "--no-use-colors", *arguments, folder=folder, **environment)
+        done.append(what)
+    results = json.loads((folder / "target" / "catalog.json").read_text())
+    assert {name.rpartition(".")[2]: len(found["columns"]) for name, found in results["nodes"].items()} == {
+        "stg_orders": 4, "customers": 4, "best_customers": 3,
+    }  # fmt: skip
+    documented("dbt-trino", done)

@@ -1,0 +1,3 @@
+{{ config(materialized="view") }}
+select id, customer, amount, cast(at as date) as day
+from {{ source("shop", "orders") }}
