@@ -64,7 +64,7 @@ def test_trinos_own_command(cli, documented):
     assert values[0] == "empty" and set(values[1:18]) == {""}
     done.append("reads NULL of every type")
     assert cli("show schemas; use shop; show tables like 'o%'").splitlines() == [
-        '"information_schema"', '"shop"', '"orders"', '"orders_quarantine"',
+        '"information_schema"', '"scratch"', '"shop"', '"orders"', '"orders_quarantine"',
     ]  # fmt: skip
     assert '"amount","double","",""' in cli("describe orders")
     done.append("several statements, USE, SHOW, DESCRIBE")

@@ -15,7 +15,7 @@ def held(what):
 
 
 found = inspect(engine)
-assert sorted(found.get_schema_names()) == ["information_schema", "shop"]
+assert sorted(found.get_schema_names()) == ["information_schema", "scratch", "shop"]
 tables = found.get_table_names()
 assert {"every", "orders"} <= set(tables), tables
 assert found.get_view_names() == []
