@@ -22,6 +22,7 @@ for name in (
     "status",
     "shell",
     "console_calls",
+    "console",
     "simulated_time",
     "integrity",
     "http2",
