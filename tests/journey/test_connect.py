@@ -28,7 +28,7 @@ from patience import patient
 
 VALUES = """select * from (values
     (1, bigint '9007199254740993', 1.5e0, real '0.1', true, decimal '1.10', date '2026-01-01', 'plain', x'00ff'),
-    (-2, null, nan(), real '-0', false, decimal '-0.05', date '0001-12-31', 'a "b" ' || chr(10) || '漢字', x''),
+    (-2, null, nan(), real '-2.7', false, decimal '-0.05', date '0001-12-31', 'a "b" ' || chr(10) || '漢字', x''),
     (3, 0, -infinity(), null, null, decimal '12345678901234567890123456789012345.67', null, '', null),
     (null, null, null, null, null, null, null, null, null)
 ) as t (n, big, double, single, truth, price, day, text, bytes) order by n"""

@@ -7,6 +7,7 @@ rows, each a list of values. Values become what they are in `query.result.Result
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -82,9 +83,15 @@ def _instant(text: str) -> datetime:
     return datetime.fromisoformat(text.removesuffix(" UTC")).replace(tzinfo=UTC)
 
 
+def _real(value: float | str) -> float:
+    """Four bytes, as they are in Arrow: 0.1 is 0.10000000149011612."""
+    found: float = struct.unpack("f", struct.pack("f", float(value)))[0]
+    return found
+
+
 _PLAIN: dict[str, Convert] = {
     "decimal": Decimal,
-    "real": float,
+    "real": _real,
     "double": float,
     "varbinary": base64.b64decode,
     "date": _date,
