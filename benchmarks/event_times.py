@@ -33,7 +33,7 @@ from datawarehouse.parquet.schema import arrow_schema
 from datawarehouse.query.engine import Engine
 from datawarehouse.query.event_times import files_by_event_time
 from datawarehouse.query.limits import QueryLimits
-from datawarehouse.query.sources import readables
+from datawarehouse.query.readable import readables
 from datawarehouse.runtime.embedded import open_warehouse
 from datawarehouse.runtime.reader import read_json
 from datawarehouse.tidy.files import stored_file

@@ -41,7 +41,7 @@ from datawarehouse.definition.partition import partition_of
 from datawarehouse.folder import catalog_path
 from datawarehouse.parquet.files import Lake
 from datawarehouse.parquet.footer import ROWS, Footer
-from datawarehouse.query.sources import readables
+from datawarehouse.query.readable import readables
 from datawarehouse.sql.plan import plan
 from datawarehouse.tidy.files import stored_file
 
