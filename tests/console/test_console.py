@@ -61,6 +61,9 @@ def test_each_page_by_keyboard(visit):
         page.keyboard.press(key)
         visit.until(f"document.title.startsWith('{label}')")
         visit.settled()
+        if label == "SQL":
+            page.locator(".cm-editor.cm-focused").wait_for()
+            page.keyboard.press("Tab")  # out of the editor
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("?")
     page.get_by_role("dialog", name="Keys").get_by_text("Go to Quarantine").wait_for()
@@ -118,6 +121,7 @@ def test_the_part_that_was_wrong_is_marked(visit):
 def test_a_statement_is_completed_estimated_run_drawn_and_exported(visit, tmp_path):
     page = visit.go("sql")
     editor = page.get_by_role("textbox", name="SQL statement")
+    page.get_by_role("list", name="Tables").get_by_text("impressions", exact=True).wait_for()
     editor.press_sequentially("select country, count(*) as events from impr")
     page.get_by_role("option", name="impressions").first.click()
     page.keyboard.type("\ngroup by country order by country")
