@@ -36,9 +36,9 @@ import java.util.Map;
 import java.util.TimeZone;
 
 /**
- * A Trino in this process. Without an argument: reads a statement in each line of its input, as a JSON string, and
+ * A Trino in this process. With "CATALOG SCHEMA": reads a statement in each line of its input, as a JSON string, and
  * answers each with a line of JSON: {"types": [...], "rows": [[...], ...]} or {"error": "NAME: message"}.
- * With "tpch SCALE FOLDER": writes the tables of TPC-H as dbgen's text.
+ * With "write SCALE FOLDER": writes the tables of TPC-H as dbgen's text.
  *
  * A value is JSON's if its kind can be seen from it (boolean, whole number, text, number with a fraction, list), else
  * an object with one key: d decimal, r real, f NaN and infinity, b bytes in hexadecimal digits, t time, m the pairs of a map.
@@ -58,13 +58,13 @@ public final class Trino
         System.setOut(System.err); // what libraries print is no answer
         TimeZone.setDefault(TimeZone.getTimeZone("UTC"));
         Locale.setDefault(Locale.US);
-        if (arguments.length == 3) {
+        if (arguments[0].equals("write")) {
             writeTables(Double.parseDouble(arguments[1]), Path.of(arguments[2]));
             return;
         }
         Session session = testSessionBuilder()
-                .setCatalog("memory")
-                .setSchema("default")
+                .setCatalog(arguments[0])
+                .setSchema(arguments[1])
                 .setTimeZoneKey(TimeZoneKey.UTC_KEY)
                 .setLocale(Locale.US)
                 .build();

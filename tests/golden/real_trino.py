@@ -63,9 +63,9 @@ class Trino:
 
 
 @contextmanager
-def running() -> Iterator[Trino]:
+def running(catalog: str = "memory", schema: str = "default") -> Iterator[Trino]:
     process = subprocess.Popen(
-        java(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        java(catalog, schema), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     with process:
         assert process.stdin and process.stdout

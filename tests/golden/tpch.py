@@ -48,20 +48,15 @@ def queries() -> list[str]:
 def trinos(scale: str) -> list[dict[str, Any]]:
     """Trino's rows for each query."""
     found = []
-    with running() as trino:
+    with running("tpch", SCHEMAS[scale]) as trino:
         for query in queries():
             began = time.monotonic()
-            answer = trino.ask(_of_schema(query, SCHEMAS[scale]))
+            answer = trino.ask(query)
             if "error" in answer:
                 raise RuntimeError(f"{query}\n{answer['error']}")
             print(f"Trino, query {len(found) + 1}: {time.monotonic() - began:.1f} s", flush=True)
             found.append({"sql": query, **answer})
     return found
-
-
-def _of_schema(query: str, schema: str) -> str:
-    """The query over the tables of Trino's generator, by the names that they have in it."""
-    return re.sub(rf"(?<=[\s(])({'|'.join(COLUMNS)})(?=[\s,)]|$)", rf"tpch.{schema}.\1", query)
 
 
 def main(scale: str) -> str:
@@ -74,7 +69,7 @@ def main(scale: str) -> str:
         kept.write_bytes(encoded(iter(answers)))
     changed = [line["sql"] for line, before in zip(answers, recorded(kept), strict=True) if line != before]
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(java("tpch", scale, folder), check=True)
+        subprocess.run(java("write", scale, folder), check=True)
         warehouse = Warehouse([])
         for name, columns in COLUMNS.items():
             warehouse.load(name, columns, Path(folder) / f"{name}.tbl")
