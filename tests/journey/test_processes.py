@@ -28,6 +28,7 @@ warehouse = (
 LOAD = ("--events-per-day", "1e6", "--event-bytes", "100")
 CALLS = {
     "init": (("new",), "Wrote new/warehouse.py"),
+    "check": (("one.ndjson", "--table", "clicks"), "1 event would give 1 row of clicks"),
     "send": (("clicks", "-"), "1 event accepted: 1 stored, 0 rejected"),
     "generate": (("clicks", "--rate", "0", "--count", "5", "--output", "json"), '"sent": 5'),
     "flush": ((), ""),
@@ -64,7 +65,7 @@ CALLS = {
 FORMS = ("table", "csv", "parquet")
 
 
-@pytest.mark.parametrize("verb", sorted(CALLS.keys() | (VERBS.keys() - {"up"})))
+@pytest.mark.parametrize("verb", sorted(CALLS.keys() | (VERBS.keys() - {"up", "demo"})))
 def test_there_is_a_call_of_each_verb(verb):
     assert verb in CALLS
     assert verb in VERBS
@@ -72,6 +73,7 @@ def test_there_is_a_call_of_each_verb(verb):
 
 def test_each_verb_as_a_process(tmp_path):
     (tmp_path / "one.sql").write_text("select id from clicks where id = 'one'")
+    (tmp_path / "one.ndjson").write_text('{"id":"one"}\n')
     with running(tmp_path, declaration=DECLARATION, fresh=True):  # the verb `up`
         (tmp_path / "data" / "prices" / "2026-11-01").mkdir(parents=True)
         for verb, (arguments, says) in CALLS.items():

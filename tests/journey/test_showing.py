@@ -24,6 +24,7 @@ def shop(tmp_path_factory):
         started.events("clicks", json.dumps([{"id": "a", "n": 1}, {"id": "b", "n": 2}]).encode())
         started.flush()
         started.query("create table scratch.t as select id from clicks")
+        (started.folder / "data" / "prices" / "2026-01-01" / "7").mkdir(parents=True)
         started.dw("partition", "prices", "2026-01-01", "7")
         yield started
 
