@@ -247,6 +247,16 @@ def test_the_history_outlives_its_owner(tmp_path):
     assert path.with_name("history.sqlite.aside").read_bytes().startswith(b"this is no database")
 
 
+def test_a_dry_run_is_no_query_of_the_history(shop):
+    assert call(shop, "POST", "/v1/query", sql="select 'tried' as x from clicks", dry_run=True)[0] == 200
+    asked = submitted(shop, "select 'asked' as x from clicks")
+    history(shop, asked)
+    texts = [
+        row["sql"] for row in shop.query("select sql from query_history where sql like 'select ''%' order by asked")
+    ]
+    assert texts == ["select 'asked' as x from clicks"]
+
+
 def history_outcomes(started):
     return {row["id"]: row["outcome"] for row in started.query("select id, outcome from query_history order by asked")}
 

@@ -250,7 +250,7 @@ class QueryRegistry:
     ) -> Query:
         query = Query(id, who, self._workgroup_of(order.workgroup), order, self._clock.now_ms())
         self._queries[query.id] = query
-        self._record(query.entry())
+        self._keep_history(query)
         query.task = asyncio.get_running_loop().create_task(self._run(query, put, finished))
         return query
 
@@ -281,9 +281,14 @@ class QueryRegistry:
                 query.partitions = query.files = query.bytes = 0
         finally:
             query.ended_ms = self._clock.now_ms()
-            self._record(query.entry())
+            self._keep_history(query)
             finished()
             query.notify()
+
+    def _keep_history(self, query: Query) -> None:
+        """A dry run reads nothing, and a page makes one at each pause of who types: it is no query of the history."""
+        if not query.order.dry_run:
+            self._record(query.entry())
 
     def _started(self, query: Query) -> None:
         query.state, query.started_ms = RUNNING, self._clock.now_ms()
