@@ -229,7 +229,8 @@ def test_a_run_that_succeeded_and_one_that_failed(deployed, here):
     } == set(runs[0])
     deployed.dw("run", "plain")
     out, _ = deployed.dw("jobs")
-    assert out.split()[:9] == list("job scheduled partition attempt cause outcome rows seconds error".split())
+    columns = "job scheduled partition started attempt cause outcome rows seconds error".split()
+    assert out.split()[: len(columns)] == columns
     assert {line.split()[0] for line in out.splitlines()[2:]} == {"counts", "plain"}
 
 

@@ -8,7 +8,7 @@ import browsing
 import living
 import pytest
 from browsing import PAGES, visiting
-from running import command, running
+from running import command, running, until
 
 pytestmark = [pytest.mark.skipif(bool(browsing.missing()), reason=browsing.missing() or "-"), pytest.mark.timeout(400)]
 
@@ -118,12 +118,25 @@ def test_the_part_that_was_wrong_is_marked(visit):
     assert {'"third"', "1099511627776"} >= set(page.locator("mark").all_inner_texts())
 
 
+def complete(page, name):
+    """Choose a completion; asked for again until the editor knows what there is."""
+    option = page.get_by_role("option", name=name).first
+
+    def offered():
+        page.keyboard.press("Control+Space")
+        page.wait_for_timeout(300)
+        return option.is_visible()
+
+    until(offered, f"{name} is offered")
+    option.click()
+
+
 def test_a_statement_is_completed_estimated_run_drawn_and_exported(visit, tmp_path):
     page = visit.go("sql")
     editor = page.get_by_role("textbox", name="SQL statement")
     page.get_by_role("list", name="Tables").get_by_text("impressions", exact=True).wait_for()
     editor.press_sequentially("select country, count(*) as events from impr")
-    page.get_by_role("option", name="impressions").first.click()
+    complete(page, "impressions")
     page.keyboard.type("\ngroup by country order by country")
     page.get_by_text(re.compile(r"Reads [\d,]+ hours in [\d,]+ files")).wait_for()
     visit.said.clear()  # of statements that were half written: the browser notes each answer of 4xx
