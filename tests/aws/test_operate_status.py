@@ -213,6 +213,8 @@ def test_a_run_that_succeeded_and_one_that_failed(deployed, here):
     found, remarks = hours(here, datetime(2026, 10, 31, 12, tzinfo=UTC), "counts")
     failed = ("counts", "2026/10/31/09", "failed", None, "ValueError: no counts of 2026/10/31/09")
     assert failed in found and ("counts", "2026/10/30/22", "succeeded", 2, None) in found and not remarks
+    for job in ("counts", "plain"):
+        deployed.dw("run", job)
     out, _ = deployed.dw("jobs", "counts", "--output", "json", "--limit", "5")
     runs = json.loads(out)
     assert {
@@ -227,7 +229,6 @@ def test_a_run_that_succeeded_and_one_that_failed(deployed, here):
         "seconds",
         "error",
     } == set(runs[0])
-    deployed.dw("run", "plain")
     out, _ = deployed.dw("jobs")
     columns = "job scheduled partition started attempt cause outcome rows seconds error".split()
     assert out.split()[: len(columns)] == columns
@@ -276,6 +277,7 @@ def test_an_attempt_that_never_ended(deployed, here, capsys):
 
 def test_a_log_that_cannot_be_read_is_said(deployed, here):
     deployment, _ = here
+    deployed.dw("run", "counts", "--at", "2026-10-30T23:00:00Z")
 
     class Refused(Clients):
         def __call__(self, service):

@@ -24,6 +24,7 @@ export function Page() {
   const [ran, setRan] = useState(0);
   const host = useRef();
   const editor = useRef(null);
+  const found = useRef(null);
   const options = { workgroup: workgroup || undefined, full_scan: fullScan || undefined };
   const hasRun = run?.sql === text.trim();
   const [estimate, estimateError] = useEstimate(hasRun ? "" : text, options);
@@ -50,11 +51,12 @@ export function Page() {
     import("../parts/editor.js").then(({ Editor }) => {
       if (!here) return;
       editor.current = new Editor(host.current, { text, onChange: setText, onRun: () => starting.current() });
-      if (known) editor.current.know(known);
+      if (found.current) editor.current.know(found.current);
       if (!params.get("query")) editor.current.focus();
     });
-    get("/v1/completion").then((found) => {
-      if (here) setKnown(found);
+    get("/v1/completion").then((all) => {
+      found.current = all; // it may be here before the editor is
+      if (here) setKnown(all);
     }, () => {});
     const id = params.get("query");
     if (id) {
