@@ -490,3 +490,8 @@ def test_nodes_that_are_not_in_the_rules_do_not_pass():
         for kind in rules.RULES
         if kind.__name__ in ("Command", "Create", "Insert", "Pragma", "Set", "Use", "Struct")
     ]
+
+
+@pytest.mark.parametrize("call", ["substr(null, 1, 1)", "reverse(null)", "lpad(null, 2, 'x')"])
+def test_a_null_without_a_type_is_a_text_where_a_text_may_be(tables, call):
+    assert plan(f"select {call} = 'a'", tables, "db").sql

@@ -138,23 +138,6 @@ upper(varchar) -> varchar
     lambda "e#": if("e#" = 'ß', 'ß', upper("e#"))), '') ELSE upper($1) END
 length(varchar) -> bigint                           length($1)
 length(varbinary) -> bigint                         octet_length($1)
-reverse(varbinary) -> varbinary
-    unhex(array_to_string(list_reverse(regexp_extract_all(hex($1), '..')), ''))
-substr(varbinary, bigint) -> varbinary
-    unhex(if($2 > 0, substr(hex($1), 2 * $2 - 1), if($2 < 0 AND -$2 <= octet_length($1), substr(hex($1), 2 * $2),
-    substr(hex($1),
-    1, 0 * $2))))
-substr(varbinary, bigint, bigint) -> varbinary
-    unhex(substr(if($2 > 0, substr(hex($1), 2 * $2 - 1), if($2 < 0 AND -$2 <= octet_length($1), substr(hex($1), 2 * $2),
-    substr(hex($1), 1, 0 * $2))), 1, 2 * greatest($3, 0)))
-lpad(varbinary, bigint, varbinary) -> varbinary
-    unhex(lpad(hex($1), if($2 < 0 OR octet_length($3) = 0, CAST('The size of lpad is 0 or more, and its padding not
-    empty' AS
-    INTEGER), CAST(2 * $2 AS INTEGER)), hex($3)))
-rpad(varbinary, bigint, varbinary) -> varbinary
-    unhex(rpad(hex($1), if($2 < 0 OR octet_length($3) = 0, CAST('The size of rpad is 0 or more, and its padding not
-    empty' AS
-    INTEGER), CAST(2 * $2 AS INTEGER)), hex($3)))
 trim(varchar) -> varchar                            trim($1, {_SPACE})
 trim(varchar, varchar) -> varchar                   trim($1, $2)
 ltrim(varchar) -> varchar                           ltrim($1, {_SPACE})
@@ -188,6 +171,23 @@ substr(varchar, bigint, bigint) -> varchar
 substring(varchar, bigint) -> varchar               trino_substr($1, $2)
 substring(varchar, bigint, bigint) -> varchar
     substr(trino_substr($1, $2), 1, if($3 < 0, 0, if($3 > 4294967295, 4294967295, $3)))
+reverse(varbinary) -> varbinary
+    unhex(array_to_string(list_reverse(regexp_extract_all(hex($1), '..')), ''))
+substr(varbinary, bigint) -> varbinary
+    unhex(if($2 > 0, substr(hex($1), 2 * $2 - 1), if($2 < 0 AND -$2 <= octet_length($1), substr(hex($1), 2 * $2),
+    substr(hex($1),
+    1, 0 * $2))))
+substr(varbinary, bigint, bigint) -> varbinary
+    unhex(substr(if($2 > 0, substr(hex($1), 2 * $2 - 1), if($2 < 0 AND -$2 <= octet_length($1), substr(hex($1), 2 * $2),
+    substr(hex($1), 1, 0 * $2))), 1, 2 * greatest($3, 0)))
+lpad(varbinary, bigint, varbinary) -> varbinary
+    unhex(lpad(hex($1), if($2 < 0 OR octet_length($3) = 0, CAST('The size of lpad is 0 or more, and its padding not
+    empty' AS
+    INTEGER), CAST(2 * $2 AS INTEGER)), hex($3)))
+rpad(varbinary, bigint, varbinary) -> varbinary
+    unhex(rpad(hex($1), if($2 < 0 OR octet_length($3) = 0, CAST('The size of rpad is 0 or more, and its padding not
+    empty' AS
+    INTEGER), CAST(2 * $2 AS INTEGER)), hex($3)))
 split_part(varchar, varchar, bigint) -> varchar
     list_extract(if($2 = '', string_split($1, ''), trino_split($1, $2)), if($3 <= 0, CAST('The index must be greater
     than zero' AS BIGINT), $3))
