@@ -302,7 +302,8 @@ CONSOLE_SHAPES = {
     "Profile": _PROFILE,
 }
 
-_HOUR_SHAPE = {"type": "string", "pattern": "^[0-9]{4}/[0-9]{2}/[0-9]{2}/[0-9]{2}$", "example": "2026/11/30/08"}
+_HOUR_PATTERN = "^([0-9]{4}/[0-9]{2}/[0-9]{2}/[0-9]{2})?$"  # an empty one is as none
+_HOUR_SHAPE = {"type": "string", "pattern": _HOUR_PATTERN, "example": "2026/11/30/08"}
 _PERIOD = (
     Parameter("from", "query", "The first hour; by default a week ago.", _HOUR_SHAPE),
     Parameter("to", "query", "The hour after the last one; by default the next one.", _HOUR_SHAPE),
