@@ -79,6 +79,13 @@ def test_the_tests_that_are_written_pass(tmp_path):
     assert "1 passed" in done.stdout, done.stdout
 
 
+@pytest.mark.parametrize("name", ["errors", "clicks_quarantine"])
+def test_a_file_whose_name_is_reserved_gets_another_table(tmp_path, name):
+    (tmp_path / f"{name}.ndjson").write_bytes(lines())
+    assert command(tmp_path, "init", ".", "--from", f"{name}.ndjson").returncode == 0
+    assert command(tmp_path, "check", f"{name}.ndjson", "--table", f"{name}_events").returncode == 0
+
+
 def test_what_would_be_rejected_is_told_before_it_is_sent(tmp_path):
     (tmp_path / "warehouse.py").write_text(
         "from datawarehouse import Warehouse\n"

@@ -14,8 +14,8 @@ from datawarehouse.cli.output import print_table, quantity
 from datawarehouse.definition.documents import Object, documents
 from datawarehouse.definition.inference import InferredColumn, column_name, infer
 from datawarehouse.definition.rejects import Reject
-from datawarehouse.definition.tables import checked_columns
-from datawarehouse.errors import BadRequest
+from datawarehouse.definition.tables import checked_columns, checked_table_name
+from datawarehouse.errors import BadRequest, DeclarationError
 from datawarehouse.runtime.event_files import event_file
 
 SAMPLE_EVENTS, SAMPLE_BYTES = 10_000, 32 * 1024 * 1024
@@ -47,7 +47,12 @@ def drafted(files: Iterable[Path]) -> list[Draft]:
     """A table for each file. Raises BadRequest for a file that cannot be read, or in which there is no event."""
     found: list[Draft] = []
     for path in files:
-        name = table = column_name(path.name.split(".")[0])
+        name = column_name(path.name.split(".")[0])
+        try:
+            checked_table_name(name)
+        except DeclarationError:  # it is reserved
+            name += "_events"
+        table = name
         number = 2
         while table in {draft.table for draft in found}:
             table, number = f"{name}_{number}", number + 1
