@@ -170,6 +170,16 @@ def test_a_body_that_has_to_be_refused_is(shop, body):
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.id)
+def test_a_number_or_a_word_without_a_value_is_refused(shop, known, route):
+    values = {"table": "clicks", "id": known["id"][0], "n": 0, "job": "counts", "name": "mine"}
+    for parameter in route.parameters:
+        if parameter.place == "query" and (parameter.shape.get("type") == "integer" or "enum" in parameter.shape):
+            path = f"{route.path.format(**values)}?{parameter.name}="
+            status, _, answer = shop.request(route.method, path, None, owner(shop))
+            assert status == 400 and f"{parameter.name} is ''" in json.loads(answer)["error"]["message"], (path, answer)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.id)
 @pytest.mark.seeds(fixed=1, random=1)
 def test_made_up_requests_have_the_described_answers(shop, described, known, tmp_path, route, seed):
     operation = described[route.path][route.method]

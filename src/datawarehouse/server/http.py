@@ -113,8 +113,8 @@ class Request:
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
         """A whole number of the query string. Raises BadRequest."""
-        given = self.option(name)
-        if not given:
+        given = self.options().get(name)
+        if given is None:
             return default
         if not (given.isascii() and given.isdigit() and len(given) < 20) or not low <= int(given) <= high:
             raise BadRequest(f"{name} is {given!r}; valid is a whole number from {low} to {high}.")
@@ -122,7 +122,7 @@ class Request:
 
     def one_of(self, name: str, valid: tuple[str, ...]) -> str:
         """A word of the query string, by default the first one. Raises BadRequest."""
-        given = self.option(name) or valid[0]
+        given = self.options().get(name, valid[0])
         if given not in valid:
             raise BadRequest(f"{name} is {given!r}; valid are {', '.join(valid)}.")
         return given

@@ -73,7 +73,7 @@ class Queries:
     async def download(self, request: Request) -> Response:
         """Answer a query that is in the URL, as a file for a browser to save."""
         asked = request.options()
-        form = asked.get("format") or "csv"
+        form = asked.get("format", "csv")
         body = {"sql": asked.get("sql", ""), "format": form, "workgroup": asked.get("workgroup", "")}
         response = await self.handle(request, msgspec.json.encode(body))
         name = _UNSAFE.sub("_", asked.get("download", ""))[:100] or "result"
@@ -184,10 +184,7 @@ class Queries:
 
     async def _waited(self, query: Query, request: Request, done: Callable[[], bool]) -> None:
         """Wait until it is done, as long as the request says (`?wait_s=`)."""
-        given = request.option("wait_s") or "0"
-        if not (given.isascii() and given.isdigit()) or int(given) > _WAIT_S_MAX:
-            raise BadRequest(f"wait_s is {given!r}; valid is a whole number of seconds from 0 to {_WAIT_S_MAX}.")
-        await query.wait(done, int(given))
+        await query.wait(done, request.whole("wait_s", 0, 0, _WAIT_S_MAX))
 
 
 async def _until_gone(messages: AsyncIterator[Message], gone: asyncio.Future[None]) -> AsyncGenerator[Message]:
@@ -239,7 +236,7 @@ def _decoded(body: bytes) -> QueryBody:
             "A parameter has a whole number beyond 64 bits. Send it as a text, and cast it: cast(? as decimal(38, 0))."
         ) from None
     if asked.format not in CONTENT_TYPES:
-        raise BadRequest(f"The format is {asked.format!r}; valid are {', '.join(CONTENT_TYPES)}.")
+        raise BadRequest(f"format is {asked.format!r}; valid are {', '.join(CONTENT_TYPES)}.")
     return asked
 
 

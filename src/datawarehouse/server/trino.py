@@ -45,7 +45,7 @@ from datawarehouse.sql.metadata import TRINO_VERSION
 from datawarehouse.sql.names import MEMORY
 
 PATHS = ("/v1/statement", "/v1/info")
-_PAGE = re.compile(r"/v1/statement/([0-9a-f]+)/([0-9]{1,9})")
+_PAGE = re.compile(r"/v1/statement/([^/]+)/([0-9]{1,9})")
 _WAIT_S = 1.0
 _USER_CHARACTERS_MAX = 100
 _NO_RESULT = {
