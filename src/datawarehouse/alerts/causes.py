@@ -165,11 +165,11 @@ def _failed_runs(facts: Facts, declared: Conditions) -> Iterator[Cause]:
         at = instant_of(each.scheduled_ms)
         hour = instant_of(each.scheduled_ms - HOUR_MS)
         more = f" {each.hours - 1:,} other hours are not written either." if each.hours > 1 else ""
-        said = [line for line in each.error.splitlines() if line.strip()][-1:]
+        said = [_printable(line).rstrip(".") for line in each.error.splitlines() if line.strip()][-1:]
         yield Cause(
             Key(FAILED_RUNS, each.job, ""),
             f"Job {each.job} failed {each.failed:,} times for the hour {hour:%Y/%m/%d/%H}.{more}"
-            f"{f' It said: {_printable(said[0])}' if said else ''}",
+            f"{f' It said: {said[0]}.' if said else ''}",
             f"dw jobs {each.job}, and when it is mended dw run {each.job} --at {at:%Y-%m-%dT%H:%M:%SZ}",
             each.failed,
             declared.failed_runs,

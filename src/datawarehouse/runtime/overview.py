@@ -191,7 +191,7 @@ class Overview:
         for job, partition, failed, _, error, _ in self._catalog.runs.failing():
             if job in declared and ("failed_runs", job) not in alerting:
                 said = [line.strip() for line in error.splitlines() if line.strip()][-1:]
-                words = f" It said: {said[0][:200]}" if said else ""
+                words = f" It said: {said[0][:200].rstrip('.')}." if said else ""
                 text = f"Job {job} failed {failed:,} times for the hour {partition}.{words}"
                 yield _item("failed_runs", WARN, text, f"dw jobs {job}", job, f"{job} {partition}")
         for each in known.numbers:

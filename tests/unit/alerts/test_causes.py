@@ -58,7 +58,7 @@ def test_each_condition_has_a_cause_in_words_and_a_next_step_that_exists():
     )
     assert found[3].text == (
         "Job sums failed 3 times for the hour 2026/01/05/08. 1 other hours are not written either. "
-        "It said: ValueError: no"
+        "It said: ValueError: no."
     )
 
 
