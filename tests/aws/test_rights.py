@@ -53,6 +53,15 @@ def graph():
                 reads=["facts"],
                 sql="select thing from facts",
             )
+        warehouse.with_table("shapes", {"thing": "string"}, data_format="JSON").with_view("shaped", "table shapes")
+        warehouse.with_batch_input_table(
+            "by_shape",
+            {"thing": "string"},
+            schedule_expression="rate(1 day)",
+            partition_keys={"hour": "string"},
+            reads=["shapes"],
+            sql="select thing from shaped",
+        )
         warehouse.with_streaming_input_table("views", {"id": "string"}, retention_days=7)
         taps = {"id": "string", "at": "timestamp"}
         warehouse.with_streaming_input_table("taps", taps, compaction="hourly", dedupe_key="id", event_time="at")
@@ -337,12 +346,12 @@ def test_a_job_that_writes_partitions_of_json(graph, audited):
     ]
 
 
-def test_a_statement_that_writes_partitions(graph, audited):
-    table = "by_hour"
+@pytest.mark.parametrize(("table", "read"), [("by_hour", ["facts"]), ("by_shape", ["shapes", "shaped"])])
+def test_a_statement_that_writes_partitions(graph, audited, table, read):
     implied = _queries(
         graph,
-        ["facts", table],
-        [("data", "facts/"), ("data", f"{table}/")],
+        [*read, table],
+        [("data", f"{read[0]}/"), ("data", f"{table}/")],
         [("results", f"batch/{table}/"), ("data", f"{table}/{HOUR}/run/")],
     )
     function = f"analytics_dw-{table}-job-cron-function"
@@ -403,4 +412,4 @@ def test_a_right_that_is_missing_or_not_needed_is_found(graph, audited):
 
 def test_no_two_functions_share_a_role(graph):
     roles = [node.inputs["role"] for node in graph.all("Function")]
-    assert len(set(roles)) == len(roles) == 16
+    assert len(set(roles)) == len(roles) == 17

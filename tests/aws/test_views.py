@@ -4,8 +4,10 @@ import base64
 import json
 
 import pytest
+from functions_stack import HOUR, answer, given_partitions
 from recorder import deploy
 from test_gateway import ask, hour  # noqa: F401 - a fixture
+from test_sql_jobs import CLICKS, TOTALS, run_statement  # noqa: F401 - a fixture
 
 from datawarehouse import Warehouse
 from datawarehouse.aws import ServerlessDataWarehouse
@@ -48,6 +50,71 @@ def test_a_view_is_one_of_the_glue_catalog_as_athena_writes_it():
         "inserted_at": "string",
     }  # fmt: skip
     assert tables["above"]["tableType"] == "VIRTUAL_VIEW"
+
+
+def test_views_that_are_chained_are_those_of_a_declaration():
+    def chained():
+        shop = ServerlessDataWarehouse("shop", {"warehouse": declared(wide=STATEMENT)})
+        assert shop.with_view("above", "select id from wide") is shop
+        shop.with_streaming_input_table("orders", {"id": "string"}).with_view(name="o", sql="select id from orders")
+        shop.with_batch_input_table(
+            "copied", {"id": "string"}, schedule_expression="rate(1 day)", reads=["clicks"], sql="select id from above"
+        )
+
+    def at_once():
+        given = declared(wide=STATEMENT, above="select id from wide").with_streaming_input_table(
+            "orders", {"id": "string"}
+        )
+        given.with_view("o", "select id from orders").with_batch_input_table(
+            "copied", {"id": "string"}, schedule_expression="rate(1 day)", reads=["clicks"], sql="select id from above"
+        )
+        ServerlessDataWarehouse("shop", {"warehouse": given})
+
+    one_by_one, together = deploy(chained), deploy(at_once)
+    assert {urn: node.inputs for urn, node in one_by_one.nodes.items()} == {
+        urn: node.inputs for urn, node in together.nodes.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("declare", "said"),
+    [
+        (lambda shop: shop.with_view("b", "select id from orders"), "View 'b': .*TABLE_NOT_FOUND"),
+        (lambda shop: shop.with_view("wide", "select 1 as a"), "already has a view 'wide'"),
+        (lambda shop: shop.with_view("clicks", "select 1 as a"), "already has a streaming input table 'clicks'"),
+        (lambda shop: shop.with_view("clicks_error_docs", "select 1 as a"), "already used on AWS"),
+        (lambda shop: shop.with_table("wide", {"a": "int"}), "already has a view 'wide'"),
+        (lambda shop: shop.with_streaming_input_table("o", {"id": "string"}), "name 'o_error_docs' is already used"),
+    ],
+)
+def test_a_chained_view_that_cannot_be_is_refused_and_makes_nothing(declare, said):
+    def program():
+        shop = ServerlessDataWarehouse("shop", {"warehouse": declared(wide=STATEMENT, o_error_docs="select 1 as a")})
+        with pytest.raises(DeclarationError, match=said):
+            declare(shop)
+
+    def without():
+        ServerlessDataWarehouse("shop", {"warehouse": declared(wide=STATEMENT, o_error_docs="select 1 as a")})
+
+    assert deploy(program).nodes.keys() == deploy(without).nodes.keys()
+
+
+def test_jobs_read_a_view_in_athena(stack, run_statement, run):  # noqa: F811
+    """The names of a statement resolve in the Glue catalog, as they do on the embedded host."""
+    stack.table("clicks", CLICKS, "JSON")
+    stack.table("totals", TOTALS, "parquet")
+    stack.table("other", {"n": "int"}, key=None)
+    given = Warehouse("shop").with_streaming_input_table("clicks", CLICKS)
+    given.with_view("positive", "select id, n, inserted_at from clicks where n > 0")
+    create(stack, view_of(schemas_of_warehouse(given)["positive"]), stack.name)
+    folder = f"clicks/{HOUR}/"
+    lines = "".join(json.dumps({"id": "a", "n": n}) + "\n" for n in (-1, 2, 3))
+    stack.s3.put_object(Bucket=stack.data, Key=f"{folder}events", Body=lines.encode())
+    given_partitions(stack, [HOUR], f"s3://{stack.data}/{folder}")
+    by_id = "select id, sum(n) as total, :time as at from positive where inserted_at = :partition group by id"
+    run_statement("totals", TOTALS, by_id)
+    assert answer(run, "other", "select id, total, inserted_at from totals") == [("a", 5, HOUR)]
+    assert answer(run, "other", "select max(n) from positive") == [(3,)]
 
 
 @pytest.mark.parametrize(

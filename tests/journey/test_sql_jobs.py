@@ -48,6 +48,39 @@ def test_a_statement_gives_the_rows_that_a_function_gives_hour_by_hour(tmp_path)
         assert len(warehouse.runs("totals")) == 51
 
 
+def through_a_view(job):
+    for id, total in job.query("select id, total from by_hour where inserted_at = ?", [job.partition]):
+        yield {"id": id, "total": total}
+
+
+def test_jobs_read_views_when_the_tables_below_are_complete(tmp_path):
+    columns, hourly = {"id": "string", "total": "bigint"}, {"reads": ["clicks"], "run_when_complete": True}
+    given = declared()
+    given.with_view("by_hour", "select inserted_at, id, sum(n) as total from positive group by 1, 2")
+    given.with_view("positive", "select * from clicks where n > 0")
+    given.with_batch_input_table(
+        "seen", columns, schedule_expression="rate(1 hour)", partition_keys={"hour": "string"}, **hourly,
+        sql="select id, total from by_hour where inserted_at = :partition",
+    )  # fmt: skip
+    given.with_batch_input_table("asked", columns, through_a_view, "rate(1 hour)", {"hour": "string"}, **hourly)
+    with simulate(given, tmp_path / "data", start=datetime(2026, 11, 23, 0, 10, tzinfo=UTC)) as warehouse:
+        for hour in range(6):
+            warehouse.put("clicks", [{"id": f"u{n % 3}", "n": n * hour - 5} for n in range(hour * 4)])
+            warehouse.advance(timedelta(hours=1))
+        ask = "select hour, id, total from {} order by hour, id"
+        rows = list(warehouse.query(ask.format("seen")))
+        positive = "select inserted_at, id, sum(n) from clicks where n > 0 group by 1, 2 order by 1, 2"
+        assert rows == list(warehouse.query(positive)) == list(warehouse.query(ask.format("asked")))
+        assert len(rows) > 9 and [len(warehouse.runs(name)) for name in ("seen", "asked")] == [6, 6]
+
+
+def test_in_reads_a_view_is_named_by_its_tables():
+    with pytest.raises(DeclarationError, match=r"reads has 'seen', which is a view\. Name the tables that it reads"):
+        declared().with_view("seen", "select id from clicks").with_batch_input_table(
+            "more", {"id": "string"}, schedule_expression="rate(1 hour)", reads=["seen"], sql="select id from seen"
+        )
+
+
 def test_what_fails_leaves_the_hour_as_it_was(tmp_path):
     wrong = Warehouse("shop").with_streaming_input_table("clicks", COLUMNS)
     wrong.with_batch_input_table(

@@ -27,10 +27,10 @@ class BatchInputJobArgs(TypedDict):
 
     table: the declared table. schedule_expression: when it runs (default: as the table says). database_arn,
     database_name: the Glue database that has the table. reads: the declared tables that the job may query (default:
-    all of the database). data_bucket, results_bucket, workgroup: names. stream_retention_hours: how long the streams of
-    these tables keep records (default: 24). conditions: as of a LambdaCronJob; with `lag_s`, hours that got rows after
-    a run are told. kms_key_arn: what both buckets and the log are encrypted with. alarm_topic_arn, log_retention_days,
-    region: as of a LambdaCronJob.
+    all of the database). views: the names of the views over them that it may query. data_bucket, results_bucket,
+    workgroup: names. stream_retention_hours: how long the streams of these tables keep records (default: 24).
+    conditions: as of a LambdaCronJob; with `lag_s`, hours that got rows after a run are told. kms_key_arn: what both
+    buckets and the log are encrypted with. alarm_topic_arn, log_retention_days, region: as of a LambdaCronJob.
     """
 
     table: BatchInputTable
@@ -41,6 +41,7 @@ class BatchInputJobArgs(TypedDict):
     workgroup: pulumi.Input[str]
     schedule_expression: NotRequired[str]
     reads: NotRequired[Sequence[Table]]
+    views: NotRequired[Sequence[str]]
     stream_retention_hours: NotRequired[int]
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
     conditions: NotRequired[Conditions]
@@ -140,11 +141,13 @@ POLICY_CHARACTERS_MAX = 10_240
 """IAM user guide, "IAM and AWS STS quotas": the length of all inline policies of a role, without white space."""
 
 
-def job_policy_characters(warehouse: str, table: BatchInputTable, reads: Sequence[Table]) -> int:
+def job_policy_characters(
+    warehouse: str, table: BatchInputTable, reads: Sequence[Table], views: Sequence[str] = ()
+) -> int:
     """The largest possible length of the policy of a table's job, in characters, whatever names its resources get."""
     place = Place("aws-us-gov", "ap-southeast-99", "1" * 12)
     longest = {"bucket": "b" * 63, "queue": "q" * QUEUE_MAX, "log": "l" * (len(warehouse) + len(table.name) + 40)}
-    names, folders = _readable(reads)
+    names, folders = _readable(reads, views)
     rights = JobRights(
         place,
         warehouse + "_" * 40,
@@ -166,16 +169,16 @@ def job_policy_characters(warehouse: str, table: BatchInputTable, reads: Sequenc
     return len(document(all_statements).replace(" ", ""))
 
 
-def _readable(reads: Sequence[Table]) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-    """(Glue tables, folders) that a job may read; None for all of the database."""
+def _readable(reads: Sequence[Table], views: Sequence[str]) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """(Glue tables and views, folders) that a job may read; None for all of the database."""
     found = [each for table in reads for each in readable_of(table)]
-    return (tuple(each.name for each in found) if reads else None), tuple(
+    return ((*(each.name for each in found), *views) if reads else None), tuple(
         each.folder for each in found if not each.statement
     )
 
 
 def _rights(given: Mapping[str, Any], table: BatchInputTable) -> pulumi.Output[JobRights]:
-    readable, folders = _readable(given.get("reads", ()))
+    readable, folders = _readable(given.get("reads", ()), given.get("views", ()))
 
     def rights(found: Mapping[str, Any]) -> JobRights:
         return JobRights(

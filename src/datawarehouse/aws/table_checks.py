@@ -59,6 +59,12 @@ def checked_views(declared: Warehouse) -> list[GlueTable]:
     return [view_of(schemas[view.name]) for view in declared.views()]
 
 
+def readable_views(table: BatchInputTable, declared: Warehouse) -> list[str]:
+    """The views that a job may read: of those that are declared, the ones whose tables are all in its `reads`."""
+    views = [each for each in schemas_of_warehouse(declared).values() if each.statement] if declared.views() else []
+    return [view.name for view in views if view.below <= set(table.reads)]
+
+
 def _names_of(table: Table) -> list[str]:
     """The names of all Glue tables that a declared table needs; the first is its own."""
     measured = lateness_of(table) if isinstance(table, StreamingInputTable) else None
@@ -68,14 +74,14 @@ def _names_of(table: Table) -> list[str]:
 def _check_job(warehouse: str, table: BatchInputTable, declared: Warehouse) -> None:
     code_of(table)
     if isinstance(table.job, SqlJob):
-        check_sql_job(table, table.job, declared)
+        check_sql_job(table, table.job, schemas_of_warehouse(declared), declared.name)
     if staging_of(table) and any(column.name == RUN_KEY for column in table.columns):
         raise DeclarationError(
             f"Table {table.name!r}: the column name {RUN_KEY!r} is already used on AWS, for runs whose rows are "
             "converted to Parquet. Choose another name."
         )
     reads = [declared.get_table(name) for name in table.reads]
-    characters = job_policy_characters(warehouse, table, reads)
+    characters = job_policy_characters(warehouse, table, reads, readable_views(table, declared))
     if characters > POLICY_CHARACTERS_MAX:
         raise DeclarationError(
             f"Table {table.name!r}: with {len(table.reads)} tables in reads, the policy of its job has about "

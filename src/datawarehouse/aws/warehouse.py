@@ -6,11 +6,11 @@
 3. Each table, in the order of the declaration: its Glue table; for a streaming input table its quarantine, its input
    stream, its partition registrar and the table and job of its lateness; for a batch input table its job.
 
-The `with_...` methods add a table to the declaration and do the same third step for it.
+The `with_...` methods add a table or a view to the declaration and do the same third step for it.
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec
 
@@ -22,7 +22,6 @@ from datawarehouse.aws.alarm_topic import alarm_topic
 from datawarehouse.aws.alarms import conditions_of
 from datawarehouse.aws.batch_job import BatchInputJob
 from datawarehouse.aws.buckets import PrivateBucket
-from datawarehouse.aws.capacity import need_of, quotas_to_raise
 from datawarehouse.aws.compaction import HourlyCompaction
 from datawarehouse.aws.dashboard import Dashboard
 from datawarehouse.aws.deployed import Comparison
@@ -43,10 +42,11 @@ from datawarehouse.aws.lateness import lateness_of
 from datawarehouse.aws.naming import database_name, hyphenated
 from datawarehouse.aws.partitions import HourlyPartitionRegistrar, projected_hours
 from datawarehouse.aws.protection import protected
+from datawarehouse.aws.quota_warnings import QuotaWarnings
 from datawarehouse.aws.readers import ReaderRole
 from datawarehouse.aws.refusals import in_one_line
 from datawarehouse.aws.schedules import dev_schedule, early_run, flush_seconds, job_schedule
-from datawarehouse.aws.table_checks import check_table, checked_views
+from datawarehouse.aws.table_checks import check_table, checked_views, readable_views
 from datawarehouse.aws.views import add_views
 from datawarehouse.aws.warehouse_arguments import (
     ServerlessDataWarehouseArgs,
@@ -66,7 +66,8 @@ P = ParamSpec("P")
 def _declaring(
     method: Callable[Concatenate[Warehouse, P], Warehouse],
 ) -> Callable[Concatenate["ServerlessDataWarehouse", P], "ServerlessDataWarehouse"]:
-    """A method with the same arguments as that of the declaration; it adds the table and the resources that fill it."""
+    """A method with the same arguments as that of the declaration; it adds the table and the resources that fill it, or
+    the view."""
 
     @functools.wraps(method)
     @in_one_line
@@ -111,7 +112,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         self._addresses: dict[str, dict[str, pulumi.Input[str]]] = {}
         self._lateness: list[BatchInputTable] = []
         self._expiry_is_settled = False
-        self._quotas_told: set[str] = set()
+        self._quota_warnings = QuotaWarnings(self, given["on_demand_streams"], given.get("region", ""))
         declared: Warehouse = given.get("warehouse", Warehouse(name))
         self._conditions = conditions_of(declared)
         for table in declared.tables():
@@ -158,14 +159,17 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         )
         for table in declared.tables():
             self._add(table, declared)
+        for view in declared.views():
+            self._declared.with_view(view.name, view.sql)
         add_views(name, views, self.database.name, self._place, self._kept)
-        self._warn_of_quotas()
+        self._quota_warnings.warn(self._declared.tables())
 
     # -- declaring tables one by one
 
     with_table = _declaring(Warehouse.with_table)
     with_streaming_input_table = _declaring(Warehouse.with_streaming_input_table)
     with_batch_input_table = _declaring(Warehouse.with_batch_input_table)
+    with_view = _declaring(Warehouse.with_view)
 
     # -- existing tables and streams
 
@@ -203,7 +207,14 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         after = Warehouse(self._declared.name)
         for table in self._declared.tables():
             after.add(table)
+        for view in self._declared.views():
+            after.with_view(view.name, view.sql)
         declare(after)
+        views = checked_views(after)
+        if len(views) > len(self._declared.views()):
+            add_views(self._name, views[-1:], self.database.name, self._place, self._kept)
+            self._declared = after
+            return
         added = after.tables()[-1]
         check_table(self._name, added, after, self._given)
         if expiring(added) and self._expiry_is_settled:
@@ -212,7 +223,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 "the program first awaits something. Declare this table before that."
             )
         self._add(added, after)
-        self._warn_of_quotas()
+        self._quota_warnings.warn(self._declared.tables())
 
     def _database_after_comparison(self, table: Table) -> pulumi.Output[str]:
         """The name of the database, once a table has been compared with what is deployed there.
@@ -281,10 +292,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 {
                     "warehouse": name,
                     "workgroups": behind,
-                    "database_arn": self.database.arn,
-                    "database_name": self.database.name,
-                    "data_bucket": self.data_warehouse_bucket.bucket,
-                    "results_bucket": self.query_results_bucket.bucket,
+                    **self._stored(),
                     "log_retention_days": given["log_retention_days"],
                     **self._key,
                     **self._place,  # type: ignore[typeddict-item]
@@ -297,10 +305,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
                 {
                     "account_ids": accounts,
                     "external_id": given.get("reader_external_id", self._database_name),
-                    "database_arn": self.database.arn,
-                    "database_name": self.database.name,
-                    "data_bucket": self.data_warehouse_bucket.bucket,
-                    "results_bucket": self.query_results_bucket.bucket,
+                    **self._stored(),
                     "workgroup_name": self.workgroups[READERS].name,
                     **self._key,  # type: ignore[typeddict-item]
                 },
@@ -364,7 +369,7 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
             self._glue_table(table_of(measured), opts=self._loose)
             # An hour that got rows later is measured again, so that it is no news.
             told = replace(self._conditions, lag_s=None)
-            self._run_job(measured, measured.schedule_expression, [table], told)
+            self._run_job(measured, measured.schedule_expression, {"reads": [table]}, told)
             self._lateness.append(measured)
             self._addresses[table.name] |= {"event_time": str(table.event_time), "hours": table.partition_key_name}
 
@@ -418,13 +423,15 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
         if staging := staging_of(table):
             parameters = self._location(staging).apply(staging_parameters)
             self._glue_table(staging, parameters)
-        self._run_job(table, schedule, [declared.get_table(each) for each in table.reads], self._conditions)
+        tables = [declared.get_table(each) for each in table.reads]
+        self._run_job(table, schedule, {"reads": tables, "views": readable_views(table, declared)}, self._conditions)
 
-    def _run_job(self, table: BatchInputTable, schedule: str, reads: Sequence[Table], conditions: Conditions) -> None:
+    def _run_job(self, table: BatchInputTable, schedule: str, readable: Any, conditions: Conditions) -> None:
+        """readable: the arguments of a job that say what it may read."""
         arguments: Any = {
             "table": table,
             "schedule_expression": schedule,
-            "reads": reads,
+            **readable,
             **self._queried(),
             "conditions": conditions,
         }
@@ -435,27 +442,21 @@ class ServerlessDataWarehouse(pulumi.ComponentResource):
     def _queried(self) -> Any:
         """The arguments of a component whose function queries the warehouse and writes into it."""
         return {
-            "database_arn": self.database.arn,
-            "database_name": self.database.name,
-            "data_bucket": self.data_warehouse_bucket.bucket,
-            "results_bucket": self.query_results_bucket.bucket,
+            **self._stored(),
             "workgroup": self.workgroups[BATCH].name,
             "stream_retention_hours": self._given["stream_retention_hours"],
             "alarm_topic_arn": self.alarm_topic.arn,
             **self._shared,
         }
 
-    def _warn_of_quotas(self) -> None:
-        """Warn, once for each, of default quotas of the account and Region that are too low for the declaration."""
-        need = need_of(self._declared.tables(), self._given["on_demand_streams"])
-        for quota in quotas_to_raise(need, self._given.get("region", "")):
-            if quota.name not in self._quotas_told:
-                self._quotas_told.add(quota.name)
-                pulumi.log.warn(
-                    f"{quota.service}: {quota.needed} {quota.name} are needed, {quota.default} are the default; raise "
-                    "the quota in Service Quotas before you deploy.",
-                    self,
-                )
+    def _stored(self) -> Any:
+        """Where tables, data and results are, as arguments of a component."""
+        return {
+            "database_arn": self.database.arn,
+            "database_name": self.database.name,
+            "data_bucket": self.data_warehouse_bucket.bucket,
+            "results_bucket": self.query_results_bucket.bucket,
+        }
 
     def _location(self, table: GlueTable) -> pulumi.Output[str]:
         bucket = self.query_results_bucket if table.in_results else self.data_warehouse_bucket

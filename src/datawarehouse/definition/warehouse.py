@@ -173,8 +173,8 @@ class Warehouse:
         schedule_expression: as EventBridge reads it, e.g. "rate(1 hour)" or "cron(20 * * * ? *)".
         partition_keys: none, or one string key, which holds the hour (YYYY/MM/DD/HH) that rows are written for.
         policy_arns_to_attach: IAM policies that the job's role gets on AWS; not used by the embedded host.
-        reads: the tables that the job reads, declared before this one. run_when_complete: instead of by the clock,
-        run once for each hour, as soon as all tables of `reads` are complete for it; needs "rate(1 hour)".
+        reads: the tables that it reads, also through views, declared before it. run_when_complete: instead of by the
+        clock, run once for each hour, as soon as all tables of `reads` are complete for it; needs "rate(1 hour)".
         missed_runs: which of the instants that passed while the warehouse was not open are run later: the "latest" one,
         "all" or none ("skip"); an hour of `run_when_complete` is never left out. retention_days: an hour is deleted
         this many days after its end. memory_mb, timeout_s: what a run gets on AWS, 128 to 10240 MB and 1 to 900
@@ -388,6 +388,11 @@ class Warehouse:
     def _checked_reads(self, name: Any, reads: Iterable[str]) -> tuple[str, ...]:
         found = checked_names(name, "reads", reads)
         for other in found:
+            if other in self._views:
+                raise DeclarationError(
+                    f"Table {name!r}: reads has {other!r}, which is a view. Name the tables that it reads, in its "
+                    "place: a job may read a view whose tables are all in reads."
+                )
             if other not in self._tables:
                 raise DeclarationError(
                     f"Table {name!r}: reads has {other!r}, which is not declared before it; there are "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from datawarehouse.definition.sql_job import SqlJob
 from datawarehouse.definition.tables import QUARANTINE_SUFFIX, BatchInputTable, Column, Table
@@ -10,29 +10,40 @@ from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import BadRequest, DeclarationError, QueryError
 from datawarehouse.sql import types
 from datawarehouse.sql.plan import Plan, plan
-from datawarehouse.sql.schema import schemas_of
+from datawarehouse.sql.schema import TableSchema
+from datawarehouse.sql.statement import qualified_names
+from datawarehouse.sql.views import schemas_of_warehouse
 
 _ANY_TIME_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 
 
 def check_sql_jobs(warehouse: Warehouse) -> None:
     """Check the statements of all jobs in SQL; raises DeclarationError, which names the table and what does not fit."""
+    schemas = schemas_of_warehouse(warehouse)
     for table in warehouse.tables():
         if isinstance(table, BatchInputTable) and isinstance(table.job, SqlJob):
-            check_sql_job(table, table.job, warehouse)
+            check_sql_job(table, table.job, schemas, warehouse.name)
 
 
-def check_sql_job(table: BatchInputTable, job: SqlJob, warehouse: Warehouse) -> None:
-    """Raises DeclarationError if Athena would refuse the statement, or its result does not fit the table's columns."""
-    planned = _planned(table.name, job, warehouse)
+def check_sql_job(table: BatchInputTable, job: SqlJob, schemas: Mapping[str, TableSchema], database: str) -> None:
+    """Raises DeclarationError if Athena would refuse the statement, or its result does not fit the table's columns.
+    schemas: what it may name. In the place of a view it reads the tables below that."""
+    planned = _planned(table.name, job, schemas, database)
     read = {scan.table.removesuffix(QUARANTINE_SUFFIX) for scan in planned.scans}
     unnamed = sorted(read - set(table.reads))
     if table.reads and unnamed:
         raise DeclarationError(
-            f"Table {table.name!r}: its sql reads {unnamed[0]!r}, which is not in reads; there are "
-            f"{', '.join(map(repr, table.reads))}."
+            f"Table {table.name!r}: its sql reads {unnamed[0]!r}{_through(job, unnamed[0], schemas)}, which is not in "
+            f"reads; there are {', '.join(map(repr, table.reads))}."
         )
     _check_columns(table, planned)
+
+
+def _through(job: SqlJob, table: str, schemas: Mapping[str, TableSchema]) -> str:
+    """By which view a statement reads a table, if it does not name it."""
+    named = {name for _, name in qualified_names(job.bound(_ANY_TIME_MS))}
+    views = [view for view in sorted(named & schemas.keys()) if table in schemas[view].below]
+    return f" through the view {views[0]!r}" if views and table not in named else ""
 
 
 def insertion(columns: Iterable[Column], statement: str) -> str:
@@ -43,10 +54,10 @@ def insertion(columns: Iterable[Column], statement: str) -> str:
     return f"SELECT {cast} FROM (\n{statement}\n)"
 
 
-def _planned(name: str, job: SqlJob, warehouse: Warehouse) -> Plan:
+def _planned(name: str, job: SqlJob, schemas: Mapping[str, TableSchema], database: str) -> Plan:
     statement = job.bound(_ANY_TIME_MS)
     try:
-        planned = plan(statement, schemas_of(warehouse.tables()), warehouse.name)
+        planned = plan(statement, schemas, database)
     except (QueryError, BadRequest) as error:
         raise DeclarationError(f"Table {name!r}: its sql cannot run: {error}") from None
     if planned.kind != "select":

@@ -34,6 +34,11 @@ class TableSchema:
     """Of such a view: the schema of names without one; "" is the warehouse's."""
 
     @property
+    def below(self) -> frozenset[str]:
+        """Of a view: the declared tables below it, also where it reads the quarantine of one."""
+        return frozenset(name.removesuffix(QUARANTINE_SUFFIX) for name in self.reads)
+
+    @property
     def short(self) -> str:
         """The name without that of its schema, which tables of the warehouse do not have."""
         return self.name.rpartition(".")[2]

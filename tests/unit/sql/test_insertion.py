@@ -14,6 +14,9 @@ def declared(sql, columns=None, reads=()):
         Warehouse("shop")
         .with_streaming_input_table("clicks", {"id": "string", "n": "int", "price": "decimal(10,2)"})
         .with_streaming_input_table("views", {"id": "string"})
+        .with_view("above", "select c.id, c.m as total from positive c")
+        .with_view("positive", "select id, n * 2 as m from clicks where n > 0")
+        .with_view("refused", "select error_code as id from clicks_quarantine")
         .with_batch_input_table(
             "daily",
             columns or {"id": "string", "total": "bigint"},
@@ -32,6 +35,10 @@ def declared(sql, columns=None, reads=()):
         ("with a as (select id from views) select ID, 1 as Total from a -- the end", None, ("views",)),
         ("select error_code as id, count(*) as total from clicks_quarantine group by 1", None, ("clicks",)),
         ("select 'x' as id, cast(1 as smallint) as total", None, ()),
+        ("select id, total from above", None, ("clicks",)),
+        ("select a.id, 1 as total from above a join views v on v.id = a.id", None, ("clicks", "views")),
+        ("select id, 1 as total from shop.refused", None, ("clicks",)),
+        ("with above as (select id from views) select id, 1 as total from above", None, ("views",)),
         ("select null as id, null as total", None, ()),
         ("select n as d, price as e, :time as f from clicks",
          {"d": "double", "e": "decimal(12,2)", "f": "timestamp"}, ()),
@@ -57,6 +64,9 @@ def test_statements_that_fit(sql, columns, reads):
             "'id' as integer, and the column is varchar; write cast(... as varchar)",
         ),
         ("select id, 1 as total from clicks", None, ("views",), "reads 'clicks', which is not in reads"),
+        ("select id, total from above", None, ("views",), "reads 'clicks' through the view 'above', which is not in"),
+        ("select id, 1 as total from refused", None, ("views",), "reads 'clicks' through the view 'refused', which"),
+        ("select id, nothing as total from above", None, (), "cannot run: COLUMN_NOT_FOUND"),
         ("select id, 1 as total from nowhere", None, (), "cannot run: TABLE_NOT_FOUND"),
         ("select id, 1 as total from clicks where", None, (), "cannot run: line 1:"),
         ("select 'x' as id, 1 as total) union (select 'y', 2", None, (), "cannot run"),
