@@ -8,9 +8,11 @@
    are there, a thirtieth is read again; a damaged one is replaced.
 4. Copy what users put into the folders of their tables, and what was set aside, if it has changed; and how far files
    were sent.
-5. Copy the file FORMAT, and at last the journals, each up to what is synced then. They hold what came after the
+5. Copy the queries that somebody saved, and what keys have made: their lists, and then the files that these have, none
+   of which is removed meanwhile.
+6. Copy the file FORMAT, and at last the journals, each up to what is synced then. They hold what came after the
    catalog was copied; it is converted after a restore.
-6. Write the manifest. Here the back-up begins to exist. Then older ones are pruned.
+7. Write the manifest. Here the back-up begins to exist. Then older ones are pruned.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +47,7 @@ from datawarehouse.catalog.store import StoreError
 from datawarehouse.clock import Clock
 from datawarehouse.definition.tables import Table
 from datawarehouse.errors import BackupError
-from datawarehouse.folder import aside_root, catalog_path, journal_root, sent_root
+from datawarehouse.folder import aside_root, catalog_path, journal_root, queries_root, scratch_root, sent_root
 from datawarehouse.journal.journal import Journal
 from datawarehouse.parquet.digest import digest_of
 
@@ -57,7 +59,8 @@ _SETTLED_NS = 2_000_000_000  # two changes of a file within this time may have t
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is backed up. keeping: inside this context no journal is trimmed and no retired file is deleted.
+    """What is backed up. keeping: inside this context no journal is trimmed and no retired file is deleted. holding:
+    inside this one no file of a scratch.
 
     identity: of the data folder. foreign: paths of files that are not of this warehouse. spare_bytes: how much of the
     disk must stay free for events, if the back-up is on the same one.
@@ -71,6 +74,7 @@ class Source:
     identity: str
     foreign: Sequence[str] = ()
     spare_bytes: int = 0
+    holding: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 class Progress(msgspec.Struct):
@@ -180,6 +184,7 @@ class _Making:
             moment_ms = self._moment()
             there = self._catalog()
             self._data(there, before)
+            self._kept_by_keys(before)
             self._layout()
             self._journals(there)
         manifest = Manifest(
@@ -239,10 +244,28 @@ class _Making:
             _Planned(str(path.relative_to(self.source.folder)), FILLED, path.stat().st_size)
             for path in sent_root(self.source.folder).glob("*/*.json")
         ]
-        self._check_space(planned, before)
+        self._check_space([*planned, *self._scratch_files()], before)
         self._progress = Progress(0, len(planned), 0, sum(file.bytes for file in planned))
         for file in planned:
             self._one(file, before.get(file.path))
+
+    def _kept_by_keys(self, before: Mapping[str, Kept]) -> None:
+        """Lists come before the files that they have. A list is replaced as a whole, so that it is never half a one."""
+        folder = self.source.folder
+        with self.source.holding():
+            for path in (*queries_root(folder).glob("*.json"), *scratch_root(folder).glob("*/*/*.json")):
+                self._one(_Planned(str(path.relative_to(folder)), FILLED, path.stat().st_size), None)
+            for file in self._scratch_files():
+                self._progress.files_all += 1
+                self._progress.bytes_all += file.bytes
+                self._one(file, before.get(file.path))
+
+    def _scratch_files(self) -> Iterator[_Planned]:
+        folder = self.source.folder
+        for path in scratch_root(folder).glob("*/*/*.parquet"):
+            with suppress(FileNotFoundError):
+                found = path.stat()
+                yield _Planned(str(path.relative_to(folder)), FILLED, found.st_size, "", found.st_mtime_ns)
 
     def _check_space(self, planned: Sequence[_Planned], before: Mapping[str, Kept]) -> None:
         """Raises BackupError if the disk cannot take the files of which there is no copy."""

@@ -21,7 +21,7 @@ from datawarehouse.definition.partition import HOUR_MS, partition_of
 from datawarehouse.errors import BadRequest
 from datawarehouse.runtime.auditing import Audit, Audited, Report, Wanted
 from datawarehouse.runtime.reader import Reader
-from datawarehouse.tidy.audit import DATA, FILES, LEVELS
+from datawarehouse.tidy.audit import DATA, FILES, LEVELS, MEND_FILE
 
 _SHOWN_MAX = 20
 _SEE = "docs/reference/audit.md"
@@ -91,13 +91,16 @@ def _wanted(arguments: argparse.Namespace) -> Wanted:
 def _print(report: Report) -> None:
     for table in report.tables:
         _print_table(table, report)
+    for wrong in report.scratch[:_SHOWN_MAX]:
+        whose = f", {quantity(wrong.rows, 'row')} of {wrong.table} of {wrong.key}" if wrong.table else ""
+        print(f"scratch: {wrong.path}: {wrong.problem}{whose}; {MEND_FILE}")
     for note in report.notes[:_SHOWN_MAX]:
         print(f"note: {note}")
     if len(report.notes) > _SHOWN_MAX:
         print(f"note: and {len(report.notes) - _SHOWN_MAX} more; --output json has all")
-    damaged = [table.table for table in report.tables if table.findings]
+    damaged = [table.table for table in report.tables if table.findings] + ["scratch"] * bool(report.scratch)
     if damaged:
-        errors = sum(len(table.findings) for table in report.tables)
+        errors = sum(len(table.findings) for table in report.tables) + len(report.scratch)
         print(f"{quantity(errors, 'error')} in {', '.join(damaged)}")
     elif report.code:
         print("no known data errors in what was read; the audit is incomplete")
@@ -185,5 +188,6 @@ def _json(report: Report) -> dict[str, Any]:
             }
             for table in report.tables
         ],
+        "scratch": [asdict(each) for each in report.scratch],
         "notes": report.notes,
     }

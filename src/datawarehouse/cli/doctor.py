@@ -11,7 +11,8 @@ from datawarehouse.clock import WallClock
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import DeclarationError
 from datawarehouse.runtime.client import client_of
-from datawarehouse.runtime.doctor import Finding, doctor_of
+from datawarehouse.runtime.doctor import doctor_of
+from datawarehouse.runtime.findings import Finding
 
 _DAMAGE = 20
 

@@ -49,7 +49,8 @@ _BATCH_ROWS = 10_000
 _SHARE_EVERY_S = 1.0
 _SHARE_BYTES_MIN = 10**6
 """Of smaller queries no share is told: a quarter of a millisecond, which that takes, is much of their time."""
-_NAMES_SCRATCH = re.compile("scratch|memory|information_schema|system|show|describe|desc", re.IGNORECASE)
+_NAMES_SCRATCH = re.compile("scratch|memory", re.IGNORECASE)
+_LISTS_SCRATCH = re.compile("information_schema|system|show|describe|desc", re.IGNORECASE)
 """What a statement has in it that can name a scratch, or list it."""
 _WITH_SHARE = "set enable_progress_bar_print = false; set enable_progress_bar = true"
 OnShare = Callable[[float], object]
@@ -307,8 +308,9 @@ class Engine:
     def _tables(self, asked: _Asked) -> Mapping[str, Readable]:
         """What there is, also what whoever asks may not read."""
         found = readables(self._catalog)
-        if self._scratch and asked.asker.key and (asked.session or _NAMES_SCRATCH.search(asked.sql)):
-            found |= scratch_readables(self._scratch.store, asked.asker)
+        names = bool(_NAMES_SCRATCH.search(asked.sql))
+        if self._scratch and asked.asker.key and (names or asked.session or _LISTS_SCRATCH.search(asked.sql)):
+            found |= scratch_readables(self._scratch.store, asked.asker, must=names)
         return found
 
     def _planned(self, asked: _Asked, tables: Mapping[str, Readable], now_ms: int) -> Callable[[str], Plan]:

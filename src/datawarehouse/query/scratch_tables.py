@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from datawarehouse.catalog.records import StoredTable
 from datawarehouse.clock import Clock
 from datawarehouse.definition.tables import Column, from_wire
 from datawarehouse.definition.workgroups import Workgroup
-from datawarehouse.errors import AccessDenied, QueryFailed
+from datawarehouse.errors import AccessDenied, FolderError, QueryFailed
 from datawarehouse.parquet.schema import arrow_schema
 from datawarehouse.query.readable import Made, Readable
 from datawarehouse.scratch.limits import ScratchLimits
@@ -29,12 +30,19 @@ _GROUP_ROWS = 120_000
 _GROUP_BYTES = 32 * 1024 * 1024
 
 
-def scratch_readables(scratch: Scratch, asker: Asker) -> dict[str, Readable]:
-    """Those of whoever asks and of the same workgroup, by the name of the schema as others call it, and theirs."""
+def scratch_readables(scratch: Scratch, asker: Asker, *, must: bool) -> dict[str, Readable]:
+    """Those of whoever asks and of the same workgroup, by the name of the schema as others call it, and theirs. must:
+    whether the statement names some. Raises FolderError if these cannot be told; otherwise there are none."""
     found = {}
     for key in {asker.key, *scratch.keys(asker.group)}:
         place = Place(asker.group, key)
-        for table in scratch.tables(place).values():
+        try:
+            tables = scratch.tables(place)
+        except FolderError:
+            if must:
+                raise
+            continue
+        for table in tables.values():
             name = f"{schema_of(key)}.{table.name}"
             columns = _columns(tuple(map(tuple, table.columns)))
             paths = tuple(str(scratch.path(place, file)) for file in table.files)
@@ -87,7 +95,7 @@ class ScratchWriter:
 
     def apply(self, change: Change, reads: Iterable[str]) -> None:
         """Make a change without rows. reads: the tables of the warehouse that a view reads. Raises QueryFailed."""
-        with self._scratch.changing(self._place, self._bytes_max) as draft:
+        with _told("The change cannot be made"), self._scratch.changing(self._place, self._bytes_max) as draft:
             if _is_due(change, draft.tables):
                 _apply(change, draft, sorted(reads))
 
@@ -95,24 +103,21 @@ class ScratchWriter:
         """Write rows as a new table, or into one; returns their number. reads: the tables of the warehouse that they
         are made of. Raises QueryFailed or QueryLimitExceeded; then there is nothing of them."""
         held = sum(file.bytes for table in self._scratch.tables(self._place).values() for file in table.files)
-        with self._scratch.new_file(self._place) as new:
-            try:
-                rows = self._written(new.file, new.path, change, batches, self._bytes_max - held)
-                with self._scratch.changing(self._place, self._bytes_max) as draft:
-                    if not _is_due(change, draft.tables):
-                        return 0
-                    if draft.bytes() + new.bytes() > self._bytes_max:
-                        raise too_large(self._bytes_max)
-                    before = draft.tables.get(change.name)
-                    if change.kind == changes.INSERT and before:
-                        _check_same(change, before)
-                        files, reads = before.files, {*before.reads, *reads}
-                    else:
-                        files = []
-                    files = [*files, new.kept(rows)] if rows else files
-                    draft.tables[change.name] = _table(change, draft, sorted(reads), files)
-            except OSError as error:
-                raise QueryFailed(f"The rows cannot be written: {error.strerror or error}.") from None
+        with _told("The rows cannot be written"), self._scratch.new_file(self._place) as new:
+            rows = self._written(new.file, new.path, change, batches, self._bytes_max - held)
+            with self._scratch.changing(self._place, self._bytes_max) as draft:
+                if not _is_due(change, draft.tables):
+                    return 0
+                if draft.bytes() + new.bytes() > self._bytes_max:
+                    raise too_large(self._bytes_max)
+                before = draft.tables.get(change.name)
+                if change.kind == changes.INSERT and before:
+                    _check_same(change, before)
+                    files, reads = before.files, {*before.reads, *reads}
+                else:
+                    files = []
+                files = [*files, new.kept(rows)] if rows else files
+                draft.tables[change.name] = _table(change, draft, sorted(reads), files)
         return rows
 
     def _written(
@@ -132,6 +137,15 @@ class ScratchWriter:
                         f"{self._free_bytes_min:,} free bytes, which events need (disk_free_bytes_min)."
                     )
         return rows
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """An error of the disk as a QueryFailed, which says what cannot be done."""
+    try:
+        yield
+    except OSError as error:
+        raise QueryFailed(f"{what}: {error.strerror or error}.") from None
 
 
 def _groups(

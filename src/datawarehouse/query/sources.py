@@ -34,6 +34,7 @@ from datawarehouse.query import description, own_tables, tpch
 from datawarehouse.query.event_times import files_by_event_time
 from datawarehouse.query.footers import COUNT, PARTITION, extremes
 from datawarehouse.query.readable import HISTORY, RUNS, Made, Readable, partition_values
+from datawarehouse.query.scratch_files import check_scratch
 from datawarehouse.query.verify import Verifier
 from datawarehouse.sql import metadata
 from datawarehouse.sql.catalogs import TPCH_TABLES
@@ -96,6 +97,7 @@ def open_sources(
     """
     sources = Sources()
     listed: list[tuple[Scan, _Listed]] = []
+    kept: list[Made] = []
     with catalog.moment():
         for scan in scans:
             if scan.table in TPCH_TABLES:
@@ -117,6 +119,7 @@ def open_sources(
                 selects = _in_memory(sources, own_tables.history(history_path(lake)), scan)
             elif table.made:
                 selects = _of_scratch(sources, table, table.made, scan)
+                kept.append(table.made)
             elif table.stored.kind == Table.kind:
                 selects = _users(sources, catalog, table.stored, lake, scan, read_json)
             elif scan.extremes is not None and not scan.extremes:
@@ -125,6 +128,8 @@ def open_sources(
                 listed.append((scan, _list(catalog, table, lake, scan)))
                 continue
             sources.selects[scan.id] = _united(selects, table, scan)
+    for made in kept:
+        check_scratch(made, own, lake, verifier, deadline)
     for scan, files in listed:  # with the catalog free for others, for this may open many files
         sources.partitions += len(files.partitions)
         verifier.check(files.table.stored.name, files.files, deadline)
@@ -316,9 +321,6 @@ def _of_scratch(sources: Sources, table: Readable, made: Made, scan: Scan) -> li
         return []
     paths = list(made.paths)
     files = {path: file.bytes for path, file in zip(paths, made.table.files, strict=True)}
-    for path in paths:
-        if not Path(path).exists():
-            raise QueryFailed(f"The table {table.stored.name!r} was replaced while the query began; ask again.")
     sources.files += len(files)
     sources.bytes += sum(files.values())
     outputs = [_cast(column, has_it=True) for column in table.columns]

@@ -3,7 +3,8 @@
   1. List what the catalog says of the chosen tables and hours, at one moment, and prove the ledger from it.
   2. Unless the level is `catalog`, inspect each chosen file. A file that is not right is looked up again: one that the
      owner has retired meanwhile is no finding.
-  3. Note files that the catalog does not know and files that were set aside: nothing is wrong with the data for them.
+  3. Of all tables and hours: look at the files of scratch too.
+  4. Note files that the catalog does not know and files that were set aside: nothing is wrong with the data for them.
 
 An audit that is interrupted reports what it has read. With a state file the same call continues: it has a line for each
 file that was right. It lies where the user says, because the data folder may be read-only.
@@ -25,6 +26,7 @@ from datawarehouse.clock import Clock
 from datawarehouse.definition.partition import HOUR_MS
 from datawarehouse.errors import BadRequest, UnknownName
 from datawarehouse.folder import aside_root, holder_of
+from datawarehouse.scratch.checking import ScratchProblem, scratch_problems
 from datawarehouse.tidy.audit import CATALOG, DATA, Finding, in_share, of_file, unproven
 from datawarehouse.tidy.files import data_file
 from datawarehouse.tidy.orphans import files_of
@@ -48,6 +50,10 @@ class Wanted:
     share: int = 0
     shares: int = 1
     state: Path | None = None
+
+    @property
+    def has_scratch(self) -> bool:
+        return not (self.tables or self.low or self.high) and self.level != CATALOG
 
 
 @dataclass
@@ -73,7 +79,8 @@ class Audited:
 
 @dataclass
 class Report:
-    """The outcome of an audit. began_ms: of the first call, if it was continued. notes: what is no damage."""
+    """The outcome of an audit. began_ms: of the first call, if it was continued. notes: what is no damage. scratch:
+    what is wrong with what keys have made."""
 
     level: str
     began_ms: int
@@ -82,11 +89,12 @@ class Report:
     interrupted: bool
     tables: list[Audited]
     notes: list[str]
+    scratch: list[ScratchProblem] = field(default_factory=list)
 
     @property
     def code(self) -> int:
         states = {table.state for table in self.tables}
-        if "DAMAGED" in states:
+        if "DAMAGED" in states or self.scratch:
             return DAMAGED
         return INCOMPLETE if self.interrupted or "INCOMPLETE" in states else CLEAN
 
@@ -108,12 +116,16 @@ class Audit:
         """Audit. on_read is called for each file that was read, also in an earlier call. Ctrl-C ends it early, with a
         report of what was read."""
         interrupted, notes = True, []
+        scratch: list[ScratchProblem] = []
         with self._state as state:
             try:
                 for table in self.tables:
                     for file in table.chosen:
                         self._inspect(table, file)
                         on_read(file)
+                if self._wanted.has_scratch:
+                    wrong = scratch_problems(self._folder, whole=self._wanted.level == DATA)
+                    scratch = [each for each in wrong if in_share(each.path, self._wanted.share, self._wanted.shares)]
                 if self._wanted.level != CATALOG:
                     notes = _notes(self._catalog, self._folder, self.tables, self._clock)
                 interrupted = False
@@ -123,7 +135,7 @@ class Audit:
                 state.remove()
         now_ms = self._clock.now_ms()
         began_ms, is_continued = state.began_ms, state.is_continued
-        return Report(self._wanted.level, began_ms, now_ms, is_continued, interrupted, self.tables, notes)
+        return Report(self._wanted.level, began_ms, now_ms, is_continued, interrupted, self.tables, notes, scratch)
 
     def _inspect(self, table: Audited, file: File) -> None:
         from datawarehouse.parquet.inspection import inspect  # Arrow, which an audit of the catalog does not need

@@ -55,12 +55,15 @@ class Backups:
         clock: Clock,
         closing: Closing,
         faults: Faults,
+        holding: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        """keeping: inside this context no journal is trimmed and no retired file is deleted."""
+        """keeping: inside this context no journal is trimmed and no retired file is deleted. holding: inside this one
+        no file of a scratch."""
         self._folder = folder
         self._catalog = catalog
         self._journals = journals
         self._keeping = keeping
+        self._holding = holding
         self._settings = settings
         self._clock = clock
         self._closing = closing
@@ -123,7 +126,10 @@ class Backups:
         identity = identity_of(self._catalog)
         foreign = self._catalog.noted(FOREIGN_NOTE) or []
         spare = 2 * self._settings.number("disk_free_bytes_min")
-        return Source(self._folder, self._catalog, self._journals, self._clock, self._keeping, identity, foreign, spare)
+        return Source(
+            self._folder, self._catalog, self._journals, self._clock, self._keeping, identity, foreign, spare,
+            self._holding,
+        )  # fmt: skip
 
     # -- what is known of them
 

@@ -8,7 +8,8 @@ The looks are in one order, because each needs what the looks before it have fou
      or, where that has a gap, of the files and journals (`rebuild.py`).
   4. `streams`: each stream's journal, compared with the catalog.
   5. `files`: live data files that are missing or not what was written.
-  6. `leftovers`: what dead processes left.
+  6. `scratch`: lists and files of what keys have made.
+  7. `leftovers`: what dead processes left.
 
 A look changes nothing: it works on a copy of the catalog. A repair makes the same looks, and mends after each one what
 that one has found. It deletes nothing: what it replaces is moved to `_aside/`, under the path that it had.
@@ -20,7 +21,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from datawarehouse.catalog import commits
@@ -52,31 +53,15 @@ from datawarehouse.folder import (
 from datawarehouse.journal.journal import CUT_SUFFIX
 from datawarehouse.journal.place import place_of
 from datawarehouse.parquet.digest import digest_of
+from datawarehouse.runtime.findings import NOTHING, Finding, of_scratch
 from datawarehouse.runtime.journal_repair import StreamLook, convert_what_is_there, look_at_stream
 from datawarehouse.runtime.opening import FOLDER_NOTE
 from datawarehouse.runtime.upgrades import UPGRADES
 from datawarehouse.tidy.orphans import files_of, is_named_as_ours, on_disk
 
-NOTHING = "nothing"
 _IS_FOLDER = "it is a folder where a file belongs"
 _FORBIDDEN = "this user may not read it"
 _REPLACED = "what it replaces is moved to _aside/"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong.
-
-    what: its path in the data folder. loss: what is lost, exactly where it is known. action: what `dw doctor --repair`
-    does or, if `mend` is None, what the user can do. is_damage: false for what is only worth knowing.
-    """
-
-    what: str
-    cause: str
-    loss: str
-    action: str
-    mend: Callable[[], object] | None = None
-    is_damage: bool = True
 
 
 class Doctor:
@@ -93,7 +78,15 @@ class Doctor:
         self.has_owner = False
         self._is_newer = False  # written by a newer release: nothing is repaired
         self._id = ""  # of the folder, as FORMAT says or should say
-        self._looks = (self._places, self._format, self._find_catalog, self._streams, self._files, self._leftovers)
+        self._looks = (
+            self._places,
+            self._format,
+            self._find_catalog,
+            self._streams,
+            self._files,
+            self._tables_of_keys,
+            self._leftovers,
+        )
 
     def look(self) -> list[Finding]:
         """What is wrong; nothing is changed. Raises FolderError if there is no data folder."""
@@ -414,7 +407,12 @@ class Doctor:
         with self._opened() as catalog:
             catalog.ledger.write_off([file])
 
-    # -- 6: what was left
+    # -- 6: what keys have made
+
+    def _tables_of_keys(self) -> Iterator[Finding]:
+        return of_scratch(self.folder, self._clock)
+
+    # -- 7: what was left
 
     def _leftovers(self) -> Iterator[Finding]:
         if not self.has_owner:

@@ -107,7 +107,8 @@ class Owner:
         self.schedule = parts.schedule
         self.faults = parts.faults
         self._conversion = Conversion(parts.converter, parts.intake, settings, self._closing, parts.faults)
-        journals = {name: stream.journal for name, stream in self.intake.streams.items()}
+        self.scratch_limits = ScratchLimits.of(settings, self.longest_query_s)
+        self._scratch = Scratch.of(self.scratch_limits, self.folder, clock)
         self._backups = Backups(
             self.folder,
             self.catalog,
@@ -117,9 +118,8 @@ class Owner:
             self.clock,
             self._closing,
             parts.faults,
+            self._scratch.holding,
         )
-        self.scratch_limits = ScratchLimits.of(settings, self.longest_query_s)
-        self._scratch = Scratch.of(self.scratch_limits, self.folder, clock)
         self.tidying = Tidying(
             parts.chores,
             parts.exports,
@@ -225,8 +225,9 @@ class Owner:
         """Delete hours that are older than their table's `retention_days`, and old records of runs, and scratch tables
         whose time is over; returns what was deleted of the first."""
         self.check_open()
+        expired = self.chores.expire()
         self._scratch.clean()
-        return self.chores.expire()
+        return expired
 
     def backup(
         self,

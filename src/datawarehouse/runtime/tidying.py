@@ -73,8 +73,8 @@ class Tidying:
     def _step(self) -> float:
         try:
             self._restore_lock()
-            self._clean_scratch()
             self.round()
+            self._clean_scratch()
         finally:
             self._chores.when_idle(self.compactor.stop)  # an idle process only takes memory
         return _EVERY_S
