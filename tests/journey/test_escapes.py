@@ -219,7 +219,8 @@ bob | create view scratch.x as drop table scratch.open | not allowed|After CREAT
 bob | create table scratch.x as insert into scratch.open select 'x' | not allowed|After CREATE TABLE
 bob | create table scratch.x as show tables | After CREATE TABLE|not allowed
 bob | create or replace view scratch.above as select * from scratch.above | reads itself
-bob | explain create table scratch.x as select 1 as a | not allowed|not supported
+bob | explain create table scratch.x as select 1 as a | not supported; explain its query
+bob | explain analyze insert into scratch.open select 'x' | not supported; explain its query
 bob | create table scratch.x (a int, b read_text('/etc/passwd')) | .
 bob | create table scratch.x (a int) , b as select 1 | not supported|not a statement
 ann | select table_name from information_schema.tables | nothing

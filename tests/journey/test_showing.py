@@ -24,6 +24,7 @@ def shop(tmp_path_factory):
         started.events("clicks", json.dumps([{"id": "a", "n": 1}, {"id": "b", "n": 2}]).encode())
         started.flush()
         started.query("create table scratch.t as select id from clicks")
+        started.query("create view scratch.v as select id from scratch.t")
         (started.folder / "data" / "prices" / "2026-01-01" / "7").mkdir(parents=True)
         started.dw("partition", "prices", "2026-01-01", "7")
         yield started
@@ -44,7 +45,9 @@ def titles(shop, sql):
     [
         ("show databases", "database_name", [("shop",), ("scratch",)]),
         ("show schemas like 'sh%'", "database_name", [("shop",)]),
-        ("show tables in scratch", "tab_name", [("t",)]),
+        ("show tables in scratch", "tab_name", [("t",), ("v",)]),
+        ("show views in scratch", "views", [("v",)]),
+        ("show create view scratch.v", "Create View", [("CREATE VIEW scratch.v AS",), ("select id from scratch.t",)]),
         ("show tables in information_schema", "tab_name", [("columns",), ("schemata",), ("tables",), ("views",)]),
         ("show tables 's*|p*'", "tab_name", [("prices",), ("seen",)]),
         ("show views", "views", [("seen",)]),
@@ -92,7 +95,8 @@ def test_trinos_form(shop):
     assert told("describe clicks") == (None, described)
     assert told("show columns from awsdatacatalog.shop.clicks like 'n%'") == (None, described[1:2])
     assert told("show create view seen") == (None, [["CREATE VIEW seen AS\nselect id,\n  n from clicks"]])
-    assert told("show tables from memory.default") == (None, [["t"]])
+    assert told("show tables from memory.default") == (None, [["t"], ["v"]])
+    assert told("show create view memory.default.v") == (None, [["CREATE VIEW scratch.v AS\nselect id from scratch.t"]])
     assert told("show schemas from memory") == (None, [["default"], ["information_schema"]])
     assert told("select * from memory.default.t order by 1") == (None, [["a"], ["b"]])
     for sql in ("describe nothing", "show columns from nothing", "show create table nothing", "show stats for nothing"):
@@ -123,9 +127,25 @@ def test_explain_says_what_is_read(shop):
     assert status == 403 and "ScanRefused" in body.decode()
 
 
+def test_explain_names_scratch_as_it_is_called(shop):
+    size = next(each["$file_size"] for each in shop.query('select "$file_size" from scratch.t'))
+    for sql in ("select * from scratch.t", "select id from scratch.v"):
+        read = "scratch.t: partitions where everything"
+        assert rows(shop, f"explain {sql}") == [(read,), (f"1 files, {size} bytes",)]
+        analyzed = [line for (line,) in rows(shop, f"explain analyze {sql}")]
+        assert analyzed[0] == read and f"1 files, {size} bytes read, 2 rows given" in analyzed[1]
+        refused, [[trinos]] = by_trino(shop, {"token": ""}, f"explain (type io, format json) {sql}")
+        assert refused is None and [(trinos,)] == rows(shop, f"explain (type io, format json) {sql}")
+        [found] = json.loads(trinos)["inputTableColumnInfos"]
+        assert found["table"]["schemaTable"] == {"schema": "scratch", "table": "t"}
+        assert found["estimate"]["outputSizeInBytes"] == size
+
+
 @pytest.mark.parametrize(
     ("sql", "said"),
     [
+        ("show partitions seen", "'seen' is a view, which has no partitions; ask for those of clicks."),
+        ("show partitions scratch.v", "'v' is a view, which has no partitions"),
         ("describe nothing", "TABLE_NOT_FOUND"),
         ("show columns in nothing", "TABLE_NOT_FOUND"),
         ("show create table seen", "is a view"),

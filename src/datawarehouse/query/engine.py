@@ -200,12 +200,15 @@ class Engine:
                 yield answer
         elif planned.kind == "explain_analyze":
             with self._rows(planned, tables, running, deadline, self._limits.result_rows_max) as answer:
-                lines = analyzed(planned, answer.batches, answer.partitions, answer.files, answer.bytes)
+                read = (answer.partitions, answer.files, answer.bytes)
+                lines = analyzed(planned, running.own, answer.batches, *read)
             plan = pa.table({"Query Plan": pa.array(lines, pa.string())})
             yield QueryAnswer(plan.schema, iter(plan.to_batches()), answer.files, answer.bytes, types=[VARCHAR])
         else:
             schemas = {name: table.schema for name, table in tables.items()}
-            found = listing(planned, tables, schemas, self._catalog, self._explained)
+            found = listing(
+                planned, tables, schemas, self._catalog, lambda: self._explained(planned, tables, running.own)
+            )
             running.on_sources(Sources())
             batches = iter(found.table.to_batches())
             yield QueryAnswer(found.table.schema, batches, 0, 0, found.table.num_rows, types=found.types)
@@ -466,14 +469,14 @@ class Engine:
             )
         return QueryFailed(described(text))
 
-    def _explained(self, planned: Plan, tables: Mapping[str, Readable]) -> list[str]:
+    def _explained(self, planned: Plan, tables: Mapping[str, Readable], own: str) -> list[str]:
         """EXPLAIN of any kind, but for ANALYZE, which runs the statement."""
         if planned.kind == "explain_io":
             with self._catalog.moment():
                 sizes = stored(self._catalog, tables, self._lake)
-                return [io_of(planned, tables, self._plans.database, sizes)]
+                return [io_of(planned, tables, self._plans.database, sizes, own)]
         sources = self._sources(planned, tables, time.monotonic() + self._limits.time_max_s)
-        return [*scans_of(planned), f"{sources.files} files, {sources.bytes} bytes"]
+        return [*scans_of(planned, own), f"{sources.files} files, {sources.bytes} bytes"]
 
 
 @contextmanager

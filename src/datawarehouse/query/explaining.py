@@ -15,18 +15,21 @@ import pyarrow as pa
 from datawarehouse.query.readable import Readable
 from datawarehouse.sql import metadata
 from datawarehouse.sql.guard import Stored
+from datawarehouse.sql.names import shown
 from datawarehouse.sql.plan import Plan, Scan
 from datawarehouse.sql.types import of_column
 
 _UNKNOWN = "NaN"
 
 
-def scans_of(planned: Plan) -> list[str]:
-    return [f"{scan.table}: partitions where {scan.predicate}" for scan in planned.scans]
+def scans_of(planned: Plan, own: str) -> list[str]:
+    """own: the schema of the scratch of whoever asks."""
+    return [f"{shown(scan.table, own)}: partitions where {scan.predicate}" for scan in planned.scans]
 
 
-def io_of(planned: Plan, tables: Mapping[str, Readable], database: str, stored: Stored) -> str:
-    """EXPLAIN (TYPE IO, FORMAT JSON): each scan with the bounds of its partition keys and the bytes that it reads."""
+def io_of(planned: Plan, tables: Mapping[str, Readable], database: str, stored: Stored, own: str) -> str:
+    """EXPLAIN (TYPE IO, FORMAT JSON): each scan with the bounds of its partition keys and the bytes that it reads. own:
+    the schema of the scratch of whoever asks."""
     described = []
     total = 0
     for scan in planned.scans:
@@ -36,7 +39,7 @@ def io_of(planned: Plan, tables: Mapping[str, Readable], database: str, stored: 
         total += size
         described.append(
             {
-                "table": {"catalog": metadata.CATALOG, "schemaTable": _named(scan.table, database)},
+                "table": {"catalog": metadata.CATALOG, "schemaTable": _named(shown(scan.table, own), database)},
                 "constraint": {"none": False, "columnConstraints": list(_constraints(scan, tables[scan.table]))},
                 "estimate": _estimate(size),
             }
@@ -74,10 +77,12 @@ def _estimate(size: int) -> dict[str, Any]:
     }
 
 
-def analyzed(planned: Plan, batches: Iterable[pa.RecordBatch], partitions: int, files: int, size: int) -> list[str]:
+def analyzed(
+    planned: Plan, own: str, batches: Iterable[pa.RecordBatch], partitions: int, files: int, size: int
+) -> list[str]:
     """EXPLAIN ANALYZE: the statement is run, and its rows are counted."""
     began = time.perf_counter()
     rows = sum(batch.num_rows for batch in batches)
     elapsed_ms = (time.perf_counter() - began) * 1000
     read = f"{partitions} partitions, {files} files, {size} bytes read"
-    return [*scans_of(planned), f"{read}, {rows} rows given, {elapsed_ms:.1f} ms"]
+    return [*scans_of(planned, own), f"{read}, {rows} rows given, {elapsed_ms:.1f} ms"]

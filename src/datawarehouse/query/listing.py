@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.definition.tables import Table
+from datawarehouse.errors import QueryFailed
 from datawarehouse.query.readable import Readable, partition_values
 from datawarehouse.sql import metadata, types
 from datawarehouse.sql.plan import Plan
@@ -30,9 +31,10 @@ def listing(
     tables: Mapping[str, Readable],
     schemas: Mapping[str, TableSchema],
     catalog: Catalog,
-    explained: Callable[[Plan, Mapping[str, Readable]], list[str]],
+    explained: Callable[[], list[str]],
 ) -> Listing:
-    """What a statement lists of the tables that it may read."""
+    """What a statement lists of the tables that it may read. explained: what EXPLAIN says of it. Raises QueryFailed for
+    the partitions of a view."""
     match planned.kind:
         case "show_tables":
             wanted = planned.pattern
@@ -52,9 +54,9 @@ def listing(
         case "explain_validate":
             return Listing(pa.table({"Valid": pa.array([True])}), [types.BOOLEAN])
         case "explain_io":
-            return _texts(**{"Query Plan": explained(planned, tables)})
+            return _texts(**{"Query Plan": explained()})
         case _:
-            return _texts(plan=explained(planned, tables))
+            return _texts(plan=explained())
 
 
 def _texts(**columns: Sequence[str]) -> Listing:
@@ -63,6 +65,9 @@ def _texts(**columns: Sequence[str]) -> Listing:
 
 
 def _partitions(catalog: Catalog, table: Readable) -> list[str]:
+    if table.schema.statement:
+        below = f"; ask for those of {', '.join(sorted(table.below))}" if table.below else ""
+        raise QueryFailed(f"NOT_SUPPORTED: {table.schema.short!r} is a view, which has no partitions{below}.")
     keys = [key.name for key in table.stored.partition_keys]
     found = partition_values(catalog, table)
     return ["/".join(f"{key}={value}" for key, value in zip(keys, values, strict=True)) for values in found]

@@ -9,13 +9,13 @@ from datawarehouse.errors import FileDamaged, QueryFailed
 from datawarehouse.query.readable import Made
 from datawarehouse.query.verify import Verifier
 from datawarehouse.scratch.store import is_listed
-from datawarehouse.sql.names import SCRATCH
+from datawarehouse.sql.names import shown
 
 
 def check_scratch(made: Made, own: str, lake: Path, verifier: Verifier, deadline: float) -> None:
     """own: the schema of the scratch of whoever asks. Raises FileDamaged, QueryFailed if the table was replaced
     meanwhile, or TimeoutError at `deadline` (of time.monotonic)."""
-    name = f"{SCRATCH if made.own == own else made.own}.{made.table.name}"
+    name = shown(f"{made.own}.{made.table.name}", own)
     for path, file in zip(made.paths, made.table.files, strict=True):
         place = str(Path(path).relative_to(lake))
         try:

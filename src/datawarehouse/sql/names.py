@@ -46,6 +46,12 @@ def schema_of(key: str) -> str:
     return f"{SCRATCH}_{encoded(key)}"
 
 
+def shown(table: str, own: str) -> str:
+    """A table as whoever asks calls it. own: the schema of its scratch, as others call it."""
+    schema, _, name = table.rpartition(".")
+    return f"{SCRATCH}.{name}" if own and schema == own else table
+
+
 def of_memory(owners: Sequence[str], name: str) -> tuple[list[str], str]:
     """A name in the catalog `memory`, which has any schema: each but `default` is the beginning of names of scratch, so
     that `memory.marts.orders` is `scratch.marts__orders`."""

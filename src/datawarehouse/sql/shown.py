@@ -115,7 +115,9 @@ class Shown:
         if is_view != (statement.what == "VIEW"):
             what = "view" if is_view else "table"
             raise QueryFailed(f"NOT_SUPPORTED: {table.short!r} is a {what}; write SHOW CREATE {what.upper()}.")
-        lines = [f"CREATE VIEW {quoted(table.short)} AS", str(table.statement)] if is_view else _declared(table)
+        schema = table.name.rpartition(".")[0]
+        place = f"{SCRATCH if schema == self._own else quoted(schema)}." if schema else ""
+        lines = [f"CREATE VIEW {place}{quoted(table.short)} AS", str(table.statement)] if is_view else _declared(table)
         if self._session:
             return _names(f"Create {statement.what.capitalize()}", ["\n".join(lines)])
         title = "Create View" if is_view else "createtab_stmt"

@@ -170,6 +170,8 @@ def _explain(sql: str, text: str) -> Statement:
     # Blanks in its place keep the positions of the following text, for messages.
     start = len(sql) - len(text) + found.end()
     query = re.sub(r"[^\n]", " ", sql[:start]) + sql[start:]
+    if changes.is_change(sql[start:]):
+        raise QueryRefused("EXPLAIN of a statement that writes is not supported; explain its query alone.")
     return Statement(kind, _query(query), query)
 
 
