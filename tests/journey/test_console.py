@@ -177,6 +177,12 @@ def test_wrong_secrets_are_counted(tmp_path):
 # -- overview
 
 
+def test_who_has_shown_no_key_may_send_little(keyed):
+    """Else the room for large bodies of those who have one could be taken."""
+    status, _, answer = keyed.request("POST", "/v1/session", b" " * 20_000)
+    assert (status, json.loads(answer)["error"]["code"]) == (413, "BodyTooLarge")
+
+
 def test_the_overview_counts_and_says_what_needs_attention(open_warehouse):
     answer = asked(open_warehouse, "/v1/overview")[1]
     clicks = next(each for each in answer["tables"] if each["table"] == "clicks")

@@ -27,10 +27,11 @@ _DML = {"SELECT", "WITH", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERG
 _UTILITY = {"SHOW", "DESCRIBE", "DESC", "EXPLAIN", "PREPARE", "DEALLOCATE"}
 _QUERIES = {"WITH", "VALUES", "TABLE", "EXECUTE"}
 
-_TEXT = r"'(?:[^']|'')*'"
+# No part of these can be read in two ways: one that can takes for ever to find out that a long text does not fit.
+_TEXT = r"'(?:[^']|'')*+'"
 _NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
-_ONE = rf"(?:{_TEXT}|{_NUMBER}|true|false|null|(?:[a-z]+(?:\s+[a-z]+)?\s*)?{_TEXT})"
-_CAST = rf"cast\s*\(\s*{_ONE}\s+as\s+[a-z][a-z ]*(?:\([0-9, ]+\))?\s*\)"
+_ONE = rf"(?:{_TEXT}|{_NUMBER}|true|false|null|[a-z]+(?:\s+[a-z]+)?\s*{_TEXT})"
+_CAST = rf"cast\s*\(\s*{_ONE}\s+as\s+[a-z]+(?:\s+[a-z]+)*\s*(?:\([0-9, ]+\)\s*)?\)"
 _LITERAL = re.compile(rf"\s*(?:{_ONE}|{_CAST}|array\s*\[\s*(?:{_ONE}\s*(?:,\s*{_ONE}\s*)*)?\])\s*", re.IGNORECASE)
 
 
@@ -56,7 +57,11 @@ def kind_of(sql: str) -> Kind:
         return Kind(UTILITY, f"{subtype}_TABLE" if subtype == "DESCRIBE" else subtype)
     if first in _DML or not first:
         return Kind(DML, "SELECT" if first in _QUERIES or not first else first)
-    if first == "CREATE" and re.search(r"\bAS\s*\(?\s*(?:SELECT|WITH)\b", sql, re.IGNORECASE) and "VIEW" not in words:
+    if (
+        first == "CREATE"
+        and re.search(r"\bAS\s*(?:\(\s*)?(?:SELECT|WITH)\b", sql, re.IGNORECASE)
+        and "VIEW" not in words
+    ):
         return Kind(DDL, "CREATE_TABLE_AS_SELECT")
     if first in ("CREATE", "DROP", "ALTER", "MSCK"):
         return Kind(DDL, "_".join(words[:2]))

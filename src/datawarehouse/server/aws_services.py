@@ -36,7 +36,7 @@ _OF_SCOPES = (S3_NAME, STS)
 """The services that are told by their signatures, by their names in the scope of a credential."""
 _BUCKETS = (f"/{BUCKET}/", f"/{BUCKET}")
 _OURS = ("/v1/", "/metrics", "/health", "/ready")
-_SCOPE = re.compile(r"Credential=[^,/\s]+/[^,/\s]+/[^,/\s]+/([a-z0-9-]+)/aws4_request")
+_SCOPE = re.compile(r"Credential=[^,/\s]{1,200}/[^,/\s]{1,60}/[^,/\s]{1,60}/([a-z0-9-]{1,60})/aws4_request")
 
 
 def service_of(request: Request) -> str:

@@ -389,8 +389,8 @@ def _of_token(given: Arguments, kind: type[T]) -> T:
     if not token:
         return kind()
     try:
-        after = json.loads(base64.urlsafe_b64decode(token))
-    except (binascii.Error, ValueError, RecursionError):
+        after = msgspec.json.decode(base64.urlsafe_b64decode(token))
+    except (msgspec.DecodeError, binascii.Error, ValueError, RecursionError):
         after = None
     if not isinstance(after, kind) or not all(isinstance(each, str) for each in after):
         raise BadRequest("The NextToken is none that an earlier answer gave.")

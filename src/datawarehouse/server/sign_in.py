@@ -25,6 +25,7 @@ from datawarehouse.server.http import Request, Response, json_response
 from datawarehouse.server.identity import Gate, cookie_name, is_secure
 from datawarehouse.server.openapi import no_route
 
+_BODY_BYTES_MAX = 16 * 1024
 _NO_STORE = (b"cache-control", b"no-store")
 _NO_KEY = "There is no valid key of this name and secret. `dw keys create` makes one."
 
@@ -40,7 +41,7 @@ class SignIn:
             case "GET":
                 return await self._state(request)
             case "POST":
-                return await self._begin(request, await body())
+                return await self._begin(request, body)
             case "DELETE":
                 return await self._end(request)
             case _:
@@ -53,15 +54,16 @@ class SignIn:
             request.identity = NOBODY
         return self._answer(request, request.identity)
 
-    async def _begin(self, request: Request, body: bytes) -> Response:
+    async def _begin(self, request: Request, body: Callable[[], Awaitable[bytes]]) -> Response:
         gate = self.gate
         gate.check_own_origin(request)
-        try:
-            asked = msgspec.json.decode(body, type=SessionBody)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # its words could have the secret
-            raise BadRequest('The body does not have the required form: {"name": ..., "secret": ...}.') from None
         address = gate.client_address(request)
         gate.sessions.admit(address)
+        request.body_bytes_max = _BODY_BYTES_MAX  # nobody has shown a key yet
+        try:
+            asked = msgspec.json.decode(await body(), type=SessionBody)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # its words could have the secret
+            raise BadRequest('The body does not have the required form: {"name": ..., "secret": ...}.') from None
         found = self._found(asked)
         if found is None:
             gate.sessions.note_wrong(address)

@@ -26,6 +26,8 @@ _NAME = r"(?:\"(?:[^\"]|\"\")+\"|[A-Za-z_][A-Za-z0-9_$]*)"
 _NAMES = rf"{_NAME}(?:\s*\.\s*{_NAME}){{0,2}}"
 _LIKE = r"(?:\s+LIKE\s+'(?P<like>(?:[^']|'')*)'(?:\s+ESCAPE\s+'(?P<escape>(?:[^']|'')+)')?)?"
 _OF = rf"(?:\s+(?:FROM|IN)\s+(?P<of>{_NAMES}))?"
+_ARGUMENT = re.compile(rf"\s*(?:(?P<name>{_NAME})\s*=>\s*)?'(?P<text>(?:[^']|'')*+)'\s*(?:,|$)")
+_NO_HEADER = re.compile(r"[\x00-\x1f\x7f]")
 
 Header = tuple[bytes, bytes]
 
@@ -91,6 +93,9 @@ def properties(header: str) -> dict[str, str]:
 
 
 def _header(name: str, value: str) -> Header:
+    """Raises QueryRefused for what would be a header of its own."""
+    if _NO_HEADER.search(value):
+        raise QueryRefused(f"What a session keeps has no control characters; this has some: {value[:100]!r}.")
     return name.encode(), value.encode("latin-1", "replace")
 
 
@@ -131,11 +136,14 @@ def _set_role(found: re.Match[str], _: Session) -> Done:
 
 def _kill(found: re.Match[str], _: Session) -> Kill:
     """Arguments have names, or their order."""
-    given = re.findall(rf"(?:({_NAME})\s*=>\s*)?'((?:[^']|'')*)'", found["arguments"])
-    values = {
-        (name or ("query_id", "message")[at]).lower(): text.replace("''", "'")
-        for at, (name, text) in enumerate(given[:2])
-    }
+    values: dict[str, str] = {}
+    end = 0
+    for place in ("query_id", "message"):
+        given = _ARGUMENT.match(found["arguments"], end)
+        if given is None:
+            break
+        values[(given["name"] or place).lower()] = given["text"].replace("''", "'")
+        end = given.end()
     if "query_id" not in values:
         raise QueryFailed(
             "INVALID_PROCEDURE_ARGUMENT: kill_query needs query_id => '...' and may have message => '...'."

@@ -201,6 +201,7 @@ def test_partitions_of_tables_that_users_fill(glue):
         ("GetPartitions", {"NextToken": "x"}, "InvalidInputException", "NextToken"),
         ("GetPartitions", {"NextToken": "e30="}, "InvalidInputException", "NextToken"),
         ("GetPartitions", {"NextToken": "WzFd"}, "InvalidInputException", "NextToken"),
+        ("GetPartitions", {"NextToken": "WyJcdWQ4MDAiXQ=="}, "InvalidInputException", "NextToken"),
         ("GetPartitions", {"Segment": {"SegmentNumber": 3, "TotalSegments": 3}}, "InvalidInputException", "Segment"),
         ("GetPartitions", {"Segment": 1}, "InvalidInputException", "Segment"),
         ("GetTables", {"DatabaseName": "shop", "Expression": "(a+)+"}, "InvalidInputException", "valid are letters"),
