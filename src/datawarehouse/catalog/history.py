@@ -78,6 +78,11 @@ class History:
             entry.ended_ms, entry.outcome, entry.partitions, entry.files, entry.bytes, entry.rows, entry.error,
         )  # fmt: skip
         with self._transaction():
+            # Clients may choose ids: a query that has the id of an earlier one takes nothing of it but the id.
+            self._db.execute(
+                "update queries set id = id || '-' || number where id = ? and (who, asked_ms) <> (?, ?)",
+                (entry.id, entry.who, entry.asked_ms),
+            )
             self._db.execute(
                 "insert into queries values (null, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do update"
                 " set started_ms = excluded.started_ms, ended_ms = excluded.ended_ms, outcome = excluded.outcome,"
