@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
+import time
 import webbrowser
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from datawarehouse.errors import Unreachable
 from datawarehouse.runtime.declaration import DECLARATION
 
 _DW = [sys.executable, "-m", "datawarehouse.cli.main"]
+_LOOK_EVERY_S = 0.2
 _TRAFFIC = ["impressions", "clicks", "--malformed", "0.01", "--late", "0.01", "--duplicates", "0.01"]
 
 
@@ -33,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.folder)
     if not (folder / DECLARATION).exists():
         write_first(folder)
+    signal.signal(signal.SIGTERM, _interrupted)
     command = [*_DW, "up", "--port", arguments.port, "--output", "json"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE) as warehouse:
         try:
@@ -44,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
             with subprocess.Popen(traffic, cwd=folder, stdout=subprocess.DEVNULL) as sending:
                 try:
                     _tell(arguments, folder, url)
-                    warehouse.wait()
+                    while warehouse.poll() is None and sending.poll() is None:
+                        time.sleep(_LOOK_EVERY_S)
                 finally:
                     sending.terminate()
         except KeyboardInterrupt:
@@ -52,7 +57,13 @@ def run(arguments: argparse.Namespace) -> int:
         finally:
             warehouse.terminate()
             warehouse.wait()
-    raise Unreachable("`dw up` ended; what it said is above.")
+    what = "generate" if sending.returncode > 0 else "up"
+    raise Unreachable(f"`dw {what}` ended, and the demo with it; what it said is above.")
+
+
+def _interrupted(number: int, frame: object) -> None:
+    """What it has started ends with it, whether Ctrl-C or `kill` ends it."""
+    raise KeyboardInterrupt
 
 
 def _tell(arguments: argparse.Namespace, folder: Path, url: str) -> None:

@@ -96,9 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     folder = Path(arguments.folder)
-    there = [name for name in _FILES if (folder / name).exists()]
-    if there:
-        raise BadRequest(f"{folder / there[0]} exists already; nothing was written. Give another folder.")
+    _check_free(folder)
     if arguments.samples:
         drafts = drafted(arguments.samples)
         _write(folder, {**_FILES, DECLARATION: declaration_of(drafts), TESTS: tests_of(drafts)})
@@ -112,8 +110,15 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def write_first(folder: Path) -> None:
-    """Write the first declaration, its test and a Makefile."""
+    """Write the first declaration, its test and a Makefile. Raises BadRequest if one of them is there."""
+    _check_free(folder)
     _write(folder, _FILES)
+
+
+def _check_free(folder: Path) -> None:
+    there = [name for name in _FILES if (folder / name).exists()]
+    if there:
+        raise BadRequest(f"{folder / there[0]} exists already; nothing was written. Give another folder.")
 
 
 def _write(folder: Path, files: dict[str, str]) -> None:
