@@ -135,3 +135,96 @@ def test_a_file_without_events_is_refused_by_name(tmp_path, name, content, messa
         2, True, True,
     ), done.stderr  # fmt: skip
     assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("id,n,n,m,m\na,1,2,3,4\n", "several columns of one name, 'm', 'n'"),
+        ('id,n\na,1\nb,"2\nc,3\nd,4\n', "a quote in line 3 that is never closed"),
+        ('id,n\na,1\nb,"2\nc,3\nd,4', "a quote in line 3 that is never closed"),
+        ("id,n\na,1\n".encode("utf-16"), "is UTF-16"),
+        (gzip.compress("id,n\na,1\n".encode("utf-16")), "is UTF-16"),
+    ],
+    ids=["names", "quote", "quote at the end", "UTF-16", "UTF-16 in gzip"],
+)
+def test_csv_that_would_lose_something_is_refused(tmp_path, content, message):
+    (tmp_path / "warehouse.py").write_text(
+        "from datawarehouse import Warehouse\n"
+        "warehouse = Warehouse('w').with_streaming_input_table('films', {'id': 'string', 'n': 'string'})\n"
+    )
+    path = tmp_path / "films.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    done = command(tmp_path, "check", "films.csv", "--table", "films")
+    assert (done.returncode, message in done.stderr) == (2, True), done
+
+
+def test_utf_16_is_told_of_lines_of_json_too(tmp_path):
+    (tmp_path / "films.ndjson").write_bytes('{"id": "1"}\n'.encode("utf-16"))
+    done = command(tmp_path, "init", "p", "--from", "films.ndjson")
+    assert (done.returncode, "iconv -f UTF-16 -t UTF-8" in done.stderr) == (2, True)
+
+
+def test_csv_has_fields_of_any_length_and_of_many_lines(tmp_path):
+    (tmp_path / "warehouse.py").write_text(
+        "from datawarehouse import Warehouse\n"
+        "warehouse = Warehouse('w').with_streaming_input_table('films', {'id': 'string', 'n': 'string'})\n"
+    )
+    long = "x" * 300_000
+    (tmp_path / "films.csv").write_text(f'id,n\na,{long}\nb,"two\nlines" \nc,"two\nlines"\nd,"two\nlines"')
+    done = command(tmp_path, "check", "films.csv", "--table", "films")
+    assert done.stdout == "4 events would give 4 rows of films, and none would be rejected\n", done
+
+
+WITHOUT_PANDAS = """
+import sys
+from pathlib import Path
+
+class Missing:
+    def find_spec(self, name, path, target=None):
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Missing())
+from datawarehouse.parquet.events import rows_as_json
+
+print(b"".join(rows_as_json(Path(sys.argv[1]))).decode(), end="")
+"""
+
+
+def test_parquet_has_nanoseconds_and_maps_of_any_keys(tmp_path):
+    instant = pa.timestamp("ns")
+    table = pa.table(
+        {
+            "at": pa.array([1_700_000_000_123_456_789], pa.timestamp("ns", "Europe/Berlin")),
+            "nested": pa.array([[{"at": [(1_700_000_000_123_456_789, None)]}]], pa.list_(
+                pa.struct([("at", pa.map_(instant, instant))]))),
+            "days": pa.array([[(0, Decimal("1.5"))]], pa.map_(pa.date32(), pa.decimal128(5, 2))),
+            "raw": pa.array([[(b"\xff", 1)]], pa.map_(pa.binary(), pa.int32())),
+            "of_day": pa.array([1_000], pa.time64("ns")),
+        }
+    )  # fmt: skip
+    path = tmp_path / "e.parquet"
+    pq.write_table(table, path)
+    done = subprocess.run([sys.executable, "-c", WITHOUT_PANDAS, path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    text = "2023-11-14 22:13:20.123"
+    assert json.loads(done.stdout) == {
+        "at": text, "nested": [{"at": {text: None}}], "days": {"1970-01-01": "1.50"}, "raw": {"/w==": 1},
+        "of_day": "00:00:00.000001",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"]), "several columns of one name, 'a'"),
+        (pa.table({"a": pa.array([2**62], pa.timestamp("us"))}), "cannot be read as Parquet"),
+        (pa.table({"a": pa.array([2**30], pa.date32())}), "cannot be read as Parquet"),
+    ],
+    ids=["names", "instant", "date"],
+)
+def test_parquet_that_no_event_can_be_made_of_is_refused(tmp_path, table, message):
+    pq.write_table(table, tmp_path / "e.parquet")
+    done = command(tmp_path, "init", "p", "--from", "e.parquet")
+    assert (done.returncode, message in done.stderr) == (2, True), done
