@@ -281,6 +281,12 @@ def place_in(message: str) -> dict[str, int]:
     return {"line": int(found[1]), "column": int(found[2])} if found else {}
 
 
+def without_frames(error: BaseException) -> None:
+    """Let go of where an error was raised. Whoever keeps an error would keep all that those functions were called with,
+    and raising it again would add to that."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint, with a blank before it, if a name is nearly one of those that there are; else nothing."""
     import difflib  # only here: an error is said once, and each process imports this module

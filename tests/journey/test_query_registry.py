@@ -247,6 +247,22 @@ def test_the_history_outlives_its_owner(tmp_path):
     assert path.with_name("history.sqlite.aside").read_bytes().startswith(b"this is no database")
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="says how much memory a process has")
+def test_statements_that_fail_are_not_kept_in_memory(shop):
+    """Of a thousand the state can still be asked; their bodies and what was made of them are of no use."""
+
+    def megabytes():
+        status = Path(f"/proc/{shop.process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) // 1024
+
+    body = json.dumps({"sql": f"-- {'x' * 4_000_000}"}).encode()
+    shop.request("POST", "/v1/query", body)
+    before = megabytes()
+    for _ in range(15):
+        assert shop.request("POST", "/v1/query", body)[0] == 400
+    assert megabytes() < before + 60  # with what they would keep it is 120
+
+
 def test_a_dry_run_is_no_query_of_the_history(shop):
     assert call(shop, "POST", "/v1/query", sql="select 'tried' as x from clicks", dry_run=True)[0] == 200
     asked = submitted(shop, "select 'asked' as x from clicks")

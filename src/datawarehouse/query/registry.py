@@ -34,6 +34,7 @@ from datawarehouse.errors import (
     QueryLimitExceeded,
     UnknownQuery,
     place_in,
+    without_frames,
 )
 from datawarehouse.query.messages import Answered, Columns, End, Head, Piece, Progress, QueryOrder
 from datawarehouse.query.results import Results, Stored
@@ -73,6 +74,7 @@ class Query:
     error: Exception | None = None
     ended_because: str = ""
     task: asyncio.Task[None] | None = None
+    expiry: asyncio.TimerHandle | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -226,7 +228,7 @@ class QueryRegistry:
             query.order = _without_parameters(query.order)
             for each in [each for each in self.all() if each.is_over][:-_KEPT_MAX]:
                 self._forget(each)
-            asyncio.get_running_loop().call_later(self._results_keep_s, self._forget, query)
+            query.expiry = asyncio.get_running_loop().call_later(self._results_keep_s, self._forget, query)
 
         self._workgroup_of(order.workgroup)
         id = self._new_id(id)
@@ -283,6 +285,8 @@ class QueryRegistry:
             query.ended_ms = self._clock.now_ms()
             self._keep_history(query)
             finished()
+            if isinstance(query.error, DataWarehouseError):  # of others the log says where they were raised
+                without_frames(query.error)
             query.notify()
 
     def _keep_history(self, query: Query) -> None:
@@ -387,6 +391,8 @@ class QueryRegistry:
 
     def _forget(self, query: Query) -> None:
         query.remove_result()
+        if query.expiry:
+            query.expiry.cancel()
         self._queries.pop(query.id, None)
         self._answered.pop(query.id, None)
 

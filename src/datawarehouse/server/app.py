@@ -27,6 +27,7 @@ from datawarehouse.errors import (
     Throttled,
     Unauthorized,
     place_in,
+    without_frames,
 )
 from datawarehouse.server import backups, browsers, console_files, keys, metrics, openapi
 from datawarehouse.server.access_log import audit, note
@@ -117,8 +118,10 @@ class App:
             response = _signature_answer(request, error)
         except DataWarehouseError as error:
             response = _error_answer(request, error)
+            without_frames(error)  # the registry keeps those of queries
         except Exception as error:
             self.on_fault(f"{request.method} {request.path}", error)
+            without_frames(error)
             message = "An unexpected error occurred in the server; its log has the details. It is safe to try again."
             response = _error_answer(request, InternalFailure(message))
         if response.error and response.status != 500:
@@ -135,6 +138,7 @@ class App:
             return
         except Exception as error:
             self._note_cut_off(request, error)
+            without_frames(error)
             raise AnswerCutOff from None
 
     def _note_cut_off(self, request: Request, error: Exception) -> None:
