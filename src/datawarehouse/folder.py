@@ -273,7 +273,7 @@ def holder_of(folder: Path) -> Holder | None:
         return None
     try:
         return msgspec.json.decode(path.read_bytes(), type=Holder)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

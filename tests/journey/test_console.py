@@ -13,7 +13,7 @@ import pytest
 from running import running, until
 
 from datawarehouse.access.sessions import WRONG_PER_MIN
-from datawarehouse.folder import holder_of
+from datawarehouse.folder import history_path, holder_of, saved_queries_path
 from datawarehouse.server.console_files import FOLDER
 from datawarehouse.server.saved_queries import OF_ONE_MAX
 from datawarehouse.server.tail import TAILS_MAX
@@ -440,3 +440,33 @@ def test_saved_queries_are_kept_and_are_ones_own(keyed):
         assert keyed.request("PUT", f"/v1/saved-queries/q{number}", '{"sql": ""}', boss)[0] == 200
     assert keyed.request("PUT", "/v1/saved-queries/more", '{"sql": ""}', boss)[0] == 400
     assert keyed.request("PUT", "/v1/saved-queries/q0", '{"sql": "select 3"}', boss)[0] == 200
+
+
+@pytest.mark.parametrize("content", [b"", b'[{"who": "\xff"}]', b"[null]"])
+def test_a_damaged_file_of_saved_queries_stays_as_it_is_and_is_told_of(open_warehouse, content):
+    path = saved_queries_path(open_warehouse.folder / "data")
+    path.write_bytes(content)
+    body = json.dumps({"sql": "select 1"})
+    for method, name in (("GET", ""), ("PUT", "/a"), ("DELETE", "/a")):
+        status, _, answer = open_warehouse.request(method, f"/v1/saved-queries{name}", body if name == "/a" else None)
+        error = json.loads(answer)["error"]
+        assert (status, error["code"]) == (500, "FolderError"), error
+        assert "move it away to begin anew" in error["message"]
+    assert path.read_bytes() == content
+    path.unlink()
+
+
+def test_a_damaged_history_is_told_of_and_stops_no_other_query(open_warehouse):
+    assert open_warehouse.query("select 1 as one") == [{"one": 1}]
+    path = history_path(open_warehouse.folder / "data")
+    until(path.exists, "the history")
+    path.write_bytes(b"this is no database " * 1000)
+    path.with_name("history.sqlite-wal").write_bytes(b"")
+    body = json.dumps({"sql": "select count(*) from query_history"})
+    for answered in (
+        open_warehouse.request("GET", "/v1/queries/history"),
+        open_warehouse.request("POST", "/v1/query", body),
+    ):
+        error = json.loads(answered[2])["error"]
+        assert (error["code"], "`dw stop` and `dw up` move it aside" in error["message"]) == ("FolderError", True)
+    assert open_warehouse.query("select 1 as one") == [{"one": 1}]

@@ -394,6 +394,7 @@ def test_keys_are_made_before_there_is_a_server_and_stay(tmp_path):
     told = re.findall(r"when no warehouse ran: (.*)", (tmp_path / "errors.log").read_text())
     assert told == ["dw keys create c may query: done"]  # each line once
     assert "revoked" in command(tmp_path, "keys", "ls").stdout
-    file.write_text("{")
-    done = command(tmp_path, "up", "--port", "0")
-    assert (done.returncode, "cannot be read" in done.stderr) == (4, True)
+    for damaged in (b"{", b'{"keys": [{"id": "\xff"}]}'):
+        file.write_bytes(damaged)
+        done = command(tmp_path, "up", "--port", "0")
+        assert (done.returncode, "Traceback" in done.stderr, "cannot be read" in done.stderr) == (4, False, True)

@@ -290,7 +290,7 @@ def _read(path: Path) -> list[Key]:
         path.chmod(0o600)
     try:
         return msgspec.json.decode(content, type=_File).keys
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FolderError(
             f"The keys in {path} cannot be read: {error}. Nothing was changed. Put the file back from a copy, or "
             "remove it and create new keys: the ones that were given out are not valid without it."

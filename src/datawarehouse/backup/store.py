@@ -207,7 +207,7 @@ def _mark(root: Path) -> Mark | None:
         mark = msgspec.json.decode((root / _MARK).read_bytes(), type=Mark)
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise BackupError(f"{root / _MARK} does not say whose back-ups these are; nothing was changed.") from None
     if mark.format > FORMAT:
         raise FormatTooNew(

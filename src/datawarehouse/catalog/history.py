@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datawarehouse.durable import ASIDE_SUFFIX
+from datawarehouse.errors import FolderError
 
 log = logging.getLogger("datawarehouse")
 
@@ -136,24 +137,37 @@ class History:
 
 
 def entries(path: Path) -> list[Entry]:
-    """What a file has, the oldest first; nothing if there is none."""
+    """What a file has, the oldest first; nothing if there is none. Raises FolderError."""
     if not path.exists():
         return []
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+    with _read_only(path) as db:
         rows = db.execute("select * from queries order by number")
         return [Entry(*row[1:]) for row in rows]
 
 
 def latest(path: Path, who: str | None, before: int, limit: int) -> list[tuple[int, Entry]]:
-    """The latest entries before a number, with their numbers, the newest first. who: whose; None: everybody's."""
+    """The latest entries before a number, with their numbers, the newest first. who: whose; None: everybody's.
+    Raises FolderError."""
     if not path.exists():
         return []
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+    with _read_only(path) as db:
         rows = db.execute(
             "select * from queries where number < ?1 and (?2 is null or who = ?2) order by number desc limit ?3",
             (before, who, limit),
         )
         return [(row[0], Entry(*row[1:])) for row in rows]
+
+
+@contextmanager
+def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            yield db
+    except sqlite3.Error as error:
+        raise FolderError(
+            f"The history of queries in {path} cannot be read: {error}. Nothing else depends on it. If it is damaged, "
+            "`dw stop` and `dw up` move it aside and begin a new one."
+        ) from None
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -99,7 +99,7 @@ class SavedQueries:
             return msgspec.json.decode(self.path.read_bytes(), type=list[Saved])
         except FileNotFoundError:
             return []
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FolderError(
                 f"The saved queries in {self.path} cannot be read: {error}. Nothing was changed. Put the file right, "
                 "or move it away to begin anew."
