@@ -125,21 +125,28 @@ def check(opened, acknowledged):
     return different
 
 
+@pytest.fixture(scope="module")
+def begin(tmp_path_factory):
+    """What begins a child; its imports are done once for all kills."""
+    folder = tmp_path_factory.mktemp("child")
+    (folder / "compacting_child.py").write_text(CHILD)
+    with forks("compacting_child", folder, folder) as begin:
+        yield begin
+
+
 @pytest.mark.parametrize("seed", range(SERIES))
-def test_no_kill_loses_or_doubles_a_row_or_leaves_a_file(tmp_path, seed):
+def test_no_kill_loses_or_doubles_a_row_or_leaves_a_file(tmp_path, begin, seed):
     chance = random.Random(seed)
     folder = tmp_path / "data"
-    (tmp_path / "compacting_child.py").write_text(CHILD)
     acknowledged, now_ms, compacted = set(), START_MS, set()
     try:
-        with forks("compacting_child", tmp_path, tmp_path) as begin:
-            for kill in range(KILLS_IN_A_SERIES):
-                more, now_ms = killed(begin, folder, str(kill), now_ms, chance)
-                acknowledged |= more
-                with simulate(declared(), folder) as opened:
-                    opened.clock.set_ms(now_ms)
-                    check(opened, acknowledged)
-                    compacted |= set(opened.catalog.store.rows("select path from files where compacted is not null"))
+        for kill in range(KILLS_IN_A_SERIES):
+            more, now_ms = killed(begin, folder, str(kill), now_ms, chance)
+            acknowledged |= more
+            with simulate(declared(), folder) as opened:
+                opened.clock.set_ms(now_ms)
+                check(opened, acknowledged)
+                compacted |= set(opened.catalog.store.rows("select path from files where compacted is not null"))
         with simulate(declared(), folder, settings={"compact_after_hours": 0}) as opened:
             opened.clock.set_ms(now_ms)
             opened.advance("3h")

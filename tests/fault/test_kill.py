@@ -25,6 +25,8 @@ from patience import patient
 SERIES = 10
 KILLS_IN_A_SERIES = 10
 PAUSE_S = 0.02  # between two requests of a producer, at the most; of six producers some always wait for an answer
+ANSWERS_MAX = 120
+"""Between two kills come so many answers, at the most: as much work on a fast machine as on a slow one."""
 
 
 class Producer(threading.Thread):
@@ -38,6 +40,7 @@ class Producer(threading.Thread):
         self.url = None
         self.connection = None
         self.sent = 0
+        self.answers = 0
         self.acknowledged = set()
         self.stopping = False
 
@@ -54,6 +57,7 @@ class Producer(threading.Thread):
                 time.sleep(0.01)
             else:
                 self.acknowledged.update(ids)
+                self.answers += 1
                 time.sleep(self.random.uniform(0, PAUSE_S))
         self.disconnect()
 
@@ -136,9 +140,11 @@ def check(warehouse, producers):
             continue  # retired and deleted meanwhile
 
 
-def kill_once(warehouse, chance):
+def kill_once(warehouse, producers, chance):
     """Kill the owner or one of its children; the warehouse that goes on."""
-    time.sleep(chance.uniform(0, 0.6))
+    enough = sum(each.answers for each in producers) + chance.randint(0, ANSWERS_MAX)
+    until(lambda: sum(each.answers for each in producers) >= enough, "events are taken", limit_s=60)
+    time.sleep(chance.uniform(0, 0.05))  # so that the moment follows from no answer
     children = warehouse.children()
     victims = [warehouse.process.pid] * 3 + list(children)
     victim = chance.choice(victims)
@@ -170,7 +176,7 @@ def test_no_kill_loses_or_doubles_a_record(tmp_path, seed):
             producer.url = warehouse.url
             producer.start()
         for _ in range(KILLS_IN_A_SERIES):
-            warehouse = kill_once(warehouse, chance)
+            warehouse = kill_once(warehouse, producers, chance)
             for producer in producers:
                 producer.url = warehouse.url
         for producer in producers:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
-from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from unittest.mock import patch
 from urllib.parse import unquote, urlsplit
@@ -134,13 +134,11 @@ class Running:
 
     def children(self):
         """The command lines of its child processes and of theirs, by pid."""
-        wide = ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="]  # -ww: whole lines, whatever COLUMNS says
-        listed = subprocess.run(wide, capture_output=True, text=True).stdout
-        rows = [line.split(maxsplit=2) for line in listed.splitlines()]
+        processes = _processes()
         found, parents = {}, [self.process.pid]
         while parents:
             parent = parents.pop()
-            born = {int(row[0]): row[2].rstrip() for row in rows if int(row[1]) == parent and len(row) == 3}
+            born = {pid: command for pid, (above, command) in processes.items() if above == parent}
             found |= born
             parents += born
         return found
@@ -153,6 +151,22 @@ class Running:
         finally:
             self.process.kill()
             self.process.stdout.close()
+
+
+def _processes():
+    """All processes: pid -> (that of its parent, its command line), which ends in <defunct> once the process has."""
+    if not sys.platform.startswith("linux"):
+        wide = ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="]  # -ww: whole lines, whatever COLUMNS says
+        listed = subprocess.run(wide, capture_output=True, text=True).stdout
+        rows = [line.split(maxsplit=2) for line in listed.splitlines()]
+        return {int(row[0]): (int(row[1]), row[2].rstrip()) for row in rows if len(row) == 3}
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):  # a `ps` would take more than all else that a look does
+        with suppress(OSError):  # it ended meanwhile
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").rstrip()
+            found[int(folder.name)] = int(parent), "<defunct>" if state in "ZX" else command
+    return found
 
 
 def _check_described(method, path, status):

@@ -3,14 +3,17 @@
 In a page, `...` stands for any text in a line, and a line of `...` for any lines.
 """
 
+import http.client
 import os
 import re
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from running import until
 
 from patience import patient
 
@@ -33,6 +36,7 @@ class Shell:
 
     def run(self, command):
         """What a command prints, up to its end; of a background command, up to its first line."""
+        until(self.is_settled, "what was sent is converted", 60)
         command = command.replace("127.0.0.1:8321", f"127.0.0.1:{self.port}")
         in_background = command.endswith("&")
         self.bash.stdin.write(f"{command}\n" + ("" if in_background else f"echo {END}\n"))
@@ -48,6 +52,18 @@ class Shell:
                 self.port = re.search(r"127\.0\.0\.1:(\d+)", line)[1]
                 break
         return "\n".join(lines).replace(f"127.0.0.1:{self.port}", "127.0.0.1:8321") if self.port else "\n".join(lines)
+
+    def is_settled(self):
+        """Whether no event waits in the warehouse. It takes a reader longer to type a command than these wait."""
+        if not self.port:
+            return True
+        try:
+            with closing(http.client.HTTPConnection("127.0.0.1", int(self.port), timeout=patient(30))) as connection:
+                connection.request("GET", "/metrics")
+                text = connection.getresponse().read().decode()
+        except (OSError, http.client.HTTPException):  # it was stopped
+            return True
+        return all(float(n) == 0 for n in re.findall(r"^dw_records_pending{.*} (\S+)$", text, re.MULTILINE))
 
     def close(self):
         self.bash.stdin.write("kill %1 2>/dev/null; wait\n")

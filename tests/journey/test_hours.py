@@ -23,7 +23,6 @@ QUARTER_MS = QUARTER // timedelta(milliseconds=1)
 
 def counted(folder):
     """Write the events of each quarter; what `aggregates` must have, counted from the events themselves."""
-    (folder / "events").mkdir()
     tables = [warehouse.get_table(name) for name in ("impressions", "clicks")]
     lines = {(quarter, table.name): [] for quarter in range(HOURS * 4) for table in tables}
     counts = Counter()
@@ -37,16 +36,25 @@ def counted(folder):
             lines[quarter, event.table].append(event.data)
             counts[event.table, partition_of(instant)] += event.kind == GOOD
     for (quarter, table), events in lines.items():
-        (folder / "events" / f"{quarter}-{table}").write_bytes(b"\n".join(events))
+        (folder / f"{quarter}-{table}").write_bytes(b"\n".join(events))
     hours = [partition_of(START_MS + hour * 3_600_000) for hour in range(HOURS)]
     rows = [{"event_type": t, "count": counts[t, h], "time": h} for h in hours for t in ("impressions", "clicks")]
     assert sum(row["count"] for row in rows) > 20_000
     return rows
 
 
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory):
+    """A folder with the events, and what must become of them."""
+    folder = tmp_path_factory.mktemp("events")
+    return folder, counted(folder)
+
+
 @pytest.fixture
-def expected(tmp_path):
-    return counted(tmp_path)
+def expected(tmp_path, generated):
+    folder, rows = generated
+    (tmp_path / "events").symlink_to(folder)
+    return rows
 
 
 def check_runs(simulated, went_back_ms=0):
