@@ -21,7 +21,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from msgspec.structs import astuple
 
 from datawarehouse.convert.times import dates_days, timestamps_ms
@@ -84,6 +83,8 @@ def _plain(arrow: pa.DataType) -> Builder:
 
 def _sized_text(length: int) -> Builder:
     def sized_text(values: Values) -> Built:
+        import pyarrow.compute as pc
+
         texts = pa.array(values, pa.string(), from_pandas=True)
         longest = pc.max(pc.utf8_length(texts)).as_py()
         if longest is None or longest <= length:

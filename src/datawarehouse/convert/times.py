@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from datawarehouse.definition.instants import MIN_MS
 
@@ -53,6 +52,8 @@ def _usual_timestamps(texts: pa.Array) -> tuple[Numbers, Flags] | None:
     if isinstance(rows, slice) and has_marks.all():
         read: Flags = np.ones(len(texts), np.bool_)
     else:
+        import pyarrow.compute as pc
+
         read = np.zeros(len(texts), np.bool_)
         read[rows] = has_marks.all(axis=1)
         texts = pc.if_else(pa.array(read), texts, None)

@@ -15,7 +15,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from datawarehouse.definition.event_times import EventTimes
@@ -125,6 +124,8 @@ class Lake:
         out. A new file may be without rows: its footer says where its records are. NULLs are not duplicates of each
         other. The sources stay; all keys are in memory.
         """
+        import pyarrow.compute as pc
+
         repeated = _repeated(pa.concat_tables([self._key_column(file, schema, key) for file in files])[key])
         replaced: list[tuple[str, DataFile]] = []
         removed = start = 0
@@ -155,6 +156,8 @@ class Lake:
         leave_out: pa.ChunkedArray,
         event_time: str | None,
     ) -> DataFile:
+        import pyarrow.compute as pc
+
         gone = pc.sum(leave_out).as_py() or 0
         footer = msgspec.structs.replace(
             file.footer,
@@ -208,6 +211,8 @@ _LARGE = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
 
 def _sorted(table: pa.Table, by: Sequence[str]) -> Iterator[pa.Table]:
     """The rows in order, NULLs last, equal rows in their old order; in pieces of a row group."""
+    import pyarrow.compute as pc
+
     # One array of strings holds at most 2 GiB, and Arrow takes rows from one array only.
     kinds = [field.with_type(_LARGE.get(field.type, field.type)) for field in table.schema]
     whole = table.cast(pa.schema(kinds)).combine_chunks()
@@ -218,6 +223,8 @@ def _sorted(table: pa.Table, by: Sequence[str]) -> Iterator[pa.Table]:
 
 def _repeated(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """For each value, whether an equal value comes before it."""
+    import pyarrow.compute as pc
+
     places = pa.array(np.arange(len(values)))
     firsts = pa.table({"value": values, "place": places}).group_by("value").aggregate([("place", "min")])["place_min"]
     repeated = np.ones(len(values), dtype=bool)
