@@ -212,6 +212,7 @@ def running(folder, *arguments, **options):
     finally:
         if started.process.poll() is None:
             started.stop()
+        started.process.stdout.close()  # also of one that was ended otherwise
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from running import DW, running, until
 from patience import patient
 
 MIB = 1024 * 1024
-LIMITS = ("--query-memory-bytes-max", "256MiB", "--query-time-max-s", "5")
+LIMITS = ("--query-memory-bytes-max", "256MiB", "--query-time-max-s", str(round(patient(5))))
 TOO_LARGE = {
     "one long text": "select length(array_join(flatten(repeat(flatten(repeat(repeat('x', 10000), 10000)), 10)), ''))",
     "a format": "select format('%1000000000d', 1)",
@@ -163,10 +163,10 @@ def test_a_closed_standard_output_takes_no_result(server, form):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_who_kills_the_command_ends_its_query(server, number):
     """A program that starts `dw query` knows of one process."""
-    process = command(server, TOO_LONG["a cross join"], start_new_session=True)
-    until(lambda: len(members(process.pid)) == 2, "its process has begun")
-    process.send_signal(number)
-    process.wait(patient(10))
+    with command(server, TOO_LONG["a cross join"], start_new_session=True) as process:
+        until(lambda: len(members(process.pid)) == 2, "its process has begun")
+        process.send_signal(number)
+        process.wait(patient(10))
     until(lambda: members(process.pid) == [], "the query has ended", 3)
 
 
