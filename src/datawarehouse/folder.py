@@ -84,6 +84,10 @@ def saved_queries_path(folder: Path) -> Path:
     return queries_root(folder) / "saved.json"
 
 
+def named_queries_path(folder: Path) -> Path:
+    return queries_root(folder) / "named.json"
+
+
 def keys_path(folder: Path) -> Path:
     return folder / "_keys.json"
 

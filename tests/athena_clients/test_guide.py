@@ -61,4 +61,4 @@ def test_dbt_debug_passes_with_the_profile_of_the_guide(shop):
 
 
 def test_the_guide_has_an_example_for_each_client():
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 7

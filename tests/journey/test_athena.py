@@ -42,7 +42,8 @@ SERVED = (
     "StartQueryExecution GetQueryExecution BatchGetQueryExecution ListQueryExecutions StopQueryExecution "
     "GetQueryResults GetQueryRuntimeStatistics ListWorkGroups GetWorkGroup ListDataCatalogs GetDataCatalog "
     "ListDatabases GetDatabase ListTableMetadata GetTableMetadata CreatePreparedStatement UpdatePreparedStatement "
-    "GetPreparedStatement BatchGetPreparedStatement ListPreparedStatements DeletePreparedStatement"
+    "GetPreparedStatement BatchGetPreparedStatement ListPreparedStatements DeletePreparedStatement "
+    "CreateNamedQuery UpdateNamedQuery GetNamedQuery BatchGetNamedQuery ListNamedQueries DeleteNamedQuery"
 ).split()
 ENDLESS = (
     "select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y), "
@@ -279,7 +280,8 @@ def test_workgroups_of_which_each_has_a_twin_with_managed_results(athena):
 def test_the_catalog_is_the_declaration(athena):
     assert athena.list_data_catalogs()["DataCatalogsSummary"][0]["CatalogName"] == "AwsDataCatalog"
     of = {"CatalogName": "AwsDataCatalog", "DatabaseName": "shop"}
-    assert [each["Name"] for each in athena.list_databases(CatalogName="awsdatacatalog")["DatabaseList"]] == ["shop"]
+    listed = athena.list_databases(CatalogName="awsdatacatalog")["DatabaseList"]
+    assert [each["Name"] for each in listed] == ["shop", "scratch"]
     listed = athena.list_table_metadata(**of, Expression="cl.*|views")["TableMetadataList"]
     assert [each["Name"] for each in listed] == ["clicks", "clicks_quarantine", "views"]
     page = athena.list_table_metadata(**of, MaxResults=1)

@@ -172,7 +172,7 @@ class Engine:
     ) -> Iterator[QueryAnswer]:
         """The result in batches, to be read inside the context, whose memory counts as the query's. bytes_max: what was
         estimated for it; raises ScanRefused if it would read more. only: the names that it may read; raises
-        AccessDenied for another one. session: where a client of Trino is. asker: whose statement it is. on_sources: is
+        AccessDenied for another one. session: where a client is. asker: whose statement it is. on_sources: is
         called with what is read, before it is, and before anything is written. on_share: see OnShare."""
         asked = _Asked(sql, parameters, only, session, asker)
         try:

@@ -31,7 +31,7 @@ class QueryOrder(msgspec.Struct, frozen=True, tag=True):
     """A query. format: one of CONTENT_TYPES, TRINO or ATHENA. workgroup: whose query it is; "" is production's.
     dry_run: the answer is the workgroup's decision, as JSON. full_scan: whether that is asked for.
     bytes_max: what it may read by its estimate; None if nobody made one. tables: the names that it may read; None:
-    all. session: where a client of Trino is; None for others. asker: whose it is."""
+    all. session: where a client is, if it has said so. asker: whose it is."""
 
     sql: str
     parameters: list[Any]

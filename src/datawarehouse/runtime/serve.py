@@ -37,7 +37,7 @@ from datawarehouse.definition.instants import instant_of
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.definition.workgroups import chosen, for_people
 from datawarehouse.errors import InternalFailure
-from datawarehouse.folder import Holder, catalog_path, history_path, queries_root
+from datawarehouse.folder import Holder, catalog_path, history_path, named_queries_path, queries_root
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.query.registry import QueryRegistry
 from datawarehouse.query.results import Results
@@ -52,8 +52,12 @@ from datawarehouse.runtime.query_history import QueryHistory
 from datawarehouse.runtime.query_pools import QueryPools
 from datawarehouse.runtime.status import described
 from datawarehouse.runtime.workers import QuerySetup, StartChild, Worker, spawned
+from datawarehouse.scratch.store import Scratch
 from datawarehouse.server.app import Admin, App
 from datawarehouse.server.athena import Athena
+from datawarehouse.server.athena_catalog import AthenaCatalog
+from datawarehouse.server.athena_named import NamedQueries
+from datawarehouse.server.athena_workgroups import Workgroups
 from datawarehouse.server.aws_services import AwsServices
 from datawarehouse.server.console import Console
 from datawarehouse.server.events import Events
@@ -63,6 +67,7 @@ from datawarehouse.server.kinesis import Kinesis
 from datawarehouse.server.live_files import LiveFiles
 from datawarehouse.server.query import Queries
 from datawarehouse.server.s3 import S3
+from datawarehouse.server.scratch_schemas import ScratchSchemas
 from datawarehouse.server.trino import Trino
 from datawarehouse.settings import Settings
 
@@ -257,11 +262,15 @@ def _config(app: App, connection: type[Connection], settings: Settings) -> uvico
 
 
 def _aws_services(opened: Owner, commit: GroupCommit, queries: Queries, files: Files) -> AwsServices:
-    athena = Athena(queries.registry, opened.warehouse, opened.clock)
+    scratch = ScratchSchemas(Scratch.of(opened.scratch_limits, opened.folder, opened.clock))
+    workgroups = Workgroups(opened.warehouse.workgroups())
+    catalog = AthenaCatalog(opened.warehouse.name, files.catalog, scratch, files.executor)
+    named = NamedQueries(named_queries_path(opened.folder), workgroups, files.executor)
+    athena = Athena(queries.registry, workgroups, catalog, named, opened.clock)
     return AwsServices(
         Kinesis(opened.intake, commit, opened.clock),
         athena,
-        Glue(opened.warehouse.name, files.catalog, files.executor),
+        Glue(opened.warehouse.name, files.catalog, scratch, files.executor),
         S3(LiveFiles(files.catalog, opened.folder, files.executor), athena, files.executor),
     )
 

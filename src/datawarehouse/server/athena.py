@@ -22,16 +22,16 @@ import msgspec
 
 from datawarehouse.catalog.history import TEXT_CHARACTERS_MAX
 from datawarehouse.clock import Clock
-from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.errors import AccessDenied
 from datawarehouse.query.messages import ATHENA
 from datawarehouse.query.registry import QueryRegistry
 from datawarehouse.server import athena_results, aws_json
 from datawarehouse.server.athena_catalog import AthenaCatalog
 from datawarehouse.server.athena_executions import Execution, Executions
+from datawarehouse.server.athena_named import NamedQueries
 from datawarehouse.server.athena_prepared import PreparedStatements
 from datawarehouse.server.athena_results import PAGE_ROWS_MAX
-from datawarehouse.server.athena_statements import PARAMETERS_MAX, kind_of
+from datawarehouse.server.athena_statements import PARAMETERS_MAX
 from datawarehouse.server.athena_workgroups import RESULTS, Workgroups
 from datawarehouse.server.aws_json import INVALID, Arguments, ServiceError, text_of
 from datawarehouse.server.bodies import QueryBody
@@ -42,24 +42,24 @@ _FIRST_WAIT_S = 0.9
 _BATCH_MAX = 50
 _STATEMENT_BYTES_MAX = 262_144
 _LOCATION = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/.*)?")
-_NOT_SERVED = "This endpoint reads: it starts queries, gives results, and tells of workgroups, tables and databases."
+_NOT_SERVED = (
+    "This endpoint starts queries, gives results, keeps statements, and tells of workgroups, tables and databases."
+)
 
 
 @dataclass(slots=True)
 class Athena:
     registry: QueryRegistry
-    warehouse: Warehouse
+    workgroups: Workgroups
+    catalog: AthenaCatalog
+    named: NamedQueries
     clock: Clock
     executions: Executions = field(init=False)
-    workgroups: Workgroups = field(init=False)
-    catalog: AthenaCatalog = field(init=False)
     prepared: PreparedStatements = field(init=False)
     _operations: dict[str, aws_json.Operation] = field(init=False)
 
     def __post_init__(self) -> None:
         self.executions = Executions(self.registry)
-        self.workgroups = Workgroups(self.warehouse.workgroups())
-        self.catalog = AthenaCatalog(self.warehouse)
         self.prepared = PreparedStatements(self.workgroups, self.clock)
         self._operations = {
             "StartQueryExecution": self._start,
@@ -72,6 +72,7 @@ class Athena:
             **self.workgroups.operations(),
             **self.catalog.operations(),
             **self.prepared.operations(),
+            **self.named.operations(),
         }
 
     async def handle(self, request: Request, body: bytes) -> Response:
@@ -94,10 +95,11 @@ class Athena:
         token, digest = given.get("ClientRequestToken") or "", sha256(msgspec.json.encode(given)).digest()
         if not isinstance(token, str):
             raise ServiceError(INVALID, "ClientRequestToken is a text.")
+        database, session = await self.catalog.place_of(identity, given.get("QueryExecutionContext") or {})
+        # From here on nothing waits: a repetition that comes meanwhile would start a second query.
         if token and (found := self.executions.repeated(who, token, digest)):
             return {"QueryExecutionId": found.query.id}
         workgroup = self.workgroups.chosen(identity, given.get("WorkGroup"))
-        database = self.catalog.database_of(given.get("QueryExecutionContext") or {})
         parameters = given.get("ExecutionParameters") or []
         if not isinstance(parameters, list) or not all(isinstance(each, str) for each in parameters):
             raise ServiceError(INVALID, "ExecutionParameters are a list of texts.")
@@ -106,11 +108,11 @@ class Athena:
             most = f"{PARAMETERS_MAX} ExecutionParameters, which have {_STATEMENT_BYTES_MAX} characters together"
             raise ServiceError(INVALID, f"There are up to {most}.")
         location = "" if workgroup.is_managed else _location(given)
-        statement = self.prepared.changed(workgroup.own_name, sql, parameters)
-        order = order_of(QueryBody(statement, format=ATHENA, workgroup=workgroup.own_name), identity)
+        statement, kind = self.prepared.changed(workgroup.own_name, sql, parameters)
+        order = order_of(QueryBody(statement, format=ATHENA, workgroup=workgroup.own_name), identity, session)
         query = self.registry.submit(order, who, str(uuid4()))
         told = parameters if size <= TEXT_CHARACTERS_MAX else []
-        text, kind, age_min = sql[:TEXT_CHARACTERS_MAX], kind_of(sql), _reuse_age_min(given)
+        text, age_min = sql[:TEXT_CHARACTERS_MAX], _reuse_age_min(given)
         self.executions.add(Execution(query, text, kind, workgroup, location, database, told, age_min, token, digest))
         return {"QueryExecutionId": query.id}
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datawarehouse.access.identity import Identity
-from datawarehouse.errors import QueryLimitExceeded, Throttled
+from datawarehouse.errors import QueryLimitExceeded, Throttled, UnknownQuery
 from datawarehouse.query.registry import ENDED, SUCCEEDED, WAITING, Query, QueryRegistry
 from datawarehouse.server.athena_statements import Kind
 from datawarehouse.server.athena_workgroups import ENGINE, Named
@@ -22,6 +22,7 @@ from datawarehouse.server.trino_errors import error_of
 
 _INVALID_ID = "INVALID_QUERY_EXECUTION_ID"
 _STOPPED = "Query cancelled by user"
+_FORGET_FROM = 100  # so many are not looked through at each start of a query
 _SYSTEM, _USER = 1, 2
 _INTERNAL_ERROR, _USER_ERROR = 100, 1000
 _OF_LIMITS = {"query_time_max_s": (_USER, 206), "query_memory_bytes_max": (_USER, 0)}
@@ -45,6 +46,8 @@ class Execution:
     token: str
     request: bytes
     was_asked_for: bool = False
+    told: bytes | None = None
+    """What GetQueryResults says of its columns, once somebody has asked; see `athena_results`."""
 
     @property
     def state(self) -> str:
@@ -55,7 +58,8 @@ class Execution:
 
     @property
     def file_name(self) -> str:
-        return f"{self.query.id}.{'csv' if self.kind.has_names else 'txt'}"
+        """Of what writes rows elsewhere there is no file of this name."""
+        return f"{self.query.id}{self.kind.suffix or ''}"
 
     def document(self) -> dict[str, Any]:
         """What GetQueryExecution says of it."""
@@ -135,9 +139,12 @@ class Executions:
         self._registry = registry
         self._found: dict[str, Execution] = {}
         self._tokens: dict[tuple[str, str], Execution] = {}
+        self._most = _FORGET_FROM
 
     def add(self, execution: Execution) -> None:
-        self._forget()
+        if len(self._found) >= self._most:
+            self._forget()
+            self._most = max(_FORGET_FROM, 2 * len(self._found))
         self._found[execution.query.id] = execution
         if execution.token:
             self._tokens[execution.query.who, execution.token] = execution
@@ -145,17 +152,17 @@ class Executions:
     def repeated(self, who: str, token: str, request: bytes) -> Execution | None:
         """The execution that a request began whose answer was lost. Raises ServiceError for another request with its
         token."""
-        self._forget()
         found = self._tokens.get((who, token))
-        if found and found.request != request:
+        if found is None or not self._is_known(found):
+            return None
+        if found.request != request:
             raise ServiceError(INVALID, "Idempotent parameters do not match")
         return found
 
     def get(self, identity: Identity, id: Any) -> Execution:
         """Raises ServiceError."""
-        self._forget()
         found = self._found.get(id) if isinstance(id, str) else None
-        if found is None or not may_see(identity, found.query):
+        if found is None or not may_see(identity, found.query) or not self._is_known(found):
             raise ServiceError(INVALID, f"QueryExecution {id} was not found", more={"AthenaErrorCode": _INVALID_ID})
         return found
 
@@ -163,10 +170,16 @@ class Executions:
         self._forget()
         return [each for each in self._found.values() if may_see(identity, each.query)]
 
+    def _is_known(self, execution: Execution) -> bool:
+        try:
+            return self._registry.get(execution.query.id) is execution.query
+        except UnknownQuery:
+            return False
+
     def _forget(self) -> None:
-        if len(self._found) == 0:
-            return
         known = {query.id for query in self._registry.all()}
         for execution in [each for each in self._found.values() if each.query.id not in known]:
             del self._found[execution.query.id]
-            self._tokens.pop((execution.query.who, execution.token), None)
+            key = execution.query.who, execution.token
+            if self._tokens.get(key) is execution:
+                del self._tokens[key]

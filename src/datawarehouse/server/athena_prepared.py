@@ -13,7 +13,7 @@ from typing import Any
 from datawarehouse.clock import Clock
 from datawarehouse.errors import BadRequest
 from datawarehouse.server import aws_json
-from datawarehouse.server.athena_statements import deallocated, meant, prepared
+from datawarehouse.server.athena_statements import Kind, deallocated, kind_of, meant, prepared
 from datawarehouse.server.athena_workgroups import Workgroups
 from datawarehouse.server.aws_json import INVALID, Arguments, ServiceError, text_of
 from datawarehouse.server.http import Request
@@ -52,16 +52,17 @@ class PreparedStatements:
             "DeletePreparedStatement": self._delete,
         }
 
-    def changed(self, workgroup: str, sql: str, parameters: Sequence[str]) -> str:
-        """The statement to run; a statement that prepares or forgets one does that, and becomes one without rows.
-        Raises BadRequest or ServiceError."""
+    def changed(self, workgroup: str, sql: str, parameters: Sequence[str]) -> tuple[str, Kind]:
+        """The statement to run, and what the one that came is to Athena: EXECUTE is what it executes. A statement that
+        prepares or forgets one does that, and becomes one without rows. Raises BadRequest or ServiceError."""
         if found := prepared(sql):
             self._keep(workgroup, *found, "")
-            return _NOTHING
+            return _NOTHING, kind_of(sql)
         if name := deallocated(sql):
             self._remove(workgroup, name)
-            return _NOTHING
-        return meant(sql, {name: each.text for name, each in self._of(workgroup).items()}, parameters)
+            return _NOTHING, kind_of(sql)
+        statement = meant(sql, {name: each.text for name, each in self._of(workgroup).items()}, parameters)
+        return statement, kind_of(statement)
 
     def _of(self, workgroup: str) -> dict[str, _Statement]:
         return self._found.setdefault(workgroup, {})

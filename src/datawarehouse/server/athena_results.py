@@ -8,6 +8,7 @@ Source: Amazon Athena API reference, GetQueryResults; Amazon Athena user guide, 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from datawarehouse.query.registry import Query, QueryRegistry
+from datawarehouse.query.registry import Query, QueryRegistry, unknown
 from datawarehouse.server.athena_executions import Execution
 from datawarehouse.server.athena_statements import Kind
 from datawarehouse.server.aws_json import INVALID, ServiceError
@@ -24,13 +25,13 @@ from datawarehouse.server.aws_json import INVALID, ServiceError
 PAGE_ROWS_MAX = 1000
 _PAGE_BYTES = 4 * 1024 * 1024  # a page that was made of so many bytes ends, whatever rows were asked for
 _COLUMNS, _NAMES, _ROWS = 0, 1, 2  # the pieces that these are, or begin with
-_CELL = re.compile(r'("[^"]*(?:""[^"]*)*"|)[,\n]')
+_CONTROL = re.compile(rb"[\x00-\x1f]")
 _TOKEN = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 _READ_BYTES = 1024 * 1024
 _EMPTY = "d41d8cd98f00b204e9800998ecf8427e"  # the MD5 of no bytes
 
-Cell = str
-"""A value as CSV has it: in quotes; NULL is empty."""
+_ROW, _END, _NULL, _VALUE = b'{"Data":[', b"]}", b"{}", b'{"VarCharValue":"'
+_SEPARATED = {ord(","): b",", ord("\n"): _END + b"\n" + _ROW}
 
 
 async def page(registry: QueryRegistry, execution: Execution, token: Any, rows_max: int) -> dict[str, Any]:
@@ -41,14 +42,18 @@ async def page(registry: QueryRegistry, execution: Execution, token: Any, rows_m
     if query.error or query.result is None:
         raise ServiceError(INVALID, f"Query did not finish successfully. Final query state: {execution.state}")
     pieces = len(query.result.ends)
+    if query.update:
+        return _changed(*(await _read(registry, query, _COLUMNS, _ROWS))[::2])
     piece, at = _begin(token, pieces, execution.kind.has_names)
-    columns = await registry.page(query, _COLUMNS)
-    width = _width(columns)
-    rows: list[list[Cell]] = []
+    held: dict[int, bytes] = {}
+    if execution.told is None:
+        held = dict(enumerate(await _read(registry, query, _COLUMNS, min(_ROWS, pieces - 1))))
+        execution.told = _told(held[_COLUMNS], execution.kind)
+    rows: list[bytes] = []
     size = 0
     while piece < pieces and len(rows) < rows_max and size < _PAGE_BYTES:
-        read = await registry.page(query, piece)
-        found = rows_of(read, width)
+        read = held.get(piece) or (await _read(registry, query, piece, piece))[0]
+        found = rows_of(read)
         taken = found[at : at + rows_max - len(rows)]
         rows += taken
         size += len(read)
@@ -58,8 +63,8 @@ async def page(registry: QueryRegistry, execution: Execution, token: Any, rows_m
     answer: dict[str, Any] = {
         "UpdateCount": 0,
         "ResultSet": {
-            "Rows": [{"Data": [_datum(cell) for cell in row]} for row in rows],
-            "ResultSetMetadata": {"ColumnInfo": _told(columns, execution.kind)},
+            "Rows": msgspec.Raw(b"[" + b",".join(rows) + b"]"),
+            "ResultSetMetadata": {"ColumnInfo": msgspec.Raw(execution.told)},
         },
     }
     if piece < pieces:
@@ -67,14 +72,32 @@ async def page(registry: QueryRegistry, execution: Execution, token: Any, rows_m
     return answer
 
 
-def _told(columns: bytes, kind: Kind) -> Any:
+async def _read(registry: QueryRegistry, query: Query, first: int, last: int) -> list[bytes]:
+    """The pieces from one to another, read at once. Raises UnknownQuery."""
+    if query.result is None:
+        raise unknown(query.id)
+    ends = [query.result.ends[first - 1] if first else 0, *query.result.ends[first : last + 1]]
+    octets = await registry.octets(query, ends[0], ends[-1])
+    return [octets[begin - ends[0] : end - ends[0]] for begin, end in itertools.pairwise(ends)]
+
+
+def _changed(columns: bytes, line: bytes) -> dict[str, Any]:
+    """What is told of a statement that writes: how many rows it has written, if it is one that writes rows."""
+    value = line.strip(b'"\n')
+    is_counted = value.isdigit()
+    metadata = {"ColumnInfo": msgspec.Raw(columns if is_counted else b"[]")}
+    answer: dict[str, Any] = {"ResultSet": {"Rows": [], "ResultSetMetadata": metadata}}
+    return {"UpdateCount": int(value), **answer} if is_counted else answer
+
+
+def _told(columns: bytes, kind: Kind) -> bytes:
     """The columns as Athena tells them: statements that are no queries have texts alone, without a length."""
     if kind.has_names:
-        return msgspec.Raw(columns)
+        return columns
     found = msgspec.json.decode(columns)
     for column in found:
         column |= {"Type": "string", "Precision": 0, "CaseSensitive": False}
-    return found
+    return msgspec.json.encode(found)
 
 
 def _begin(token: Any, pieces: int, has_names: bool) -> tuple[int, int]:
@@ -86,22 +109,31 @@ def _begin(token: Any, pieces: int, has_names: bool) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def rows_of(piece: bytes, width: int) -> list[list[Cell]]:
-    """The rows of lines of CSV. width: how many columns they have."""
-    cells = _CELL.findall(piece.decode())
-    return [cells[at : at + width] for at in range(0, len(cells), width)]
+def rows_of(piece: bytes) -> list[bytes]:
+    """The rows of lines of CSV, each as JSON: {"Data":[{"VarCharValue":"a"},{}]}.
+
+    Quotes cut a piece into what is between values and what is in them, in turn; nothing between values is a quote in
+    one. What is between values is nearly always the same, and becomes what is between them in JSON.
+    """
+    parts = piece.split(b'"')
+    texts = b'"'.join(parts[1::2])
+    if b"\\" in texts or _CONTROL.search(texts):
+        texts = _CONTROL.sub(lambda found: b"\\u%04x" % found[0][0], texts.replace(b"\\", b"\\\\"))
+        parts[1::2] = texts.split(b'"')
+    parts[-1] = parts[-1][:-1]  # the last line has no other behind it
+    if len(parts) == 1:
+        parts = [_NULL + _separated(parts[0]) + _NULL if parts[0] else _NULL]
+    else:
+        between = {each: b'"}' + _separated(each) + _VALUE if each else b'\\"' for each in set(parts[2:-1:2])}
+        parts[2:-1:2] = [between[each] for each in parts[2:-1:2]]
+        parts[0] = (_NULL + _separated(parts[0]) if parts[0] else b"") + _VALUE
+        parts[-1] = b'"}' + (_separated(parts[-1]) + _NULL if parts[-1] else b"")
+    return (_ROW + b"".join(parts) + _END).split(b"\n")
 
 
-def _width(columns: bytes) -> int:
-    return columns.count(b'"CatalogName":')
-
-
-def _datum(cell: Cell) -> dict[str, str]:
-    return {"VarCharValue": _value(cell)} if cell else {}
-
-
-def _value(cell: Cell) -> str:
-    return cell[1:-1].replace('""', '"')
+def _separated(separators: bytes) -> bytes:
+    """What is between values in JSON, with NULL where two separators follow each other."""
+    return _NULL.join([_SEPARATED[each] for each in separators])
 
 
 # -- files
@@ -125,7 +157,8 @@ async def result_objects(registry: QueryRegistry, executions: Iterable[Execution
     """The files of those that have one: `<id>.csv` or `<id>.txt`, and the same with `.metadata`, which is empty."""
     found: list[ResultObject] = []
     for execution in executions:
-        if execution.state == "SUCCEEDED" and execution.query.result and execution.location:
+        has_file = execution.location and execution.kind.suffix
+        if execution.state == "SUCCEEDED" and execution.query.result and has_file:
             found += await _objects(registry, execution)
     return found
 
@@ -158,10 +191,10 @@ async def _part(text: bytes, begin: int, end: int) -> AsyncIterator[bytes]:
 
 async def _tabbed(registry: QueryRegistry, execution: Execution) -> bytes:
     """What a statement that is no query told, as text: a tab between the columns, and no names."""
-    assert execution.query.result
-    width = _width(await registry.page(execution.query, _COLUMNS))
-    lines = []
-    for piece in range(_ROWS, len(execution.query.result.ends)):
-        rows = rows_of(await registry.page(execution.query, piece), width)
-        lines += ["\t".join(map(_value, row)) + "\n" for row in rows]
+    query, lines = execution.query, []
+    assert query.result
+    for piece in range(_ROWS, 0 if query.update else len(query.result.ends)):
+        for row in rows_of(await registry.page(query, piece)):
+            data = msgspec.json.decode(row)["Data"]
+            lines.append("\t".join(datum.get("VarCharValue", "") for datum in data) + "\n")
     return "".join(lines).encode()

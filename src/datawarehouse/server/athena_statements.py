@@ -23,7 +23,12 @@ _NAME = r"(?:\"(?P<quoted>(?:[^\"]|\"\")+)\"|(?P<name>[A-Za-z_][A-Za-z0-9_]*))"
 _PREPARE = re.compile(rf"PREPARE\s+{_NAME}\s+FROM\s+(?P<text>.+)", re.IGNORECASE | re.DOTALL)
 _DEALLOCATE = re.compile(rf"DEALLOCATE\s+PREPARE\s+{_NAME}", re.IGNORECASE)
 _EXECUTE = re.compile(rf"EXECUTE\s+(?!IMMEDIATE\b){_NAME}(?:\s+USING\s+(?P<using>.+))?", re.IGNORECASE | re.DOTALL)
+_IMMEDIATE = re.compile(r"EXECUTE\s+IMMEDIATE\s+'(?P<text>(?:[^']|'')*)'", re.IGNORECASE)
+_OF_QUERY = re.compile(r"\bAS[\s(]*+(?:SELECT|WITH|VALUES|TABLE)\b", re.IGNORECASE)
 _DML = {"SELECT", "WITH", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE", "UNLOAD", "EXECUTE"}
+_CHANGES = {"INSERT", "UPDATE", "DELETE", "MERGE", "UNLOAD", "CREATE_TABLE_AS_SELECT"}
+_BETWEEN = {"OR", "REPLACE", "EXTERNAL"}
+_OTHERWISE = {"CREATE_SCHEMA": "CREATE_DATABASE", "DROP_SCHEMA": "DROP_DATABASE"}
 _UTILITY = {"SHOW", "DESCRIBE", "DESC", "EXPLAIN", "PREPARE", "DEALLOCATE"}
 _QUERIES = {"WITH", "VALUES", "TABLE", "EXECUTE"}
 
@@ -38,33 +43,39 @@ _LITERAL = re.compile(rf"\s*(?:{_ONE}|{_CAST}|array\s*\[\s*(?:{_ONE}\s*(?:,\s*{_
 @dataclass(frozen=True, slots=True)
 class Kind:
     """The type of a statement and its kind within that, by Athena's names. has_names: whether the names of the columns
-    come first in the result."""
+    come first in the result. suffix: of the file with its result; None for what writes rows elsewhere."""
 
     type: str
     of: str
 
     @property
     def has_names(self) -> bool:
-        return self.type == DML
+        return self.type == DML and self.of not in _CHANGES
+
+    @property
+    def suffix(self) -> str | None:
+        if self.of in _CHANGES:
+            return None
+        return ".csv" if self.has_names else ".txt"
 
 
 def kind_of(sql: str) -> Kind:
-    """By its first words."""
-    words = _WORDS.findall(bare(sql)[:200].upper().replace("(", " "))
+    """By its first words; of EXECUTE IMMEDIATE by those of the statement within."""
+    text = bare(sql)
+    if found := _IMMEDIATE.match(text):
+        text = bare(found["text"].replace("''", "'"))
+    words = _WORDS.findall(text[:200].upper().replace("(", " "))
     first = words[0] if words else ""
     if first in _UTILITY:
         subtype = {"SHOW": "_".join(words[:2]), "DESC": "DESCRIBE"}.get(first, first)
         return Kind(UTILITY, f"{subtype}_TABLE" if subtype == "DESCRIBE" else subtype)
     if first in _DML or not first:
         return Kind(DML, "SELECT" if first in _QUERIES or not first else first)
-    if (
-        first == "CREATE"
-        and re.search(r"\bAS\s*(?:\(\s*)?(?:SELECT|WITH)\b", sql, re.IGNORECASE)
-        and "VIEW" not in words
-    ):
-        return Kind(DDL, "CREATE_TABLE_AS_SELECT")
-    if first in ("CREATE", "DROP", "ALTER", "MSCK"):
-        return Kind(DDL, "_".join(words[:2]))
+    if first in ("CREATE", "DROP", "ALTER", "MSCK", "TRUNCATE"):
+        subtype = "_".join([first, *[word for word in words[1:] if word not in _BETWEEN][:1]])
+        if subtype == "CREATE_TABLE" and _OF_QUERY.search(text):
+            subtype = "CREATE_TABLE_AS_SELECT"
+        return Kind(DDL, _OTHERWISE.get(subtype, subtype))
     return Kind(DML, "SELECT")
 
 

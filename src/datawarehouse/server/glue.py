@@ -28,14 +28,16 @@ from datawarehouse.catalog.by_path import next_text, partitions_from
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.catalog.views import StoredView, stored_views
 from datawarehouse.definition.storage import STORAGE
-from datawarehouse.definition.tables import Column
+from datawarehouse.definition.tables import Column, from_wire
 from datawarehouse.errors import BadRequest, DataWarehouseError
+from datawarehouse.scratch.store import ScratchTable
 from datawarehouse.server import aws_json
 from datawarehouse.server.aws_json import Arguments, ServiceError
 from datawarehouse.server.http import Request, Response
 from datawarehouse.server.kinesis_streams import ACCOUNT
 from datawarehouse.server.live_files import BUCKET, LakeTable, lake_tables
 from datawarehouse.server.partition_expressions import Choice, chosen_by
+from datawarehouse.server.scratch_schemas import ScratchSchemas
 from datawarehouse.sql.types import of_column
 from datawarehouse.sql.wildcards import Part, matches
 
@@ -53,10 +55,12 @@ _PATTERN = re.compile(r"(?P<any>\.\*|\*)|(?P<one>\.)|\\(?P<plain>.)|(?P<letter>[
 
 @dataclass(slots=True)
 class Glue:
-    """database: the name of the warehouse. catalog: one that nobody writes through. executor: where it is read."""
+    """database: the name of the warehouse. catalog: one that nobody writes through. executor: where it and scratch are
+    read."""
 
     database: str
     catalog: Catalog
+    scratch: ScratchSchemas
     executor: Executor
 
     async def handle(self, request: Request, body: bytes) -> Response:
@@ -94,57 +98,61 @@ class Glue:
     # -- databases
 
     def _get_databases(self, who: Identity, given: Arguments) -> Mapping[str, Any]:
-        return {"DatabaseList": [self._described()]}
+        return {"DatabaseList": [self._described(name) for name in (self.database, *self.scratch.of(who))]}
 
     def _get_database(self, who: Identity, given: Arguments) -> Mapping[str, Any]:
-        self._check_database(_text(given, "Name"))
-        return {"Database": self._described()}
+        name = _text(given, "Name").lower()
+        self._seen(who, name)
+        return {"Database": self._described(name)}
 
-    def _described(self) -> dict[str, Any]:
+    def _described(self, name: str) -> dict[str, Any]:
         return {
-            "Name": self.database,
-            "LocationUri": f"s3://{BUCKET}/",
+            "Name": name,
+            "LocationUri": f"s3://{BUCKET}/" if name == self.database else "",
             "Parameters": {},
             "CreateTableDefaultPermissions": [],
             "CatalogId": ACCOUNT,
         }
 
-    def _check_database(self, name: str) -> None:
-        if name.lower() != self.database:
-            raise ServiceError(_NOT_FOUND, f"Database {name} not found. There is {self.database}.")
-
     # -- tables
 
     def _get_tables(self, who: Identity, given: Arguments) -> Mapping[str, Any]:
-        self._check_database(_text(given, "DatabaseName"))
-        parts = _pattern(_text(given, "Expression", ""))
-        return self._listed(who, given, lambda name: parts is None or matches(name, parts))
+        database, parts = _text(given, "DatabaseName"), _pattern(_text(given, "Expression", ""))
+        return self._listed(who, database, given, lambda name: parts is None or matches(name, parts))
 
     def _search_tables(self, who: Identity, given: Arguments) -> Mapping[str, Any]:
         text = _text(given, "SearchText", "").strip('"').lower()
         if given.get("Filters") or given.get("SortCriteria"):
             raise BadRequest("SearchTables takes a SearchText, which is looked for in names, and no filters.")
-        return self._listed(who, given, lambda name: text in name)
+        return self._listed(who, self.database, given, lambda name: text in name)
 
-    def _listed(self, who: Identity, given: Arguments, is_wanted: Callable[[str], bool]) -> Mapping[str, Any]:
+    def _listed(
+        self, who: Identity, database: str, given: Arguments, is_wanted: Callable[[str], bool]
+    ) -> Mapping[str, Any]:
         after = _of_token(given, str)
-        seen = self._seen(who)
+        seen = self._seen(who, database)
         names = [name for name in seen if name > after and is_wanted(name)]
         most = _number(given, "MaxResults", 1, _TABLES_MAX)
-        answer: dict[str, Any] = {"TableList": [self._table(seen[name]) for name in names[:most]]}
+        answer: dict[str, Any] = {"TableList": [self._table(seen[name], database) for name in names[:most]]}
         if len(names) > most:
             answer["NextToken"] = _token(names[most - 1])
         return answer
 
     def _get_table(self, who: Identity, given: Arguments) -> Mapping[str, Any]:
-        return {"Table": self._table(self._named(who, given, "Name"))}
+        return {"Table": self._table(self._named(who, given, "Name"), _text(given, "DatabaseName"))}
 
     def _get_table_versions(self, who: Identity, given: Arguments) -> Mapping[str, Any]:
-        table = self._table(self._named(who, given, "TableName"))
+        table = self._table(self._named(who, given, "TableName"), _text(given, "DatabaseName"))
         return {"TableVersions": [{"Table": table, "VersionId": table["VersionId"]}]}
 
-    def _seen(self, who: Identity) -> dict[str, LakeTable | StoredView]:
-        """What is there for an identity, by name: a view if all tables below it are."""
+    def _seen(self, who: Identity, database: str) -> Mapping[str, LakeTable | StoredView | ScratchTable]:
+        """What is there for an identity in a database, by name: a view if all tables below it are. Raises ServiceError
+        if there is no such database."""
+        if database.lower() != self.database:
+            made = self.scratch.named(who, database)
+            if made is None:
+                raise ServiceError(_NOT_FOUND, f"Database {database} not found. There is {self.database}.")
+            return made
         may_know = who.rights.may_know
         found: dict[str, LakeTable | StoredView] = {
             name: table for name, table in lake_tables(self.catalog).items() if may_know(name)
@@ -152,38 +160,40 @@ class Glue:
         found |= {view.name: view for view in stored_views(self.catalog) if all(map(may_know, view.reads))}
         return dict(sorted(found.items()))
 
-    def _named(self, who: Identity, given: Arguments, parameter: str) -> LakeTable | StoredView:
-        self._check_database(_text(given, "DatabaseName"))
+    def _named(self, who: Identity, given: Arguments, parameter: str) -> LakeTable | StoredView | ScratchTable:
         name = _text(given, parameter).lower()
-        found = self._seen(who).get(name)
+        found = self._seen(who, _text(given, "DatabaseName")).get(name)
         if found is None:
             raise ServiceError(_NOT_FOUND, f"Table {name} not found.")
         return found
 
     def _with_partitions(self, who: Identity, given: Arguments) -> LakeTable:
         found = self._named(who, given, "TableName")
-        if isinstance(found, StoredView):
-            raise BadRequest(
-                f"{found.name} is a view, which has no partitions; ask for those of {', '.join(found.reads)}."
-            )
+        if not isinstance(found, LakeTable):
+            what = "made in scratch" if isinstance(found, ScratchTable) else "a view"
+            below = ", ".join(found.reads) or "tables"
+            raise BadRequest(f"{found.name} is {what}, which has no partitions; ask for those of {below}.")
         return found
 
-    def _table(self, table: LakeTable | StoredView) -> dict[str, Any]:
+    def _table(self, table: LakeTable | StoredView | ScratchTable, database: str) -> dict[str, Any]:
         about = {
             "Name": table.name,
-            "DatabaseName": self.database,
+            "DatabaseName": database,
             "CatalogId": ACCOUNT,
             "Retention": 0,
             "IsRegisteredWithLakeFormation": False,
         }
         if isinstance(table, StoredView):
+            return about | _view(table.columns, table.sql, self.database)
+        if isinstance(table, ScratchTable):
+            columns = from_wire(table.columns)
+            if table.statement is not None:
+                return about | _view(columns, table.statement, table.home or self.database)
             return about | {
-                "TableType": "VIRTUAL_VIEW",
-                "Parameters": {"presto_view": "true", "comment": "Presto View"},
+                "TableType": "EXTERNAL_TABLE",
+                "Parameters": {"classification": "parquet"},
                 "PartitionKeys": [],
-                "StorageDescriptor": {"Columns": _columns(table.columns), "SerdeInfo": {}, "NumberOfBuckets": -1},
-                "ViewOriginalText": self._view_text(table),
-                "ViewExpandedText": "/* Presto View */",
+                "StorageDescriptor": {"Columns": _columns(columns), "SerdeInfo": {}, "NumberOfBuckets": -1},
                 "VersionId": "1",
             }
         return about | {
@@ -193,14 +203,6 @@ class Glue:
             "StorageDescriptor": _stored(table, _columns(table.columns), "" if table.has_files else None),
             "VersionId": str(table.stored.schema_version),
         }
-
-    def _view_text(self, view: StoredView) -> str:
-        """As Athena writes it for the views that it creates (Trino, ViewReaderUtil)."""
-        columns = [{"name": each.name, "type": str(of_column(each.type))} for each in view.columns]
-        described = {
-            "originalSql": view.sql, "catalog": "awsdatacatalog", "schema": self.database, "columns": columns,
-        }  # fmt: skip
-        return f"/* Presto View: {base64.b64encode(json.dumps(described).encode()).decode()} */"
 
     # -- partitions
 
@@ -283,6 +285,22 @@ def failure(error: DataWarehouseError) -> Response:
     if isinstance(error, BadRequest):
         return aws_json.error_answer(ServiceError(_INVALID, str(error)))
     return aws_json.failure(error)
+
+
+def _view(columns: Iterable[Column], sql: str, schema: str) -> dict[str, Any]:
+    """A view as Athena writes those that it creates (Trino, ViewReaderUtil)."""
+    named = [{"name": each.name, "type": str(of_column(each.type))} for each in columns]
+    described = {"originalSql": sql, "catalog": "awsdatacatalog", "schema": schema, "columns": named}
+    text = base64.b64encode(json.dumps(described).encode()).decode()
+    return {
+        "TableType": "VIRTUAL_VIEW",
+        "Parameters": {"presto_view": "true", "comment": "Presto View"},
+        "PartitionKeys": [],
+        "StorageDescriptor": {"Columns": _columns(columns), "SerdeInfo": {}, "NumberOfBuckets": -1},
+        "ViewOriginalText": f"/* Presto View: {text} */",
+        "ViewExpandedText": "/* Presto View */",
+        "VersionId": "1",
+    }
 
 
 def _storage_of(table: LakeTable) -> Any:

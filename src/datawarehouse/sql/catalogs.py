@@ -50,12 +50,14 @@ TPCH_TABLES = {
 
 
 class Session(NamedTuple):
-    """Where a client of Trino is: the catalog and the schema that it has chosen, if it has, in lower case. describes:
-    "input" or "output" if it wants to know that of a statement, and not its rows."""
+    """Where a client is: the catalog and the schema that it has chosen, if it has, in lower case. describes: "input" or
+    "output" if it wants to know that of a statement, and not its rows. is_trino: whether it is a client of Trino, which
+    gets Trino's form of what is shown, and its catalogs; if not, it is one of Athena in a schema of scratch."""
 
     catalog: str | None = None
     schema: str | None = None
     describes: str | None = None
+    is_trino: bool = True
 
     def owners(self, written: list[str], others: tuple[str, ...]) -> list[str]:
         """The catalog and the schema of a name that is written after `written`. others: the catalogs in which a client
@@ -64,3 +66,7 @@ class Session(NamedTuple):
             return written
         schema = written or ([self.schema] if self.schema else [])
         return [str(self.catalog), *schema] if schema else []
+
+
+def is_trino(session: Session | None) -> bool:
+    return session is not None and session.is_trino

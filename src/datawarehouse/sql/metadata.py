@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
-from datawarehouse.sql.catalogs import TPCH, TPCH_TABLES, Session
+from datawarehouse.sql.catalogs import TPCH, TPCH_TABLES, Session, is_trino
 from datawarehouse.sql.names import MEMORY, at_home, of_memory, scratch_schema
 from datawarehouse.sql.schema import TableSchema
 
@@ -105,7 +105,7 @@ def find(
         return TableSchema(of.name + PARTITIONS, of.partition_keys, ()) if of and of.partition_keys else None
     if not owners and home:
         return tables.get(at_home(home, name))
-    if session:
+    if session and session.is_trino:
         owners, name = of_memory(session.owners(owners, OTHER_CATALOGS), name)
     if len(owners) == 2 and owners[0] == CATALOG:
         owners = owners[1:]
@@ -113,7 +113,7 @@ def find(
         return found
     if schema := scratch_schema(owners, own):
         return tables.get(f"{schema}.{name}")
-    return table_of(owners, name, of_trino=session is not None) if owners else None
+    return table_of(owners, name, of_trino=is_trino(session)) if owners else None
 
 
 def table_of(owners: list[str], name: str, *, of_trino: bool = False) -> TableSchema | None:

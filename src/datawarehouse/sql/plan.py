@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from datawarehouse.errors import BadRequest, QueryFailed, QueryRefused, SqlSyntaxError
 from datawarehouse.sql import changes, metadata, shown, types
-from datawarehouse.sql.catalogs import Session
+from datawarehouse.sql.catalogs import Session, is_trino
 from datawarehouse.sql.changes import Change, Written
 from datawarehouse.sql.columns import columns_of
 from datawarehouse.sql.json_grammar import JsonCall
@@ -126,7 +126,7 @@ def plan(
 
     now_ms: the time of the statement, in milliseconds since 1970-01-01T00:00:00Z: what now() and the like give, and
     what pruning knows of them. Without it they give the time of the engine, by which nothing is pruned. session: where
-    a client of Trino is; None for others. asker: whose statement it is; if that has a scratch, it may write.
+    a client is, if it has said so. asker: whose statement it is; if that has a scratch, it may write.
 
     Raises SqlSyntaxError, QueryRefused (not allowed, or not supported here), QueryFailed (no such table or column,
     types that do not fit) and BadRequest (not as many parameters as `?`).
@@ -185,7 +185,7 @@ def _name_there(written: Written, of: tuple[str, ...], session: Session | None, 
     *owners, name = of
     if written.kind == changes.SCHEMA:
         owners, name = [*owners, name], ""
-    if session and (owners or session.catalog == MEMORY):
+    if session and session.is_trino and (owners or session.catalog == MEMORY):
         owners, name = of_memory(session.owners(owners, metadata.OTHER_CATALOGS), name)
     if owners[:1] == [CATALOG]:
         owners = owners[1:]
@@ -387,7 +387,7 @@ def _of_metadata(
     if statement.kind == "show_tables":
         schema = there.schema([statement.database] if statement.database else [])
         return Plan(statement.kind, schema=schema, pattern=statement.pattern)
-    if session and statement.kind in ("describe", "show_columns"):
+    if is_trino(session) and statement.kind in ("describe", "show_columns"):
         return plan(there.described(statement), {}, database)
     if statement.kind in shown.KINDS:
         return plan(there.listed(statement, listed_functions()), {}, database)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from datawarehouse.errors import QueryFailed
-from datawarehouse.sql.catalogs import Session
+from datawarehouse.sql.catalogs import Session, is_trino
 from datawarehouse.sql.metadata import CATALOG, INFORMATION, SYSTEM, find, home_of
 from datawarehouse.sql.names import MEMORY, SCRATCH, scratch_schema
 from datawarehouse.sql.rewriting import quoted
@@ -118,7 +118,7 @@ class Shown:
         schema = table.name.rpartition(".")[0]
         place = f"{SCRATCH if schema == self._own else quoted(schema)}." if schema else ""
         lines = [f"CREATE VIEW {place}{quoted(table.short)} AS", str(table.statement)] if is_view else _declared(table)
-        if self._session:
+        if is_trino(self._session):
             return _names(f"Create {statement.what.capitalize()}", ["\n".join(lines)])
         title = "Create View" if is_view else "createtab_stmt"
         return _names(title, "\n".join(lines).split("\n"))

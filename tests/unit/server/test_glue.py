@@ -14,9 +14,13 @@ from datawarehouse.access.rights import Rights
 from datawarehouse.catalog.catalog import Catalog
 from datawarehouse.catalog.records import Converted, File
 from datawarehouse.catalog.views import StoredView, keep_views
+from datawarehouse.clock import WallClock
 from datawarehouse.definition.partition import HOUR_MS, partition_of
+from datawarehouse.scratch.limits import ScratchLimits
+from datawarehouse.scratch.store import Scratch
 from datawarehouse.server.glue import Glue
 from datawarehouse.server.http import Request
+from datawarehouse.server.scratch_schemas import ScratchSchemas
 
 YEAR = 8760
 FIRST_MS = round(datetime(2025, 1, 1, tzinfo=UTC).timestamp() * 1000)
@@ -48,7 +52,8 @@ def glue(tmp_path_factory):
     for n in (2, 10):
         catalog.register_partition("facts", ["2026-01-01", str(n)], None)
     with ThreadPoolExecutor(1) as executor:
-        yield Glue("shop", catalog, executor)
+        scratch = Scratch(tmp_path_factory.mktemp("scratch"), WallClock(), ScratchLimits(0, 0, 0, 0))
+        yield Glue("shop", catalog, ScratchSchemas(scratch), executor)
     catalog.close()
 
 
@@ -78,7 +83,7 @@ def pages(glue, operation, of, **arguments):
 
 
 def test_tables(glue):
-    assert [each["Name"] for each in answer(glue, "GetDatabases")["DatabaseList"]] == ["shop"]
+    assert [each["Name"] for each in answer(glue, "GetDatabases")["DatabaseList"]] == ["shop", "scratch"]
     assert answer(glue, "GetDatabase", Name="SHOP")["Database"]["Name"] == "shop"
     found, count = pages(glue, "GetTables", "TableList", DatabaseName="shop", MaxResults=3)
     assert ([each["Name"] for each in found], count) == (["clicks", "clicks_quarantine", "facts", "kept", "plain"], 2)

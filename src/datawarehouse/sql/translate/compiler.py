@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql import types
-from datawarehouse.sql.catalogs import Session
+from datawarehouse.sql.catalogs import Session, is_trino
 from datawarehouse.sql.conditions import Constant
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.metadata import CATALOGS, SCHEMAS, home_of
@@ -261,7 +261,7 @@ class Compiler:
             raise QueryRefused(f"The statement reads views more than {_VIEWS_MAX} times, those inside views included.")
         before = self.sql, self.visible, self.view_place, self.own, self.home, self.session
         self.sql, self.visible, self.view_place = str(view.statement), {}, self.view_place or at
-        self.own, self.home, self.session = view.own, view.home, Session() if self.session else None
+        self.own, self.home, self.session = view.own, view.home, Session() if is_trino(self.session) else None
         self._views.append(view.name)
         try:
             yield
