@@ -14,10 +14,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -178,6 +179,9 @@ class QueryRegistry:
         """Those that are not over, and those whose result is kept, in the order in which they were asked."""
         self._answered: dict[str, Query] = {}
         """The latest of those that are over and have no result."""
+        self._unfinished = 0
+        self._bytes_kept = 0
+        """Of results. Both are counted, since there are many queries and each has several pages."""
 
     # -- asking
 
@@ -222,12 +226,13 @@ class QueryRegistry:
 
         def finished() -> None:
             if query.error:
-                query.remove_result()
+                self._remove_result(query)
                 if not isinstance(query.error, DataWarehouseError):
                     query.error = self._on_fault(query.error)
             query.order = _without_parameters(query.order)
-            for each in [each for each in self.all() if each.is_over][:-_KEPT_MAX]:
-                self._forget(each)
+            if (too_many := len(self._queries) - self._unfinished - _KEPT_MAX) > 0:
+                for each in list(islice(self._over(), too_many)):
+                    self._forget(each)
             query.expiry = asyncio.get_running_loop().call_later(self._results_keep_s, self._forget, query)
 
         self._workgroup_of(order.workgroup)
@@ -252,6 +257,7 @@ class QueryRegistry:
     ) -> Query:
         query = Query(id, who, self._workgroup_of(order.workgroup), order, self._clock.now_ms())
         self._queries[query.id] = query
+        self._unfinished += 1
         self._keep_history(query)
         query.task = asyncio.get_running_loop().create_task(self._run(query, put, finished))
         return query
@@ -283,6 +289,7 @@ class QueryRegistry:
                 query.partitions = query.files = query.bytes = 0
         finally:
             query.ended_ms = self._clock.now_ms()
+            self._unfinished -= 1
             self._keep_history(query)
             finished()
             if isinstance(query.error, DataWarehouseError):  # of others the log says where they were raised
@@ -368,6 +375,7 @@ class QueryRegistry:
         assert query.result
         self._make_room(len(page))
         query.result.size += len(page)
+        self._bytes_kept += len(page)
         try:
             await asyncio.get_running_loop().run_in_executor(self._files, query.result.append, page)
         except OSError as error:
@@ -376,21 +384,27 @@ class QueryRegistry:
 
     def _make_room(self, bytes: int) -> None:
         """Forget results, the oldest first, until there is room for so many bytes."""
-        over = [query for query in self.all() if query.is_over]
-        while self._bytes_kept() + bytes > self._results_bytes_max:
-            if not over:
+        while self._bytes_kept + bytes > self._results_bytes_max:
+            oldest = next(self._over(), None)
+            if oldest is None:
                 raise QueryLimitExceeded(
                     f"The results of queries that are kept would have more than {self._results_bytes_max} bytes "
                     "(query_results_bytes_max). Aggregate, add LIMIT, or ask by POST /v1/query, which keeps nothing.",
                     "query_results_bytes_max",
                 )
-            self._forget(over.pop(0))
+            self._forget(oldest)
 
-    def _bytes_kept(self) -> int:
-        return sum(query.result.size for query in self._queries.values() if query.result)
+    def _over(self) -> Iterator[Query]:
+        """Those that are over and listed, the oldest first."""
+        return (query for query in self._queries.values() if query.is_over)
+
+    def _remove_result(self, query: Query) -> None:
+        if query.result:
+            self._bytes_kept -= query.result.size
+        query.remove_result()
 
     def _forget(self, query: Query) -> None:
-        query.remove_result()
+        self._remove_result(query)
         if query.expiry:
             query.expiry.cancel()
         self._queries.pop(query.id, None)
