@@ -119,35 +119,40 @@ TRINO_JAVA := 476
 TRINO_PYTHON := 0.340.0
 TRINO_TESTS ?= https://github.com/trinodb/trino-python-client
 $(VENV)/trino/.ready: requirements/trino.txt tests/trino_clients/programs/package.json $(READY)
+	rm -rf $(VENV)/trino
 	$(PYTHON) -m venv $(VENV)/trino
-	$(VENV)/trino/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(VENV)/trino/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	cp tests/trino_clients/programs/package.json $(VENV)/trino/
 	npm install --silent --no-package-lock --prefix $(VENV)/trino || echo "npm is not here; its client is not tested"
 	for artifact in trino-cli:$(TRINO_JAVA):jar:executable trino-jdbc:$(TRINO_JAVA); do \
 		mvn -q -B dependency:copy -Dartifact=io.trino:$$artifact -DoutputDirectory=$(abspath $(VENV)/trino/jars) || \
 		echo "io.trino:$$artifact cannot be had; its tests are skipped"; \
 	done
-	rm -rf $(VENV)/trino/source
-	git clone --quiet --depth 1 --branch $(TRINO_PYTHON) $(TRINO_TESTS) $(VENV)/trino/source || \
-		git clone --quiet --depth 1 $(TRINO_TESTS) $(VENV)/trino/source || \
-		echo "The tests of trino-python-client cannot be had; give TRINO_TESTS=FOLDER"
 	@touch $@
 
-test-trino-clients: $(VENV)/trino/.ready  ## clients of Trino that nobody here wrote; some need Java, Maven, Node.js
+# A rule of its own, so that tests which could not be had are asked for again.
+$(VENV)/trino/source: | $(VENV)/trino/.ready
+	git clone --quiet --depth 1 --branch $(TRINO_PYTHON) $(TRINO_TESTS) $@ || git clone --quiet --depth 1 $(TRINO_TESTS) $@ || \
+		echo "The tests of trino-python-client cannot be had; give TRINO_TESTS=FOLDER"
+
+test-trino-clients: $(VENV)/trino/.ready $(VENV)/trino/source  ## clients of Trino that nobody here wrote; some need Java, Maven, Node.js
 	$(BIN)/python -m pytest tests/trino_clients
 
 # Clients of Athena, and PyAthena's own tests, from its repository.
+# --no-deps here and for Trino: the file has all, and pip 23.2 takes mashumaro[msgpack] for another one than the mashumaro there.
 PYATHENA_TESTS ?= https://github.com/pyathena-dev/PyAthena.git
 PYATHENA_VERSION := v3.34.0
 $(VENV)/athena/.ready: requirements/athena.txt $(READY)
 	rm -rf $(VENV)/athena
 	$(PYTHON) -m venv $(VENV)/athena
-	$(VENV)/athena/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	git -c advice.detachedHead=false clone --quiet --depth 1 --branch $(PYATHENA_VERSION) $(PYATHENA_TESTS) $(VENV)/athena/pyathena || \
-		echo "The tests of PyAthena cannot be had; give PYATHENA_TESTS=FOLDER"
+	$(VENV)/athena/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-test-athena-clients: $(VENV)/athena/.ready  ## clients of Athena as they are, PyAthena with its own tests; needs git
+$(VENV)/athena/pyathena: | $(VENV)/athena/.ready
+	git -c advice.detachedHead=false clone --quiet --depth 1 --branch $(PYATHENA_VERSION) $(PYATHENA_TESTS) $@ || \
+		git clone --quiet --depth 1 $(PYATHENA_TESTS) $@ || echo "The tests of PyAthena cannot be had; give PYATHENA_TESTS=FOLDER"
+
+test-athena-clients: $(VENV)/athena/.ready $(VENV)/athena/pyathena  ## clients of Athena as they are, PyAthena with its own tests; needs git
 	$(BIN)/python -m pytest -s tests/athena_clients
 
 # The Pulumi CLI, from its Go modules; what it takes the first time is in docs/reference/real-engine.md.

@@ -24,6 +24,7 @@ _PREPARE = re.compile(rf"PREPARE\s+{_NAME}\s+FROM\s+(?P<text>.+)", re.IGNORECASE
 _DEALLOCATE = re.compile(rf"DEALLOCATE\s+PREPARE\s+{_NAME}", re.IGNORECASE)
 _EXECUTE = re.compile(rf"EXECUTE\s+(?!IMMEDIATE\b){_NAME}(?:\s+USING\s+(?P<using>.+))?", re.IGNORECASE | re.DOTALL)
 _IMMEDIATE = re.compile(r"EXECUTE\s+IMMEDIATE\s+'(?P<text>(?:[^']|'')*)'", re.IGNORECASE)
+_QUOTED = re.compile(r"'(?:[^']|'')*+'|\"(?:[^\"]|\"\")*+\"")
 _OF_QUERY = re.compile(r"\bAS[\s(]*+(?:SELECT|WITH|VALUES|TABLE)\b", re.IGNORECASE)
 _DML = {"SELECT", "WITH", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE", "UNLOAD", "EXECUTE"}
 _CHANGES = {"INSERT", "UPDATE", "DELETE", "MERGE", "UNLOAD", "CREATE_TABLE_AS_SELECT"}
@@ -73,7 +74,7 @@ def kind_of(sql: str) -> Kind:
         return Kind(DML, "SELECT" if first in _QUERIES or not first else first)
     if first in ("CREATE", "DROP", "ALTER", "MSCK", "TRUNCATE"):
         subtype = "_".join([first, *[word for word in words[1:] if word not in _BETWEEN][:1]])
-        if subtype == "CREATE_TABLE" and _OF_QUERY.search(text):
+        if subtype == "CREATE_TABLE" and _OF_QUERY.search(_QUOTED.sub("''", text)):
             subtype = "CREATE_TABLE_AS_SELECT"
         return Kind(DDL, _OTHERWISE.get(subtype, subtype))
     return Kind(DML, "SELECT")

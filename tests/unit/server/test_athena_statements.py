@@ -23,6 +23,7 @@ from datawarehouse.server.athena_statements import kind_of
          "CREATE_TABLE_AS_SELECT", None),
         ("create table t as values 1", "DDL", "CREATE_TABLE_AS_SELECT", None),
         ("create table t (a int)", "DDL", "CREATE_TABLE", ".txt"),
+        ("create table \"as select\" (a int comment 'as select')", "DDL", "CREATE_TABLE", ".txt"),
         ("create external table t (a int)", "DDL", "CREATE_TABLE", ".txt"),
         ("create or replace view v as select 1 as a", "DDL", "CREATE_VIEW", ".txt"),
         ("create view v as select 1 as a", "DDL", "CREATE_VIEW", ".txt"),
