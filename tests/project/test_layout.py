@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -36,6 +37,12 @@ def test_what_is_drawn_is_there_and_nothing_else():
     assert drawn() >= there(), "ARCHITECTURE.md does not name these"
     missing = [name for name in drawn() if not (SOURCE / name).exists()]
     assert not missing, "ARCHITECTURE.md names what is not there"
+
+
+def test_the_picture_names_folders_that_are_there():
+    picture = ElementTree.parse(ROOT / "docs" / "pictures" / "architecture.svg")
+    named = [part.text for part in picture.iter() if part.get("class") == "folder"]
+    assert named and {f"{name}/" for name in named} <= there()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
