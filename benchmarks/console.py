@@ -4,8 +4,9 @@ Method: `dw up` on a warehouse with 8,760 hours of one table (tests/console/livi
 Debian's Chromium steered by Playwright. (1) The console opened ten times, each in a window without a cache: the time
 from the navigation to the rows of the overview in the DOM, as the page itself measures it. (2) GET
 /v1/tables/impressions/hours over the whole year, 100 times over one connection. (3) A result of a million rows, looked
-at from its beginning to its end: heap of JavaScript and elements of the DOM. The baseline of (1) is GET /health by the
-same browser.
+at from its beginning to its end: heap of JavaScript and elements of the DOM. (4) Cancel, ten times, on a statement that
+computes for hours: from the click until the process that computes has ended, as the system says (/proc). The baseline
+of (1) is GET /health by the same browser.
 """
 
 import http.client
@@ -13,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,8 +34,7 @@ new MutationObserver((_, watching) => {
   if (document.querySelector("tr[data-table]")) { window.shown = performance.now(); watching.disconnect(); }
 }).observe(document, {childList: true, subtree: true});
 """
-THOUSAND = "unnest(sequence(1, 1000))"
-MILLION = f"select x * 1000 + y as n, concat('row ', cast(y as varchar)) as t from {THOUSAND} a(x), {THOUSAND} b(y)"
+MILLION = "select x * 1000 + y as n, concat('row ', cast(y as varchar)) as t from {0} a(x), {0} b(y)"
 
 
 def opened(browser, url: str) -> float:
@@ -75,7 +76,7 @@ def million(browser, url: str) -> tuple[float, int]:
     """Bytes of heap and elements, with a result of a million rows that was looked at."""
     visit = browsing.Visit(browser, url)
     page = visit.go("sql")
-    visit.ask(MILLION)
+    visit.ask(MILLION.format(browsing.THOUSAND))
     grid = page.get_by_role("grid")
     grid.focus()
     most = (0.0, 0)
@@ -87,6 +88,21 @@ def million(browser, url: str) -> tuple[float, int]:
         )
     visit.context.close()
     return most
+
+
+def cancelled(browser, warehouse) -> float:
+    """Milliseconds from Cancel until the process has ended."""
+    visit = browsing.Visit(browser, warehouse.url)
+    visit.go("sql")
+    process = browsing.computing(warehouse, visit)
+    began = time.perf_counter()
+    visit.cancel()
+    with suppress(OSError):
+        while browsing.ticks(process):
+            time.sleep(0.001)
+    took = (time.perf_counter() - began) * 1000
+    visit.context.close()
+    return took
 
 
 def main() -> None:
@@ -104,6 +120,7 @@ def main() -> None:
             shown = [opened(browser, warehouse.url) for _ in range(TIMES)]
             asked = hours(warehouse.url)
             heap, nodes = million(browser, warehouse.url)
+            ends = [cancelled(browser, warehouse) for _ in range(TIMES)]
     report(
         "the console, over a year of hours with live traffic",
         [
@@ -113,6 +130,7 @@ def main() -> None:
             ("  p95, bar 100", f"{statistics.quantiles(asked, n=20)[-1]:.1f}"),
             ("a million rows: heap of JavaScript, MB, bar 150", f"{heap / 1e6:.1f}"),
             ("  elements of the DOM, bar 5,000", f"{nodes:,}"),
+            ("Cancel until the process that computes has ended, ms, bar 1000", spread(ends, "{:.0f}")),
         ],
     )
 

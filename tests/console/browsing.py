@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from urllib.parse import urlsplit
@@ -19,6 +19,10 @@ CHROMIUM = shutil.which("chromium")
 AXE = ROOT / ".venv" / "console" / "node_modules" / "axe-core" / "axe.min.js"
 sys.path += map(str, (ROOT / ".venv" / "browser").glob("lib/python*/site-packages"))  # Playwright, which is large
 
+THOUSAND = "unnest(sequence(1, 1000))"
+LONG = f"select count(*) from {THOUSAND} a(x), {THOUSAND} b(y), {THOUSAND} c(z), {THOUSAND} d(w) where x * y = z * w"
+"""A statement that computes for hours."""
+TICKS = 30  # of a hundredth of a second, by which one sees that a process computes
 PAGES = ("Overview", "Hours", "Table", "Quarantine", "SQL", "Jobs", "Cost")
 
 
@@ -96,6 +100,10 @@ class Visit:
         self.page.get_by_role("button", name="Run", exact=True).click()
         self.until("/rows? in .*; read|The query was ended/.test(document.querySelector('main').innerText)")
 
+    def cancel(self):
+        """End the statement that runs."""
+        self.page.get_by_role("button", name="Cancel").click()
+
     def until(self, condition):
         """Wait until an expression is true; Playwright's own way evaluates a text, which the page's policy forbids."""
         return until(lambda: self.page.evaluate(condition), condition)
@@ -136,6 +144,37 @@ def traffic(warehouse, count=20):
     finally:
         over.set()
         thread.join()
+
+
+def working(warehouse):
+    """The processor time that each process of queries has used, in ticks, by its pid; one that has ended is none."""
+    found = {}
+    for pid, name in warehouse.children().items():
+        if name == "dw up: query":
+            with suppress(OSError):
+                found[pid] = ticks(pid)
+    return found
+
+
+def ticks(pid):
+    """Raises OSError for a process that has ended, FileNotFoundError as soon as nothing is left of it."""
+    state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    if state in "ZX":
+        raise ProcessLookupError(pid)
+    return int(fields[10]) + int(fields[11])
+
+
+def computing(warehouse, visit):
+    """Start `LONG`; the process that computes it."""
+    idle = working(warehouse)
+    visit.write(LONG)
+    visit.page.get_by_role("button", name="Run", exact=True).click()
+
+    def busy():
+        return [pid for pid, used in working(warehouse).items() if used > idle.get(pid, 0) + TICKS]
+
+    [pid] = until(busy, "a process computes")
+    return pid
 
 
 def owner_token(folder):

@@ -7,14 +7,12 @@ import re
 import browsing
 import living
 import pytest
-from browsing import PAGES, visiting
+from browsing import PAGES, THOUSAND, visiting
 from running import command, running, until
 
 pytestmark = [pytest.mark.skipif(bool(browsing.missing()), reason=browsing.missing() or "-"), pytest.mark.timeout(400)]
 
-THOUSAND = "unnest(sequence(1, 1000))"
 MILLION = f"select x * 1000 + y as n, concat('row ', cast(y as varchar)) as t from {THOUSAND} a(x), {THOUSAND} b(y)"
-LONG = f"select count(*) from {THOUSAND} a(x), {THOUSAND} b(y), {THOUSAND} c(z), {THOUSAND} d(w) where x * y = z * w"
 ENDED = "select outcome from query_history where sql like '%z * w' and outcome = 'ended'"
 EXACT = """select 9007199254740993 as n, cast('12345678901234567890.1230' as decimal(38, 4)) as d,
     cast(null as varchar) as t"""
@@ -188,12 +186,13 @@ def test_numbers_are_shown_as_they_are(visit):
 
 
 def test_a_running_statement_can_be_ended(visit, warehouse):
+    """How soon, `benchmarks/console.py` measures."""
     page = visit.go("sql")
-    visit.write(LONG)
-    page.get_by_role("button", name="Run", exact=True).click()
+    process = browsing.computing(warehouse, visit)
     page.get_by_text("Running:").wait_for()
-    page.get_by_role("button", name="Cancel").click()
+    visit.cancel()
     page.get_by_text("The query was ended").wait_for()
+    until(lambda: process not in browsing.working(warehouse), "the process that computes ends")
     assert warehouse.query(ENDED) == [{"outcome": "ended"}]
 
 
