@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quick demo console screenshots test test-lowest test-aws test-clients test-trino-clients test-athena-clients test-engine trino-golden trino-golden-check trino-tpch lint bench lock clean
+.PHONY: quick demo console screenshots pictures test test-lowest test-aws test-clients test-trino-clients test-athena-clients test-engine trino-golden trino-golden-check trino-tpch lint bench lock clean
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 ...")'
@@ -82,6 +82,9 @@ console:  ## build the console into the package, after a change in console/; nee
 
 screenshots: $(READY) $(VENV)/browser/.ready  ## pictures of each page of the console, in build/screenshots; needs chromium
 	$(BIN)/python tests/console/screenshots.py build/screenshots
+
+pictures: $(READY) $(VENV)/browser/.ready  ## the pictures of the console that README.md shows; needs chromium
+	$(BIN)/python tests/console/screenshots.py --readme docs/pictures
 
 # A venv of its own, with the lowest versions that pyproject.toml allows.
 $(VENV)/lowest/.ready: requirements/lowest.txt pyproject.toml
