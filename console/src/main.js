@@ -20,6 +20,7 @@ const LATER = {
   cost: () => import("./pages/cost.js"),
 };
 const showsKeys = signal(false);
+const failed = signal(null);
 
 /** A page whose code is fetched when it is first looked at. */
 function Later({ id }) {
@@ -89,14 +90,10 @@ function Frame() {
 }
 
 function App() {
-  const [error, setError] = useState();
-  const load = () => get("/v1/session").then((answer) => (session.value = answer), setError);
-  useEffect(() => {
-    load();
-  }, []);
   if (session.value) return html`<${Frame} />`;
-  return html`<main>${error ? html`<${Failure} error=${error} /><p><button type="button" onClick=${() => location.reload()}>Try again</button></p>` : null}</main>`;
+  return html`<main>${failed.value ? html`<${Failure} error=${failed.value} /><p><button type="button" onClick=${() => location.reload()}>Try again</button></p>` : null}</main>`;
 }
 
+get("/v1/session").then((answer) => (session.value = answer), (error) => (failed.value = error));
 listen(() => (showsKeys.value = true));
 render(html`<${App} />`, document.getElementById("app"));

@@ -19,6 +19,8 @@ from datawarehouse.server.saved_queries import OF_ONE_MAX
 from datawarehouse.server.tail import TAILS_MAX
 
 HEADER = {"X-DW-Console": "1"}
+THOUSAND = "unnest(sequence(1, 1000))"
+LONG = f"select count(*) from {THOUSAND} a(x), {THOUSAND} b(y), {THOUSAND} c(z), {THOUSAND} d(w) where x * y = z * w"
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +200,20 @@ def test_a_key_sees_its_tables_alone(keyed):
     answer = asked(keyed, "/v1/overview", **headers)[1]
     assert [each["table"] for each in answer["tables"]] == ["clicks"]
     assert answer["disk_free_bytes"] is None and not [each for each in answer["attention"] if not each["table"]]
+
+
+def test_the_overview_has_the_queries_that_run_of_a_key_its_own(keyed):
+    boss, analyst = ({"Authorization": f"Bearer {each['token']}"} for each in (keyed.boss, keyed.analyst))
+    body = json.dumps({"sql": LONG, "format": "ndjson"})
+    id = json.loads(keyed.request("POST", "/v1/queries", body, boss)[2])["id"]
+    try:
+        until(lambda: asked(keyed, "/v1/overview", **boss)[1]["queries"][0]["state"] == "running", "it runs")
+        [query] = asked(keyed, "/v1/overview", **boss)[1]["queries"]
+        assert (query["id"], query["who"], query["sql"]) == (id, "boss", LONG)
+        assert asked(keyed, "/v1/overview", **analyst)[1]["queries"] == []
+    finally:
+        keyed.request("DELETE", f"/v1/queries/{id}", None, boss)
+    assert asked(keyed, "/v1/overview", **boss)[1]["queries"] == []
 
 
 # -- tables

@@ -1,5 +1,5 @@
 // Data that is asked for again and again while a page is looked at.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 /**
  * The newest answer of `load(signal)`: {value, error, again}. It is asked every `everyMs` (once, if that is 0) while the
@@ -9,7 +9,7 @@ export function usePolled(load, everyMs, on = []) {
   const [state, setState] = useState({ of: null });
   const again = useRef(() => {});
   const of = JSON.stringify(on);
-  useEffect(() => {
+  useLayoutEffect(() => { // other effects wait until something is painted, and nothing is to be seen yet
     const leaving = new AbortController();
     let timer = 0;
     let busy = false;

@@ -28,7 +28,6 @@ function Shown({ value }) {
     <dl class="facts">
       <div><dt>A day</dt><dd>${format.dollars(value.usd_per_day)}</dd></div>
       <div><dt>A month</dt><dd>${format.dollars(value.usd_per_month)}</dd></div>
-      
       <div><dt>Region</dt><dd>${value.region}</dd></div>
       <div><dt>Prices of</dt><dd>${value.prices_compiled}</dd></div>
     </dl>

@@ -43,7 +43,7 @@ function Hours({ table, tables, eventTime }) {
     </${Head}>
     <${Failure} error=${error} />
     ${hours ? html`<${Shown} table=${table} hours=${hours} until=${until} days=${days} range=${range} zoom=${zoom} measure=${measure} />` : error ? null : html`<${Waiting} />`}
-    ${eventTime && hours ? html`<${Lateness} table=${table} asked=${asked} eventTime=${eventTime} />` : null}`;
+    ${eventTime && hours ? html`<${Lateness} table=${table} asked=${asked} eventTime=${eventTime} range=${range} zoom=${zoom} />` : null}`;
 }
 
 function Shown({ table, hours, until, days, range, zoom, measure }) {
@@ -106,8 +106,15 @@ function Hour({ table, hours, hour }) {
       ${hours.rejected[at] ? html`<a class="button" href=${address("quarantine", { table, from: hour, to: next })}>Its rejected events</a>` : null}</div>`;
 }
 
-function Lateness({ table, asked, eventTime }) {
+const QUANTILES = { p50: "half", p99: "99 %", maximum: "the latest" };
+
+function Lateness({ table, asked, eventTime, range, zoom }) {
   const { value, error } = usePolled((signal) => get(ofTable(table, "/lateness", asked), { signal }), 0, [table, asked.from, asked.to]);
+  const drawn = useMemo(() => {
+    const hours = (value?.hours ?? []).filter((each) => each.events);
+    const series = Object.entries(QUANTILES).map(([name, label], at) => ({ label, values: hours.map((each) => each[name]), colour: `series-${at + 1}` }));
+    return { x: hours.map((each) => format.hourStart(each.hour) / 1000), series };
+  }, [value]);
   if (!value) return error ? html`<${Failure} error=${error} />` : null;
   const { all, unit } = value;
   const inHours = (number) => (number === null || number === undefined ? format.NONE : `${format.whole(number)} ${number === 1 ? unit.replace(/s$/, "") : unit}`);
@@ -120,5 +127,8 @@ function Lateness({ table, asked, eventTime }) {
       <div><dt>99.9 % at most</dt><dd>${inHours(all["p99.9"])}</dd></div>
       <div><dt>The latest</dt><dd>${inHours(all.maximum)}</dd></div>
       <div><dt>Without event time</dt><dd>${format.whole(all.without)}</dd></div>
-    </dl></section>`;
+    </dl>
+    ${drawn.x.length > 1 ? html`<p class="note">Hours late, of the events of each hour of arrival.</p>
+      <${Chart} x=${drawn.x} series=${drawn.series} range=${range} onZoom=${zoom} tall=${150} label="Lateness of ${table} by hour of arrival, ${format.count(drawn.x.length, "hour")}" />` : null}
+    <div class="row"><a class="button" href=${ofTable(table, "/lateness", { ...asked, format: "csv" })} download>CSV</a></div></section>`;
 }

@@ -1,5 +1,5 @@
 import { html } from "htm/preact";
-import { useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { call, get, path, post, session } from "../lib/api.js";
 import * as format from "../lib/format.js";
 import { usePolled } from "../lib/poll.js";
@@ -42,7 +42,11 @@ function MayNot() {
 function Runs({ jobs, until, hours }) {
   const box = useRef();
   const list = Array.from({ length: hours }, (_, at) => format.partitionOf(until - (hours - at) * HOUR_MS));
-  const chosen = route.value.params.get("run") ?? "";
+  const chosen = chosenRun(jobs);
+  useLayoutEffect(() => {
+    box.current.scrollLeft = box.current.scrollWidth; // the newest hours are on the right
+  }, [hours]);
+  const begins = list.filter((hour, at) => at === 0 || Number(hour.slice(11)) % 6 === 0);
   const onKeyDown = (event) => {
     const by = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
     const cell = event.target.closest("[data-at]");
@@ -57,10 +61,14 @@ function Runs({ jobs, until, hours }) {
     } while (row >= 0 && row < jobs.length && column >= 0 && column < hours);
   };
   return html`<div class="scroll panel" ref=${box} onKeyDown=${onKeyDown}><table class="runs" aria-label="Runs of jobs by hour">
-    <thead><tr><th scope="col">Job</th>${list.map((hour, at) => (at % 6 === 0 ? html`<th scope="colgroup" colspan=${Math.min(6, hours - at)}>${hour.endsWith("00") || at === 0 ? `${hour.slice(5, 10).replace("/", "-")} ` : ""}${hour.slice(11)}:00</th>` : null))}</tr></thead>
+    <thead><tr><th scope="col">Job</th>${begins.map((hour, at) => {
+      const wide = (at + 1 < begins.length ? list.indexOf(begins[at + 1]) : hours) - list.indexOf(hour);
+      const isDay = hour.endsWith("/00") || at === 0;
+      return html`<th scope="colgroup" colspan=${wide}>${wide < 3 ? "" : isDay ? hour.slice(5, 10).replace("/", "-") : `${hour.slice(11)}:00`}</th>`;
+    })}</tr></thead>
     <tbody>${jobs.map((job, row) => {
       const of = Object.fromEntries(job.runs.map((run) => [run.hour, run]));
-      return html`<tr key=${job.job}><th scope="row">${job.job}<div class="note">${job.schedule ?? ""}</div></th>${list.map((hour, column) => {
+      return html`<tr key=${job.job}><th scope="row">${job.job}<div class="note">${job.schedule ?? ""}</div><div class="note">${counted(job.runs)}</div></th>${list.map((hour, column) => {
         const run = of[hour];
         if (!run) return html`<td></td>`;
         const look = LOOKS[run.outcome] ?? LOOKS.interrupted;
@@ -73,8 +81,22 @@ function Runs({ jobs, until, hours }) {
   <p class="legend">${Object.values(LOOKS).map(({ sign, colour, word }) => html`<span><span class=${colour}>${sign}</span> ${word}</span>`)}</p>`;
 }
 
+/** "28 succeeded, 4 failed". */
+function counted(runs) {
+  const counts = Object.keys(LOOKS).map((name) => [name, runs.filter((run) => run.outcome === name).length]);
+  return counts.filter(([, count]) => count).map(([name, count]) => `${format.whole(count)} ${name}`).join(", ");
+}
+
+/** The run that the address names, or else the latest that failed, or the latest. */
+function chosenRun(jobs) {
+  const named = route.value.params.get("run");
+  if (named) return named;
+  const runs = jobs.flatMap((job) => job.runs.map((run) => ({ name: `${job.job}|${run.hour}`, ...run }))).sort((a, b) => (a.hour < b.hour ? 1 : -1));
+  return (runs.find((run) => run.outcome === "failed") ?? runs[0])?.name ?? "";
+}
+
 function Chosen({ jobs, mayRun, onAsked }) {
-  const [job, hour] = (route.value.params.get("run") ?? "").split("|");
+  const [job, hour] = chosenRun(jobs).split("|");
   const [said, say] = useState(null);
   const about = jobs.find((each) => each.job === job);
   const last = about?.runs.find((each) => each.hour === hour);

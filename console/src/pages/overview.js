@@ -1,5 +1,6 @@
 import { html } from "htm/preact";
-import { get } from "../lib/api.js";
+import { useState } from "preact/hooks";
+import { call, get } from "../lib/api.js";
 import * as format from "../lib/format.js";
 import { usePolled } from "../lib/poll.js";
 import { address } from "../lib/route.js";
@@ -19,6 +20,7 @@ export function Overview() {
     ${error ? html`<${Failure} error=${error} />` : null}
     <${Attention} items=${value.attention} />
     <${Tables} tables=${value.tables} />
+    <${Queries} queries=${value.queries} now=${value.now} />
     <${Facts} value=${value} />`;
 }
 
@@ -42,7 +44,7 @@ function Tables({ tables }) {
   if (!tables.length) return html`<p class="empty">No table is declared that you may see.</p>`;
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Tables">
     <table>
-      <thead><tr><th scope="col">Table</th><th scope="col" class="n">Events/s</th><th scope="col">Last minute</th><th scope="col" class="n">Received</th>
+      <thead><tr><th scope="col">Table</th><th scope="col" class="n">Events/s</th><th scope="col" class="roomy">Last minute</th><th scope="col" class="n">Received</th>
         <th scope="col" class="n">Stored</th><th scope="col" class="n">Rejected</th><th scope="col" class="n">Lag</th><th scope="col">Newest hour</th>
         <th scope="col" class="n">Files</th><th scope="col" class="n">Disk</th></tr></thead>
       <tbody>${tables.map((each) => html`<${Line} key=${each.table} table=${each} />`)}</tbody>
@@ -56,7 +58,7 @@ function Line({ table }) {
   return html`<tr data-table=${name}>
     <th scope="row"><a href=${address("table", { table: name })}>${name}</a></th>
     <td class="n">${format.rate(table.events_per_s)}</td>
-    <td>${recent ? html`<${Spark} values=${recent} label="${name}: ${format.rate(Math.max(...recent, 0))} events a second at most in the last minute" />` : html`<span class="zero">${table.kind}</span>`}</td>
+    <td class="roomy">${recent ? html`<${Spark} values=${recent} label="${name}: ${format.rate(Math.max(...recent, 0))} events a second at most in the last minute" />` : html`<span class="zero">${table.kind}</span>`}</td>
     <td class="n">${format.whole(table.received)}</td>
     <td class="n">${format.whole(isStream ? table.stored : table.rows)}</td>
     <td class="n">${table.rejected ? html`<a class="bad" href=${address("quarantine", { table: name })}>${format.whole(table.rejected)} (${format.share(table.rejected, table.received)})</a>` : html`<span class="zero">${format.whole(table.rejected)}</span>`}</td>
@@ -67,12 +69,29 @@ function Line({ table }) {
   </tr>`;
 }
 
+/** What is asked right now, and by whom; nothing where nobody asks. */
+function Queries({ queries, now }) {
+  const [error, setError] = useState(null);
+  const end = (id) => call("DELETE", `/v1/queries/${id}`).then(() => setError(null), setError);
+  if (!queries.length) return null;
+  return html`<section aria-labelledby="queries"><h2 id="queries">Queries that run now</h2>
+    <${Failure} error=${error} />
+    <div class="scroll" tabindex="0" role="region" aria-label="Queries that run now"><table>
+      <thead><tr><th scope="col">Who</th><th scope="col">Workgroup</th><th scope="col">Since</th><th scope="col" class="n">Reads</th><th scope="col">Done</th><th scope="col">Statement</th><th scope="col"><span class="hidden">End</span></th></tr></thead>
+      <tbody>${queries.map((each) => html`<tr key=${each.id}><th scope="row">${each.who}</th><td>${each.workgroup}</td>
+        <td>${each.started_at ? format.seconds((Date.parse(now) - Date.parse(each.started_at)) / 1000) : "waits"}</td><td class="n">${format.bytes(each.progress.bytes)}</td>
+        <td>${each.progress.share === null ? format.NONE : html`<progress class="short" max="1" value=${each.progress.share} aria-label="Share of the query that is done"></progress>`}</td>
+        <td class="wide"><code class="two-lines" title=${each.sql}>${each.sql}</code></td>
+        <td><button type="button" onClick=${() => end(each.id)}>End</button></td></tr>`)}</tbody>
+    </table></div></section>`;
+}
+
 function Facts({ value }) {
   const { backup } = value;
   return html`<dl class="facts">
-    ${value.queries_running === undefined ? null : html`<div><dt>Queries running</dt><dd>${format.whole(value.queries_running)}</dd></div>`}
+    <div><dt>Queries now</dt><dd>${format.whole(value.queries.length)}</dd></div>
     <div><dt>Disk free</dt><dd>${format.bytes(value.disk_free_bytes)}</dd></div>
-    <div><dt>Last back-up</dt><dd>${backup ? format.seconds(backup.age_s) + " ago" : "never"}</dd></div>
+    <div><dt>Last back-up</dt><dd>${backup?.at ? format.seconds(backup.age_s) + " ago" : "never"}</dd></div>
     <div><dt>Running since</dt><dd>${format.instant(value.since)}</dd></div>
   </dl>`;
 }

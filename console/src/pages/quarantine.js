@@ -53,10 +53,10 @@ function Shown({ table, value, asked }) {
     <${Trend} trend=${trend} value=${value} table=${table} />
     <section aria-labelledby="causes"><h2 id="causes">Causes</h2>
       <div class="scroll" tabindex="0" role="region" aria-label="Causes"><table>
-        <thead><tr><th scope="col">Column</th><th scope="col">Expected</th><th scope="col">Kind of error</th><th scope="col" class="n">Events</th><th scope="col" class="n">Share</th><th scope="col">First</th><th scope="col">Latest</th><th scope="col"><span class="hidden">Samples</span></th></tr></thead>
+        <thead><tr><th scope="col">Column</th><th scope="col" class="n">Events</th><th scope="col" class="n">Share</th><th scope="col">Expected</th><th scope="col">Kind of error</th><th scope="col">First</th><th scope="col">Latest</th><th scope="col"><span class="hidden">Samples</span></th></tr></thead>
         <tbody>${causes.map((each) => html`<tr key=${nameOf(each)}>
-          <th scope="row">${each.column_name || html`<span class="note">whole event</span>`}</th><td class="wide">${each.expected || format.NONE}</td><td>${each.error_code}</td>
-          <td class="n">${format.whole(each.records)}</td><td class="n">${format.share(each.records, rejected)}</td><td>${format.instant(each.first)}</td><td>${format.instant(each.latest)}</td>
+          <th scope="row">${each.column_name || html`<span class="note">whole event</span>`}</th>
+          <td class="n">${format.whole(each.records)}</td><td class="n">${format.share(each.records, rejected)}</td><td class="wide">${each.expected || format.NONE}</td><td>${each.error_code}</td><td>${format.instant(each.first)}</td><td>${format.instant(each.latest)}</td>
           <td><button type="button" aria-pressed=${String(each === chosen)} onClick=${() => change({ cause: nameOf(each) })}>Samples</button></td></tr>`)}</tbody>
       </table></div>
     </section>
@@ -83,11 +83,12 @@ function Samples({ table, cause, asked }) {
   const { error_code: code, column_name: column } = cause;
   const { value, error } = usePolled((signal) => get(ofTable(table, "/quarantine/samples", { ...asked, error_code: code, column_name: column, limit: 10 }), { signal }), 0, [table, code, column, asked.from, asked.to]);
   return html`<section aria-labelledby="samples"><h2 id="samples">Samples${column ? html` of ${column}` : ""}</h2>
+    ${cause.expected ? html`<p class="note">Expected: ${cause.expected}.</p>` : null}
     <${Failure} error=${error} />
     ${value ? html`<div class="scroll" tabindex="0" role="region" aria-label="Samples"><table>
-      <thead><tr><th scope="col">Arrived</th><th scope="col">What was wrong</th><th scope="col">As it came</th></tr></thead>
+      <thead><tr><th scope="col">Arrived</th><th scope="col">Received</th><th scope="col">As it came</th></tr></thead>
       <tbody>${value.samples.map((each) => html`<tr><td>${format.instant(each.arrived_at)}</td>
-        <td class="wide">${each.received ? html`expected ${each.expected}, received <strong>${each.received}</strong>` : each.error_message}</td><td class="wide"><${Raw} event=${each} /></td></tr>`)}</tbody>
+        <td class="wide">${each.received ? html`<strong>${each.received}</strong>${each.expected === cause.expected ? "" : html`, expected ${each.expected}`}` : each.error_message}</td><td class="wide"><${Raw} event=${each} /></td></tr>`)}</tbody>
     </table></div>` : error ? null : html`<${Waiting} />`}
   </section>`;
 }

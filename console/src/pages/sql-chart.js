@@ -10,6 +10,7 @@ import { Failure } from "../parts/parts.js";
 const ROWS_MAX = 20_000;
 const GROUPS_MAX = 8;
 const NAMES_MAX = 200;
+const LOOKS = { line: "lines", bars: "bars", stacked: "bars, stacked" };
 
 export function ResultChart({ run, isOver }) {
   const [state, setState] = useState({});
@@ -32,7 +33,7 @@ export function ResultChart({ run, isOver }) {
   const listed = (values) => values.map((name) => html`<option value=${name}>${name}</option>`);
   return html`<div class="panel">
     <div class="row">
-      <label>Look <select value=${chosen.look} onChange=${set("look")}><option value="line">lines</option><option value="bars">bars</option></select></label>
+      <label>Look <select value=${chosen.look} onChange=${set("look")}>${Object.entries(LOOKS).map(([name, label]) => html`<option value=${name}>${label}</option>`)}</select></label>
       <label>Across <select value=${chosen.x} onChange=${set("x")}>${listed(columns)}</select></label>
       <label>Up <select value=${chosen.y} onChange=${set("y")}>${listed(numericColumns(columns, types, rows))}</select></label>
       <label>A colour for each <select value=${chosen.by} onChange=${set("by")}><option value="">nothing</option>${listed(columns.filter((name) => name !== chosen.x && name !== chosen.y))}</select></label>
@@ -41,6 +42,7 @@ export function ResultChart({ run, isOver }) {
         label="${chosen.y} by ${chosen.x}, ${format.count(drawn.x.length, "point")}" onZoom=${(to) => change({ from: to ? trimmed(to[0]) : "", to: to ? trimmed(to[1]) : "" })} />`}
     <p class="note">${[
       total > rows.length ? `The first ${format.whole(rows.length)} of ${format.whole(total)} rows are drawn; aggregate in SQL to see all.` : "",
+      drawn.isBelow ? "Bars below zero cannot be stacked, so they stand side by side." : "",
       drawn.isSummed ? `Rows with the same ${chosen.x} are added up.` : "",
       drawn.left ? `${format.count(drawn.left, "more group")} ${drawn.left === 1 ? "is" : "are"} not drawn.` : "",
     ].filter(Boolean).join(" ")}</p>
@@ -82,7 +84,7 @@ function choice(columns, types, rows, params) {
   const rest = columns.filter((name) => name !== x && !numbers.includes(name));
   const by = params.has("by") ? (valid("by") ?? "") : isTime(columns, rows, x) && rest.length === 1 ? rest[0] : "";
   const isText = !isTime(columns, rows, x) && !numbers.includes(x);
-  return { x, y, by, look: params.get("look") || (isText ? "bars" : "line") };
+  return { x, y, by, look: params.get("look") in LOOKS ? params.get("look") : isText ? "bars" : "line" };
 }
 
 function drawing(columns, types, rows, { x, y, by, look }) {
@@ -119,8 +121,21 @@ function drawing(columns, types, rows, { x, y, by, look }) {
   const sorted = [...all].sort((a, b) => a - b);
   const total = (points) => [...points.values()].reduce((sum, value) => sum + Math.abs(value ?? 0), 0);
   const ordered = [...groups].sort((a, b) => total(b[1]) - total(a[1]));
-  const isBars = look === "bars";
-  // of bars at one place the tallest stands behind the others
-  const series = ordered.slice(0, GROUPS_MAX).map(([label, points], at) => ({ label, isBars, colour: `series-${at + 1}`, values: sorted.map((place) => points.get(place) ?? null) }));
-  return { x: sorted, series, kind, names, isSummed, left: Math.max(0, ordered.length - GROUPS_MAX) };
+  const series = ordered.slice(0, GROUPS_MAX).map(([label, points], at) => ({ label, isBars: look !== "line", colour: `series-${at + 1}`, values: sorted.map((place) => points.get(place) ?? null) }));
+  const isStacked = look === "stacked";
+  const isBelow = isStacked && series.some(({ values }) => values.some((value) => value < 0));
+  return {
+    x: sorted, series: isStacked && !isBelow ? stacked(series) : besides(series), kind, names, isSummed,
+    isBelow, left: Math.max(0, ordered.length - GROUPS_MAX),
+  };
 }
+
+/** Bars on top of each other: each is drawn from zero to its upper end, the highest first; the first group is the lowest. */
+function stacked(series) {
+  const below = series[0].values.map(() => 0);
+  const piled = series.map((each) => ({ ...each, own: each.values, values: each.values.map((value, at) => (value === null ? null : (below[at] += value))) }));
+  return piled.toReversed();
+}
+
+/** Bars beside each other: which of how many each is. */
+const besides = (series) => series.map((each, place) => ({ ...each, place, of: series.length }));

@@ -31,7 +31,7 @@ function Tables({ known, onPut, onInsert }) {
   if (!known) return html`<p class="note">…</p>`;
   return html`<ul class="list" tabindex="0" aria-label="Tables">${known.tables.map(
     (table) => html`<li key=${table.name}>
-      <button type="button" aria-expanded=${String(open === table.name)} onClick=${() => setOpen(open === table.name ? "" : table.name)}><strong>${table.name}</strong>
+      <button type="button" class="of-table" aria-expanded=${String(open === table.name)} onClick=${() => setOpen(open === table.name ? "" : table.name)}><strong>${table.name}</strong>
         <span class="note">${format.count(table.columns.length, "column")}</span></button>
       ${open === table.name ? html`<div class="columns"><button type="button" onClick=${() => onPut(firstStatement(table))}><span class="link">Ask for its newest rows</span></button>
         ${table.columns.map((column) => html`<button type="button" title="Put it where the cursor is" onClick=${() => onInsert(column.name)}><span>${column.name}</span><span class="note mono">${column.type}</span></button>`)}</div>` : null}

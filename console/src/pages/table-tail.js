@@ -59,9 +59,8 @@ export function Tail({ table }) {
     </div>
     <${Failure} error=${state.error} />
     ${shown.length ? html`<div class="scroll" tabindex="0" role="region" aria-label="Events, newest first"><table>
-      <thead><tr><th scope="col">Arrived</th><th scope="col"><span class="hidden">Outcome</span></th><th scope="col">Event</th></tr></thead>
-      <tbody>${shown.map((each) => html`<tr key=${`${each.number}`}><td>${format.clockTime(each.arrived_at)}</td>
-        <td>${each.ok ? html`<span class="tag good">good</span>` : html`<span class="tag bad">bad</span>`}</td>
+      <thead><tr><th scope="col">Arrived</th><th scope="col">Event</th></tr></thead>
+      <tbody>${shown.map((each) => html`<tr key=${`${each.number}`}><td class="stamp">${format.clockTime(each.arrived_at)} ${each.ok ? html`<span class="tag good">good</span>` : html`<span class="tag bad">bad</span>`}</td>
         <td class="wide"><${Raw} event=${{ ...each, start: each.reason?.start, end: each.reason?.end }} />${each.reason ? html`<div class="bad">${each.reason.column ? `${each.reason.column}: ` : ""}${each.reason.message}</div>` : null}</td></tr>`)}</tbody>
     </table></div>` : html`<p class="empty">${isPaused ? "Paused." : `Waiting for events${which === "all" ? "" : ` that are ${which}`}. “Send and ask” has commands that send some.`}</p>`}`;
 }

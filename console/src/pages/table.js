@@ -71,7 +71,7 @@ function Column({ column, profile, rows }) {
   return html`<tr><th scope="row">${column.name}${column.isKey ? html` <span class="tag">partition</span>` : ""}</th><td class="mono" title=${column.type}>${clip(column.type, 40)}</td>
     <td class="n ${profile?.nulls ? "" : "zero"}">${profile ? (rows ? format.share(profile.nulls, rows) : format.NONE) : ""}</td><td class="n">${profile ? format.whole(profile.distinct) : ""}</td>
     <td>${profile ? short(profile.least) : ""}</td><td>${profile ? short(profile.greatest) : ""}</td>
-    <td class="wide">${top.map((each, at) => html`${at ? ", " : ""}<code title=${textOf(each.value)}>${clip(textOf(each.value), 24)}</code> <span class="note">${format.share(each.count, rows)}</span>`)}</td></tr>`;
+    <td>${top[0]?.count === 1 && rows > 1 ? html`<span class="note">each once</span>` : top.map((each, at) => html`${at ? ", " : ""}<code title=${textOf(each.value)}>${clip(textOf(each.value), 24)}</code> <span class="note">${format.share(each.count, rows)}</span>`)}</td></tr>`;
 }
 const clip = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 

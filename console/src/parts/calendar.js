@@ -9,6 +9,8 @@ const DAY_MS = 24 * HOUR_MS;
 const LEFT = 30;
 const TOP = 18;
 const STEPS = 5;
+/** How opaque a step is drawn. */
+const strong = (step) => 0.15 + (0.85 * step) / STEPS;
 const STATE_COLOURS = { o: "series-3", c: "series-1", k: "series-4", d: "bad" };
 
 export const MEASURES = {
@@ -27,8 +29,8 @@ export function Calendar({ hours, first, last, measure, chosen, onChoose }) {
   const tall = wide >= 20 ? 13 : 9;
   const places = useMemo(() => new Map(hours.start.map((start, at) => [start, at])), [hours]);
   const { values, colour: name } = MEASURES[measure];
-  const most = useMemo(() => (values ? values(hours).reduce((a, b) => Math.max(a, b), 0) : 0), [hours, measure]);
-  const step = (value) => (value <= 0 ? 0 : Math.min(STEPS, Math.max(1, Math.ceil(Math.sqrt(value / Math.max(most, 1)) * STEPS))));
+  const ends = useMemo(() => (values ? endsOf(values(hours)) : []), [hours, measure]);
+  const step = (value) => (value <= 0 ? 0 : STEPS - ends.length + 1 + ends.findIndex((end) => value <= end));
 
   useEffect(() => {
     const watching = new ResizeObserver(() => setWidth(box.current.clientWidth));
@@ -66,7 +68,7 @@ export function Calendar({ hours, first, last, measure, chosen, onChoose }) {
         if (start < first || start >= last) continue;
         const at = places.get(start);
         const strength = at === undefined ? 0 : values ? step(values(hours)[at]) : STEPS;
-        context.globalAlpha = strength ? 0.2 + (0.8 * strength) / STEPS : 1;
+        context.globalAlpha = strength ? strong(strength) : 1;
         context.fillStyle = strength ? (full ?? states[hours.state[at]]) : empty;
         context.fillRect(x, TOP + hour * tall, Math.max(wide - gap, 0.5), tall - (tall > 9 ? 1 : 0.5));
       }
@@ -106,10 +108,14 @@ export function Calendar({ hours, first, last, measure, chosen, onChoose }) {
     <canvas ref=${canvas} aria-hidden="true"></canvas>
   </div>
   <p class="legend">${values ? html`<span><i style=${{ background: "var(--sunken)" }}></i>none</span>
-      ${Array.from({ length: STEPS }, (_, at) => html`<span><i style=${{ background: `var(--${name})`, opacity: 0.2 + (0.8 * (at + 1)) / STEPS }}></i>${upTo(at + 1, most)}</span>`)}`
+      ${ends.map((end, at) => html`<span><i style=${{ background: `var(--${name})`, opacity: strong(STEPS - ends.length + 1 + at) }}></i>to ${format.short(end)}</span>`)}`
     : html`<span><i style=${{ background: "var(--series-3)" }}></i>open</span><span><i style=${{ background: "var(--series-1)" }}></i>complete</span>
         <span><i style=${{ background: "var(--series-4)" }}></i>compacted</span><span><i style=${{ background: "var(--bad)" }}></i>damaged</span><span><i style=${{ background: "var(--sunken)" }}></i>nothing arrived</span>`}</p>`;
 }
 
-/** The greatest value of a step, in the words of the legend. */
-const upTo = (at, most) => `to ${format.short(Math.floor(Math.max(most, 1) * (at / STEPS) ** 2))}`;
+/** The greatest value of each step; each has as many hours as the others, where values differ enough. */
+function endsOf(values) {
+  const sorted = values.filter((value) => value > 0).sort((a, b) => a - b);
+  const ends = Array.from({ length: STEPS }, (_, at) => sorted[Math.ceil(((at + 1) * sorted.length) / STEPS) - 1]);
+  return sorted.length ? [...new Set(ends)] : [];
+}

@@ -2,6 +2,7 @@
 import { html } from "htm/preact";
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
+import { NONE } from "../lib/format.js";
 import { colour, shown } from "../lib/theme.js";
 
 const TALL = 260;
@@ -9,7 +10,8 @@ const FONT = "11px system-ui, Inter, 'Liberation Sans', sans-serif";
 
 /**
  * x: numbers, ascending; with `kind` "time" in seconds, with "names" the places in `names`.
- * series: [{label, values, colour, isBars}]; range: [from, to] of x, or null; onZoom(range or null).
+ * series: [{label, values, colour, isBars, own, place, of}]: own are what the legend says where values are sums of several;
+ * bars at one place stand beside each other, this one as number `place` of `of`. range: [from, to] of x, or null; onZoom(range or null).
  */
 export function Chart({ x, series, kind = "time", names = [], range, onZoom, label, tall = TALL }) {
   const box = useRef();
@@ -71,11 +73,12 @@ function options({ x, series, kind, names, range, zoom, tall, width }) {
       { ...axis, size: 56, values: (_, splits) => splits.map((each) => short(each)) },
     ],
     series: [
-      kind === "names" ? { label: "", value: (_, at) => nameOf(at) } : kind === "time" ? { label: "UTC", value: (_, at) => (at === null ? "–" : new Date(at * 1000).toISOString().slice(0, 16).replace("T", " ")) } : { label: "" },
+      kind === "names" ? { label: "", value: (_, at) => nameOf(at) } : kind === "time" ? { label: "UTC", value: (_, at) => (at === null ? NONE : new Date(at * 1000).toISOString().slice(0, 16).replace("T", " ")) } : { label: "" },
       ...series.map((each, at) => {
         const stroke = colour(each.colour ?? `series-${(at % 8) + 1}`);
-        const bars = each.isBars ? { paths: uPlot.paths.bars({ size: [0.85, 40], align: 0 }), fill: stroke, width: 0, points: { show: false } } : { width: 1.5, points: { show: x.length < 60, size: 5 } };
-        return { label: each.label, stroke, value: (_, value) => (value === null || value === undefined ? "–" : value.toLocaleString("en")), ...bars };
+        const bars = each.isBars ? { paths: barsOf(x, each), fill: stroke, width: 0, points: { show: false } } : { width: 1.5, points: { show: x.length < 60, size: 5 } };
+        const said = (value) => (value === null || value === undefined ? NONE : value.toLocaleString("en"));
+        return { label: each.label, stroke, value: (_, value, __, index) => said(each.own && index !== null ? each.own[index] : value), ...bars };
       }),
     ],
     hooks: {
@@ -104,8 +107,15 @@ function times(_, splits, __, ___, step) {
 const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 });
 const short = (value) => SHORT.format(value);
 
+/** The least distance of two places. */
+const stepOf = (x) => (x.length > 1 ? Math.min(...x.slice(1, 200).map((each, at) => each - x[at])) : 1);
+
 /** Half a bar more on both sides. */
-function padded(x, least, most) {
-  const step = x.length > 1 ? Math.min(...x.slice(1, 200).map((each, at) => each - x[at])) : 1;
-  return [least - step / 2, most + step / 2];
+const padded = (x, least, most) => [least - stepOf(x) / 2, most + stepOf(x) / 2];
+
+function barsOf(x, { place = 0, of = 1 }) {
+  if (of === 1) return uPlot.paths.bars({ size: [0.85, 40] });
+  const wide = (stepOf(x) * 0.85) / of;
+  const begin = stepOf(x) * -0.425 + place * wide;
+  return uPlot.paths.bars({ disp: { x0: { unit: 1, values: () => x.map((at) => at + begin) }, size: { unit: 1, values: () => [wide] } } });
 }

@@ -56,6 +56,7 @@ def console_of(
         files=ConsoleFiles(),
         sign_in=SignIn(gate, opened.warehouse.name),
         overview=shown,
+        queries=queries,
         tables=Tables(catalog, showing, opened.clock, opened.completeness.until_ms, queries),
         tail=Tail(opened.intake, showing),
         rejects=Rejects(catalog, showing, opened.clock, queries),

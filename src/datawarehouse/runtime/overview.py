@@ -14,7 +14,8 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import Any
 
 from datawarehouse.catalog.catalog import Catalog
@@ -187,13 +188,9 @@ class Overview:
     def _worth_a_look(self, known: _Known) -> Iterator[dict[str, Any]]:
         """What is no alert, or not yet."""
         alerting = {(on["alert"], on["table"]) for on in self._owner.alerting.status()["alerts"]}
-        declared = {table.name for table in self._owner.warehouse.tables()}
-        for job, partition, failed, _, error, _ in self._catalog.runs.failing():
-            if job in declared and ("failed_runs", job) not in alerting:
-                said = [line.strip() for line in error.splitlines() if line.strip()][-1:]
-                words = f" It said: {said[0][:200].rstrip('.')}." if said else ""
-                text = f"Job {job} failed {failed:,} times for the hour {partition}.{words}"
-                yield _item("failed_runs", WARN, text, f"dw jobs {job}", job, f"{job} {partition}")
+        for job, failed in groupby(self._catalog.runs.failing(), itemgetter(0)):
+            if ("failed_runs", job) not in alerting:
+                yield from self._of_a_job(job, list(failed))
         for each in known.numbers:
             if each.table.kind == StreamingInputTable.kind:
                 yield from self._of_a_stream(each.table)
@@ -206,6 +203,19 @@ class Overview:
         if known.backup and known.backup["failure"]:
             text = f"The last back-up failed: {known.backup['failure']}"
             yield _item("backup_age", WARN, text, "dw backup FOLDER")
+
+    def _of_a_job(self, job: str, failed: list[tuple[str, str, int, int, str, int]]) -> Iterator[dict[str, Any]]:
+        """failed: its hours, as `runs.failing` has them."""
+        table = next((each for each in self._owner.warehouse.tables() if each.name == job), None)
+        _, partition, times, _, error, run = failed[-1]
+        # without a partition key the next hour's run replaces all rows, so that an earlier failure is over
+        if table is None or (not table.partition_keys and self._catalog.runs.last_success(job) > run):
+            return
+        hours = f"for {len(failed):,} hours, the latest {partition}" if len(failed) > 1 else f"for the hour {partition}"
+        tries = f" ({times:,} times)" if times > 1 else ""
+        said = [line.strip() for line in error.splitlines() if line.strip()][-1:]
+        words = f" It said: {said[0][:200].rstrip('.')}." if said else ""
+        yield _item("failed_runs", WARN, f"Job {job} failed {hours}{tries}.{words}", f"dw jobs {job}", job)
 
     def _of_a_stream(self, table: StoredTable) -> Iterator[dict[str, Any]]:
         unknown = unknown_keys_of(self._catalog, table)

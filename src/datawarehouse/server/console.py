@@ -27,6 +27,7 @@ from datawarehouse.server.http import Request, Response, json_response
 from datawarehouse.server.job_routes import PATHS as JOBS
 from datawarehouse.server.job_routes import Jobs
 from datawarehouse.server.openapi import methods_of, no_route
+from datawarehouse.server.query import Queries
 from datawarehouse.server.rejects import Rejects
 from datawarehouse.server.saved_queries import PATH as SAVED
 from datawarehouse.server.saved_queries import SavedQueries
@@ -50,6 +51,7 @@ class Console:
     files: ConsoleFiles
     sign_in: SignIn
     overview: Callable[[], Awaitable[dict[str, Any]]]
+    queries: Queries
     tables: Tables
     tail: Tail
     rejects: Rejects
@@ -108,6 +110,7 @@ class Console:
                 each for each in found["attention"] if each["table"] and may_see_table(identity, each["table"])
             ]
             found |= {"disk_free_bytes": None, "backup": None}
+        found["queries"] = self.queries.going_on(identity)
         return json_response(200, found)
 
 

@@ -74,6 +74,7 @@ _OVERVIEW = fields(
         ),
         "disk_free_bytes": or_null(COUNT),
         "backup": or_null(fields({"at": or_null(TIME), "age_s": or_null(NUMBER)})),
+        "queries": many(ref("Query")),
     }
 )
 _COUNTS = dict.fromkeys(("received", "stored", "rejected", "rows", "files", "bytes"), COUNT)

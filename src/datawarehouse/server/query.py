@@ -41,6 +41,7 @@ _ONE = re.compile(r"/v1/queries/([0-9a-f-]+)(?:/(?:pages/([0-9]{1,9})|(rows)))?"
 _WAIT_S_MAX = 60
 _ASK_AGAIN_S = 1
 _ROWS_BYTES_MAX = 8 * 1024 * 1024
+_GOING_ON_MAX = 20
 _WINDOW, _WINDOW_MAX, _OFFSET_MAX = 100, 1000, 2**53
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -128,6 +129,11 @@ class Queries:
                 if len(lines) >= _ROWS_BYTES_MAX:
                     break
         return [msgspec.json.decode(line) for line in lines.splitlines()]
+
+    def going_on(self, identity: Identity) -> list[dict[str, Any]]:
+        """Those that wait or run and that somebody may see, the oldest first; no dry runs, which read nothing."""
+        seen = [each for each in self.registry.all() if not each.is_over and may_see(identity, each)]
+        return [each.values() for each in seen if not each.order.dry_run][:_GOING_ON_MAX]
 
     async def route(self, request: Request, body: Callable[[], Awaitable[bytes]]) -> Response:
         """Answer a request below /v1/queries. Raises the errors of queries."""

@@ -1,4 +1,4 @@
-import{A as c,H as i,N as v,O as u,P as m,Q as f,b as a,l as p,n,q as b,t as y}from"./chunk-EAEXRQBQ.js";var g={1:"a day",7:"7 days",31:"31 days"};function N(){let{params:e}=b.value,r=Number(e.get("days"))in g?Number(e.get("days")):7,{value:d,error:t}=v(s=>p(n("/v1/cost",{days:r}),{signal:s}),0,[r]);return a`
+import{A as c,H as i,N as v,O as u,P as m,Q as f,b as a,l as p,n,q as b,t as y}from"./chunk-U2CISNFO.js";var g={1:"a day",7:"7 days",31:"31 days"};function N(){let{params:e}=b.value,r=Number(e.get("days"))in g?Number(e.get("days")):7,{value:d,error:t}=v(s=>p(n("/v1/cost",{days:r}),{signal:s}),0,[r]);return a`
     <${m} title="Cost">
       <label>What arrived in <select data-search value=${r} onChange=${s=>y({days:s.target.value})}>${Object.entries(g).map(([s,o])=>a`<option value=${s}>${o}</option>`)}</select></label>
       <span class="note">What the events that really arrived would cost on AWS. Nothing here costs anything now.</span>
@@ -9,7 +9,6 @@ import{A as c,H as i,N as v,O as u,P as m,Q as f,b as a,l as p,n,q as b,t as y}f
     <dl class="facts">
       <div><dt>A day</dt><dd>${i(e.usd_per_day)}</dd></div>
       <div><dt>A month</dt><dd>${i(e.usd_per_month)}</dd></div>
-      
       <div><dt>Region</dt><dd>${e.region}</dd></div>
       <div><dt>Prices of</dt><dd>${e.prices_compiled}</dd></div>
     </dl>

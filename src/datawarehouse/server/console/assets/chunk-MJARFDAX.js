@@ -1,0 +1,1 @@
+import{b as t}from"./chunk-U2CISNFO.js";function d({event:l}){let{text:e,base64:c,truncated:r,start:n,end:s}=l;if(e==null)return t`<code>${c?`base64: ${c.slice(0,400)}`:""}</code>`;let o=n!=null&&s>n;return t`<code>${o?t`${e.slice(0,n)}<mark>${e.slice(n,s)}</mark>${e.slice(s)}`:e}${r?t`<span class="note"> … (longer)</span>`:null}</code>`}export{d as a};
