@@ -4,8 +4,11 @@ import fcntl
 import os
 import signal
 import struct
+import subprocess
 import termios
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from running import until
@@ -13,6 +16,7 @@ from running import until
 from datawarehouse.errors import WorkerDied
 from datawarehouse.query.messages import QueryOrder
 from datawarehouse.runtime.workers import Worker
+from patience import patient
 
 
 @pytest.fixture
@@ -59,3 +63,33 @@ def test_stopping_a_worker_that_an_order_is_sent_to(sending):
     with pytest.raises(WorkerDied):
         sent.result(20)
     assert worker.pid is None
+
+
+def test_a_query_that_is_ended_while_its_process_is_started():
+    """Else the process would be nobody's, and compute for as long as its query takes."""
+    begins, goes_on, started = threading.Event(), threading.Event(), []
+
+    def slowly(kind):
+        begins.set()
+        goes_on.wait(patient(20))
+        started.append(subprocess.Popen(["sleep", "1000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        return started[0]
+
+    worker = Worker("query", start_child=slowly)
+    with ThreadPoolExecutor(2) as executor:
+        sent = executor.submit(worker.begin, QueryOrder("select 1", [], "json"))
+        assert begins.wait(patient(20))
+        worker.kill()
+        stopped = executor.submit(worker.stop, 0)
+        with suppress(TimeoutError):
+            stopped.result(0.3)  # not before the process is there
+        goes_on.set()
+        stopped.result(patient(20))
+        sent.result(patient(20))
+    try:
+        assert started[0].wait(patient(5)) == -signal.SIGKILL
+    finally:
+        started[0].kill()
+    with pytest.raises(WorkerDied):
+        worker.begin(QueryOrder("select 1", [], "json"))
+    assert len(started) == 1

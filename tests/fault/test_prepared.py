@@ -198,6 +198,29 @@ def test_killing_a_child_that_ended_does_nothing(prepared):
     child.stdout.close()
 
 
+KILLED_TOO_EARLY = """
+import os, signal, socket
+from datawarehouse.runtime import prepared
+socket.send_fds = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+def become(kind):
+    os.write(1, b"began")
+    signal.pause()
+prepared.serve(lambda: None, become)
+"""
+
+
+def test_a_child_of_which_the_owner_does_not_hear_ends_by_itself():
+    """It is forked, and the prepared process is killed before it can say so."""
+    process = PreparedProcess([sys.executable, "-c", KILLED_TOO_EARLY])
+    try:
+        child = process.child("query")
+        with child.stdin, child.stdout:
+            assert child.stdout.read() == b""
+        assert child.wait(patient(20)) is None
+    finally:
+        process.close()
+
+
 def test_a_prepared_process_that_hangs_keeps_nobody_waiting(prepared):
     first = prepared.child("convert")
     hung = parent(first.pid)

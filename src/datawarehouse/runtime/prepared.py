@@ -202,7 +202,8 @@ class ForkedChild:
     def kill(self) -> None:
         if not self._has_begun(0):
             self._kill_prepared()  # it is about to start this child, or hangs
-        elif self._pid:
+            self._has_begun(_CODE_MAX_S)  # the child is known now, or ends by itself
+        if self._pid:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
@@ -266,21 +267,25 @@ def _fork_as_asked(requests: socket.socket, become: Callable[[str], NoReturn]) -
             if not kind:
                 os._exit(0)  # the owner has ended
             orders, answers, line = given
-            pid = _forked(kind.decode(), orders, answers, become)
-            os.close(orders)
-            os.close(answers)
+            told, telling = os.pipe()
+            pid = _forked(kind.decode(), orders, answers, told, become)
+            for descriptor in (orders, answers, told):
+                os.close(descriptor)
             if pid:
                 handle = os.pidfd_open(pid)
                 children[handle] = pid, socket.socket(fileno=line)
                 waiting.register(handle, select.POLLIN)
                 with contextlib.suppress(OSError):  # the owner does not wait for it any more
                     socket.send_fds(children[handle][1], [_NUMBER.pack(pid)], [handle])
+                    os.write(telling, b"1")
             else:
                 os.close(line)
+            os.close(telling)
 
 
-def _forked(kind: str, orders: int, answers: int, become: Callable[[str], NoReturn]) -> int:
-    """The number of a new child; 0 if there can be none."""
+def _forked(kind: str, orders: int, answers: int, told: int, become: Callable[[str], NoReturn]) -> int:
+    """The number of a new child; 0 if there can be none. told: says something when the owner knows of the child; if
+    this process ends before, so does the child, which nobody could end."""
     try:
         pid = os.fork()
     except OSError as error:
@@ -291,7 +296,11 @@ def _forked(kind: str, orders: int, answers: int, become: Callable[[str], NoRetu
     try:
         os.dup2(orders, 0)
         os.dup2(answers, 1)
-        _close_all()
+        waits = os.dup2(told, _STANDARD)
+        _close_all(but=waits)
+        if not os.read(waits, 1):
+            os._exit(1)
+        os.close(waits)
         _show_as(f"dw up: {kind}")
         become(kind)
     except BaseException:
@@ -313,10 +322,13 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _close_all() -> None:
-    """Close all descriptors but the standard ones. Objects that had them stay in the frames below, which never end."""
+def _close_all(but: int = 0) -> None:
+    """Close all descriptors but the standard ones and this one.
+
+    Objects that had them stay in the frames below, which never end.
+    """
     for path in list(Path("/proc/self/fd").iterdir()):  # the highest possible one may be a thousand million
-        if int(path.name) >= _STANDARD:
+        if int(path.name) >= _STANDARD and int(path.name) != but:
             with contextlib.suppress(OSError):  # that of the listing itself
                 os.close(int(path.name))
 

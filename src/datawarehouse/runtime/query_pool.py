@@ -125,7 +125,7 @@ class QueryPool:
             return
         worker.kill()
         loop = asyncio.get_running_loop()
-        ending = self._executor.submit(worker.stop)  # until it has ended it has its memory
+        ending = self._executor.submit(worker.stop, 0)  # until it has ended it has its memory
         ending.add_done_callback(lambda _: loop.is_closed() or loop.call_soon_threadsafe(self._leave_place))
 
     async def _step(self, call: Callable[..., Any], *arguments: Any, deadline: float) -> Any:
@@ -144,5 +144,7 @@ class QueryPool:
         """End all child processes, busy ones at once."""
         for worker in self._busy:
             worker.kill()
+        for worker in self._busy:
+            worker.stop(0)  # it may just have been started
         for worker in self._idle:
             worker.stop()

@@ -115,6 +115,8 @@ class Worker:
         self._is_late = False
         self._process: Child | None = None
         self._lock = threading.Lock()
+        self._beginning = threading.Lock()
+        self._is_stopped = False
 
     @property
     def pid(self) -> int | None:
@@ -164,9 +166,13 @@ class Worker:
         self.kill()
 
     def begin(self, order: QueryOrder) -> None:
-        """Send a query; then call `next_answer` until an End or a Failure comes."""
-        self.start()
-        self._send(order)
+        """Send a query; then call `next_answer` until an End or a Failure comes. Raises WorkerDied, also if it was
+        stopped before."""
+        with self._beginning:
+            if self._is_stopped:
+                raise self._died()
+            self.start()
+            self._send(order)
 
     def next_answer(self) -> ChildAnswer:
         return self._receive()
@@ -178,8 +184,11 @@ class Worker:
             process.kill()
 
     def stop(self, wait_s: float = 5.0) -> None:
-        """Let the child end by itself; kill it if it does not."""
-        process, self._process = self._process, None
+        """Let the child end by itself; kill it if it does not. One that another thread is starting is waited for: it
+        would be nobody's."""
+        with self._beginning:
+            self._is_stopped = True
+            process, self._process = self._process, None
         if process is None:
             return
         _close(process.stdin)
