@@ -39,6 +39,17 @@ def lines_of(data, piece=None, monkeypatch=None):
             b'\xef\xbb\xbf[{"a":"\xc3\xa4"},5,"x",null,{"b":1.50}]',
             [b'{"a":"\xc3\xa4"}', b"5", b'"x"', b"null", b'{"b":1.50}'],
         ),
+        (b'{\n  "a": 1,\n  "b": [\n    2\n  ]\n}\n', [b'{   "a": 1,   "b": [     2   ] }']),
+        (b'\n{"a":\r\n 1}', [b'{"a":   1}']),
+        (b'{\n"a": 1\n}\n{\n"a": 2\n}\n\n', [b'{ "a": 1 }', b'{ "a": 2 }']),
+        (b'{\n"a": 1} {"a": 2}\n{"a": 3}', [b'{ "a": 1}', b'{"a": 2}', b'{"a": 3}']),
+        (b'{"a": 1} {\n"a": 2}\n', [b'{"a": 1} {', b'"a": 2}']),  # the first line has its object
+        (b'{"a": 1,\n{"a": 2}\n{"a": 3}\n', [b'{"a": 1,', b'{"a": 2}', b'{"a": 3}']),
+        (b'{"a": "1\n{"a": 2}\n', [b'{"a": "1', b'{"a": 2}']),
+        (b'{"a": {\n"b": 2}\n', [b'{"a": {', b'"b": 2}']),  # it never ends
+        (b"{\n", [b"{"]),
+        (b"{oops}\n}\n", [b"{oops}", b"}"]),
+        (b'{"a":' * 100_000 + b"\n1\n", [b'{"a":' * 100_000, b"1"]),
     ],
 )
 def test_files(data, expected):
@@ -68,6 +79,19 @@ def test_an_array_comes_apart_wherever_it_is_cut(seed, monkeypatch):
     assert [json.loads(line) for line in found] == elements
 
 
+@pytest.mark.seeds(fixed=40, random=20)
+def test_objects_over_several_lines_come_apart_wherever_they_are_cut(seed, monkeypatch):
+    chance = random.Random(seed)
+    objects = [
+        {"".join(chance.choices('aä€😀"\\}{:', k=3)): chance.choice((1, -1.5e3, "}\n{", None, [{}], {"b": [1, 2]}))}
+        for _ in range(chance.randrange(1, 20))
+    ]
+    ascii = chance.random() < 0.5
+    text = chance.choice(("", " ", "\n")).join(json.dumps(each, indent=2, ensure_ascii=ascii) for each in objects)
+    found = lines_of(text.encode(), chance.choice((1, 2, 3, 7, 50, 1000)), monkeypatch)
+    assert [json.loads(line) for line in found] == objects
+
+
 def test_batches_are_about_a_megabyte_of_whole_lines():
     line = b'{"a":"' + b"x" * 1000 + b'"}\n'
     found = list(batches(Lines(io.BytesIO(line * 3000))))
@@ -85,6 +109,8 @@ def test_batches_are_about_a_megabyte_of_whole_lines():
         (b'[{"a":1} {"a":2}]', 1, "after its element 1 comes '{\"a\":2}\\]', where a comma"),
         (b'[{"a":1}] {"a":2}', 1, "more comes after its closing bracket"),
         (b"[" + b'{"a":' * 100_000, 0, "its element 1 is not JSON"),
+        (b'{\n"a": 1}\n{"a": 2}\n{"a": oops}\n', 2, "over several lines, and its object 3 is not JSON .* The 2 before"),
+        (b'{\n"a": 1}\n{"a": 2', 1, "its object 2 is not JSON"),
     ],
 )
 @pytest.mark.parametrize("batch_bytes", [1, BATCH_BYTES])
