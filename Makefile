@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quick demo console screenshots pictures test test-lowest test-aws test-clients test-trino-clients test-athena-clients test-engine trino-golden trino-golden-check trino-tpch lint bench lock clean
+.PHONY: quick demo first-minute console screenshots pictures test test-lowest test-aws test-clients test-trino-clients test-athena-clients test-engine trino-golden trino-golden-check trino-tpch lint bench lock clean
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 ...")'
@@ -32,6 +32,9 @@ $(VENV)/.demo: requirements/demo.txt pyproject.toml
 
 demo: $(VENV)/.demo  ## the example, end to end: events in, click-through rate out
 	$(BIN)/python examples/acme_ads/demo.py
+
+first-minute: $(READY)  ## the first commands of README.md in an empty HOME, from a fresh clone and from a built wheel, timed
+	PYTHONPATH=tests $(BIN)/python tests/journey/first_minute.py
 
 # Venvs of their own: an AWS emulator, which pins another botocore, and what AWS Lambda has and nothing else.
 $(VENV)/emulator/.ready: requirements/emulator.txt $(READY)

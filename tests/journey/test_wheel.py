@@ -11,7 +11,9 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from first_minute import DECLARATION, INSTALL, README
 from packaging.requirements import Requirement
+from pages import commands, follow
 from running import started
 
 from patience import patient
@@ -96,3 +98,15 @@ print(*sys.path, sep="\\n")
     assert len(lines) > 100
     assert not [line for line in lines if line.startswith(str(ROOT))]
     assert len([line for line in lines if line.startswith(str(installed.parent))]) > 100
+
+
+def test_the_first_commands_of_the_readme_in_an_empty_home(installed, tmp_path):
+    """`make first-minute` does the first one too, which installs what is installed here."""
+    home, folder = tmp_path / "home", tmp_path / "clone"
+    home.mkdir()
+    folder.mkdir()
+    [(install, _), *steps] = commands(README)
+    assert INSTALL in install
+    path = f"{installed}:/usr/local/bin:/usr/bin:/bin"
+    follow(steps, folder, {"HOME": str(home), "PATH": path, "PYTHONPATH": ""})
+    assert (folder / "shop" / "warehouse.py").read_text() == DECLARATION

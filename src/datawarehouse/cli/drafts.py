@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from textwrap import indent
 
 from datawarehouse.cli.check import Checked, checked
 from datawarehouse.cli.output import print_table, quantity
@@ -92,16 +93,18 @@ def _objects(lines: Iterable[bytes]) -> Iterator[Object]:
             continue  # `checked` counts it
 
 
-def declaration_of(drafts: Iterable[Draft]) -> str:
-    tables = ""
-    for draft in drafts:
-        columns = "".join(f"            {_text(name)}: {_literal(kind)},\n" for name, kind in draft.declared().items())
-        tables += (
-            f"    .with_streaming_input_table(\n        {_text(draft.table)},\n        columns={{\n{columns}"
-            "        },\n    )\n"
-        )
-    head = 'from datawarehouse import Warehouse\n\nwarehouse = (\n    Warehouse("analytics_dw")\n'
-    return f"{head}{tables})\n"
+def declaration_of(drafts: Sequence[Draft]) -> str:
+    """A chain of one call is not in parentheses, as formatters have it."""
+    calls = [_call(draft) for draft in drafts]
+    made = 'Warehouse("analytics_dw")'
+    chain = indent("\n".join([made, *calls]), "    ")
+    text = f"{made}{calls[0]}" if len(calls) == 1 else f"(\n{chain}\n)"
+    return f"from datawarehouse import Warehouse\n\nwarehouse = {text}\n"
+
+
+def _call(draft: Draft) -> str:
+    columns = "".join(f"        {_text(name)}: {_literal(kind)},\n" for name, kind in draft.declared().items())
+    return f".with_streaming_input_table(\n    {_text(draft.table)},\n    columns={{\n{columns}    }},\n)"
 
 
 def _literal(kind: str | tuple[str, str]) -> str:
@@ -128,8 +131,9 @@ def tests_of(drafts: Iterable[Draft]) -> str:
 
 def print_drafts(drafts: list[Draft], folder: Path) -> None:
     for draft in drafts:
-        sample = "all" if draft.is_whole else "the first"
-        print(f"{draft.table}, from {sample} {quantity(draft.checked.events, 'event')} of {draft.file} ({draft.form}):")
+        events = draft.checked.events
+        sample = "all" if draft.is_whole and events > 1 else "the" if draft.is_whole else "the first"
+        print(f"{draft.table}, from {sample} {quantity(events, 'event')} of {draft.file} ({draft.form}):")
         rows = [(each.name, each.type, _why(each)) for each in draft.columns]
         print_table(("column", "type", "why"), rows)
         print(f"of these, {draft.checked.rows} would be stored and {draft.checked.rejected} rejected\n")
