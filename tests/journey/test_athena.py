@@ -47,7 +47,7 @@ SERVED = (
 ).split()
 ENDLESS = (
     "select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y), "
-    "unnest(sequence(1, 10000)) c(z) where x * y = z"
+    "unnest(sequence(1, 10000)) c(z) where x * y * z = -1"
 )
 NUMBERS = "select a.x * 100 + b.y from unnest(sequence(0, 99)) a(x), unnest(sequence(0, 99)) b(y) order by 1"
 

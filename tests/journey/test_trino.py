@@ -27,7 +27,7 @@ EVENT = {
 }  # fmt: skip
 ENDLESS = (
     "select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y), "
-    "unnest(sequence(1, 10000)) c(z) where x * y = z"
+    "unnest(sequence(1, 10000)) c(z) where x * y * z = -1"
 )
 
 

@@ -141,7 +141,7 @@ warehouse = (
 """
 ENDLESS = (
     "select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y), "
-    "unnest(sequence(1, 10000)) c(z) where x * y = z"
+    "unnest(sequence(1, 10000)) c(z) where x * y * z = -1"
 )
 
 

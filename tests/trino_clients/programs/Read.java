@@ -113,7 +113,7 @@ public class Read {
                 }
             });
             stop.start();
-            statement.executeQuery("select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y), unnest(sequence(1, 10000)) c(z) where x * y = z").next();
+            statement.executeQuery("select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y), unnest(sequence(1, 10000)) c(z) where x * y * z = -1").next();
             check(false, "it was not stopped");
         } catch (SQLException error) {
             System.out.println("Statement.cancel");
