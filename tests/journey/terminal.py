@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from running import until
 
 ERASE = "\r\x1b[K"
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 class Typed:
-    """text: all that was written since `forget`, without what was erased."""
+    """text: all that was written since `forget`, without what was erased, and without colours."""
 
     def __init__(self, process, end):
         self.process, self._end = process, end
@@ -29,12 +30,13 @@ class Typed:
             if not data:
                 break
             self._written += data
-        lines = self._written.decode(errors="ignore").replace("\r\n", "\n").replace("\x07", "").split("\n")
+        written = COLOUR.sub("", self._written.decode(errors="ignore"))
+        lines = written.replace("\r\n", "\n").replace("\x07", "").split("\n")
         return "\n".join(line.rpartition(ERASE)[2] for line in lines)
 
     @property
     def raw(self):
-        """With what was erased."""
+        """With what was erased, and with colours."""
         assert self.text is not None
         return self._written.decode(errors="ignore")
 
@@ -58,7 +60,7 @@ def typed(command, folder, rows=30, columns=80, **environment):
     """A command whose terminal has so many rows and columns. It is killed at the end if it still runs."""
     end, file = pty.openpty()
     subprocess.run(["stty", "rows", str(rows), "columns", str(columns)], stdin=file, check=True)
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "", "LINES": "", **environment}
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "", "LINES": "", "NO_COLOR": "", **environment}
     environment.pop("INPUTRC", None)
     with subprocess.Popen(
         command, cwd=folder, stdin=file, stdout=file, stderr=file, env=environment, preexec_fn=lambda: os.login_tty(0)

@@ -1,6 +1,7 @@
 """What commands that take long say meanwhile: a line on a terminal, which is erased. And how long they say it took."""
 
 import contextlib
+import itertools
 import json
 import os
 import pty
@@ -14,7 +15,9 @@ import time
 
 import pytest
 from running import DW, running, started, until
+from terminal import COLOUR
 
+from datawarehouse.cli.answers import begun
 from datawarehouse.cli.progress import progress
 from patience import patient
 
@@ -51,8 +54,8 @@ class Terminal:
         return self.text
 
     def screen(self):
-        """What is left of it."""
-        return "".join(line.rpartition(ERASE)[2] for line in re.split("(?<=\n)", self.read()))
+        """What is left of it, without colours."""
+        return "".join(line.rpartition(ERASE)[2] for line in re.split("(?<=\n)", COLOUR.sub("", self.read())))
 
     def until(self, pattern):
         until(lambda: re.search(pattern, self.read()), f"{pattern} on the terminal")
@@ -97,6 +100,51 @@ def test_a_query_over_files_says_how_much_is_done(filled, terminal):
         process.send_signal(signal.SIGINT)
         assert process.wait(patient(30)) == 130
     assert terminal.screen() == ""
+
+
+SLOW_END = """
+select n, if(n < 190000, 0, cardinality(array_distinct(transform(sequence(1, 10000), e -> e * n % 7919)))) as x
+from unnest(flatten(transform(sequence(1, 50), s -> sequence(10000 * (s - 1) + 1, 10000 * s)))) t(n)"""
+
+
+def test_an_answer_that_stands_still_says_how_far_it_is(filled, terminal, tmp_path):
+    csv = [DW, "query", SLOW_END, "--output", "csv"]
+    with (
+        (tmp_path / "out").open("wb") as out,
+        started(csv, cwd=filled.folder, stdout=out, stderr=terminal.file) as process,
+    ):
+        terminal.until("The query runs: [0-9]{6} rows, [0-9]+ s$")
+        assert (tmp_path / "out").stat().st_size
+        process.send_signal(signal.SIGINT)
+        assert process.wait(patient(30)) == 130
+    assert terminal.screen() == ""
+
+
+class Asked:
+    def progress(self):
+        return {"rows": 7, "share": None}
+
+
+def test_the_same_where_the_answer_is_on_the_screen(terminal, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", terminal.file)
+    monkeypatch.setattr(sys, "stdout", terminal.file)
+    goes_on = threading.Event()
+
+    def pieces():
+        yield b"first"
+        assert goes_on.wait(patient(30))
+        yield b"second"
+
+    def look():
+        terminal.until("The query runs: 7 rows, [0-9]+ s$")
+        goes_on.set()
+
+    with contextlib.closing(begun(pieces(), Asked())) as coming:
+        assert b"".join(itertools.islice(coming, 1)) == b"first"
+        threading.Thread(target=look).start()
+        assert next(coming) == b"second"
+        assert terminal.screen() == ""
+        assert next(coming, None) is None
 
 
 def test_ctrl_c_leaves_no_line(filled, terminal):

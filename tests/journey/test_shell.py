@@ -17,7 +17,7 @@ from patience import patient
 PROMPT = "dw> $"
 FOREVER = (
     "select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y), "
-    "unnest(sequence(1, 10000)) c(z) where x * y = z;\n"
+    "unnest(sequence(1, 10000)) c(z) where x * y * z = -1;\n"
 )
 MANY = "unnest(flatten(transform(sequence(1, 50), s -> sequence(10000 * (s - 1) + 1, 10000 * s)))) t(n)"
 """500,000 rows."""
@@ -60,7 +60,8 @@ def left(shell):
 
 
 def test_each_command(shell, shop):
-    (shop.folder / "some.sql").write_text("select 7 as seven;\n")
+    (shop.folder / "some.sql").write_text("select 7 as seven;\n\\timing off\n\\timing\n")
+    (shop.folder / "round.sql").write_text("\\i some.sql\n\\i round.sql\n")
     says = {
         "\\?": "the tables, or the columns of one",
         "\\d": r"clicks_quarantine +table +\d+\n",
@@ -85,6 +86,7 @@ def test_each_command(shell, shop):
         "\\workgroup": "that of people",
         "\\workgroup adhoc": "Workgroup: adhoc",
         "\\i some.sql": "seven\n-----\n    7\n",
+        "\\i round.sql": r"seven\n-----\n    7\n(.*\n)+round.sql includes itself",
         "\\i": "takes a file",
         "\\i none.sql": "none.sql cannot be read",
         "\\nonsense": r"There is no command \\nonsense. \\\? lists them",

@@ -31,7 +31,7 @@ VALUES = """select * from (values
 FORMS = ("table", "json", "ndjson", "csv", "parquet")
 FOREVER = (
     "select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y), "
-    "unnest(sequence(1, 10000)) c(z) where x * y = z"
+    "unnest(sequence(1, 10000)) c(z) where x * y * z = -1"
 )
 LONG = (
     "select x, 'text ' || cast(x as varchar) as t "
@@ -173,7 +173,7 @@ def on_a_terminal(folder, *arguments, columns=60):
                 return
             text.append(data)
 
-    environment = {**os.environ, "COLUMNS": "", "LINES": ""}
+    environment = {**os.environ, "COLUMNS": "", "LINES": "", "NO_COLOR": "1"}
     subprocess.run(["stty", "rows", "30", "columns", str(columns)], stdin=file, check=True)
     reading = threading.Thread(target=read)
     with started([DW, *arguments], cwd=folder, stdin=file, stdout=file, stderr=file, env=environment) as process:

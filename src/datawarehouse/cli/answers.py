@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import chain
 from typing import IO
 
 from datawarehouse.cli.grid import MEASURED_ROWS, Grid, Row, rows_in
@@ -32,11 +33,36 @@ def is_screen() -> bool:
     return sys.stdout.isatty()
 
 
-def begun(pieces: Iterator[bytes], asked: Asking, doing: str = "The query runs") -> Iterator[bytes]:
-    """The same pieces, once there is one. Until then a terminal says what is done."""
-    with progress(doing, lambda: _how_far(asked, doing)):
+def begun(pieces: Iterator[bytes], asked: Asking, *, is_silent_then: bool = False) -> Generator[bytes, None, None]:
+    """The same pieces, once there is one. While one is waited for, a terminal says what is done; is_silent_then: only
+    until the first. What is printed of them has to end with a line, since the next line may be erased."""
+    coming = _waited(pieces, asked, is_silent_then=is_silent_then)
+    next(coming)
+    return coming
+
+
+def _waited(pieces: Iterator[bytes], asked: Asking, *, is_silent_then: bool) -> Generator[bytes, None, None]:
+    began_s, doing = time.monotonic(), "The query runs"
+
+    def waiting() -> AbstractContextManager[object]:
+        return progress(doing, lambda: _how_far(asked, doing), began_s)
+
+    with waiting():
         first = next(pieces, b"")
-    return chain((first,), pieces)
+    yield b""
+    yield first
+    if is_silent_then:
+        yield from pieces
+    elif is_screen():
+        while True:
+            with waiting():
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+    else:
+        with waiting():
+            yield from pieces
 
 
 def drained(pieces: Iterator[bytes], asked: Asking) -> None:
@@ -66,7 +92,7 @@ def print_rows(pieces: Iterator[bytes], out: IO[str], *, limit: int | None, room
     fit into."""
     blocks = rows_in(pieces)
     names, first = first_rows(blocks, MEASURED_ROWS if limit is None else limit)
-    grid = Grid(names, first[:limit], room)
+    grid = Grid(names, first[:limit], out, room)
     out.write(grid.head() + grid.lines(first[:limit]))
     out.flush()
     printed = len(first[:limit])

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 
+from datawarehouse.cli.output import print_error
 from datawarehouse.cli.progress import erase_line
 from datawarehouse.durable import lacks_space
 from datawarehouse.errors import DataWarehouseError, FolderError, QueryLimitExceeded
@@ -26,7 +27,7 @@ def exit_code(verb: str, call: Callable[[], int | None]) -> int:
         sys.stdout.flush()  # an output that cannot be written is noticed here, and not while Python exits
         return code
     except DataWarehouseError as error:
-        print(f"dw {verb}: {error}", file=sys.stderr)
+        print_error(f"dw {verb}: {error}")
         return error.exit_code
     except BrokenPipeError:  # the reader of the output has ended: `dw query ... | head`
         _drop_output()
@@ -35,7 +36,7 @@ def exit_code(verb: str, call: Callable[[], int | None]) -> int:
         if not lacks_space(error):
             raise
         _drop_output()
-        print(f"dw {verb}: There is no space left where the output or a file is written ({error}).", file=sys.stderr)
+        print_error(f"dw {verb}: There is no space left where the output or a file is written ({error}).")
         return FolderError.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED

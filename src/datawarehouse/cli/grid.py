@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import IO
 
+from datawarehouse.cli.colour import FAINT, HEAD, painted
 from datawarehouse.query.screen import CELL_CHARACTERS_MAX as _SHORT
 from datawarehouse.query.screen import is_number, padded, shown, width
 
@@ -21,6 +23,7 @@ _CELL = re.compile(r'("[^"]*(?:""[^"]*)*"|)([,\n])')
 _BETWEEN = "  "
 _CUT_MIN = 8
 _DOTS = "..."
+_NULL = "NULL"
 
 
 def rows_in(pieces: Iterable[bytes]) -> Iterator[list[Row]]:
@@ -51,13 +54,15 @@ def _whole_rows(pieces: Iterable[bytes]) -> Iterator[str]:
 class Grid:
     """left_out: the names of columns that have no place."""
 
-    def __init__(self, names: Sequence[str], rows: Sequence[Row], room: int | None = None) -> None:
-        """rows: the first ones, of which the widths are taken. room: the width of the terminal, if it is one."""
+    def __init__(self, names: Sequence[str], rows: Sequence[Row], out: IO[str], room: int | None = None) -> None:
+        """rows: the first ones, of which the widths are taken. out: where it is printed. room: the width that it is to
+        fit into."""
         columns = [_texts(column) for column in zip(*rows, strict=True)] or [[] for _ in names]
         heads = _texts(names)
         self._right = [bool(texts) and all(map(is_number, texts)) for texts in columns]
         self._widths = [max(map(width, [head, *texts])) for head, texts in zip(heads, columns, strict=True)]
         self._is_cut = room is not None
+        self._out, self._null = out, painted(_NULL, FAINT, out)
         if room is not None:
             self._fit(room)
         self._heads = heads[: len(self._widths)]
@@ -77,26 +82,33 @@ class Grid:
 
     def head(self) -> str:
         """The names of the columns, and the line under them."""
-        return (
-            self._joined([[name] for name in self._heads]) + _BETWEEN.join("-" * each for each in self._widths) + "\n"
-        )
+        names = self._joined([(name,) for name in self._heads]).rstrip("\n")
+        line = _BETWEEN.join("-" * each for each in self._widths)
+        return f"{painted(names, HEAD, self._out)}\n{painted(line, FAINT, self._out)}\n"
 
     def lines(self, rows: Sequence[Row]) -> str:
-        return self._joined([_texts(column) for column in zip(*rows, strict=True)])
+        return self._joined(list(zip(*rows, strict=True)))
 
-    def _joined(self, columns: Sequence[Sequence[str]]) -> str:
+    def _joined(self, columns: Sequence[Row]) -> str:
         padded = [
-            self._padded(texts, places, right=right)
-            for texts, places, right in zip(columns, self._widths, self._right, strict=False)  # some are left out
+            self._padded(cells, places, right=right)
+            for cells, places, right in zip(columns, self._widths, self._right, strict=False)  # some are left out
         ]
         return "".join(_BETWEEN.join(line).rstrip() + "\n" for line in zip(*padded, strict=True))
 
-    def _padded(self, texts: Sequence[str], places: int, *, right: bool) -> list[str]:
+    def _padded(self, cells: Row, places: int, *, right: bool) -> list[str]:
+        texts = _texts(cells)
         if self._is_cut:
             texts = [_fitting(text, places) for text in texts]
         if not all(map(str.isascii, texts)):
-            return [padded(text, places, right=right) for text in texts]
-        return [text.rjust(places) for text in texts] if right else [text.ljust(places) for text in texts]
+            texts = [padded(text, places, right=right) for text in texts]
+        else:
+            texts = [text.rjust(places) for text in texts] if right else [text.ljust(places) for text in texts]
+        if self._null == _NULL or None not in cells:
+            return texts
+        return [
+            text.replace(_NULL, self._null) if cell is None else text for text, cell in zip(texts, cells, strict=True)
+        ]
 
 
 def _taken(widths: Sequence[int]) -> int:
@@ -107,7 +119,7 @@ def _texts(cells: Sequence[str | None]) -> list[str]:
     """As `shown`, quickly where it changes nothing."""
     together = "".join(filter(None, cells))
     if together.isascii() and together.isprintable() and max(map(len, filter(None, cells)), default=0) <= _SHORT:
-        return ["NULL" if cell is None else cell for cell in cells]
+        return [_NULL if cell is None else cell for cell in cells]
     return [shown(cell) for cell in cells]
 
 

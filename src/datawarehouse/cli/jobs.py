@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from datawarehouse.cli.colour import BAD, GOOD, WARNING
 from datawarehouse.cli.options import add_on, add_output, add_settings, settings_of
 from datawarehouse.cli.output import print_json, print_table, quantity, remark
 from datawarehouse.cli.progress import progress
@@ -15,6 +16,7 @@ from datawarehouse.definition.partition import HOUR_MS, start_ms
 from datawarehouse.errors import BadRequest, UnknownName, did_you_mean
 
 _COLUMNS = ("job", "scheduled", "partition", "started", "attempt", "cause", "outcome", "rows", "seconds", "error")
+_OUTCOMES = {"succeeded": GOOD, "failed": BAD, "interrupted": WARNING}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -98,12 +100,20 @@ def print_runs(runs: Sequence[dict[str, Any]]) -> None:
     """Print a line for each run, with the first line of its error, and below where the code of the latest failed."""
     shown = [run | {"error": run["error"].splitlines()[0] if run["error"] else None} for run in runs]
     columns = [name for name in _COLUMNS if name != "started" or any(run.get(name) for run in runs)]
-    print_table(columns, ([None if run[name] is None else str(run[name]) for name in columns] for run in shown))
+    rows = ([None if run[name] is None else str(run[name]) for name in columns] for run in shown)
+    print_table(columns, rows, style_of_outcome)
     failed = next((run for run in runs if run["error"]), None)
     if failed and (place := _place_of(failed["error"])):
         remark(
             f"The error of {failed['job']} for {failed['partition']} came from {place}; --output json has all of it."
         )
+
+
+def style_of_outcome(column: str, text: str) -> str:
+    """That of an outcome of a run, and of its error."""
+    if column == "error":
+        return BAD
+    return _OUTCOMES.get(text, "") if column == "outcome" else ""
 
 
 def _place_of(error: str) -> str:

@@ -17,6 +17,7 @@ from types import ModuleType
 from datawarehouse import __version__
 from datawarehouse.cli.examples import EXAMPLES
 from datawarehouse.cli.exits import exit_code
+from datawarehouse.cli.output import print_error
 from datawarehouse.errors import did_you_mean
 
 VERBS = {
@@ -84,7 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     verb = parser.parse_args(given[:1] or ["--help"]).verb
     if verb not in VERBS:
-        parser.exit(2, f"dw: There is no verb {verb!r}.{did_you_mean(verb, VERBS)} `dw --help` lists them.\n")
+        print_error(f"dw: There is no verb {verb!r}.{did_you_mean(verb, VERBS)} `dw --help` lists them.")
+        return 2
     module, verb_parser = parser_of(verb)
     parsed = verb_parser.parse_args(given[1:])
     run = getattr(module, "run_apart", module.run) if arguments is None else module.run

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from datawarehouse.cli.colour import BAD, FAINT, HEAD, painted
 from datawarehouse.query.screen import is_number, padded, shown, width
 
 _KEYS_SHOWN_MAX = 5
@@ -16,25 +17,43 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def print_table(names: Sequence[str], rows: Iterable[Sequence[str | None]]) -> None:
-    """Print rows under the names of their columns, numbers on the right, and NULL as NULL."""
-    cells = [[shown(cell) for cell in row] for row in rows]
+def _unmarked(name: str, cell: str) -> str:
+    return ""
+
+
+def print_table(
+    names: Sequence[str], rows: Iterable[Sequence[str | None]], style_of: Callable[[str, str], str] = _unmarked
+) -> None:
+    """Print rows under the names of their columns, numbers on the right, and NULL as NULL. style_of: that of a cell, by
+    the name of its column and its text; empty for none."""
+    given = list(rows)
+    cells = [[shown(cell) for cell in row] for row in given]
     widths = [max([width(name), *(width(row[at]) for row in cells)]) for at, name in enumerate(names)]
     right = [bool(cells) and all(is_number(row[at]) for row in cells) for at in range(len(names))]
     print_head(names, widths, right)
-    for row in cells:
-        print(_line(row, widths, right))
+    for texts, row in zip(cells, given, strict=True):
+        styles = [
+            FAINT if cell is None else style_of(name, text) for name, text, cell in zip(names, texts, row, strict=True)
+        ]
+        print(_line(texts, widths, right, styles))
 
 
 def print_head(names: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> None:
     """Print the names of columns, and the line under them."""
-    print(_line(names, widths, right))
-    print("  ".join("-" * width for width in widths))
+    print(_line(names, widths, right, [HEAD] * len(names)))
+    print(painted("  ".join("-" * width for width in widths), FAINT, sys.stdout))
 
 
-def remark(text: str) -> None:
+def remark(text: str, style: str = "") -> None:
     """A line that is not part of the result."""
-    print(text, file=sys.stderr)
+    print(painted(text, style, sys.stderr) if style else text, file=sys.stderr)
+
+
+def print_error(text: str) -> None:
+    """Print on stderr what went wrong: what comes before the first colon is in colour, which is who says it or the
+    error's name."""
+    name, colon, rest = text.partition(": ")
+    print(painted(name + colon.rstrip(), BAD, sys.stderr) + colon[1:] + rest, file=sys.stderr)
 
 
 def quantity(number: int, thing: str) -> str:
@@ -59,7 +78,9 @@ def keys_shown(counts: dict[str, int]) -> str:
     return f"{named} and {left} more" if left > 0 else named
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    return "  ".join(
-        padded(cell, places, right=is_right) for cell, places, is_right in zip(cells, widths, right, strict=True)
-    ).rstrip()
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], styles: Sequence[str]) -> str:
+    texts = []
+    for cell, places, is_right, style in zip(cells, widths, right, styles, strict=True):
+        text = padded(cell, places, right=is_right)
+        texts.append(text.replace(cell, painted(cell, style, sys.stdout), 1) if style else text)
+    return "  ".join(texts).rstrip()

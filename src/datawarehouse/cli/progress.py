@@ -14,25 +14,30 @@ _ERASE = "\r\x1b[K"  # the whole line (ECMA-48, EL)
 
 
 @contextmanager
-def progress(doing: str, look: Callable[[], str | None] = lambda: None) -> Iterator[Callable[[str], None]]:
+def progress(
+    doing: str, look: Callable[[], str | None] = lambda: None, began_s: float | None = None
+) -> Iterator[Callable[[str], None]]:
     """After a second, show what is being done and for how long. Gives a function that says what is done now. look: says
-    it, too, and is called whenever the line is shown, in another thread; None changes nothing."""
+    it, too, and is called whenever the line is shown, in another thread; None changes nothing. began_s: since when it
+    is done (monotonic), if that is not now."""
     if not is_terminal():
         yield lambda _: None
         return
     said = [doing]
     over = threading.Event()
-    started = time.monotonic()
+    now = time.monotonic()
+    started = now if began_s is None else began_s
 
     def show() -> None:
-        wait_s = _SHOW_AFTER_S
+        is_shown = False
+        wait_s = max(_SHOW_EVERY_S, started + _SHOW_AFTER_S - now)
         while not over.wait(wait_s):
             said[0] = look() or said[0]
             if over.is_set():
                 break
             show_line(f"{said[0]}, {time.monotonic() - started:.0f} s")
-            wait_s = _SHOW_EVERY_S
-        if wait_s != _SHOW_AFTER_S:
+            is_shown, wait_s = True, _SHOW_EVERY_S
+        if is_shown:
             erase_line()
 
     def say(text: str) -> None:

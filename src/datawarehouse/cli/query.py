@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from datawarehouse.cli.answers import SCREEN_ROWS_MAX, Shown, begun, drained, is_screen, print_rows, screen_columns
+from datawarehouse.cli.colour import FAINT
 from datawarehouse.cli.exits import in_a_process
 from datawarehouse.cli.options import add_on, add_output, add_settings, settings_of
 from datawarehouse.cli.output import print_head, quantity, remark, size
@@ -114,15 +115,16 @@ def _ask(arguments: argparse.Namespace, client: Client, started: float) -> int:
     with closing(Asked(client, Question(arguments.sql, arguments.param, form, **rules))) as asked:
         pieces = asked.pieces()
         with _said_why(arguments):
-            coming = begun(pieces, asked)
-        if arguments.dry_run:
-            return _print_decision(arguments, json.loads(b"".join(coming)))
-        if is_table:
-            shown = _print_rows(coming, is_cut=is_cut)
-            drained(coming, asked)
-        else:
-            shown = None
-            sys.stdout.buffer.writelines(coming)
+            coming = begun(pieces, asked, is_silent_then=is_screen() and not is_table)
+        shown = None
+        with closing(coming):
+            if arguments.dry_run:
+                return _print_decision(arguments, json.loads(b"".join(coming)))
+            if is_table:
+                shown = _print_rows(coming, is_cut=is_cut)
+            else:
+                sys.stdout.buffer.writelines(coming)
+        drained(pieces, asked)
         sys.stdout.flush()
         rows = int(asked.progress()["rows"])
     if shown:
@@ -206,7 +208,7 @@ def _remark_left_out(rows: int, columns: Sequence[str]) -> None:
 
 def _remark_end(rows: int, files: int, bytes: int, started: float) -> None:
     took_s = time.perf_counter() - started
-    remark(f"{quantity(rows, 'row')} in {took_s:.2f} s; read {quantity(files, 'file')}, {size(bytes)}")
+    remark(f"{quantity(rows, 'row')} in {took_s:.2f} s; read {quantity(files, 'file')}, {size(bytes)}", FAINT)
 
 
 @contextmanager
@@ -275,9 +277,9 @@ def _print(result: Result, arguments: argparse.Namespace) -> None:
     table = result.arrow()
     if arguments.output != "table":
         sys.stdout.buffer.writelines(encoded(table.schema, table.to_batches(), arguments.output))
-    elif is_screen() and not arguments.all:
-        first = table.slice(0, SCREEN_ROWS_MAX)
-        shown = _print_rows(encoded(first.schema, first.to_batches(), "csv"), is_cut=True)
+    elif is_screen():
+        first = table if arguments.all else table.slice(0, SCREEN_ROWS_MAX)
+        shown = _print_rows(encoded(first.schema, first.to_batches(), "csv"), is_cut=not arguments.all)
         _remark_left_out(len(table) - shown.rows, shown.left_out)
     else:
         _print_table(result)

@@ -8,8 +8,8 @@ from contextlib import closing
 
 from datawarehouse.cli.answers import is_screen
 from datawarehouse.cli.options import add_settings, settings_of
-from datawarehouse.cli.output import remark
-from datawarehouse.cli.shell.commands import COMMANDS, Left, run_command
+from datawarehouse.cli.output import print_error, remark
+from datawarehouse.cli.shell.commands import COMMANDS, Left, run_command, run_script
 from datawarehouse.cli.shell.completion import Names
 from datawarehouse.cli.shell.lines import Lines
 from datawarehouse.cli.shell.printing import MODES
@@ -66,22 +66,9 @@ def _run_scripts(session: Session, scripts: list[tuple[str, str]]) -> None:
     """Raises the first error."""
     for path, text in scripts:
         try:
-            for each in _steps(sql_in(path) if path else text):
-                (run_command if each.startswith("\\") else Session.run)(session, each)
+            run_script(session, sql_in(path) if path else text)
         except Left:
             return
-
-
-def _steps(text: str) -> list[str]:
-    """The commands, and the statements between them. Lines that are no statements stay, so that places are right."""
-    steps, typed = [], ""
-    for number, line in enumerate(text.splitlines(keepends=True)):
-        if line.startswith("\\") and ending(typed) != QUOTED:
-            steps += [typed, line]
-            typed = "\n" * (number + 1)
-        else:
-            typed += line
-    return [step for step in (*steps, typed) if step.strip()]
 
 
 def _converse(session: Session, lines: Lines) -> None:
@@ -109,6 +96,6 @@ def _converse(session: Session, lines: Lines) -> None:
         except Left:
             return
         except DataWarehouseError as error:
-            remark(str(error))
+            print_error(str(error))
         except KeyboardInterrupt:
             remark("The query was ended.")

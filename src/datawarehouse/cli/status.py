@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import Any
 
-from datawarehouse.cli.jobs import remark_reruns
+from datawarehouse.cli.colour import BAD, GOOD, HEAD, WARNING, painted
+from datawarehouse.cli.jobs import remark_reruns, style_of_outcome
 from datawarehouse.cli.options import add_on, add_output, add_settings, settings_of
 from datawarehouse.cli.output import keys_shown, print_json, print_table, quantity, remark, size
 from datawarehouse.cli.progress import progress
@@ -49,21 +51,24 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _print(status: dict[str, Any], *, shows_settings: bool) -> None:
     """What needs somebody first, then the tables, the jobs, and the settings if they are asked for."""
-    print(f"{status['warehouse']} in {status['folder']}, {'running' if status['running'] else 'not running'}")
+    running = _painted("running", GOOD) if status["running"] else _painted("not running", WARNING)
+    print(f"{_painted(status['warehouse'], HEAD)} in {status['folder']}, {running}")
     for on in status["alerts"]:
-        print(f"\nalert {on['alert']} since {on['began']}: {on['cause']}\n  next: {on['next_step']}")
+        alert = _painted(f"alert {on['alert']} since {on['began']}:", BAD)
+        print(f"\n{alert} {on['cause']}\n  next: {on['next_step']}")
     print()
     streaming = [table for table in status["tables"] if "received" in table]
     _remark_news(status, streaming)
     for table in streaming:
         table["bytes"] = size(table["bytes"])
     columns = [name for name in _COLUMNS if name != "lost" or any(table.get(name) for table in streaming)]
-    print_table(columns, ([_shown(table.get(name)) for name in columns] for table in streaming))
+    print_table(columns, ([_shown(table.get(name)) for name in columns] for table in streaming), _style_of_count)
     if own := [table["table"] for table in status["tables"] if table["kind"] == "table"]:
         print(f"\ntables that you fill: {', '.join(own)}")
     if jobs := status.get("jobs"):
         print()
-        print_table(_COLUMNS_OF_JOBS, ([_shown(job[name]) for name in _COLUMNS_OF_JOBS] for job in jobs))
+        rows = ([_shown(job[name]) for name in _COLUMNS_OF_JOBS] for job in jobs)
+        print_table(_COLUMNS_OF_JOBS, rows, style_of_outcome)
     print(f"\naudit: {_audit(status['audit'], len(status['damaged_files']))}")
     if shows_settings:
         print()
@@ -169,6 +174,15 @@ def _audit(audit: dict[str, Any], damaged: int) -> str:
         f"{audit['shares_read']} of {quantity(audit['shares'], 'daily share')} of the files read whole since "
         f"{audit['began']}{last}: {audit['files']} files, {size(audit['bytes'])}{unread}; {result}"
     )
+
+
+def _painted(text: str, style: str) -> str:
+    return painted(text, style, sys.stdout)
+
+
+def _style_of_count(column: str, text: str) -> str:
+    """Of what is lost, and of what was rejected."""
+    return "" if text == "0" else {"lost": BAD, "rejected": WARNING}.get(column, "")
 
 
 def _shown(value: float | str | None) -> str | None:

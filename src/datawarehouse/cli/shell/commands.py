@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import shlex
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from datawarehouse.cli.output import print_table, remark
 from datawarehouse.cli.shell.printing import MODES
 from datawarehouse.cli.shell.session import Session
 from datawarehouse.cli.sql_files import sql_in
 from datawarehouse.errors import BadRequest, QueryFailed
+from datawarehouse.sql.scripts import QUOTED, ending
 
 _TABLES = """select table_name as "table", lower(replace(table_type, 'BASE ', '')) as kind, count(*) as columns
 from information_schema.tables join information_schema.columns using (table_schema, table_name)
@@ -85,7 +87,14 @@ def _workgroup(session: Session, arguments: Sequence[str]) -> None:
 def _include(session: Session, arguments: Sequence[str]) -> None:
     if not arguments:
         raise BadRequest("\\i takes a file of statements.")
-    session.run(sql_in(arguments[0]))
+    path = Path(arguments[0]).absolute()
+    if path in session.including:
+        raise BadRequest(f"{arguments[0]} includes itself.")
+    session.including.append(path)
+    try:
+        run_script(session, sql_in(arguments[0]))
+    finally:
+        session.including.pop()
 
 
 def _leave(session: Session, arguments: Sequence[str]) -> None:
@@ -109,7 +118,7 @@ COMMANDS: dict[str, tuple[str, str, Command]] = {
     "\\pager": ("[on|off]", "all rows, in a pager", _pager),
     "\\timing": ("[on|off]", "how long a query took, and what it read", _timing),
     "\\workgroup": ("[NAME]", "whose queries they are", _workgroup),
-    "\\i": ("FILE", "the statements of a file", _include),
+    "\\i": ("FILE", "the statements and commands of a file", _include),
     "\\q": ("", "leave", _leave),
 }
 """For each command what it takes and does."""
@@ -129,6 +138,24 @@ def run_command(session: Session, line: str) -> None:
     if len(arguments) > bool(takes):
         raise BadRequest(f"{name} takes {takes or 'nothing'}; got {' '.join(arguments)}.")
     run(session, arguments)
+
+
+def run_script(session: Session, text: str) -> None:
+    """Run the statements and commands of a text. Raises the errors of both, and Left."""
+    for each in _steps(text):
+        (run_command if each.startswith("\\") else Session.run)(session, each)
+
+
+def _steps(text: str) -> list[str]:
+    """The commands, and the statements between them. Lines that are no statements stay, so that places are right."""
+    steps, typed = [], ""
+    for number, line in enumerate(text.splitlines(keepends=True)):
+        if line.startswith("\\") and ending(typed) != QUOTED:
+            steps += [typed, line]
+            typed = "\n" * (number + 1)
+        else:
+            typed += line
+    return [step for step in (*steps, typed) if step.strip()]
 
 
 def _switched(arguments: Sequence[str], *, now: bool) -> bool:

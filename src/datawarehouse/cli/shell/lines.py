@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 
 try:
     import readline
@@ -13,6 +16,7 @@ except ModuleNotFoundError:  # Python can be built without it
     readline = None  # type: ignore[assignment]
 
 _HISTORY_LINES_MAX = 10_000
+_AGAIN_S = 0.02
 _BETWEEN_WORDS = " \t\n()[]{}<>=+-*/%,;|'\""
 
 Complete = Callable[[str, str], Sequence[str]]
@@ -45,7 +49,22 @@ class Lines:
         """The next line. before: the lines of the same statement. Raises EOFError at the end of the input, and
         KeyboardInterrupt."""
         self._before = before
-        return input(prompt)
+        handled = signal.signal(signal.SIGINT, self._interrupted)
+        try:
+            return input(prompt)
+        finally:
+            signal.signal(signal.SIGINT, handled)
+
+    def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        """Ctrl-C. What is raised while the Tab key's names are looked up is lost in readline: there it comes again."""
+        while frame is not None and frame.f_code is not Lines._completion.__code__:
+            frame = frame.f_back
+        if frame is None:
+            raise KeyboardInterrupt
+        again = (threading.main_thread().ident, signal.SIGINT)
+        timer = threading.Timer(_AGAIN_S, signal.pthread_kill, again)
+        timer.daemon = True
+        timer.start()
 
     def remember(self, text: str) -> None:
         """Keep a statement in the history, in one line if it has no comments; none that begins with a blank."""

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import IO
 
 from datawarehouse.cli.answers import Shown, first_rows, print_rows
+from datawarehouse.cli.colour import FAINT, HEAD, painted
 from datawarehouse.cli.grid import Row, rows_in
 from datawarehouse.cli.output import remark
 from datawarehouse.query.screen import padded, width
@@ -52,13 +53,17 @@ def _expanded(pieces: Iterator[bytes], page: Page) -> Shown:
     blocks = rows_in(pieces)
     names, first = first_rows(blocks, page.limit or 1)
     places = max(map(width, names), default=0)
-    heads = [padded(_plain(name), places, right=True) for name in names]
+    heads = [painted(padded(_plain(name), places, right=True), HEAD, page.out) for name in names]
+    null = painted("NULL", FAINT, page.out)
     printed = 0
     for rows in chain((first,), blocks):
         for row in rows[: None if page.limit is None else page.limit - printed]:
             printed += 1
-            page.out.write(f"-[ row {printed} ]" + "-" * max(0, places - len(f" row {printed} ") + 2) + "\n")
-            page.out.writelines(f"{head}  {_plain(cell)}\n" for head, cell in zip(heads, row, strict=True))
+            line = f"-[ row {printed} ]" + "-" * max(0, places - len(f" row {printed} ") + 2)
+            page.out.write(painted(line, FAINT, page.out) + "\n")
+            page.out.writelines(
+                f"{head}  {null if cell is None else _plain(cell)}\n" for head, cell in zip(heads, row, strict=True)
+            )
         if page.limit is not None and printed >= page.limit:
             break
     return Shown(printed, ())
@@ -98,11 +103,13 @@ def _ndjson(pieces: Iterator[bytes], page: Page) -> Shown:
 
 
 def _json(pieces: Iterator[bytes], page: Page) -> Shown:
-    printed = 0
+    printed, held = 0, "["
     for line in _lines(pieces, page.limit):
-        page.out.write((",\n" if printed else "[") + line)
+        if printed:
+            page.out.write(f"{held},\n")
+        held = line if printed else f"[{line}"
         printed += 1
-    page.out.write("]\n" if printed else "[]\n")
+    page.out.write(f"{held}]\n")
     return Shown(printed, ())
 
 

@@ -11,10 +11,12 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
 from datawarehouse.cli.answers import SCREEN_ROWS_MAX, Shown, begun, drained, screen_columns
+from datawarehouse.cli.colour import FAINT
 from datawarehouse.cli.output import quantity, remark, size
 from datawarehouse.cli.shell.printing import MODES, Page, paged
 from datawarehouse.errors import DataWarehouseError
@@ -37,6 +39,7 @@ class Session:
     def __init__(self, questions: Questions, view: View, *, full_scan: bool, is_screen: bool) -> None:
         """is_screen: whether a person sees what is printed."""
         self.questions, self.view = questions, view
+        self.including: list[Path] = []  # the files whose statements and commands are run at the moment
         self._full_scan, self._is_screen = full_scan, is_screen
 
     def run(self, text: str) -> None:
@@ -59,13 +62,14 @@ class Session:
         limit = view.rows_max if self._is_screen and not is_paged and not is_whole else None
         shown: Shown | None = None
         with closing(self.questions.asked(asking)) as asked:
-            coming = begun(asked.pieces(), asked)
-            with paged(is_paged) as out:
+            pieces = asked.pieces()
+            coming = begun(pieces, asked, is_silent_then=is_paged)
+            with closing(coming), paged(is_paged) as out:
                 shown = mode.print(coming, Page(out, limit, screen_columns() if self._is_screen else None))
                 out.flush()
             if shown is None:  # the pager was left
                 return
-            drained(coming, asked)
+            drained(pieces, asked)
             rows = int(asked.progress()["rows"])
         took_s = time.perf_counter() - began
         if shown.left_out:
@@ -74,7 +78,7 @@ class Session:
             remark(f"{quantity(rows - shown.rows, 'more row')}; \\rows all prints all, \\pager on turns pages.")
         if view.says_time:
             read = f"read {quantity(asked.files_read, 'file')}, {size(asked.bytes_read)}"
-            remark(f"{quantity(rows, 'row')} in {took_s:.2f} s; {read}")
+            remark(f"{quantity(rows, 'row')} in {took_s:.2f} s; {read}", FAINT)
 
     def rows(self, sql: str, parameters: Sequence[str] = ()) -> list[dict[str, str]]:
         """The rows of a statement of the shell itself. Raises the errors of queries."""
