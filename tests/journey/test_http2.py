@@ -95,6 +95,27 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent_and_the_rest_is_n
     assert stored(server) == before + 1
 
 
+def test_a_client_that_looks_at_no_answer_before_all_is_sent_gets_it(server):
+    """As many do, curl among them, which lose an answer if their stream is reset at once."""
+
+    def sent(client):
+        stream, rest = client.begin("POST", "/v1/admin/run"), b" " * 400_000
+        while rest and client.answers[stream].reset is None:
+            room = min(client.library.local_flow_control_window(stream), client.library.max_outbound_frame_size)
+            if room <= 0:
+                client.read()
+                continue
+            part, rest = rest[:room], rest[room:]
+            client.library.send_data(stream, part, end_stream=not rest)
+            client.send()
+        return client.answer(stream)
+
+    with connected(server) as client:
+        answers = (sent(client) for _ in range(5))  # of a busy machine: what takes half a second is reset
+        assert [answer.status for answer in answers if answer.reset is None][:1] == [401]
+        assert client.answer(client.post(EVENT)).status == 200, "the connection goes on"
+
+
 def test_trailers_end_a_request(server):
     before = stored(server)
     with connected(server) as client:

@@ -12,7 +12,8 @@ limits, each stream a request to the same application as one of HTTP/1.1.
    request is closed after `keep_alive_s`, pings or not.
 5. A client that takes nothing of its answers for `request_time_max_s` is not waited for: the connection is closed if
    the client does not read, and the stream is reset if it gives no window for the next part of an answer. While it does
-   not read, nothing is read from it, so that no answers to its pings heap up.
+   not read, nothing is read from it, so that no answers to its pings heap up. What comes of a body after its answer is
+   thrown away for LINGER_S; then its stream is reset.
 6. When the server stops, a GOAWAY names the last request that is answered; later ones are refused.
 """
 

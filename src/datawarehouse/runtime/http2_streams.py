@@ -13,7 +13,7 @@ import httptools
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
-from datawarehouse.runtime.connection_limits import HEAD_BYTES_MAX, HEADERS_MAX, TOO_LARGE_A_HEAD, Shared
+from datawarehouse.runtime.connection_limits import HEAD_BYTES_MAX, HEADERS_MAX, LINGER_S, TOO_LARGE_A_HEAD, Shared
 from datawarehouse.runtime.http2_frames import FRAME_BYTES_MAX
 from datawarehouse.runtime.http2_link import Link
 from datawarehouse.server.http import AnswerCutOff, Response, error_response
@@ -50,6 +50,7 @@ class Stream:
             if answer is not None and not self._is_started:
                 self._shared.say(answer)
                 await answer.send(self._send)
+            await self._throw_the_rest_away()
         except AnswerCutOff:
             pass  # which resets the stream
         except Exception as error:
@@ -57,6 +58,19 @@ class Stream:
                 log.error("%(method)s %(raw_path)s could not be answered to its end", self.scope, exc_info=error)
         finally:
             self._end()
+
+    async def _throw_the_rest_away(self) -> None:
+        """Of an answer before the end of the body: many clients look at it only when all is sent, and lose it at a
+        reset."""
+        if not self._is_answered:
+            return
+        self.link.has_read(self.number, sum(map(len, self._pieces)))
+        self._pieces = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while not (self.is_complete or self.is_given_up):
+                    self._arrived.clear()
+                    await self._arrived.wait()
 
     def _end(self) -> None:
         self._timer.cancel()
