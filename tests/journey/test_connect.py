@@ -30,6 +30,7 @@ VALUES = """select * from (values
     (1, bigint '9007199254740993', 1.5e0, real '0.1', true, decimal '1.10', date '2026-01-01', 'plain', x'00ff'),
     (-2, null, nan(), real '-2.7', false, decimal '-0.05', date '0001-12-31', 'a "b" ' || chr(10) || '漢字', x''),
     (3, 0, -infinity(), null, null, decimal '12345678901234567890123456789012345.67', null, '', null),
+    (4, 0, -0e0, cast(-0e0 as real), true, decimal '-0.00', date '2026-01-01', '', x''),
     (null, null, null, null, null, null, null, null, null)
 ) as t (n, big, double, single, truth, price, day, text, bytes) order by n"""
 NESTED = """select array[1, null] as list, map(array[1, 2], array['a', null]) as numbered, 
@@ -76,7 +77,8 @@ def test_values_are_those_of_open_warehouse(shop, w, tmp_path, sql):
     assert found.arrow().schema == expected.arrow().schema
     assert repr(found.dicts()) == repr(expected.dicts())
     rows = list(w.rows(sql))
-    assert rows == expected.dicts() or repr(rows) == repr(expected.dicts())  # NaN is not equal to itself
+    has_signs = "-0.0" in repr(expected.dicts())  # of which == tells nothing, and NaN is not equal to itself
+    assert (rows == expected.dicts() and not has_signs) or repr(rows) == repr(expected.dicts())
 
 
 def test_what_other_libraries_get(w):

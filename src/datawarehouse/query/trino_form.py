@@ -110,7 +110,8 @@ def _floats(column: pa.Array, kind: Type) -> pa.Array:
     """The shortest text that gives the same number of its own type."""
     if kind == types.DOUBLE:
         return floats(column, in_json=True)
-    texts = pc.if_else(pc.is_finite(column), column.cast(_TEXT), floats(column, in_json=True))
+    is_short = pc.and_(pc.is_finite(column), pc.not_equal(column, 0))  # Arrow's -0 is a whole number in JSON: 0
+    texts = pc.if_else(is_short, column.cast(_TEXT), floats(column, in_json=True))
     sizes = pc.abs(column)
     is_tiny = pc.and_(pc.less(sizes, _TINY), pc.greater(sizes, 0))
     if not pc.any(is_tiny, min_count=0).as_py():
