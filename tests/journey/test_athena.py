@@ -213,6 +213,7 @@ def test_a_statement_that_fails_says_why_in_athenas_words(athena, sql, workgroup
         ({"QueryExecutionContext": {"Database": "nope"}}, "InvalidRequestException", "SCHEMA_NOT_FOUND"),
         ({"QueryExecutionContext": {"Catalog": "nope"}}, "InvalidRequestException", "Catalog 'nope'"),
         ({"ResultConfiguration": {"OutputLocation": "/tmp"}}, "InvalidRequestException", "outputLocation"),
+        ({"ResultConfiguration": {"OutputLocation": "s3://dw-tables/a/"}}, "InvalidRequestException", "Name another"),
         ({"ExecutionParameters": ["1) or (2"]}, "InvalidRequestException", "not a literal"),
         ({"ExecutionParameters": ["select id from clicks"]}, "InvalidRequestException", "not a literal"),
         ({"QueryString": "EXECUTE nobody"}, "InvalidRequestException", "nobody was not found"),

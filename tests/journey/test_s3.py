@@ -329,6 +329,20 @@ def test_results_of_queries(warehouse, s3):
     assert {"mine", "athena-results"} < {each["Name"] for each in s3.list_buckets()["Buckets"]}
 
 
+@pytest.mark.parametrize("bucket", ["127", "localhost"])
+def test_a_bucket_with_a_name_of_the_server_hides_no_other(warehouse, s3, bucket):
+    """Else one client's query would end the reading of all others."""
+    there = keys(s3.list_objects_v2(Bucket=BUCKET))
+    result = {"ResultConfiguration": {"OutputLocation": f"s3://{bucket}/r/"}}
+    id = finished(client(warehouse, name="athena"), "select 1 as a", **result)
+    assert keys(s3.list_objects_v2(Bucket=BUCKET)) == there
+    assert s3.get_object(Bucket=bucket, Key=f"r/{id}.csv")["Body"].read() == b'"a"\n"1"\n'
+    path = f"/{BUCKET}/{there[0]}"
+    asked = {"Host": f"{bucket}.localhost", "x-amz-date": "x"}
+    assert warehouse.request("GET", path, None, asked)[0] == 200
+    assert warehouse.request("GET", f"/r/{id}.csv", None, asked)[2] == b'"a"\n"1"\n'
+
+
 def test_a_result_is_of_whoever_asked(keyed):
     warehouse, keys_of = keyed
     folder = {"ResultConfiguration": {"OutputLocation": "s3://theirs/"}}

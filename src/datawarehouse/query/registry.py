@@ -144,8 +144,9 @@ class Query:
 def unknown(id: str) -> UnknownQuery:
     """What is said of a query that there is not."""
     return UnknownQuery(
-        f"There is no query {id!r}, or it is over and its result is no longer kept. GET /v1/queries lists those that "
-        "are there, and the table query_history has all."
+        f"There is no query {id!r}, or it is over and its result is no longer kept: it is for query_results_keep_s, "
+        "while there is room, and until the server ends. Ask the query again. GET /v1/queries lists those that are "
+        "there, and the table query_history has all."
     )
 
 

@@ -36,6 +36,7 @@ from datawarehouse.server.athena_workgroups import RESULTS, Workgroups
 from datawarehouse.server.aws_json import INVALID, Arguments, ServiceError, text_of
 from datawarehouse.server.bodies import QueryBody
 from datawarehouse.server.http import Request, Response
+from datawarehouse.server.live_files import BUCKET
 from datawarehouse.server.query import order_of, who_asks
 
 _FIRST_WAIT_S = 0.9
@@ -184,4 +185,6 @@ def _location(given: Arguments) -> str:
     location = configuration.get("OutputLocation") or RESULTS
     if not isinstance(location, str) or not _LOCATION.fullmatch(location):
         raise ServiceError(INVALID, f"outputLocation {location!r} is not a valid S3 path: s3://bucket/folder/ is one.")
+    if location.partition("//")[2].partition("/")[0] == BUCKET:
+        raise ServiceError(INVALID, f"The bucket {BUCKET} has the files of tables alone. Name another one for results.")
     return location if location.endswith("/") else f"{location}/"

@@ -46,6 +46,7 @@ from datawarehouse.server.s3_answers import (
 
 _KEYS_MAX = 1000
 _KEY_BYTES_MAX = 1024
+_IP_ADDRESS = re.compile(r"[0-9.]+(?::[0-9]+)?")
 _AFTER_ALL = "\U0010ffff"
 _RANGE = re.compile(r"bytes=([0-9]{0,40})-([0-9]{0,40})")
 _PLAIN = {"versionId", "partNumber", "x-id"}
@@ -202,10 +203,12 @@ def _asked(request: Request, buckets: Container[str]) -> tuple[str, str]:
         path = unquote_to_bytes(request.raw_path.partition(b"?")[0]).decode()
     except UnicodeDecodeError:
         raise S3Error(400, "InvalidURI", "The path of the request is not UTF-8.") from None
-    host = request.header(b"host").partition(".")[0]
-    if host in buckets:
-        return host, path[1:]
     name, _, key = path[1:].partition("/")
+    host = request.header(b"host")
+    first_name, dot, _ = host.partition(".")
+    # Whoever asks a query names a bucket, which may be the first name, or number, of where this server is.
+    if dot and first_name in buckets and name not in buckets and not _IP_ADDRESS.fullmatch(host):
+        return first_name, path[1:]
     return name, key
 
 
