@@ -440,6 +440,22 @@ def history(warehouse, headers, more=""):
     return asked(warehouse, f"/v1/queries/history{more}", **headers)[1]["queries"]
 
 
+def test_a_key_of_the_name_of_another_finds_none_of_its_results(keyed):
+    first = {"Authorization": f"Bearer {created(keyed, 'temp', '--may', 'query')['token']}"}
+    endless = "select count(*) from unnest(sequence(1, 10000)) a(x), unnest(sequence(1, 10000)) b(y) where x * y = -1"
+    ids = []
+    for sql in ("select 'private' as a", endless):
+        status, _, answer = keyed.request("POST", "/v1/queries", json.dumps({"sql": sql}), first)
+        assert status == 202, answer
+        ids.append(json.loads(answer)["id"])
+    assert keyed.request("GET", f"/v1/queries/{ids[0]}/pages/0?wait_s=20", None, first)[2] == b'{"a":"private"}\n'
+    keyed.dw("keys", "revoke", "temp")
+    second = {"Authorization": f"Bearer {created(keyed, 'temp', '--may', 'query:views')['token']}"}
+    assert asked(keyed, f"/v1/queries/{ids[0]}/pages/0", **second)[0] == 404
+    ended = asked(keyed, f"/v1/queries/{ids[1]}?wait_s=20", **second)[1]
+    assert (ended["state"], ended["result"]) == ("ended", None)
+
+
 def test_saved_queries_are_kept_and_are_ones_own(keyed):
     ana, boss = ({"Authorization": f"Bearer {key['token']}"} for key in (keyed.analyst, keyed.boss))
     path = f"/v1/saved-queries/{quote('top users ü?')}"

@@ -330,6 +330,12 @@ class QueryRegistry:
             self._forget(query)
         self.end(query, because)
 
+    def forget_all_of(self, who: str) -> None:
+        """Remove the results of somebody's queries, and end what is still to have one: another may get the name."""
+        for query in [*self.all(), *self._answered.values()]:
+            if query.who == who and (query.is_over or query.result):
+                self.end_or_forget(query, "its key was revoked")
+
     async def page(self, query: Query, number: int) -> bytes:
         """A page of a result, as soon as there is one. Raises the query's error, or UnknownQuery if the result is no
         longer kept."""

@@ -228,7 +228,8 @@ class App:
                 "administer."
             )
         refusals = self.aws.kinesis.intake.refusals
-        if found := await keys.handle(self.gate, self.check_key, refusals, request, self._body):
+        forget = self.queries.registry.forget_all_of
+        if found := await keys.handle(self.gate, self.check_key, refusals, forget, request, self._body):
             return found
         match request.method, request.path:
             case "GET", "/v1/admin/status":

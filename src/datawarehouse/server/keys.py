@@ -22,8 +22,11 @@ Check = Callable[[Wanted], Wanted]
 ReadBody = Callable[[Request], Awaitable[bytes]]
 
 
-async def handle(gate: Gate, check: Check, refusals: Refusals, request: Request, body: ReadBody) -> Response | None:
-    """The answer, or None for another route. Raises BadRequest, UnknownName or FolderError."""
+async def handle(
+    gate: Gate, check: Check, refusals: Refusals, forget: Callable[[str], None], request: Request, body: ReadBody
+) -> Response | None:
+    """The answer, or None for another route. forget: is called with a name of which no key is valid any more. Raises
+    BadRequest, UnknownName or FolderError."""
     keys, now_ms = gate.keys, gate.clock.now_ms()
     match request.method, request.path:
         case "GET", "/v1/admin/keys":
@@ -34,7 +37,11 @@ async def handle(gate: Gate, check: Check, refusals: Refusals, request: Request,
             return json_response(201, shown(await asyncio.to_thread(keys.create, wanted, now_ms)))
         case "POST", "/v1/admin/keys/revoke":
             request.audited = name = _decoded(KeyBody, await body(request)).name
-            return json_response(200, {"revoked": await asyncio.to_thread(keys.revoke, name, now_ms)})
+            revoked = await asyncio.to_thread(keys.revoke, name, now_ms)
+            valid = {key.name for key in keys.all() if key.state(now_ms) == "valid"}
+            for ended in {key.name for key in keys.all() if key.id in revoked} - valid:
+                forget(ended)
+            return json_response(200, {"revoked": revoked})
         case "POST", "/v1/admin/keys/rotate":
             asked = _decoded(RotatedKeyBody, await body(request))
             request.audited = asked.name
