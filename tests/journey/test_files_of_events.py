@@ -228,3 +228,11 @@ def test_parquet_that_no_event_can_be_made_of_is_refused(tmp_path, table, messag
     pq.write_table(table, tmp_path / "e.parquet")
     done = command(tmp_path, "init", "p", "--from", "e.parquet")
     assert (done.returncode, message in done.stderr) == (2, True), done
+
+
+@pytest.mark.parametrize("folder", ["file", "file/below"])
+def test_a_folder_that_cannot_be_written_is_told_of(tmp_path, folder):
+    (tmp_path / "file").write_text("mine")
+    for verb in ("init", "demo"):
+        done = command(tmp_path, verb, folder)
+        assert (done.returncode, "cannot be written" in done.stderr) == (2, True), done

@@ -69,7 +69,8 @@ def _draft(path: Path, table: str) -> Draft:
     columns = infer(_objects(lines), only_texts=form == "CSV", taken=(_PARTITION_KEY,))
     if not columns:
         raise BadRequest(
-            f'No event was found in {path}, read as {form}: an event is a JSON object, such as {{"id": "1"}}.'
+            f"No event was found in {path}, read as {form}: an event is a JSON object on a line of its own, such as "
+            '{"id": "1"}, an element of one array, or a row of CSV or Parquet.'
         )
     found = checked(lines, checked_columns(table, _declared(columns)))
     example = next((line for line in lines if len(line) <= _EXAMPLE_BYTES_MAX and any(_objects([line]))), None)

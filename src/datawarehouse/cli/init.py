@@ -122,6 +122,11 @@ def _check_free(folder: Path) -> None:
 
 
 def _write(folder: Path, files: dict[str, str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (folder / name).write_text(text)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text)
+    except OSError as error:
+        raise BadRequest(
+            f"{error.filename or folder} cannot be written: {error.strerror}. Give a new folder, or an empty one."
+        ) from None

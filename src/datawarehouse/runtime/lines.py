@@ -53,7 +53,7 @@ class Lines:
                     yield line.rstrip(b"\r") + b"\n"
         except (OSError, EOFError, zlib.error) as error:  # gzip raises any of them
             raise BadRequest(
-                f"The file cannot be read any further: {error}. The events before this place were sent. If the file is "
+                f"The file cannot be read any further: {error}. The events before this place were read. If the file is "
                 "not complete yet, send it again when it is."
             ) from None
 
@@ -149,7 +149,7 @@ def _elements(first: bytes, source: IO[bytes], begins: str) -> Iterator[bytes]:
             if ended or isinstance(error, RecursionError) or len(text) - at > _ELEMENT_BYTES_MAX:
                 raise BadRequest(
                     f"The file begins {begins} {number + 1} is not JSON ({error}). The "
-                    f"{number} before it were sent. Correct the file and send it again, or send newline-delimited "
+                    f"{number} before it were read. Correct the file and send it again, or send newline-delimited "
                     "JSON, in which a malformed line is kept by itself."
                 ) from None
             piece = source.read(_PIECE_BYTES + len(text))
@@ -169,7 +169,7 @@ def _elements(first: bytes, source: IO[bytes], begins: str) -> Iterator[bytes]:
         elif is_array and text[at : at + 1] != "]":
             raise BadRequest(
                 f"The file begins like a JSON array, and after its element {number} comes {text[at : at + 20]!r}, "
-                f"where a comma or a closing bracket is needed. The {number} elements before were sent."
+                f"where a comma or a closing bracket is needed. The {number} elements before were read."
             )
 
 
@@ -180,7 +180,7 @@ def _after_space(text: str, at: int) -> int:
 
 def _is_at_end(rest: str, source: IO[bytes]) -> bool:
     if rest.strip() or source.read().strip():
-        raise BadRequest("The file is a JSON array, and more comes after its closing bracket. The array was sent.")
+        raise BadRequest("The file is a JSON array, and more comes after its closing bracket. The array was read.")
     return True
 
 

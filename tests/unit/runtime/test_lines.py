@@ -104,7 +104,7 @@ def test_batches_are_about_a_megabyte_of_whole_lines():
 @pytest.mark.parametrize(
     ("data", "sent", "says"),
     [
-        (b'[{"a":1},{"a":2},oops]', 2, "its element 3 is not JSON .* The 2 before it were sent"),
+        (b'[{"a":1},{"a":2},oops]', 2, "its element 3 is not JSON .* The 2 before it were read"),
         (b'[{"a":1},{"a":', 1, "its element 2 is not JSON"),
         (b'[{"a":1} {"a":2}]', 1, "after its element 1 comes '{\"a\":2}\\]', where a comma"),
         (b'[{"a":1}] {"a":2}', 1, "more comes after its closing bracket"),
