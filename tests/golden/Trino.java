@@ -8,6 +8,7 @@ import io.trino.plugin.tpch.TpchConnectorFactory;
 import io.trino.spi.StandardErrorCode;
 import io.trino.spi.TrinoException;
 import io.trino.spi.type.SqlDecimal;
+import io.trino.spi.type.SqlTime;
 import io.trino.spi.type.SqlTimestamp;
 import io.trino.spi.type.SqlTimestampWithTimeZone;
 import io.trino.spi.type.SqlVarbinary;
@@ -25,6 +26,8 @@ import java.math.BigDecimal;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
+import java.time.LocalTime;
+import java.time.OffsetTime;
 import java.time.ZonedDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
@@ -48,6 +51,9 @@ public final class Trino
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final DateTimeFormatter MILLISECONDS = timeWith("SSS");
     private static final DateTimeFormatter NANOSECONDS = timeWith("SSSSSSSSS");
+
+    private static final DateTimeFormatter CLOCK = DateTimeFormatter.ofPattern("HH:mm:ss.SSSSSSSSS", Locale.ROOT);
+    private static final DateTimeFormatter CLOCK_WITH_OFFSET = DateTimeFormatter.ofPattern("HH:mm:ss.SSSSSSSSSxxx", Locale.ROOT);
 
     private Trino() {}
 
@@ -154,10 +160,19 @@ public final class Trino
             return value(time.toLocalDateTime());
         }
         if (value instanceof ZonedDateTime time) {
-            return Map.of("t", MILLISECONDS.format(time) + " " + time.getZone());
+            return Map.of("t", (time.getNano() % 1_000_000 == 0 ? MILLISECONDS : NANOSECONDS).format(time) + " " + time.getZone());
         }
         if (value instanceof SqlTimestampWithTimeZone time) {
             return value(time.toZonedDateTime());
+        }
+        if (value instanceof LocalTime time) {
+            return Map.of("t", CLOCK.format(time));
+        }
+        if (value instanceof SqlTime time) {
+            return value(LocalTime.ofNanoOfDay(time.getPicos() / 1_000));
+        }
+        if (value instanceof OffsetTime time) {
+            return Map.of("t", CLOCK_WITH_OFFSET.format(time));
         }
         return Map.of("t", value.toString()); // dates, intervals
     }

@@ -28,8 +28,8 @@ from datawarehouse.errors import DataWarehouseError
 from datawarehouse.parquet.schema import arrow_type
 from datawarehouse.query.failures import described
 from datawarehouse.sql.plan import SETTING, TableSchema, plan
+from datawarehouse.sql.types import DAYTIMES_WITH_OFFSET, Type, of_column
 from datawarehouse.sql.types import duckdb as duckdb_type
-from datawarehouse.sql.types import of_column
 
 DIFFERENCES = Path(__file__).with_name("differences.toml")
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "sql.md"
@@ -95,7 +95,8 @@ class Warehouse:
         except duckdb.Error as error:
             said = described(str(error))
             return {"error": said, **({"raw": str(error)} if _INTERNALS.search(said) else {})}
-        rows = [[_shown(column[at]) for column in table.columns] for at in range(table.num_rows)]
+        columns = list(zip(table.columns, planned.types, strict=True))
+        rows = [[_with_zone(_shown(column[at]), kind) for column, kind in columns] for at in range(table.num_rows)]
         return {"types": list(planned.column_types), "rows": rows}
 
 
@@ -136,9 +137,9 @@ def difference(trino: dict[str, Any], ours: dict[str, Any], *, ordered: bool) ->
 
 
 def _kind(type: str) -> str:
-    """A varchar has no length here, and a timestamp milliseconds."""
+    """A varchar has no length here, and a timestamp at least milliseconds."""
     plain = re.sub(r"varchar\(\d+\)", "varchar", type).replace(" ", "").replace('"', "")
-    return re.sub(r"timestamp\(\d+\)", "timestamp(3)", plain)
+    return re.sub(r"timestamp\([0-2]\)", "timestamp(3)", plain)
 
 
 def _canonical(value: Any) -> Any:
@@ -182,9 +183,26 @@ def _shown(scalar: Any) -> Any:
         zone = " UTC" if kind.tz else ""
         micros = scalar.cast(pa.timestamp("us")).value
         return {"t": _moment(_instant(micros) + zone)}
+    if pa.types.is_time(kind):
+        return {"t": _moment(_instant(scalar.value)[11:])}
     if pa.types.is_date(kind):
         return {"t": _instant(scalar.value * 86_400_000_000)[:-16]}
     return scalar.as_py()
+
+
+def _with_zone(value: Any, kind: Type) -> Any:
+    """The value, with times in other zones than UTC, which are texts, marked as times."""
+    if value is None:
+        return None
+    if kind.zone or kind in DAYTIMES_WITH_OFFSET:
+        return {"t": _moment(value)}
+    if kind.name == "map":
+        marked = ([_with_zone(*pair) for pair in zip(entry, kind.args, strict=True)] for entry in value["m"])
+        return {"m": sorted(marked, key=repr)}
+    if kind.name in ("array", "row"):
+        kinds = kind.args * (len(value) if kind.name == "array" else 1)
+        return [_with_zone(*pair) for pair in zip(value, kinds, strict=True)]
+    return value
 
 
 def _real(value: float) -> float:
@@ -202,7 +220,7 @@ def _instant(micros: int) -> str:
 
 def _moment(text: str) -> str:
     """A year beyond 9999 has a sign in Java."""
-    return re.sub(r"([.]\d{3})000(?=\D|$)", r"\1", text.removeprefix("+"))
+    return re.sub(r"([.]\d{3}\d*?)0+(?=\D|$)", r"\1", text.removeprefix("+"))
 
 
 def _interval(months: int, millis: int) -> str:

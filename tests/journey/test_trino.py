@@ -113,6 +113,16 @@ def test_each_type_has_its_signature_and_its_form(client):
         ("-infinity()", "-Infinity"),
         ("cast(1.25 as real)", 1.25),
         ("timestamp '2026-01-31 12:00:00 UTC'", "2026-01-31 12:00:00.000 UTC"),
+        ("timestamp '2026-01-31 12:00:00.120000'", "2026-01-31 12:00:00.120000"),
+        ("timestamp '2026-01-31 12:00:00.1234 Europe/Berlin'", "2026-01-31 12:00:00.1234 Europe/Berlin"),
+        ("map(array[time '01:02'], array[time '01:02:03.4 +05:30'])", {"01:02:00": "01:02:03.4+05:30"}),
+        (
+            "row(cast('1:2:3.45' as time(1)), array[timestamp '2026-01-31 12:00 +01:00'])",
+            [
+                "01:02:03.5",
+                ["2026-01-31 12:00:00.000 +01:00"],
+            ],
+        ),
         ("interval '2' day + interval '1' second", "2 00:00:01.000"),
         ("interval '-14' month", "-1-2"),
         ("null", None),

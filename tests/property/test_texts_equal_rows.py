@@ -39,7 +39,9 @@ def jsonable(value):
         case datetime():
             digits = "milliseconds" if value.microsecond % 1000 == 0 else "microseconds"
             return value.replace(tzinfo=None).isoformat(timespec=digits) + "Z"
-        case date() | time():
+        case time():
+            return value.isoformat("milliseconds" if value.microsecond % 1000 == 0 else "microseconds")
+        case date():
             return value.isoformat()
         case Decimal():
             return msgspec.Raw(format(value, "f").encode())

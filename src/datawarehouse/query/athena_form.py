@@ -11,6 +11,7 @@ texts of values are those of Java, in which Athena is written, as recorded in th
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -22,14 +23,15 @@ from datawarehouse.query.result import csv_row
 from datawarehouse.query.texts import (
     by_value,
     cells,
+    daytimes,
     decimals,
     filled,
     floats,
     inside,
-    instants,
     joined,
     lines_of,
     lists,
+    moments,
     where_valid,
 )
 from datawarehouse.query.trino_form import day_to_second, year_to_month
@@ -50,8 +52,6 @@ _PRECISIONS = {
     types.DOUBLE: 17,
     types.VARCHAR: 2_147_483_647,
     types.VARBINARY: 1_073_741_824,
-    types.TIMESTAMP: 3,
-    types.INSTANT: 3,
 }
 _NAMES = {types.REAL: "float"}
 _PLAIN_FLOATS = (1e-3, 1e7)  # beyond these Java writes 1.0E7
@@ -79,7 +79,7 @@ def pieces(names: Sequence[str], kinds: Sequence[Type], parts: Iterable[pa.Recor
 
 
 def _column(name: str, kind: Type) -> dict[str, Any]:
-    base = kind.name.replace("(3)", "")
+    base = re.sub(r"^(time|timestamp)\(\d\)", r"\1", kind.name)
     return {
         "CatalogName": "hive",
         "SchemaName": "",
@@ -87,7 +87,7 @@ def _column(name: str, kind: Type) -> dict[str, Any]:
         "Name": name,
         "Label": name,
         "Type": _NAMES.get(kind, base),
-        "Precision": _PRECISIONS.get(kind, kind.precision or (3 if base.startswith("time") else 0)),
+        "Precision": _PRECISIONS.get(kind, types.digits_of(kind) if base.startswith("time") else kind.precision),
         "Scale": kind.scale,
         "Nullable": "UNKNOWN",
         "CaseSensitive": kind == types.VARCHAR or kind.name == "char",
@@ -112,9 +112,11 @@ def texts_of(column: pa.Array, kind: Type) -> pa.Array:
             return by_value(column, lambda value: value.hex(" "))
         case "decimal":
             return decimals(column)
-    if kind in (types.TIMESTAMP, types.INSTANT):
-        texts = pc.replace_substring(instants(column), "T", " ")
-        return joined([texts, " UTC"], len(column)) if kind == types.INSTANT else texts
+    if kind in types.TIMESTAMPS or kind in types.INSTANTS:
+        texts = moments(column, types.digits_of(kind))
+        return joined([texts, " UTC"], len(column)) if kind in types.INSTANTS else texts
+    if kind in types.DAYTIMES:
+        return daytimes(column, types.digits_of(kind))
     if kind in types.INTERVALS:
         return by_value(column, year_to_month if kind == types.YEAR_TO_MONTH else day_to_second)
     if kind in types.FLOATS:

@@ -36,8 +36,8 @@ _JDBC = {
     types.VARCHAR: 12,
     types.VARBINARY: -3,
     types.DATE: 91,
-    types.TIMESTAMP: 93,
-    types.INSTANT: 2014,
+    **dict.fromkeys(types.TIMESTAMPS, 93),
+    **dict.fromkeys(types.INSTANTS, 2014),
 }
 _JDBC_OF_NAMES = {"decimal": 3, "char": 1, "array": 2003}
 _OTHER = 2000

@@ -136,7 +136,9 @@ def jsonable(value: Any) -> Any:
             return value if math.isfinite(value) else str(value).replace("inf", "Infinity").replace("nan", "NaN")
         case datetime():
             return iso(value)
-        case date() | time():
+        case time():
+            return value.isoformat("milliseconds" if value.microsecond % 1000 == 0 else "microseconds")
+        case date():
             return value.isoformat()
         case Decimal():
             return msgspec.Raw(format(value, "f").encode())

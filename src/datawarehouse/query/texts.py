@@ -50,6 +50,7 @@ _TEXT = pa.large_string()
 _NOTHING = pa.nulls(1, _TEXT)[0]
 _EXACT_SCALE_MAX = 6  # Arrow writes 0.0000001 as 1E-7
 _DAYS = (-12_687_428, 11_248_737)  # since 1970: Arrow has a text for the years -32767 to 32767
+_MILLISECONDS, _MICROSECONDS = 3, 6  # digits
 _PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000}
 _encode = msgspec.json.Encoder().encode
 
@@ -113,6 +114,8 @@ def known(column: pa.Array) -> tuple[pa.Array, bool] | None:
     if pa.types.is_date32(kind):
         _check_years(column.cast(pa.int32()), 1)
         return column.cast(_TEXT), True
+    if pa.types.is_time64(kind):
+        return daytimes(column), True
     if pa.types.is_binary(kind):  # base64 is the JSON of bytes
         return _cut(_encode(column.to_pylist()).replace(b'"', b""), column), True
     if pa.types.is_struct(kind):
@@ -193,6 +196,23 @@ def instants(column: pa.Array) -> pa.Array:
         if pc.all(exact, min_count=0).as_py()
         else pc.if_else(exact, texts, _written(instants, len(" 00:00:00.000000")))
     )
+
+
+def moments(column: pa.Array, digits: int) -> pa.Array:
+    """2026-11-23 07:00:00.000, with so many digits, from 3 to 6, after the second."""
+    if digits == _MILLISECONDS:
+        return pc.replace_substring(instants(column), "T", " ")
+    _check_years(column.cast(pa.int64()), _PER_DAY[column.type.unit])
+    texts = column.cast(pa.timestamp(column.type.unit)).cast(pa.timestamp("us")).cast(_TEXT)
+    return texts if digits == _MICROSECONDS else pc.utf8_slice_codeunits(texts, 0, digits - _MICROSECONDS)
+
+
+def daytimes(column: pa.Array, digits: int | None = None) -> pa.Array:
+    """07:00:00.000, with so many digits after the second; None: six where there are microseconds, else three."""
+    texts = column.cast(_TEXT)
+    if digits is None:
+        return pc.replace_substring_regex(texts, "000$", "")
+    return pc.utf8_slice_codeunits(texts, 0, len("07:00:00.") + digits if digits else len("07:00:00"))
 
 
 def _written(instants: pa.Array, digits: int) -> pa.Array:

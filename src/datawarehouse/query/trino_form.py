@@ -17,14 +17,15 @@ from datawarehouse.query.result import cell
 from datawarehouse.query.texts import (
     Part,
     by_value,
+    daytimes,
     decimals,
     escaped,
     floats,
     inside,
-    instants,
     joined,
     known,
     lists,
+    moments,
     octets,
     quoted,
     where_valid,
@@ -79,8 +80,10 @@ def _parts(column: pa.Array, kind: Type) -> list[Part]:
         keys, items = inside(column, column.keys), inside(column, column.items)
         pairs = [*_key(keys, kind.args[0]), ":", *_parts(items, kind.args[1])]
         return [lists(column, joined(pairs, len(items), "null"), "{", "}")]
-    if kind in (types.TIMESTAMP, types.INSTANT):
-        return quoted(_local_times(column), " UTC" if kind == types.INSTANT else "")
+    if kind in types.TIMESTAMPS or kind in types.INSTANTS:
+        return quoted(moments(column, types.digits_of(kind)), " UTC" if kind in types.INSTANTS else "")
+    if kind in types.DAYTIMES:
+        return quoted(daytimes(column, types.digits_of(kind)))
     if kind.name == "decimal":
         return quoted(decimals(column))
     if kind in types.INTERVALS:
@@ -117,11 +120,6 @@ def _floats(column: pa.Array, kind: Type) -> pa.Array:
     if not pc.any(is_tiny, min_count=0).as_py():
         return texts
     return pc.if_else(is_tiny, by_value(column, "{:.1e}".format), texts)
-
-
-def _local_times(column: pa.Array) -> pa.Array:
-    """2026-11-23 07:00:00.000"""
-    return pc.replace_substring(instants(column), "T", " ")
 
 
 def year_to_month(interval: pa.MonthDayNano) -> str:

@@ -22,7 +22,7 @@ _SIZES = {
     types.REAL: 4,
     types.BIGINT: 8,
     types.DOUBLE: 8,
-    types.TIMESTAMP: 8,
+    **dict.fromkeys((*types.TIMESTAMPS, *types.DAYTIMES), 8),
     types.INSTANT: 8,
 }
 _SHORT_DECIMAL_DIGITS = 18

@@ -312,7 +312,9 @@ def _typed_value(node: exp.Cast) -> object:
         if kind == exp.DType.DATE:
             return datetime.date.fromisoformat(text)
         if kind == exp.DType.TIMESTAMP:
-            return datetime.datetime.fromisoformat(text)
+            value = datetime.datetime.fromisoformat(text)
+            has_millis = re.fullmatch(r".*[.]\d{1,3}|[^.]*", text)
+            return value if has_millis and value.tzinfo is None else node
         if kind in (exp.DType.BIGINT, exp.DType.INT):
             return int(text)
     return node
@@ -347,11 +349,7 @@ def _described(
 
 
 def _of_query(kind: str, compiler: Compiler, query: Query, predicates: Mapping[str, Predicate]) -> Plan:
-    if types.ZONED in (output.type for output in query.outputs):
-        raise QueryRefused(
-            "A result column is a time in another zone than UTC, which a result cannot hold here; write "
-            "date_format(...) or cast(... as date) around it."
-        )
+    query = compiler.with_zones_as_texts(query)
     used = set(query.sql.split(SCAN_MARK)[1::2])
     named = set(re.findall(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(p[0-9]+)""", query.sql))
     return Plan(

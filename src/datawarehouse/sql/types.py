@@ -2,9 +2,11 @@
 
 Source: Trino documentation, "Data types" and "Conversion functions"; Amazon Athena user guide, "Data types".
 
-Two simplifications, both from the data: a timestamp has milliseconds, as Athena's tables have, and a varchar has
-no length. `ZONED` is a local time in a zone other than UTC; it is not Trino's name for a type, but it is a type of its
-own here, so that no function can mistake such a time for an instant.
+Two simplifications, both from the data: a timestamp has at least milliseconds, as Athena's tables have, and a varchar
+has no length. DuckDB keeps microseconds, so that a time has at most six digits after the second.
+
+A timestamp with time zone is an instant. Those of one type are all in UTC, or all in the `zone` of their type, which is
+a type of its own, so that no function can mistake its local time for that in UTC.
 """
 
 from __future__ import annotations
@@ -16,13 +18,15 @@ from datawarehouse.definition.types import Array, ColumnType, Decimal, Map, Prim
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """`args`: the element of an array, key and value of a map, the fields of a row. `names`: a row's field names."""
+    """`args`: the element of an array, key and value of a map, the fields of a row. `names`: a row's field names.
+    `zone`: of all values of a timestamp with time zone, "" for UTC."""
 
     name: str
     args: tuple[Type, ...] = ()
     names: tuple[str | None, ...] = ()
     precision: int = 0
     scale: int = 0
+    zone: str = ""
 
     def __str__(self) -> str:
         if self.name == "char":
@@ -43,12 +47,18 @@ TINYINT, SMALLINT, INTEGER, BIGINT = Type("tinyint"), Type("smallint"), Type("in
 REAL, DOUBLE = Type("real"), Type("double")
 VARCHAR, VARBINARY, JSON = Type("varchar"), Type("varbinary"), Type("json")
 DATE, TIMESTAMP, INSTANT = Type("date"), Type("timestamp(3)"), Type("timestamp(3) with time zone")
-ZONED = Type("timestamp(3) with a time zone other than UTC")
+DIGITS_MIN, DIGITS_MAX = 3, 6
+"""Of a timestamp, after the second."""
+TIMESTAMPS = tuple(Type(f"timestamp({digits})") for digits in range(DIGITS_MIN, DIGITS_MAX + 1))
+INSTANTS = tuple(Type(f"{type.name} with time zone") for type in TIMESTAMPS)
+DAYTIMES = tuple(Type(f"time({digits})") for digits in range(DIGITS_MAX + 1))
+"""The types `time`."""
+DAYTIMES_WITH_OFFSET = tuple(Type(f"{type.name} with time zone") for type in DAYTIMES)
 DAY_TO_SECOND, YEAR_TO_MONTH = Type("interval day to second"), Type("interval year to month")
 
 INTEGERS = (TINYINT, SMALLINT, INTEGER, BIGINT)
 FLOATS = (REAL, DOUBLE)
-TIMES = (DATE, TIMESTAMP, INSTANT)
+TIMES = (DATE, *TIMESTAMPS, *INSTANTS)
 INTERVALS = (DAY_TO_SECOND, YEAR_TO_MONTH)
 _DIGITS = {TINYINT: 3, SMALLINT: 5, INTEGER: 10, BIGINT: 19}
 DECIMAL_DIGITS_MAX = 38
@@ -66,9 +76,10 @@ _DUCKDB = {
     VARBINARY: "BLOB",
     JSON: "JSON",
     DATE: "DATE",
-    TIMESTAMP: "TIMESTAMP",
-    INSTANT: "TIMESTAMPTZ",
-    ZONED: "TIMESTAMP",
+    **dict.fromkeys(TIMESTAMPS, "TIMESTAMP"),
+    **dict.fromkeys(INSTANTS, "TIMESTAMPTZ"),
+    **dict.fromkeys(DAYTIMES, "TIME"),
+    **dict.fromkeys(DAYTIMES_WITH_OFFSET, "VARCHAR"),  # as Trino writes it: DuckDB's TIMETZ has another equality
     DAY_TO_SECOND: "INTERVAL",
     YEAR_TO_MONTH: "INTERVAL",
 }
@@ -106,6 +117,31 @@ def decimal(precision: int, scale: int) -> Type:
 def char(length: int) -> Type:
     """Text that is filled with blanks to its length; in a comparison the blanks do not count."""
     return Type("char", precision=length)
+
+
+def timestamp(digits: int) -> Type:
+    """digits: after the second, from 3 to 6."""
+    return TIMESTAMPS[digits - DIGITS_MIN]
+
+
+def instant(digits: int, zone: str = "") -> Type:
+    """A timestamp with time zone."""
+    return Type(INSTANTS[digits - DIGITS_MIN].name, zone=zone)
+
+
+def is_instant(type: Type) -> bool:
+    """Whether it is a timestamp with time zone, in whatever zone."""
+    return type.name.startswith("timestamp(") and type.name.endswith(" with time zone")
+
+
+def digits_of(type: Type) -> int:
+    """How many a time or timestamp has after the second."""
+    return int(type.name.partition("(")[2][0])
+
+
+def in_utc(type: Type) -> Type:
+    """The same type without its zone: in a comparison zones do not count."""
+    return instant(digits_of(type)) if type.zone else type
 
 
 def is_numeric(type: Type) -> bool:
@@ -158,6 +194,8 @@ def duckdb(type: Type) -> str:
     """The DuckDB type that holds values of `type`."""
     if type in _DUCKDB:
         return _DUCKDB[type]
+    if type.zone:
+        return "TIMESTAMPTZ"
     if type.name == "char":
         return "VARCHAR"
     if type.name == "decimal":
@@ -184,7 +222,9 @@ def common(a: Type, b: Type) -> Type | None:
     if a.name == b.name == "char":
         return max(a, b, key=lambda type: type.precision)
     if a in TIMES and b in TIMES:
-        return max(a, b, key=TIMES.index)
+        return _common_time(a, b)
+    if a.zone == b.zone != "" or (a in DAYTIMES and b in DAYTIMES):
+        return max(a, b, key=digits_of)
     if a.name == b.name and len(a.args) == len(b.args) and a.args:
         args = [common(x, y) for x, y in zip(a.args, b.args, strict=True)]
         if None in args:
@@ -203,6 +243,13 @@ def is_inserted(source: Type, target: Type) -> bool:
     if source.name == target.name and source.args and len(source.args) == len(target.args):
         return all(map(is_inserted, source.args, target.args))
     return coerces(source, target)
+
+
+def _common_time(a: Type, b: Type) -> Type:
+    digits = max((digits_of(type) for type in (a, b) if type != DATE), default=0)
+    if not digits:
+        return DATE
+    return instant(digits) if a in INSTANTS or b in INSTANTS else timestamp(digits)
 
 
 def _common_number(a: Type, b: Type) -> Type:

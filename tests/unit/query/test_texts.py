@@ -141,7 +141,7 @@ def test_what_duckdb_gives_for_each_type_is_written():
     '\\xC3\\xA4'::blob as raw, date '2026-01-02' as day, timestamp '2026-01-02 03:04:05.678901' as at,
     timestamptz '2026-01-02 03:04:05+00' as tz, interval 3 days as i, '{"a": 1}'::json as j,
     [1, null] as l, {'x': 'y', 'z': null} as row, map {'k': [1]} as m,
-    null as nothing"""
+    time '01:02:03.4' as clock, time '01:02:03.456789' as exact, null as nothing"""
     connection = duckdb.connect()
     connection.execute("set timezone = 'UTC'")
     table = connection.sql(row).to_arrow_table()
@@ -149,5 +149,5 @@ def test_what_duckdb_gives_for_each_type_is_written():
         '{"b":true,"t":1,"big":9223372036854775807,"huge":170141183460469231731,"r":0.10000000149011612,"d":1e16,'
         '"small":0.0000001000,"s":"a\\"\\\\\\n","raw":"w6Q=","day":"2026-01-02","at":"2026-01-02T03:04:05.678901Z",'
         '"tz":"2026-01-02T03:04:05.000Z","i":[0,3,0],"j":"{\\"a\\": 1}","l":[1,null],"row":{"x":"y","z":null},'
-        '"m":{"k":[1]},"nothing":null}\n'
+        '"m":{"k":[1]},"clock":"01:02:03.400","exact":"01:02:03.456789","nothing":null}\n'
     )

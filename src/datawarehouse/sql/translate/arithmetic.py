@@ -11,12 +11,16 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
+from datawarehouse.errors import QueryRefused
 from datawarehouse.sql import types
+from datawarehouse.sql.grammar import place
 from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.typed import NULL, Typed, coerced, failing
 from datawarehouse.sql.types import DECIMAL_DIGITS_MAX, Type
 
+_INTERVAL_DIGITS = 3
+"""An interval of days has milliseconds."""
 _ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 
 
@@ -92,13 +96,21 @@ def scaled(digits: str, type: Type) -> Typed:
 
 def _of_times(left: Typed, sign: str, right: Typed) -> Typed | None:
     """Dates, timestamps and intervals. DuckDB makes a timestamp of `date + interval`, and a number of `date - date`."""
-    if left.type in types.TIMES and right.type in types.TIMES and sign == "-":
-        type = types.common(left.type, right.type) or left.type
+    if left.type in types.INTERVALS and right.type not in types.INTERVALS and sign == "+":
+        left, right = right, left
+    type = types.common(types.in_utc(left.type), types.in_utc(right.type))
+    if type and (type in types.TIMES or type in types.DAYTIMES) and sign == "-":
+        if type in types.DAYTIMES or (type != types.DATE and types.digits_of(type) > _INTERVAL_DIGITS):
+            sides = [f"epoch_us({_as_timestamp(side, type)})" for side in (left, right)]
+            return Typed(
+                f"to_milliseconds(CAST(floor(({sides[0]} - {sides[1]} + 500) / 1000) AS BIGINT))", types.DAY_TO_SECOND
+            )
         return Typed(
             f"CAST({_as_timestamp(left, type)} - {_as_timestamp(right, type)} AS INTERVAL)", types.DAY_TO_SECOND
         )
-    if left.type in types.INTERVALS and right.type in types.TIMES and sign == "+":
-        left, right = right, left
+    is_exact = left.type in types.DAYTIMES or left.type.zone
+    if is_exact and right.type == types.DAY_TO_SECOND and sign in "+-":
+        return Typed(f"({left.sql} {sign} {right.sql})", left.type)
     if left.type in types.TIMES and right.type in types.INTERVALS and sign in "+-":
         moved = f"({left.sql} {sign} {right.sql})"
         if left.type == types.DATE and right.type == types.DAY_TO_SECOND:
@@ -134,7 +146,7 @@ def _scaled_interval(left: Typed, sign: str, right: Typed) -> Typed:
 
 
 def _as_timestamp(value: Typed, type: Type) -> str:
-    return coerced(value, types.INSTANT if type == types.INSTANT else types.TIMESTAMP)
+    return coerced(value, types.TIMESTAMP if type == types.DATE else type)
 
 
 def concatenation(compiler: Compiler, node: exp.DPipe, scope: Scope) -> Typed:
@@ -170,6 +182,8 @@ def common_type(node: exp.Expr, values: Sequence[Typed], what: str) -> Type:
     type = types.UNKNOWN
     for value in values:
         wider = types.common(type, value.type)
+        if wider is None and types.is_instant(type) and types.is_instant(value.type):
+            raise QueryRefused(f"{place(node)}{what} are times in several zones; write AT TIME ZONE 'UTC' after each.")
         if wider is None:
             raise mismatch(
                 node, f"{what} must be of one type; got {', '.join(str(v.type) for v in values)}. Cast them."

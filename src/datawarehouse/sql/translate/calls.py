@@ -26,6 +26,7 @@ from datawarehouse.sql.translate.functions_of_bytes import BYTES
 from datawarehouse.sql.translate.operators import check_comparable, check_groupable, condition
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.typed import Typed, coerced, failing, quoted_name
+from datawarehouse.sql.translate.zones import local
 from datawarehouse.sql.types import Type, duckdb
 
 _LINES = {
@@ -251,7 +252,7 @@ def _filled(compiler: Compiler, found: Call, lines: Sequence[str], scope: Scope)
             if trims and position == 0:
                 value = Typed(f"rtrim({value.sql}, ' ')", types.VARCHAR)
             type = signatures.filled(parameter, bound)
-            text = coerced(value, type)
+            text = local(value) if value.type.zone and parameter.name in signatures.LOCAL else coerced(value, type)
             texts.append(canonical(Typed(text, type)) if found.distinct else text)
     if found.distinct or found.name in _COMPARING:
         for node, value in zip(nodes, values, strict=True):

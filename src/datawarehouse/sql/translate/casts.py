@@ -3,7 +3,8 @@
 - Text is read strictly: '1.5' is no integer, '2024-01-01T00:00:00' no timestamp. The macros named trino_..._text turn
   text that Trino refuses into text that DuckDB refuses too, so that CAST fails and TRY_CAST gives NULL.
 - A double becomes an integer by rounding half away from zero; DuckDB rounds half to even.
-- A timestamp's text has three digits after the second; a double's text is like 2.56E1 (see docs/decisions/0006-sql.md).
+- A timestamp's text has as many digits after the second as its type, at least three; a double's text is like 2.56E1
+  (see docs/decisions/0006-sql.md).
 - JSON becomes text, numbers and nested types by its values; other values become JSON by their types.
 """
 
@@ -18,9 +19,17 @@ from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
-from datawarehouse.sql.translate.literals import date_text, parsed_date, parsed_timestamp, timestamp_text
+from datawarehouse.sql.translate.literals import (
+    date_text,
+    daytime_text,
+    parsed_date,
+    parsed_timestamp,
+    timestamp_text,
+)
 from datawarehouse.sql.translate.scope import Scope, row_field
 from datawarehouse.sql.translate.typed import NULL, Typed, coerced, failing, quoted_text
+from datawarehouse.sql.translate.zones import local, moment_text
+from datawarehouse.sql.translate.zones import text as text_with_zone
 from datawarehouse.sql.types import Type
 
 _SCALARS = {
@@ -35,11 +44,17 @@ _SCALARS = {
     exp.DType.JSON: types.JSON,
     exp.DType.DATE: types.DATE,
 }
-_TIMESTAMPS = {exp.DType.TIMESTAMP: types.TIMESTAMP, exp.DType.TIMESTAMPTZ: types.INSTANT}
-_NO_JSON = (types.ZONED, types.VARBINARY, *types.INTERVALS)
+_TIMES = {
+    exp.DType.TIMESTAMP: types.TIMESTAMPS,
+    exp.DType.TIMESTAMPTZ: types.INSTANTS,
+    exp.DType.TIME: types.DAYTIMES,
+    exp.DType.TIMETZ: types.DAYTIMES_WITH_OFFSET,
+}
+_NO_JSON = (types.VARBINARY, *types.INTERVALS, *types.DAYTIMES, *types.DAYTIMES_WITH_OFFSET)
 _VALID = (
     "boolean, tinyint, smallint, integer, bigint, real, double, decimal(p,s), varchar, varchar(n), varbinary, json, "
-    "date, timestamp, timestamp(3), timestamp with time zone, array(type), map(key, value) and row(name type, ...)"
+    "date, time, timestamp, both with up to six digits, as in timestamp(6), and with time zone, array(type), "
+    "map(key, value) and row(name type, ...)"
 )
 # cube-js/cube, pull request 10779: in Athena this cast gives the time in UTC, in Trino the time in the zone.
 _OF_ZONED = "Athena and Trino give different values here; use date_format(...) or cast(... as date)."
@@ -67,6 +82,8 @@ def casted(node: exp.Expr, value: Typed, target: Type, word: str = "CAST") -> Ty
     source = value.type
     if source == types.UNKNOWN:
         return Typed(coerced(NULL, target), target)
+    if source.zone and types.is_instant(target):
+        target = types.instant(types.digits_of(target), source.zone)
     if source == target:
         return value
     if source.name == "char" and target.name != "char":
@@ -90,7 +107,7 @@ def casted(node: exp.Expr, value: Typed, target: Type, word: str = "CAST") -> Ty
     if target.args and same_shape:
         nested = _nested(node, value, target)
         return Typed(f"TRY({nested})" if word == "TRY_CAST" else nested, target)
-    hint = f" {_OF_ZONED}" if source == types.ZONED else ""
+    hint = f" {_OF_ZONED}" if source.zone else ""
     raise mismatch(node, f"Cannot cast {source} to {target}.{hint}")
 
 
@@ -148,14 +165,46 @@ def _prepared(value: Typed, target: Type) -> str | None:
         case "date":
             if source == types.VARCHAR:
                 return f"trino_date_text({sql})"
-            return sql if source in (types.TIMESTAMP, types.INSTANT, types.ZONED) else None
-        case "timestamp(3)":
-            if source == types.VARCHAR:
-                return f"trino_timestamp_text({sql})"
-            return sql if source in (types.DATE, types.INSTANT) else None
-        case "timestamp(3) with time zone":
-            return sql if source in (types.DATE, types.TIMESTAMP) else None
+            if source.zone:
+                return local(value)
+            return sql if source in (*types.TIMESTAMPS, *types.INSTANTS) else None
+    return _prepared_time(value, target)
+
+
+def _prepared_time(value: Typed, target: Type) -> str | None:
+    """As `_prepared`, for times of day and timestamps."""
+    sql, source = value.sql, value.type
+    if target in types.TIMESTAMPS:
+        if source == types.VARCHAR:
+            rounds = target == types.TIMESTAMP
+            return (
+                f"trino_timestamp_text({sql})" if rounds else f"trino_long_timestamp({sql}, {types.digits_of(target)})"
+            )
+        if source == types.DATE:
+            return sql
+        return _rounded(value, target) if source in (*types.TIMESTAMPS, *types.INSTANTS) else None
+    if types.is_instant(target):
+        if source == types.DATE:
+            return sql
+        return _rounded(value, target) if source in types.TIMESTAMPS or types.is_instant(source) else None
+    if target in types.DAYTIMES:
+        if source == types.VARCHAR:
+            return f"trino_time({sql}, {types.digits_of(target)})"
+        if source in (*types.TIMESTAMPS, *types.INSTANTS):
+            value = Typed(f"trino_time_of({local(value)})", types.DAYTIMES[types.digits_of(source)])
+        return _rounded(value, target) if value.type in types.DAYTIMES else None
     return None
+
+
+def _rounded(value: Typed, target: Type) -> str:
+    """A time with no more digits after the second than `target` has; half of the last one is rounded up."""
+    digits = types.digits_of(target)
+    if types.digits_of(value.type) <= digits:
+        return value.sql
+    unit = 10 ** (types.DIGITS_MAX - digits)
+    if target in types.DAYTIMES:
+        return f"(TIME '00:00:00' + to_microseconds((epoch_us({value.sql}) + {unit // 2}) // {unit} * {unit}))"
+    return f"trino_rounded_time({value.sql}, {unit})"
 
 
 _INTERVALS = {("YEAR", "MONTH"): types.YEAR_TO_MONTH, ("DAY", "SECOND"): types.DAY_TO_SECOND}
@@ -173,14 +222,18 @@ def text(value: Typed) -> str | None:
             return f"trino_real_cast({sql})"
         case types.DOUBLE:
             return f"trino_double_cast({sql})"
-        case types.TIMESTAMP:
-            return f"strftime({sql}, '%Y-%m-%d %H:%M:%S.%g')"
-        case types.INSTANT:
-            return f"strftime({sql}, '%Y-%m-%d %H:%M:%S.%g UTC')"
         case types.JSON:
             return f"trino_json_text({sql})"
         case types.UNKNOWN:
             return f"CAST({sql} AS VARCHAR)"
+    if value.type in types.TIMESTAMPS:
+        return moment_text(sql, types.digits_of(value.type))
+    if types.is_instant(value.type):
+        return text_with_zone(value)
+    if value.type in types.DAYTIMES:
+        return f"trino_time_text({sql}, {types.digits_of(value.type)})"
+    if value.type in types.DAYTIMES_WITH_OFFSET:
+        return sql
     if value.type == types.DAY_TO_SECOND:
         return f"trino_day_to_second_text(epoch_ms({sql}))"
     if value.type == types.YEAR_TO_MONTH:
@@ -196,8 +249,8 @@ def type_of(node: exp.Expr) -> Type:
     kind, arguments = node.args.get("this"), node.expressions
     if kind in _SCALARS and not arguments:
         return _SCALARS[kind]
-    if kind in _TIMESTAMPS and (not arguments or arguments[0].name == "3"):
-        return _TIMESTAMPS[kind]
+    if kind in _TIMES and (found := _time_of(_TIMES[kind], arguments[0].name if arguments else "3")):
+        return found
     if isinstance(kind, exp.Interval) and isinstance(kind.args.get("unit"), exp.IntervalSpan):
         span = tuple(part.name.upper() for part in (kind.args["unit"].this, kind.args["unit"].expression))
         if span in _INTERVALS:
@@ -224,6 +277,11 @@ def type_of(node: exp.Expr) -> Type:
     raise QueryRefused(f"{place(node)}No cast to {named.lower()} with these arguments here; valid are {_VALID}.")
 
 
+def _time_of(family: tuple[Type, ...], digits: str) -> Type | None:
+    """The type with so many digits; None if there is none."""
+    return next((type for type in family if str(types.digits_of(type)) == digits), None)
+
+
 def _of_literal(compiler: Compiler, node: exp.Cast, target: Type) -> Typed | None:
     """A literal read when the statement is planned: dates and timestamps, and DECIMAL '1.5' with its own digits."""
     literal = node.this.this
@@ -233,10 +291,15 @@ def _of_literal(compiler: Compiler, node: exp.Cast, target: Type) -> Typed | Non
     if target == types.DATE:
         return date_text(parsed_date(literal if typed_literal else literal.strip().removeprefix("+"), node))
     if target == types.TIMESTAMP and typed_literal:
-        return timestamp_text(*parsed_timestamp(literal, node))
-    if target == types.INSTANT:
-        value, zone = parsed_timestamp(literal, node)
-        return timestamp_text(value, zone or "UTC")
+        return timestamp_text(parsed_timestamp(literal, node), node)
+    if typed_literal and (target in types.DAYTIMES or target in types.DAYTIMES_WITH_OFFSET):
+        return daytime_text(literal, node)
+    if types.is_instant(target):
+        moment = parsed_timestamp(literal, node)
+        if typed_literal:
+            return timestamp_text(moment, node)
+        digits = types.digits_of(target)
+        return timestamp_text(moment.rounded(digits)._replace(zone=moment.zone or "UTC", digits=digits), node)
     number = re.fullmatch(r"[+-]?0*([0-9]*)\.?([0-9]*)", literal)
     if typed_literal and target.name == "decimal" and not node.args["to"].expressions and number:
         digits = len(number[1]) + len(number[2])
@@ -279,7 +342,7 @@ def _cut(named: exp.Expr, value: Typed, depth: int = 0) -> str:
 def to_json(node: exp.Expr, value: Typed, depth: int = 0) -> str:
     """The JSON of a value: objects with their keys in order, and texts for numbers that JSON does not have."""
     sql, type, item = value.sql, value.type, f'"j{depth}#"'
-    if type in types.TIMES:
+    if type in types.TIMES and not type.zone:
         return f"to_json({text(value)})"
     if type in types.FLOATS:
         shown = f"trino_double_as_text({sql})"
@@ -305,7 +368,7 @@ def to_json(node: exp.Expr, value: Typed, depth: int = 0) -> str:
         ]
         members = " || ',' || ".join(fields)
         return f"CASE WHEN {sql} IS NOT NULL THEN CAST('{{' || {members} || '}}' AS JSON) END"
-    if type in _NO_JSON:
+    if type in _NO_JSON or type.zone:
         raise mismatch(node, f"Cannot cast to json: {type} has no JSON here; cast it to varchar first.")
     return f"to_json({sql})"
 

@@ -10,7 +10,7 @@ import datetime
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from sqlglot import exp
@@ -26,6 +26,7 @@ from datawarehouse.sql.schema import TableSchema
 from datawarehouse.sql.shape import Column, Cte, Place, Relation, Select, SetOperation
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name
+from datawarehouse.sql.translate.zones import as_texts, has_zone
 from datawarehouse.sql.types import Type
 
 _VIEWS_MAX = 100  # each view twice in the next one, and so on, would otherwise grow without end
@@ -211,6 +212,18 @@ class Compiler:
         if not isinstance(value, str):
             raise QueryRefused(f"{place(node)}{what} must be a literal such as '...', not an expression over rows.")
         return value
+
+    def with_zones_as_texts(self, query: Query) -> Query:
+        """The query, with texts in the place of times in other zones than UTC, which no column of a result can be."""
+        if not any(has_zone(output.type) for output in query.outputs):
+            return query
+        alias = quoted_name(self.unique("query"))
+        columns = [
+            f"{as_texts(Typed(f'{alias}.{name}', output.type))} AS {name}"
+            for output in query.outputs
+            for name in [quoted_name(output.sql_name)]
+        ]
+        return replace(query, sql=f"SELECT {', '.join(columns)} FROM ({query.sql}) AS {alias}")
 
     def column_of(self, node: exp.Expr, scope: Scope) -> tuple[Column, type] | None:
         """The column that `node` names, with the Python type of the values it can be compared with; None if pruning

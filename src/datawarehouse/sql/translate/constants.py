@@ -121,8 +121,8 @@ def _cast(value: _Value, node: exp.Cast) -> Constant:
         if target == exp.DType.DATE:
             return parsed_date(value, node) if isinstance(value, str) else _date(value)
         if target == exp.DType.TIMESTAMP and isinstance(value, str) and not isinstance(node, exp.TryCast):
-            moment, zone = parsed_timestamp(value, node)
-            return None if zone else moment
+            moment = parsed_timestamp(value, node)
+            return None if moment.zone or moment.local.microsecond % 1000 else moment.local
     except (QueryFailed, QueryRefused):
         pass
     return None

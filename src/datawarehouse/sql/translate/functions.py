@@ -1,8 +1,9 @@
 """The functions that a statement may call: for each its Trino signature and, after two blanks, its DuckDB expression.
 
 Signatures are Trino's. `fn(A):B` is a lambda, `A...` one argument or more. A capital letter is a type variable:
-I an integer type, F real or double, N any number, D a date or a timestamp, M a timestamp, Y an interval, others any
-type. Of several lines for a name the first that fits without a coercion is taken, else the first that fits with one.
+I an integer type, F real or double, N any number, D a date or a timestamp, M a timestamp, P one without a zone, Z one
+with a zone, H a time of day, Y an interval, others any type. Of several lines for a name the first that fits without a
+coercion is taken, else the first that fits with one. For D and M a time in a zone is its local time.
 
 In the expression `$1` is the first argument, `$*` all of them with commas, `{A}` DuckDB's name for the type A; for
 aggregates and windows `$d` is DISTINCT, `$o` ORDER BY, `$i` IGNORE NULLS, and `$w` FILTER and OVER. An expression that
@@ -254,24 +255,25 @@ dow(D) -> bigint                                    isodow($1)
 day_of_year(D) -> bigint                            dayofyear($1)
 doy(D) -> bigint                                    dayofyear($1)
 hour(M) -> bigint                                   hour($1)
+hour(H) -> bigint                                   hour($1)
 hour(interval day to second) -> bigint              (epoch_ms($1) // 3600000 % 24)
 minute(M) -> bigint                                 minute($1)
+minute(H) -> bigint                                 minute($1)
 minute(interval day to second) -> bigint            (epoch_ms($1) // 60000 % 60)
 second(M) -> bigint                                 second($1)
+second(H) -> bigint                                 second($1)
 second(interval day to second) -> bigint            (epoch_ms($1) // 1000 % 60)
 millisecond(M) -> bigint                            (millisecond($1) % 1000)
+millisecond(H) -> bigint                            (millisecond($1) % 1000)
 millisecond(interval day to second) -> bigint       (epoch_ms($1) % 1000)
 to_milliseconds(interval day to second) -> bigint   epoch_ms($1)
 parse_duration(varchar) -> interval day to second   trino_duration($1)
 last_day_of_month(D) -> date                        last_day(CAST($1 AS DATE))
 current_timezone() -> varchar                       'UTC'
 to_unixtime(timestamp(3)) -> double                 epoch($1)
-to_unixtime(timestamp(3) with time zone) -> double  epoch($1)
-from_iso8601_timestamp(varchar) -> timestamp(3) with time zone  trino_iso_utc($1)
+to_unixtime(P) -> double                            epoch($1)
+to_unixtime(Z) -> double                            epoch($1)
 from_iso8601_date(varchar) -> date                  CAST(trino_date_text($1) AS DATE)
-to_iso8601(date) -> varchar                         strftime($1, '%Y-%m-%d')
-to_iso8601(timestamp(3)) -> varchar                 strftime($1, '%Y-%m-%dT%H:%M:%S.%g')
-to_iso8601(timestamp(3) with time zone) -> varchar  strftime($1, '%Y-%m-%dT%H:%M:%S.%gZ')
 
 # JSON
 json_parse(varchar) -> json                         json($1)

@@ -7,7 +7,7 @@ import decimal
 import math
 import re
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlglot import exp
 
@@ -17,6 +17,7 @@ from datawarehouse.sql.grammar import place
 from datawarehouse.sql.translate.compiler import Compiler, Given, Rule, rule
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.typed import NULL, Typed, quoted_text
+from datawarehouse.sql.translate.zones import instant_of, valid_offset, zone_of
 
 UNITS = ("millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year")
 _INTERVAL_UNITS = {
@@ -30,12 +31,11 @@ _INTERVAL_UNITS = {
 _LONG_UNITS = {"week": (7, "to_days"), "quarter": (3, "to_months")}
 _INTERVAL_SIZES = {"second": 1000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000, "month": 1, "year": 12}
 _TIMESTAMP = re.compile(
-    r"\s*(\d{4})-(\d{1,2})-(\d{1,2})(?: (?:(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d+))?)?)?)?"
-    r"\s*([+-]\d\d?(?::?\d\d)?|[A-Za-z][A-Za-z_/]*)?"
+    r"\s*(\d{4})-(\d{1,2})-(\d{1,2})(?: (?:(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d+))?)?)?\s*([^\s\d:].*)?)?"
 )
+_DAYTIME = re.compile(r"(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d+))?)?\s*([+-]\d\d:\d\d)?")
 _CODE_MAX, _SURROGATES = 0x10FFFF, range(0xD800, 0xE000)
 _DIGITS_MAX = 1_000  # leading zeros are digits too; Python refuses to read more than 4,300
-_UTC = ("UTC", "Z", "+00:00", "-00:00", "GMT", "Etc/UTC")
 
 
 def literal(_: Compiler, node: exp.Literal, __: Scope) -> Typed:
@@ -185,20 +185,30 @@ def parsed_date(text: str, node: exp.Expr) -> datetime.date:
     )
 
 
-def parsed_timestamp(text: str, node: exp.Expr) -> tuple[datetime.datetime, str]:
-    """The local time of `YYYY-MM-DD HH:MM:SS.mmm` and the zone that follows it, '' if none does."""
+class Moment(NamedTuple):
+    """A timestamp that a statement has as a literal: digits: after the second, from 3 to 6. zone: what follows, "" if
+    nothing does."""
+
+    local: datetime.datetime
+    digits: int
+    zone: str
+
+    def rounded(self, digits: int) -> Moment:
+        """With no more digits after the second; half of the last one is rounded up."""
+        unit = 10 ** (types.DIGITS_MAX - digits)
+        missing = (unit // 2 - (self.local.microsecond + unit // 2) % unit) if unit > 1 else 0
+        return self._replace(local=self.local + datetime.timedelta(microseconds=missing))
+
+
+def parsed_timestamp(text: str, node: exp.Expr) -> Moment:
+    """What `YYYY-MM-DD HH:MM:SS.mmm` says, with or without a zone after it."""
     found = _TIMESTAMP.fullmatch(text)
     try:
         if found:
             year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
-            fraction, zone = found[7] or "", found[8]
-            if len(fraction.rstrip("0")) > 3:
-                raise QueryRefused(
-                    f"{place(node)}{text!r} has more than milliseconds; a timestamp here has three digits, as in "
-                    "Athena's tables."
-                )
-            milliseconds = int(fraction[:3].ljust(3, "0"))
-            return datetime.datetime(year, month, day, hour, minute, second, milliseconds * 1000), zone or ""  # noqa: DTZ001
+            microseconds, digits = _fraction(found[7] or "", text, node)
+            local = datetime.datetime(year, month, day, hour, minute, second, microseconds)  # noqa: DTZ001
+            return Moment(local, max(digits, types.DIGITS_MIN), found[8] or "")
     except ValueError:
         pass
     raise QueryFailed(
@@ -207,14 +217,41 @@ def parsed_timestamp(text: str, node: exp.Expr) -> tuple[datetime.datetime, str]
     )
 
 
-def timestamp_text(value: datetime.datetime, zone: str) -> Typed:
-    """A literal without a zone, in UTC, or in another zone, of which only the local time is known afterwards."""
-    text = value.isoformat(" ", "milliseconds")
-    if not zone:
-        return Typed(f"TIMESTAMP {quoted_text(text)}", types.TIMESTAMP)
-    if zone in _UTC:
-        return Typed(f"TIMESTAMPTZ {quoted_text(text + '+00')}", types.INSTANT)
-    return Typed(f"TIMESTAMP {quoted_text(text)}", types.ZONED)
+def _fraction(digits: str, text: str, node: exp.Expr) -> tuple[int, int]:
+    """The microseconds of what follows the point, and how many digits they have."""
+    if len(digits.rstrip("0")) > types.DIGITS_MAX:
+        raise QueryRefused(f"{place(node)}{text!r} has more than microseconds; a time here has at most six digits.")
+    return int(digits[:6].ljust(6, "0")), min(len(digits), types.DIGITS_MAX)
+
+
+def timestamp_text(value: Moment, node: exp.Expr) -> Typed:
+    """A literal without a zone, or with one."""
+    if not value.zone:
+        text = value.local.isoformat(" ", "microseconds")
+        return Typed(f"TIMESTAMP {quoted_text(text)}", types.timestamp(value.digits))
+    zone = zone_of(value.zone, place(node), in_literal=True)
+    text = instant_of(value.local, zone, place(node)).isoformat(" ", "microseconds")
+    return Typed(f"TIMESTAMPTZ {quoted_text(text + '+00')}", types.instant(value.digits, zone))
+
+
+def daytime_text(text: str, node: exp.Expr) -> Typed:
+    """A literal `HH:MM:SS.mmm`, with or without an offset after it."""
+    found = _DAYTIME.fullmatch(text.strip())
+    try:
+        if found:
+            microseconds, digits = _fraction(found[4] or "", text, node)
+            parts = datetime.time(int(found[1]), int(found[2]), int(found[3] or 0), microseconds)
+            written = parts.isoformat("microseconds")[: 9 + digits if digits else 8]
+            if not found[5]:
+                return Typed(f"TIME {quoted_text(written)}", types.DAYTIMES[digits])
+            if valid_offset(found[5]):
+                return Typed(quoted_text(written + found[5]), types.DAYTIMES_WITH_OFFSET[digits])
+    except ValueError:
+        pass
+    raise QueryFailed(
+        f"INVALID_LITERAL: {place(node)}{text!r} is not a valid TIME literal; valid is 'HH:MM:SS.mmm', and an offset "
+        "such as +05:30 after it."
+    )
 
 
 def parameter(compiler: Compiler, node: exp.Placeholder, scope: Scope) -> Typed:
@@ -260,7 +297,10 @@ def _parameter(value: Any, position: int) -> tuple[types.Type, object]:
         case bytes():
             return types.VARBINARY, value
         case datetime.datetime():
-            return (types.INSTANT if value.tzinfo else types.TIMESTAMP), value
+            size = types.DIGITS_MAX if value.microsecond % 1000 else types.DIGITS_MIN
+            return (types.instant(size) if value.tzinfo else types.timestamp(size)), value
+        case datetime.time() if value.tzinfo is None:
+            return types.DAYTIMES[types.DIGITS_MAX if value.microsecond % 1000 else types.DIGITS_MIN], value
         case datetime.date():
             return types.DATE, value
         case decimal.Decimal() if value.is_finite():
@@ -271,7 +311,7 @@ def _parameter(value: Any, position: int) -> tuple[types.Type, object]:
                 return types.decimal(precision, scale), value
     raise BadRequest(
         f"Parameter {position + 1} is {value!r} ({type(value).__name__}); valid are None, bool, int of 64 bits, float, "
-        "Decimal of 38 digits, str, bytes, date and datetime."
+        "Decimal of 38 digits, str, bytes, date, datetime and time without a zone."
     )
 
 

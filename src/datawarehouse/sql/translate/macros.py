@@ -35,6 +35,38 @@ _MACROS = (
              WHEN NOT regexp_matches(x, '[.][0-9]{4}') THEN x
              ELSE coalesce(CAST(date_trunc('milliseconds', TRY_CAST(x AS TIMESTAMP) + to_microseconds(500)) AS VARCHAR),
                            'Cannot cast to timestamp: ' || x) END""",
+    r"""trino_rounded_time(x, unit) AS
+        (x + to_microseconds(unit // 2 - ((epoch_us(x) + unit // 2) % unit + unit) % unit))""",
+    # As many digits as the type has, the rest is rounded: DuckDB reads six.
+    r"""trino_long_timestamp(x, n) AS
+        CASE WHEN NOT regexp_full_match(
+                x, '[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}([.][0-9]+)?)?)?')
+             THEN 'Cannot cast to timestamp: ' || x
+             ELSE coalesce(CAST(trino_rounded_time(
+                      TRY_CAST(regexp_replace(x, '([.][0-9]{6})[0-9]+$', '\1') AS TIMESTAMP)
+                          + to_microseconds(if(regexp_matches(x, '[.][0-9]{6}[5-9]') AND n = 6, 1, 0)),
+                      CAST(power(10, 6 - n) AS BIGINT)) AS VARCHAR), 'Cannot cast to timestamp: ' || x) END""",
+    # Trino is a second early where there is a fraction before 1970.
+    r"""trino_time_of(x) AS
+        (CAST(x AS TIME) - to_seconds(if(epoch_us(x) < 0 AND epoch_us(x) % 1000000 <> 0, 1, 0)))""",
+    r"""trino_time(x, n) AS
+        CASE WHEN x IS NULL THEN NULL
+             WHEN NOT regexp_full_match(x, '[0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}([.][0-9]+)?)?\s*')
+                  OR CAST(string_split(x, ':')[1] AS INTEGER) > 23 OR CAST(string_split(x, ':')[2] AS INTEGER) > 59
+                  OR coalesce(TRY_CAST(substr(string_split(x, ':')[3], 1, 2) AS INTEGER), 0) > 59
+             THEN 'Cannot cast to time: ' || x
+             ELSE CAST(TIME '00:00:00' + to_microseconds((CAST(string_split(x, ':')[1] AS BIGINT) * 3600000000
+                  + CAST(string_split(x, ':')[2] AS BIGINT) * 60000000
+                  + CAST(round(CAST(coalesce(rtrim(string_split(x, ':')[3]), '0') AS DECIMAL(30, 12)), n) * 1000000
+                      AS BIGINT))
+                  % 86400000000) AS VARCHAR) END""",
+    r"""trino_time_text(x, n) AS
+        substr(rpad(CAST(x AS VARCHAR) || if(length(CAST(x AS VARCHAR)) = 8, '.', ''), 15, '0'), 1,
+            if(n = 0, 8, 9 + n))""",
+    # The first one, if the clock showed the local time twice; DuckDB gives the last.
+    r"""trino_instant(x, zone) AS
+        if(((x AT TIME ZONE zone) - to_hours(1)) AT TIME ZONE zone = x, (x AT TIME ZONE zone) - to_hours(1),
+            x AT TIME ZONE zone)""",
     # Java's Double.toString: from 0.001 up to 10^7 plain, everything else d.dddE±d; `d` is made of i.f and exponent e.
     r"""trino_java_digits(d) AS
         substr(ltrim(d.i || d.f, '0'), 1, 1) || '.'

@@ -135,7 +135,7 @@ def compared(node: exp.Expr, left: Typed, sign: str, right: Typed) -> Typed:
 
 def comparable(node: exp.Expr, left: Type, right: Type, sign: str = "=") -> Type:
     """The type in which two values are compared, or the error that Athena gives."""
-    type = types.common(left, right)
+    type = types.common(types.in_utc(left), types.in_utc(right))
     if {left.name, right.name} == {"char", "varchar"}:
         type = left if left.name == "char" else right
     if type is None:
@@ -150,11 +150,8 @@ def check_comparable(node: exp.Expr, type: Type) -> None:
             f"{place(node)}JSON values are compared with = and <> alone here, and not grouped or sorted, because their "
             "keys keep their order. Use json_extract_scalar(...) or json_format(...)."
         )
-    if type == types.ZONED:
-        raise QueryRefused(
-            f"{place(node)}A time in another zone than UTC is not compared, grouped or sorted here. Do it with the UTC "
-            "time, or with date_format(...) or cast(... as date) of the local time."
-        )
+    if type in types.DAYTIMES_WITH_OFFSET:
+        raise QueryRefused(f"{place(node)}{type} is not compared, grouped or sorted here; cast(... as varchar) is.")
     for part in type.args:
         check_comparable(node, part)
 

@@ -16,6 +16,7 @@ from datawarehouse.sql.translate.operators import check_comparable, check_groupa
 from datawarehouse.sql.translate.scope import Scope, row_field
 from datawarehouse.sql.translate.selects import Item, limit_and_offset, order_by, outputs_of, select
 from datawarehouse.sql.translate.typed import NULL, Typed, coerced, quoted_name, quoted_text
+from datawarehouse.sql.translate.zones import has_zone
 
 RECURSION_STEPS_MAX = 10
 """Trino's max-recursion-depth, which Athena leaves at its default (planExpand of Trino's QueryPlanner; "The maximum
@@ -58,6 +59,11 @@ def _set_operation(compiler: Compiler, node: exp.SetOperation, outer: Scope | No
     kinds = []
     for position, (a, b) in enumerate(zip(left.outputs, right.outputs, strict=True), 1):
         type = types.common(a.type, b.type)
+        if type is None and (has_zone(a.type) or has_zone(b.type)):
+            raise QueryRefused(
+                f"{place(node)}Column {position} of {node.key} has times in several zones; write AT TIME ZONE 'UTC' "
+                "after each."
+            )
         if type is None:
             raise mismatch(
                 node, f"column {position} of {node.key} is {a.type} in one query and {b.type} in the other. Cast one."

@@ -15,7 +15,6 @@ from itertools import combinations
 from sqlglot import exp
 
 from datawarehouse.errors import QueryFailed, QueryRefused, SqlSyntaxError
-from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.shape import Column, Condition, Select
 from datawarehouse.sql.translate.calls import ordered, window_definition
@@ -236,8 +235,6 @@ def _group_item(compiler: Compiler, select: exp.Select, node: exp.Expr, scope: S
     if isinstance(node, exp.Literal) and not node.is_string:
         return str(_ordinal(compiler, node))
     value = compiler.expression(node, scope)
-    if value.type == types.ZONED and isinstance(node, exp.Anonymous) and node.name.lower() == "date_trunc":
-        return value.sql
     check_comparable(node, value.type)
     check_groupable(node, value.type)
     return value.sql

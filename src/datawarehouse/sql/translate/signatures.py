@@ -27,8 +27,8 @@ _NAMED = {
         types.VARBINARY,
         types.JSON,
         types.DATE,
-        types.TIMESTAMP,
-        types.INSTANT,
+        *types.TIMESTAMPS,
+        *types.INSTANTS,
         types.DAY_TO_SECOND,
         types.YEAR_TO_MONTH,
     )
@@ -37,11 +37,16 @@ _CLASSES: dict[str, Callable[[Type], bool]] = {
     "I": lambda type: type in types.INTEGERS,
     "F": lambda type: type in types.FLOATS,
     "N": types.is_numeric,
-    "D": lambda type: type in (types.DATE, types.TIMESTAMP, types.INSTANT, types.ZONED),
-    "M": lambda type: type in (types.TIMESTAMP, types.INSTANT, types.ZONED),
+    "D": lambda type: type in types.TIMES or types.is_instant(type),
+    "M": lambda type: type in types.TIMESTAMPS or types.is_instant(type),
+    "H": lambda type: type in types.DAYTIMES,
+    "P": lambda type: type in types.TIMESTAMPS,
+    "Z": types.is_instant,
     "Y": lambda type: type in types.INTERVALS,
 }
 _DEFAULTS = {"I": types.INTEGER, "F": types.DOUBLE, "N": types.INTEGER, "D": types.DATE, "M": types.TIMESTAMP}
+LOCAL = ("D", "M")
+"""Of a time in a zone their functions get the local time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,8 @@ def filled(type: Type, bound: Mapping[str, Type]) -> Type:
     """`type` with its variables replaced."""
     if is_variable(type):
         return bound.get(type.name, type)
+    if not type.args:
+        return type
     return Type(type.name, tuple(filled(part, bound) for part in type.args), type.names, type.precision, type.scale)
 
 
@@ -139,9 +146,7 @@ def _collect(parameter: Type, argument: Type, bound: Bound) -> bool:
 
 
 def _of_class(variable: str, type: Type) -> bool:
-    if variable in _CLASSES:
-        return type == types.UNKNOWN or _CLASSES[variable](type)
-    return type != types.ZONED
+    return variable not in _CLASSES or type == types.UNKNOWN or _CLASSES[variable](type)
 
 
 def is_variable(type: Type) -> bool:

@@ -206,6 +206,8 @@ def _java_text(value: Typed) -> str | None:
     """What `String.valueOf` of Java gives for a value; of a time java.time's shortest text."""
     if value.type in types.FLOATS:
         return f"trino_double_as_text({value.sql})"
+    if value.type in types.TIMESTAMPS and value.type != types.TIMESTAMP:
+        return None
     if value.type == types.TIMESTAMP:
         return f"regexp_replace(strftime({value.sql}, '%Y-%m-%dT%H:%M:%S.%g'), '(:00)?[.]000$', '')"
     return text_of(value)

@@ -1,6 +1,6 @@
 """Functions of dates and times: units, formats, and zones.
 
-A timestamp with a zone is an instant in UTC here. A time shown in another zone is of type `types.ZONED`.
+A timestamp with a zone is an instant, and the zone in which it is shown is one for all values of a type.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
 from datawarehouse.sql.translate.literals import UNITS
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.typed import Typed, coerced, quoted_text
+from datawarehouse.sql.translate.zones import instant, local, moment_text, offset_of, zone_of
 from datawarehouse.sql.types import Type
 
 _DAYS = ("day", "week", "month", "quarter", "year")
-
-_UTC = ("utc", "etc/utc", "gmt", "z", "+00:00")
 
 _FIELDS = {
     "year": "year",
@@ -52,9 +51,16 @@ def date_trunc(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     unit = _unit(compiler, call)
     if value.type == types.DATE and unit in _DAYS:
         return Typed(f"CAST(date_trunc('{unit}', {value.sql}) AS DATE)", types.DATE)
-    # When the clock is set back, two instants have the same local time: only days and longer units are safe.
-    if value.type in (types.TIMESTAMP, types.INSTANT) or (value.type == types.ZONED and unit in _DAYS):
+    if value.type in types.TIMES and value.type != types.DATE:
         return Typed(f"date_trunc('{unit}', {value.sql})", value.type)
+    if value.type.zone and unit in _DAYS:
+        return instant(f"date_trunc('{unit}', {local(value)})", value.type)
+    if value.type.zone:
+        # When the clock is set back, two instants have the same local time: what is cut off is known all the same.
+        return Typed(f"({value.sql} - ({local(value)} - date_trunc('{unit}', {local(value)})))", value.type)
+    if value.type in types.DAYTIMES and unit not in _DAYS:
+        cut = f"date_trunc('{unit}', DATE '1970-01-01' + {value.sql})"
+        return Typed(f"CAST({cut} AS TIME)", value.type)
     raise mismatch(call.node, f"date_trunc('{unit}', ...) does not take {value.type}.")
 
 
@@ -66,9 +72,9 @@ def date_add(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 
 def _added(call: Call, unit: str, amount: Typed, value: Typed) -> Typed:
     if (
-        value.type not in types.TIMES
-        or not types.coerces(amount.type, types.BIGINT)
+        not types.coerces(amount.type, types.BIGINT)
         or (value.type == types.DATE and unit not in _DAYS)
+        or not (value.type in types.TIMES or (unit not in _DAYS and (value.type.zone or value.type in types.DAYTIMES)))
     ):
         raise mismatch(call.node, f"date_add('{unit}', ...) does not take ({amount.type}, {value.type}).")
     interval = {
@@ -85,12 +91,29 @@ def _added(call: Call, unit: str, amount: Typed, value: Typed) -> Typed:
 def date_diff(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     """Whole units between two times. DuckDB's date_diff counts boundaries; its date_sub counts as Trino does."""
     unit, start, end = arguments(compiler, call, scope, 3)
-    type = types.common(start.type, end.type)
+    type = types.common(types.in_utc(start.type), types.in_utc(end.type))
+    is_zoned = bool(start.type.zone or end.type.zone)
 
     def counted(name: str) -> Typed:
-        if type not in types.TIMES or (type == types.DATE and name not in _DAYS):
+        in_days = name in _DAYS
+        is_day = type in types.DAYTIMES
+        if (
+            type is None
+            or not (type in types.TIMES or is_day)
+            or (type == types.DATE and not in_days)
+            or (is_day and in_days)
+        ):
             raise mismatch(call.node, f"date_diff('{name}', ...) does not take ({start.type}, {end.type}).")
-        return Typed(f"date_sub('{name}', {coerced(start, type)}, {coerced(end, type)})", types.BIGINT)
+        if in_days and is_zoned:
+            raise QueryRefused(
+                f"{place(call.node)}date_diff('{name}', ...) does not count days in a zone here; write AT TIME ZONE "
+                "'UTC' after each, or cast(... as date)."
+            )
+            raise mismatch(call.node, f"date_diff('{name}', ...) does not take ({start.type}, {end.type}).")
+        sides = [coerced(side, type) for side in (start, end)]
+        if type != types.DATE and types.digits_of(type) > types.DIGITS_MIN and not is_day:
+            sides = [f"date_trunc('milliseconds', {side})" for side in sides]
+        return Typed(f"date_sub('{name}', {', '.join(sides)})", types.BIGINT)
 
     return _for_unit(compiler, call, unit, type, counted)
 
@@ -119,18 +142,42 @@ def date(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 def date_format(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     value, format = arguments(compiler, call, scope, 2)
     if call.name == "date_format" and not isinstance(compiler.constant(call.arguments[1]), str):
-        if value.type not in (*types.TIMES, types.ZONED):
-            raise mismatch(call.node, f"{call.name} takes a date or a timestamp; this is {value.type}. Cast it.")
-        return Typed(f"trino_date_format({coerced(value, types.TIMESTAMP)}, {varchar(call, format)})", types.VARCHAR)
+        text = f"trino_date_format({_to_format(call, value)}, {varchar(call, format)})"
+        return Typed(text, types.VARCHAR)
     pattern = compiler.constant_text(call.arguments[1], f"The format of {call.name}")
     read = formats.mysql if call.name == "date_format" else formats.joda
-    if value.type not in (*types.TIMES, types.ZONED):
-        raise mismatch(call.node, f"{call.name} takes a date or a timestamp; this is {value.type}. Cast it.")
-    if value.type == types.ZONED and set("Zz") & set(pattern) and call.name == "format_datetime":
+    if value.type.zone and set("Zz") & set(pattern) and call.name == "format_datetime":
         raise QueryRefused(
             f"{place(call.node)}format_datetime writes no zone but UTC here; leave Z out of {pattern!r}."
         )
-    return Typed(f"strftime({value.sql}, {quoted_text(read(pattern, False))})", types.VARCHAR)
+    return Typed(f"strftime({_to_format(call, value)}, {quoted_text(read(pattern, False))})", types.VARCHAR)
+
+
+def _to_format(call: Call, value: Typed) -> str:
+    """The local time, of which a format shows milliseconds."""
+    if value.type not in types.TIMES and not value.type.zone:
+        raise mismatch(call.node, f"{call.name} takes a date or a timestamp; this is {value.type}. Cast it.")
+    if value.type in (types.DATE, types.TIMESTAMP):
+        return value.sql
+    return f"date_trunc('milliseconds', {local(value)})"
+
+
+@special("to_iso8601")
+def to_iso8601(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    value = arguments(compiler, call, scope, 1)[0]
+    if value.type in (types.DATE, types.UNKNOWN):
+        return Typed(f"strftime({coerced(value, types.DATE)}, '%Y-%m-%d')", types.VARCHAR)
+    if value.type not in types.TIMES and not value.type.zone:
+        raise mismatch(call.node, f"to_iso8601 takes a date or a timestamp; this is {value.type}. Cast it.")
+    minutes = offset_of(value.type.zone)
+    if minutes is None:
+        raise QueryRefused(
+            f"{place(call.node)}to_iso8601 writes the offset of a zone that has a name only in Athena; write "
+            "AT TIME ZONE 'UTC', or an offset, before it."
+        )
+    shown = moment_text(local(value), types.digits_of(value.type))
+    after = "" if value.type in types.TIMESTAMPS else value.type.zone or "Z"
+    return Typed(f"(replace({shown}, ' ', 'T') || {quoted_text(after)})", types.VARCHAR)
 
 
 @special("date_parse", "parse_datetime")
@@ -168,14 +215,11 @@ def at_timezone(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 def with_timezone(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     value, _ = arguments(compiler, call, scope, 2)
     zone = compiler.constant_text(call.arguments[1], "The zone")
-    if value.type != types.TIMESTAMP:
+    if value.type not in (types.DATE, *types.TIMESTAMPS):
         raise mismatch(call.node, f"with_timezone takes a timestamp; this is {value.type}.")
-    if zone.lower() not in _UTC:
-        raise QueryRefused(
-            f"{place(call.node)}with_timezone(..., {zone!r}) keeps its zone in Athena, here only its instant: write "
-            f"with_timezone(..., {zone!r}) AT TIME ZONE 'UTC'."
-        )
-    return Typed(coerced(value, types.INSTANT), types.INSTANT)
+    digits = types.DIGITS_MIN if value.type == types.DATE else types.digits_of(value.type)
+    type = types.instant(digits, zone_of(zone, place(call.node)))
+    return instant(coerced(value, types.timestamp(digits)), type)
 
 
 @special("from_unixtime")
@@ -184,10 +228,21 @@ def from_unixtime(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     if not types.coerces(seconds.type, types.DOUBLE):
         raise mismatch(call.node, f"from_unixtime takes a number of seconds; this is {seconds.type}.")
     milliseconds = f"CAST(round({coerced(seconds, types.DOUBLE)} * 1000) AS BIGINT)"
-    instant = Typed(f"CAST(make_timestamp_ms({milliseconds}) AS TIMESTAMPTZ)", types.INSTANT)
+    made = Typed(f"CAST(make_timestamp_ms({milliseconds}) AS TIMESTAMPTZ)", types.INSTANT)
     if len(call.arguments) == 1:
-        return instant
-    return _shown_in(instant, compiler.constant_text(call.arguments[1], "The zone"))
+        return made
+    return _shown_in(call.node, made, compiler.constant_text(call.arguments[1], "The zone"))
+
+
+@special("from_iso8601_timestamp")
+def from_iso8601_timestamp(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    """Of a literal the offset is known, and it is the zone of the value; of other texts it must be UTC."""
+    text = varchar(call, arguments(compiler, call, scope, 1)[0])
+    constant = compiler.constant(call.arguments[0])
+    found = re.search(r"T.*?([+-]\d\d(?::?\d\d)?)$", constant) if isinstance(constant, str) else None
+    if found:
+        return Typed(f"trino_iso_instant({text})", types.instant(types.DIGITS_MIN, zone_of(found[1], place(call.node))))
+    return Typed(f"trino_iso_utc({text})", types.INSTANT)
 
 
 def at_time_zone(compiler: Compiler, node: exp.AtTimeZone, scope: Scope) -> Typed:
@@ -236,30 +291,24 @@ def _unit(compiler: Compiler, call: Call) -> str:
 
 
 def _in_zone(compiler: Compiler, node: exp.Expr, zone: exp.Expr, scope: Scope) -> Typed:
-    """A time shown in a zone. A text or a local time with a zone is already an instant here and is not converted to
-    UTC."""
+    """A time shown in a zone. A text with an offset is an instant here, whatever its zone was."""
     while isinstance(node, exp.Paren):
         node = node.this
     name = node.name.lower() if isinstance(node, exp.Anonymous) else ""
     if name == "from_iso8601_timestamp" and len(node.expressions) == 1:
         source = compiler.expression(node.expressions[0], scope)
-        instant = Typed(f"trino_iso_instant({coerced(source, types.VARCHAR)})", types.INSTANT)
-    elif name == "with_timezone" and len(node.expressions) == 2:
-        local = compiler.expression(node.expressions[0], scope)
-        own_zone = quoted_text(compiler.constant_text(node.expressions[1], "The zone"))
-        instant = Typed(f"({coerced(local, types.TIMESTAMP)} AT TIME ZONE {own_zone})", types.INSTANT)
+        value = Typed(f"trino_iso_instant({coerced(source, types.VARCHAR)})", types.INSTANT)
     else:
         value = compiler.expression(node, scope)
-        if value.type not in (types.TIMESTAMP, types.INSTANT):
+        if value.type not in types.TIMESTAMPS and not types.is_instant(value.type):
             raise mismatch(node, f"AT TIME ZONE takes a timestamp; this is {value.type}.")
-        instant = Typed(coerced(value, types.INSTANT), types.INSTANT)
-    return _shown_in(instant, compiler.constant_text(zone, "The zone"))
+        value = Typed(coerced(value, types.in_utc(value.type)), value.type)
+    return _shown_in(node, value, compiler.constant_text(zone, "The zone"))
 
 
-def _shown_in(instant: Typed, zone: str) -> Typed:
-    if zone.lower() in _UTC:
-        return instant
-    return Typed(f"({instant.sql} AT TIME ZONE {quoted_text(zone)})", types.ZONED)
+def _shown_in(node: exp.Expr, value: Typed, zone: str) -> Typed:
+    type = types.instant(types.digits_of(value.type), zone_of(zone, place(node)))
+    return Typed(coerced(value, type), type)
 
 
 RULES: dict[type[exp.Expr], Rule] = {
