@@ -1122,7 +1122,7 @@ FAILURES = {
     "now() at time zone 'Asia/Edo'": (QueryFailed, "Time zone not supported: 'Asia/Edo'"),
     "timestamp '2026-01-01 00:00:00 asia/tokyo'": (QueryFailed, "Time zone not supported: 'asia/tokyo'"),
     "timestamp '2026-01-01 00:00:00 +14:01'": (QueryFailed, "Time zone not supported"),
-    "timestamp '2026-03-29 02:30:00 Europe/Berlin'": (QueryFailed, "the clock skipped it"),
+    "timestamp '2026-03-29 02:30:00 Europe/Berlin'": (duckdb.Error, "The clock skipped this time"),
     "timestamp '2026-01-01 00:00:00.1234567'": (QueryRefused, "more than microseconds"),
     "time '01:02:03.1234567'": (QueryRefused, "more than microseconds"),
     "time '24:00'": (QueryFailed, "not a valid TIME literal"),

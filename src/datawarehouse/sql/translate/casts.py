@@ -191,7 +191,8 @@ def _prepared_time(value: Typed, target: Type) -> str | None:
         if source == types.VARCHAR:
             return f"trino_time({sql}, {types.digits_of(target)})"
         if source in (*types.TIMESTAMPS, *types.INSTANTS):
-            value = Typed(f"trino_time_of({local(value)})", types.DAYTIMES[types.digits_of(source)])
+            name = "trino_time_of({})" if source in types.TIMESTAMPS else "CAST({} AS TIME)"
+            value = Typed(name.format(local(value)), types.DAYTIMES[types.digits_of(source)])
         return _rounded(value, target) if value.type in types.DAYTIMES else None
     return None
 

@@ -17,7 +17,8 @@ from datawarehouse.sql.grammar import place
 from datawarehouse.sql.translate.compiler import Compiler, Given, Rule, rule
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.typed import NULL, Typed, quoted_text
-from datawarehouse.sql.translate.zones import instant_of, valid_offset, zone_of
+from datawarehouse.sql.translate.zones import literal as literal_in_zone
+from datawarehouse.sql.translate.zones import valid_offset, zone_of
 
 UNITS = ("millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year")
 _INTERVAL_UNITS = {
@@ -226,12 +227,13 @@ def _fraction(digits: str, text: str, node: exp.Expr) -> tuple[int, int]:
 
 def timestamp_text(value: Moment, node: exp.Expr) -> Typed:
     """A literal without a zone, or with one."""
+    text = value.local.isoformat(" ", "microseconds")
     if not value.zone:
-        text = value.local.isoformat(" ", "microseconds")
         return Typed(f"TIMESTAMP {quoted_text(text)}", types.timestamp(value.digits))
-    zone = zone_of(value.zone, place(node), in_literal=True)
-    text = instant_of(value.local, zone, place(node)).isoformat(" ", "microseconds")
-    return Typed(f"TIMESTAMPTZ {quoted_text(text + '+00')}", types.instant(value.digits, zone))
+    type = types.instant(value.digits, zone_of(value.zone, place(node)))
+    if not type.zone:
+        return Typed(f"TIMESTAMPTZ {quoted_text(text + '+00')}", type)
+    return literal_in_zone(f"TIMESTAMP {quoted_text(text)}", type)
 
 
 def daytime_text(text: str, node: exp.Expr) -> Typed:

@@ -67,6 +67,9 @@ _MACROS = (
     r"""trino_instant(x, zone) AS
         if(((x AT TIME ZONE zone) - to_hours(1)) AT TIME ZONE zone = x, (x AT TIME ZONE zone) - to_hours(1),
             x AT TIME ZONE zone)""",
+    r"""trino_shown_instant(x, zone) AS
+        if(trino_instant(x, zone) AT TIME ZONE zone = x, trino_instant(x, zone),
+            CAST('The clock skipped this time: ' || CAST(x AS VARCHAR) || ' ' || zone AS TIMESTAMPTZ))""",
     # Java's Double.toString: from 0.001 up to 10^7 plain, everything else d.dddE±d; `d` is made of i.f and exponent e.
     r"""trino_java_digits(d) AS
         substr(ltrim(d.i || d.f, '0'), 1, 1) || '.'

@@ -8,7 +8,6 @@ the forms of an offset.
 
 from __future__ import annotations
 
-import datetime
 import re
 import zoneinfo
 from functools import lru_cache
@@ -19,32 +18,34 @@ from datawarehouse.sql.translate.scope import row_field
 from datawarehouse.sql.translate.typed import Typed, quoted_text
 from datawarehouse.sql.types import Type
 
-_UTC = {name.lower(): name for name in "Z UT UTC UCT GMT GMT0 Greenwich Universal Zulu".split()}
-_OFFSET = re.compile(r"(?:UTC|GMT|UT)?([+-])(\d{1,2})(?::?(\d\d))?", re.IGNORECASE)
-_ABBREVIATIONS = ("EST", "MST", "HST", "ROC", "Factory")
+_UTC = ("Z", "UT", "UTC", "UCT", "GMT", "GMT0", "Greenwich", "Universal", "Zulu")
+_OFFSET = re.compile(r"(?:UTC|GMT|UT)?([+-])(\d{1,2})(?::?(\d\d))?")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
+_NO_NAMES = ("EST", "MST", "HST", "ROC", "Factory", "localtime")
 """Names of the database that are no zone in Trino."""
 _HOURS_MAX = 14
 
 
-def zone_of(text: str, where: str, *, in_literal: bool = False) -> str:
-    """The zone that a text names. where: in the statement, for the error. in_literal: small letters and capitals count.
+def zone_of(text: str, where: str) -> str:
+    """The zone that a text names; small letters and capitals count. where: in the statement, for the error.
 
     Raises QueryFailed for a text that names none.
     """
-    given = text.strip()
-    is_etc = given.lower().startswith("etc/")
-    plain = given[len("etc/") :] if is_etc else given
-    name = _UTC.get(plain.lower())
-    if name and (name == plain or not in_literal):
+    is_etc = text.startswith("Etc/")
+    plain = text.removeprefix("Etc/")
+    if plain in _UTC:
         return ""
     found = _OFFSET.fullmatch(plain)
     if found and valid_offset(plain):
         sign = {"+": "-", "-": "+"}[found[1]] if is_etc else found[1]  # POSIX counts to the west
         offset = f"{sign}{int(found[2]):02}:{found[3] or '00'}"
         return "" if offset[1:] == "00:00" else offset
-    name = None if is_etc else _names().get(plain.lower())
-    if name and (name == plain or not in_literal):
-        return name
+    if (
+        not is_etc
+        and plain not in _NO_NAMES
+        and (plain in (names := _names()) or (not names and _NAME.fullmatch(plain)))
+    ):
+        return plain
     raise QueryFailed(
         f"INVALID_FUNCTION_ARGUMENT: {where}Time zone not supported: {text!r}; valid are UTC, offsets such as +05:30, "
         "and names such as Europe/Berlin."
@@ -52,8 +53,9 @@ def zone_of(text: str, where: str, *, in_literal: bool = False) -> str:
 
 
 @lru_cache
-def _names() -> dict[str, str]:
-    return {name.lower(): name for name in zoneinfo.available_timezones() if name not in _ABBREVIATIONS}
+def _names() -> frozenset[str]:
+    """Empty where the system has no database; then DuckDB, which has its own, refuses a name that is none."""
+    return frozenset(zoneinfo.available_timezones())
 
 
 def offset_of(zone: str) -> int | None:
@@ -72,25 +74,6 @@ def valid_offset(text: str) -> bool:
     return minutes < 60 and hours * 60 + minutes <= _HOURS_MAX * 60
 
 
-def instant_of(moment: datetime.datetime, zone: str, where: str) -> datetime.datetime:
-    """The instant, in UTC and without a zone, of a local time: the first one, if the clock showed it twice.
-
-    Raises QueryFailed for a local time that the clock skipped.
-    """
-    minutes = offset_of(zone)
-    try:
-        if minutes is not None:
-            return moment - datetime.timedelta(minutes=minutes)
-        place = zoneinfo.ZoneInfo(zone)
-        instant = moment.replace(tzinfo=place).astimezone(datetime.UTC)
-        skipped = instant.astimezone(place).replace(tzinfo=None) != moment
-    except OverflowError:
-        skipped = True
-    if skipped:
-        raise QueryFailed(f"INVALID_LITERAL: {where}There is no {moment} in {zone}: the clock skipped it.")
-    return instant.replace(tzinfo=None)
-
-
 def local(value: Typed) -> str:
     """The local time of a timestamp with time zone, as DuckDB's TIMESTAMP."""
     minutes = offset_of(value.type.zone)
@@ -107,6 +90,13 @@ def instant(local: str, type: Type) -> Typed:
     if minutes is None:
         return Typed(f"trino_instant({local}, {quoted_text(type.zone)})", type)
     return Typed(f"CAST({local} - to_minutes({minutes}) AS TIMESTAMPTZ)", type)
+
+
+def literal(local: str, type: Type) -> Typed:
+    """The same as `instant`, and an error if the clock skipped that time."""
+    if offset_of(type.zone) is None:
+        return Typed(f"trino_shown_instant({local}, {quoted_text(type.zone)})", type)
+    return instant(local, type)
 
 
 def moment_text(sql: str, digits: int) -> str:
