@@ -95,8 +95,8 @@ def show(data: Path, sent: int) -> None:
     say("\nThe hour folders:")
     for folder in sorted({path.parent for path in data.rglob("*.parquet")}):
         say(f"  {folder.relative_to(data)}/")
-    say("\nThe quarantine, by cause:")
     for table in ("impressions", "clicks"):
+        say(f"\nThe quarantine of {table}, by cause:")
         dw("quarantine", data, "ls", table)
     status = json.loads(dw("status", data, "--output", "json", shown=False))
     streaming = [table for table in status["tables"] if "received" in table]

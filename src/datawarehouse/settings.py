@@ -18,6 +18,7 @@ Value = int | str | bool
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 _SIZES = {"": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": KIB, "MIB": MIB, "GIB": GIB}
 FILE_NAME = "dw.toml"
+_NEARLY = 0.85  # of a name's letters: DW_PROT and DW_PORT have 0.86
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +215,8 @@ def resolve(
     environment: Mapping[str, str] | None = None,
     file: Path | None = None,
 ) -> Settings:
-    """Every setting's value. Raises BadRequest for an unknown name or a value that is not valid."""
+    """Every setting's value. Raises BadRequest for an unknown name, for a variable that is nearly one of a setting, or
+    for a value that is not valid."""
     flags, environment = flags or {}, environment or {}
     stored = _read(file) if file and file.exists() else {}
     stored.pop("aws", None)  # where the deployed warehouse is: operate/deployment.py
@@ -222,6 +224,7 @@ def resolve(
         for name in names:
             if name not in _BY_NAME:
                 raise BadRequest(f"Unknown setting {name!r} ({source}); valid are {', '.join(_BY_NAME)}.")
+    _check_variables(environment)
     resolved = {}
     for setting in SETTINGS:
         candidates = (
@@ -232,6 +235,17 @@ def resolve(
         source, given = next(((s, v) for s, v in candidates if v is not None), ("default", setting.default))
         resolved[setting.name] = Resolved(setting, _value(setting, given, source), source)
     return Settings(resolved)
+
+
+def _check_variables(environment: Mapping[str, str]) -> None:
+    """Raises BadRequest for one that was probably meant to be a setting's; others may be of other programs."""
+    known = {setting.variable for setting in SETTINGS}
+    for name in environment:
+        if name.startswith("DW_") and name not in known:
+            import difflib  # only here: few have such a variable
+
+            if close := difflib.get_close_matches(name, known, 1, _NEARLY):
+                raise BadRequest(f"The environment has {name}, which is no setting. Did you mean {close[0]}?")
 
 
 def _read(file: Path) -> dict[str, object]:

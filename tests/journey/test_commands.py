@@ -26,11 +26,37 @@ def test_tables_lists_the_declaration_without_any_data(tmp_path):
     assert tables[0]["columns"] == {"id": "string", "n": "int", "at": "timestamp"}
     assert tables[0]["partition_keys"] == {"inserted_at": "string"}
     assert re.search(
-        r"^clicks +streaming input table +id string, n int, at timestamp +inserted_at string$",
+        r"^clicks +streaming input table +id +string\n +n +int\n +at +timestamp\n +inserted_at +string +partition key$",
         dw(tmp_path, "tables").stdout,
         re.MULTILINE,
     )
     assert not (tmp_path / "data").exists()
+
+
+def test_tables_shows_each_column_of_a_wide_table(tmp_path):
+    columns = {f"column_{n}": "string" for n in range(40)}
+    declared = f"Warehouse('w').with_table('wide', {columns}, {{'day': 'date'}})"
+    (tmp_path / "warehouse.py").write_text(f"from datawarehouse import Warehouse\nwarehouse = {declared}")
+    shown = dw(tmp_path, "tables").stdout
+    assert all(f" {name} " in shown for name in columns)
+    assert re.search("\n {6,} day +date +partition key\n$", shown), shown
+
+
+def test_a_partition_is_told_and_its_folder_may_be_relative(tmp_path):
+    declared = "Warehouse('w').with_table('prices', {'id': 'string'}, {'day': 'string'}, data_format='JSON')"
+    (tmp_path / "warehouse.py").write_text(f"from datawarehouse import Warehouse\nwarehouse = {declared}")
+    (tmp_path / "today").mkdir()
+    (tmp_path / "today" / "a.json").write_text('{"id": "a"}\n')
+    told = dw(tmp_path, "partition", "prices", "monday", "--location", "today")
+    assert f"monday of table prices is the folder {tmp_path / 'today'}.\n" in told.stderr, told.stderr
+    found = dw(tmp_path, "query", "select id, day from prices", "--output", "ndjson").stdout
+    assert json.loads(found) == {"id": "a", "day": "monday"}
+
+
+def test_what_init_says_to_type_begins_in_its_folder(tmp_path):
+    assert "Next: `cd 'my shop'; dw up`" in dw(tmp_path, "init", "my shop").stdout
+    (tmp_path / "here").mkdir()
+    assert "Next: `dw up`" in dw(tmp_path / "here", "init").stdout
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,9 @@ def test_the_command_writes_parquet(filled):
         (("send", "nothing", "warehouse.py"), 2, "no input stream 'nothing'"),
         (("init",), 2, "warehouse.py exists already"),
         (("partition", "clicks", "x"), 2, "it is a streaming input table"),
+        (("quarantine", "ls", "click"), 2, "There is no streaming input table 'click'; there are 'clicks'"),
+        (("query", "select median(n) from clicks"), 10, "Did you mean approx_percentile(x, 0.5)?"),
+        (("query", "select approx_percentile(decimal '1.5', 0.5)"), 1, "; F is real or double."),
     ],
 )
 def test_exit_codes(filled, arguments, code, says):

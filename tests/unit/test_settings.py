@@ -51,6 +51,13 @@ def test_a_wrong_value_says_what_is_valid(flags, says):
         resolve(flags)
 
 
+def test_a_variable_that_is_nearly_a_settings_says_so():
+    with pytest.raises(BadRequest, match=r"has DW_PROT, which is no setting. Did you mean DW_PORT\?"):
+        resolve(environment={"DW_PROT": "1"})
+    others = {"DW_TEST_SEED": "1", "DW_DATABASE": "x", "DW_TABLE": "x", "DW_STREAM": "x", "PROT": "1", "DW_": ""}
+    assert dict(resolve(environment=others)) == dict(resolve())
+
+
 def test_a_wrong_file_says_so(tmp_path):
     file = tmp_path / "dw.toml"
     file.write_text("port = = 1")

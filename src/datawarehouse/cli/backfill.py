@@ -75,7 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         print_json(runs)
     else:
-        print_runs(failed)
+        if failed:
+            print_runs(failed)
         remark(f"{len(runs) - len(failed)} of {quantity(len(runs), 'run')} succeeded; begin again to repeat the others"
                if failed else f"{quantity(len(runs), 'run')} succeeded")  # fmt: skip
     return 1 if failed else 0

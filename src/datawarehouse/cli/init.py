@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from datawarehouse.cli.drafts import declaration_of, drafted, print_drafts, tests_of
@@ -103,8 +104,10 @@ def run(arguments: argparse.Namespace) -> None:
         print_drafts(drafts, folder)
         return
     write_first(folder)
-    print(f"Wrote {', '.join(str(folder / name) for name in _FILES)}. Next: `dw up`, and in another terminal")
-    print("""  echo '{"id": "1", "session_id": "a", "event_time": "2026-11-23T07:00:00Z"}' | dw send clicks -""")
+    enter = "" if str(folder) == "." else f"cd {shlex.quote(str(folder))}; "
+    print(f"Wrote {', '.join(str(folder / name) for name in _FILES)}. Next: `{enter}dw up`, and in another terminal")
+    event = '{"id": "1", "session_id": "a", "event_time": "2026-11-23T07:00:00Z"}'
+    print(f"  {enter}echo '{event}' | dw send clicks -")
     print("  dw query 'select * from clicks'")
     print("`make test` tests the declaration; it needs pytest.")
 

@@ -31,14 +31,18 @@ def run(arguments: argparse.Namespace) -> None:
         _on_aws(arguments)
         return
     settings = settings_of(arguments)
+    if arguments.location:
+        arguments.location = str(Path(arguments.location).absolute())
     _check_folder(arguments, settings)
     client = client_of(settings.folder)
     if client:
         asked = {"table": arguments.table, "values": arguments.values, "location": arguments.location}
         client.call("POST", "/v1/admin/partitions", msgspec.json.encode(asked))
-        return
-    with open_alone(warehouse_of(arguments), settings) as opened:
-        opened.register_partition(arguments.table, arguments.values, arguments.location)
+    else:
+        with open_alone(warehouse_of(arguments), settings) as opened:
+            opened.register_partition(arguments.table, arguments.values, arguments.location)
+    where = arguments.location or settings.folder.joinpath(arguments.table, *arguments.values)
+    remark(f"{'/'.join(arguments.values)} of table {arguments.table} is the folder {where}.")
 
 
 def _check_folder(arguments: argparse.Namespace, settings: Settings) -> None:
@@ -46,7 +50,7 @@ def _check_folder(arguments: argparse.Namespace, settings: Settings) -> None:
     from datawarehouse.runtime.reader import Reader
 
     folder = Path(arguments.location or settings.folder.joinpath(arguments.table, *arguments.values))
-    if folder.is_dir() or (arguments.location and not folder.is_absolute()):
+    if folder.is_dir():
         return
     try:
         with Reader(settings.folder, settings) as reader:

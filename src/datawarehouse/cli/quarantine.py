@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from datawarehouse.cli.options import add_on, add_output, add_settings, settings_of
 from datawarehouse.cli.output import print_json, print_table, quantity, remark
 from datawarehouse.cli.progress import progress
 from datawarehouse.cli.run import instant
-from datawarehouse.definition.tables import checked_table_name
-from datawarehouse.errors import BadRequest
+from datawarehouse.definition.tables import StreamingInputTable, checked_table_name
+from datawarehouse.errors import BadRequest, UnknownName, did_you_mean
+
+if TYPE_CHECKING:
+    from datawarehouse.runtime.reader import Reader
 
 _CAUSES = (
     "select error_code, column_name, expected, count(*) as records, max(arrival_timestamp) as latest"
@@ -86,6 +90,14 @@ def _replay(arguments: argparse.Namespace) -> int:
     return 1 if done.problems else 0
 
 
+def _check_table(name: str, reader: Reader) -> None:
+    """Raises UnknownName."""
+    known = [table.name for table in reader.catalog.tables() if table.kind == StreamingInputTable.kind]
+    if name not in known:
+        there_are, hint = ", ".join(map(repr, known)) or "none", did_you_mean(name, known)
+        raise UnknownName(f"There is no streaming input table {name!r}; there are {there_are}.{hint}")
+
+
 def _list_or_export(arguments: argparse.Namespace) -> None:
     from datawarehouse.quarantine.documents import error_documents
     from datawarehouse.query.result import cell, jsonable
@@ -94,6 +106,7 @@ def _list_or_export(arguments: argparse.Namespace) -> None:
     settings = settings_of(arguments)
     checked_table_name(arguments.table)
     with Reader(settings.folder, settings) as reader:
+        _check_table(arguments.table, reader)
         if arguments.action == "export":
             rejects = reader.engine.query(_ALL.format(table=arguments.table)).dicts()
             documents = error_documents(reader.catalog.warehouse_name(), arguments.table, rejects)

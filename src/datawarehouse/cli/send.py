@@ -115,8 +115,8 @@ class _Sending:
                 _print_outcome(outcome, table)
             if before := self._earlier + sent.again:
                 print(
-                    f"{quantity(before, 'event')} of this file were sent before and count once (--new sends the whole "
-                    "file as new events)"
+                    f"{quantity(before, 'event')} of this file {'was' if before == 1 else 'were'} sent before and "
+                    f"{'counts' if before == 1 else 'count'} once (--new sends the whole file as new events)"
                 )
         if self._unfinished_bytes:
             remark(

@@ -6,7 +6,7 @@ import argparse
 
 from datawarehouse.cli.options import add_output, add_warehouse, warehouse_of
 from datawarehouse.cli.output import print_json, print_table
-from datawarehouse.definition.tables import Column
+from datawarehouse.definition.tables import Table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +30,13 @@ def run(arguments: argparse.Namespace) -> None:
             ]
         )
         return
-    rows = [(table.name, table.kind, _listed(table.columns), _listed(table.partition_keys)) for table in tables]
-    print_table(("table", "kind", "columns", "partition keys"), rows)
+    print_table(("table", "kind", "column", "type", "remark"), [row for table in tables for row in _rows(table)])
 
 
-def _listed(columns: tuple[Column, ...]) -> str:
-    return ", ".join(f"{column.name} {column.type}" for column in columns)
+def _rows(table: Table) -> list[tuple[str, ...]]:
+    """A row for each column; the first one has the name and the kind of the table."""
+    columns = [(column, "") for column in table.columns] + [(key, "partition key") for key in table.partition_keys]
+    heads = [(table.name, table.kind), *[("", "")] * len(columns)]
+    return [
+        (*head, column.name, str(column.type), remark) for head, (column, remark) in zip(heads, columns, strict=False)
+    ]

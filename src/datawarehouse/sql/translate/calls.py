@@ -291,6 +291,10 @@ def template(
     return f"({text})" if text.startswith("CASE") else text
 
 
+_LETTERS = {"F": "real or double", "I": "an integer type", "N": "any number", "D": "date or timestamp"}
+"""Of signatures (functions.py), those that do not speak for themselves."""
+
+
 def _chosen(
     found: Call, lines: Sequence[str], arguments: Sequence[Type | None]
 ) -> tuple[signatures.Signature, dict[str, Type]]:
@@ -305,7 +309,11 @@ def _chosen(
         return fitting
     given = ", ".join("a lambda" if type is None else str(type) for type in arguments)
     expected = "; ".join(signatures.read(line).text for line in lines)
-    raise mismatch(found.node, f"Unexpected parameters ({given}) for function {found.name}. Expected: {expected}.")
+    letters = set(re.findall(r"\b[A-Z]\b", expected))
+    means = "".join(f"; {letter} is {kind}" for letter, kind in _LETTERS.items() if letter in letters)
+    raise mismatch(
+        found.node, f"Unexpected parameters ({given}) for function {found.name}. Expected: {expected}{means}."
+    )
 
 
 def _lambda_of(compiler: Compiler, node: exp.Expr, parameter: Type, bound: dict[str, Type], scope: Scope) -> str:
@@ -376,9 +384,28 @@ def _bound(compiler: Compiler, value: str | exp.Expr, side: str | None, scope: S
     return f"{amount} {direction}"
 
 
+_OTHERS_NAMES = {
+    "median": "approx_percentile(x, 0.5)",
+    "percentile_cont": "approx_percentile",
+    "percentile_disc": "approx_percentile",
+    "quantile_cont": "approx_percentile",
+    "quantile": "approx_percentile",
+    "string_agg": "listagg",
+    "group_concat": "listagg",
+    "nvl": "coalesce",
+    "ifnull": "coalesce",
+    "isnull": "coalesce",
+    "getdate": "now",
+    "len": "length",
+}
+"""What is called otherwise in other databases."""
+
+
 def _unknown(found: Call) -> str:
     known = [name for lines in names().values() for name in lines]
     near = difflib.get_close_matches(found.name, known, n=3, cutoff=0.7)
+    if found.name in _OTHERS_NAMES:
+        near = [_OTHERS_NAMES[found.name]]
     hint = f"Did you mean {' or '.join(near)}?" if near else "docs/reference/sql.md lists all functions."
     return f"{place(found.node)}Function {found.name} is not supported here. {hint}"
 
