@@ -25,7 +25,8 @@ def first_minute(title: str, folder: Path, home: Path, steps: list[tuple[str, st
     home.mkdir()
     kept = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
     path = os.pathsep.join(part for part in kept["PATH"].split(os.pathsep) if Path(part) != Path(sys.executable).parent)
-    took = follow(steps, folder, {"HOME": str(home), "PATH": path, "VIRTUAL_ENV": "", "PYTHONPATH": ""})
+    environment = {"HOME": str(home), "PATH": path, "VIRTUAL_ENV": "", "PYTHONPATH": ""}
+    took = follow(steps, folder, environment, limit_s=900)
     assert (folder / "shop" / "warehouse.py").read_text() == DECLARATION
     print(f"\n{title}: {sum(took):.1f} s")
     for (command, _), seconds in zip(steps, took, strict=True):

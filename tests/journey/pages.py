@@ -88,13 +88,13 @@ def pattern(expected):
     )
 
 
-def follow(steps, folder, environment):
+def follow(steps, folder, environment, limit_s=120):
     """Run commands in a new shell, each of which must print what is said of it; the seconds that each took.
 
     steps: as `commands` gives them. environment: variables beside those of this process.
     """
     shell = Shell(folder, environment)
-    watch = threading.Timer(patient(120), shell.bash.kill)
+    watch = threading.Timer(patient(limit_s), shell.bash.kill)
     watch.start()
     took = []
     try:

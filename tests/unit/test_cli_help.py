@@ -37,9 +37,14 @@ def test_bash_completes_verbs_and_options(capsys):
     asked = (
         'COMP_WORDS=(dw sta); COMP_CWORD=1; _dw; echo "${COMPREPLY[@]}"; '
         'COMP_WORDS=(dw query --dry); COMP_CWORD=2; _dw; echo "${COMPREPLY[@]}"; '
-        'COMP_WORDS=(dw send ""); COMP_CWORD=2; _dw; echo "${COMPREPLY[@]}"'
+        'COMP_WORDS=(dw send ""); COMP_CWORD=2; _dw; echo "${COMPREPLY[@]}"; '
+        'COMP_WORDS=(dw send clicks ""); COMP_CWORD=3; _dw; echo "${COMPREPLY[@]}"; '
+        'COMP_WORDS=(dw query --output j); COMP_CWORD=3; _dw; echo "${COMPREPLY[@]}"; '
+        'COMP_WORDS=(dw quarantine ""); COMP_CWORD=2; _dw; echo "${COMPREPLY[@]}"'
     )
     done = subprocess.run(["bash", "-c", script + asked], capture_output=True, text=True, check=True)
-    assert done.stdout == "status\n--dry-run\n\n"
+    assert done.stdout == "status\n--dry-run\n\n\njson\nls export replay\n"
     main(["completion", "zsh"])
-    assert "query) choices=(--help --file" in capsys.readouterr().out
+    script = capsys.readouterr().out
+    assert "query) choices=(--help --file" in script
+    assert '"completion completion") choices=(bash zsh) ;;' in script
