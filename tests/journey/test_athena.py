@@ -299,6 +299,17 @@ def test_the_catalog_is_the_declaration(athena):
     assert code == "MetadataException" and message.endswith("Proxy: null)") and "EntityNotFoundException" in message
 
 
+def test_lists_of_what_is_asked_for_are_bounded(shop, athena):
+    """Else a call of some megabytes takes all memory, or the time of those who send events."""
+    database = {"CatalogName": "AwsDataCatalog", "DatabaseName": "shop"}
+    code, message = refused(athena.batch_get_prepared_statement, WorkGroup="primary", PreparedStatementNames=["a"] * 51)
+    assert (code, "50 at most" in message) == ("InvalidRequestException", True)
+    headers = {"X-Amz-Target": "AmazonAthena.ListTableMetadata", "Authorization": "AWS4-HMAC-SHA256 any"}
+    body = json.dumps({**database, "Expression": "a|" * 2000})
+    status, _, answer = shop.request("POST", "/", body, headers)
+    assert (status, "up to 2048 characters" in json.loads(answer)["message"]) == (400, True)
+
+
 def test_what_is_not_served_is_refused_by_name(athena):
     code, message = refused(athena.create_work_group, Name="x")
     assert code == "UnknownOperationException" and "'CreateWorkGroup' is not served" in message

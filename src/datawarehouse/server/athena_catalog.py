@@ -30,6 +30,7 @@ from datawarehouse.sql.wildcards import hive, matches
 
 DEFAULT = "default"
 _PER_PAGE = 50
+_EXPRESSION_CHARACTERS_MAX = 2048
 _CATALOG_NAME = "AwsDataCatalog"
 _WILDCARD = re.compile(r"\.?\*")
 _TABLE, _VIEW = "EXTERNAL_TABLE", "VIRTUAL_VIEW"
@@ -102,8 +103,10 @@ class AthenaCatalog:
 
     def _list_tables(self, identity: Identity, given: Arguments) -> Mapping[str, Any]:
         seen = self._seen(identity, given)
-        if expression := given.get("Expression"):
-            wanted = [tuple(hive(_WILDCARD.sub("*", each))) for each in str(expression).lower().split("|")]
+        if expression := str(given.get("Expression") or ""):
+            if len(expression) > _EXPRESSION_CHARACTERS_MAX:
+                raise ServiceError(INVALID, f"The Expression has up to {_EXPRESSION_CHARACTERS_MAX} characters.")
+            wanted = [tuple(hive(_WILDCARD.sub("*", each))) for each in expression.lower().split("|")]
             seen = {name: table for name, table in seen.items() if any(matches(name, each) for each in wanted)}
         names, token = aws_json.page(list(seen), given, _PER_PAGE)
         return {"TableMetadataList": [seen[name] for name in names], **token}

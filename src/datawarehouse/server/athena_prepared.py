@@ -110,8 +110,8 @@ class PreparedStatements:
 
     async def _batch_get(self, request: Request, given: Arguments) -> Mapping[str, Any]:
         statements, names = self._of(self._workgroup(request, given)), given.get("PreparedStatementNames")
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ServiceError(INVALID, "PreparedStatementNames are a list of texts.")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > _PER_PAGE:
+            raise ServiceError(INVALID, f"PreparedStatementNames are a list of texts, {_PER_PAGE} at most.")
         missing = [
             {"StatementName": name, "ErrorCode": _MISSING, "ErrorMessage": _missing(name).message}
             for name in names

@@ -36,7 +36,7 @@ from datawarehouse.server.aws_json import Arguments, ServiceError
 from datawarehouse.server.http import Request, Response
 from datawarehouse.server.kinesis_streams import ACCOUNT
 from datawarehouse.server.live_files import BUCKET, LakeTable, lake_tables
-from datawarehouse.server.partition_expressions import Choice, chosen_by
+from datawarehouse.server.partition_expressions import CHARACTERS_MAX, Choice, chosen_by
 from datawarehouse.server.scratch_schemas import ScratchSchemas
 from datawarehouse.sql.types import of_column
 from datawarehouse.sql.wildcards import Part, matches
@@ -381,6 +381,8 @@ def _pattern(expression: str) -> list[Part] | None:
     """The parts of a pattern for names; None if all match. Of regular expressions it knows what is quickly matched."""
     if not expression:
         return None
+    if len(expression) > CHARACTERS_MAX:
+        raise BadRequest(f"The Expression has {len(expression)} characters; at most {CHARACTERS_MAX} are taken.")
     parts: list[Part] = []
     text = expression.removeprefix("^").removesuffix("$")
     at = 0

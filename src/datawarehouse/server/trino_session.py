@@ -27,6 +27,7 @@ _NAMES = rf"{_NAME}(?:\s*\.\s*{_NAME}){{0,2}}"
 _LIKE = r"(?:\s+LIKE\s+'(?P<like>(?:[^']|'')*)'(?:\s+ESCAPE\s+'(?P<escape>(?:[^']|'')+)')?)?"
 _OF = rf"(?:\s+(?:FROM|IN)\s+(?P<of>{_NAMES}))?"
 _ARGUMENT = re.compile(rf"\s*(?:(?P<name>{_NAME})\s*=>\s*)?'(?P<text>(?:[^']|'')*+)'\s*(?:,|$)")
+_HEADER_CHARACTERS_MAX = 32_768
 _NO_HEADER = re.compile(r"[\x00-\x1f\x7f]")
 
 Header = tuple[bytes, bytes]
@@ -96,6 +97,11 @@ def _header(name: str, value: str) -> Header:
     """Raises QueryRefused for what would be a header of its own."""
     if _NO_HEADER.search(value):
         raise QueryRefused(f"What a session keeps has no control characters; this has some: {value[:100]!r}.")
+    if len(value) > _HEADER_CHARACTERS_MAX:
+        raise QueryRefused(
+            f"What a session keeps goes with each request in a header, and this would have {len(value)} characters; "
+            f"valid are up to {_HEADER_CHARACTERS_MAX}. Send the statement itself, without PREPARE."
+        )
     return name.encode(), value.encode("latin-1", "replace")
 
 

@@ -210,6 +210,7 @@ def test_partitions_of_tables_that_users_fill(glue):
         ("GetPartitions", {"Segment": {"SegmentNumber": 3, "TotalSegments": 3}}, "InvalidInputException", "Segment"),
         ("GetPartitions", {"Segment": 1}, "InvalidInputException", "Segment"),
         ("GetTables", {"DatabaseName": "shop", "Expression": "(a+)+"}, "InvalidInputException", "valid are letters"),
+        ("GetTables", {"DatabaseName": "shop", "Expression": "*" * 2049}, "InvalidInputException", "at most 2048"),
         ("SearchTables", {"Filters": [{"Key": "a"}]}, "InvalidInputException", "no filters"),
         ("DeleteTable", {}, "UnknownOperationException", "read only"),
         ("", {}, "UnknownOperationException", "there are BatchGetPartition"),

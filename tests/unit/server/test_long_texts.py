@@ -86,6 +86,12 @@ def test_what_a_session_keeps_is_no_header_of_its_own(sql):
         understood(sql, SESSION)
 
 
+@pytest.mark.parametrize("sql", ["prepare p from select '{}'", "use {}", "set session a = '{}'"])
+def test_what_a_client_could_not_send_back_is_refused(sql):
+    with pytest.raises(QueryRefused, match="valid are up to 32768"):
+        understood(sql.format("x" * 33_000), SESSION)
+
+
 def test_a_text_with_line_ends_is_kept():
     prepared = understood("prepare p from select 1,\r\n2", SESSION)
     assert prepared == Done("PREPARE", [(b"x-trino-added-prepare", b"p=select+1%2C%0D%0A2")])
