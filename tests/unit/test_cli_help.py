@@ -48,3 +48,14 @@ def test_bash_completes_verbs_and_options(capsys):
     script = capsys.readouterr().out
     assert "query) choices=(--help --file" in script
     assert '"completion completion") choices=(bash zsh) ;;' in script
+
+
+def test_ctrl_c_while_a_verb_is_loaded_ends_without_a_traceback(monkeypatch):
+    class Interrupts:
+        def find_spec(self, name, path, target=None):
+            if name == "datawarehouse.cli.lateness":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "datawarehouse.cli.lateness", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupts(), *sys.meta_path])
+    assert main(["lateness", "clicks"]) == 130

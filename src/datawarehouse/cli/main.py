@@ -16,7 +16,7 @@ from types import ModuleType
 
 from datawarehouse import __version__
 from datawarehouse.cli.examples import EXAMPLES
-from datawarehouse.cli.exits import exit_code
+from datawarehouse.cli.exits import INTERRUPTED, exit_code
 from datawarehouse.cli.output import print_error
 from datawarehouse.errors import did_you_mean
 
@@ -87,7 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if verb not in VERBS:
         print_error(f"dw: There is no verb {verb!r}.{did_you_mean(verb, VERBS)} `dw --help` lists them.")
         return 2
-    module, verb_parser = parser_of(verb)
+    try:
+        module, verb_parser = parser_of(verb)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     parsed = verb_parser.parse_args(given[1:])
     run = getattr(module, "run_apart", module.run) if arguments is None else module.run
     return exit_code(verb, lambda: run(parsed))
