@@ -182,7 +182,7 @@ def test_no_kill_loses_or_doubles_a_record(tmp_path, seed):
         for producer in producers:
             producer.stopping = True
         for producer in producers:
-            producer.join(20)
+            producer.join(patient(20))
         check(warehouse, producers)
         assert sum(len(producer.acknowledged) for producer in producers) > 100
     except BaseException as error:
