@@ -39,9 +39,9 @@ COLUMNS = {
 
 
 def hourly_revenue(job):
-    """Fails for hours that end in 7, as jobs do."""
+    """Fails for hours that end in 2 or 7, as jobs do."""
     [(clicks, revenue)] = job.query("select count(*), sum(price) from clicks where inserted_at = ?", [job.partition])
-    if job.partition.endswith("7"):
+    if job.partition[-1] in "27":
         raise ValueError(f"the exchange rates of {job.partition} are not there yet")
     yield {"hour": job.partition, "clicks": clicks, "revenue": revenue}
 

@@ -135,7 +135,12 @@ def test_a_statement_is_completed_estimated_run_drawn_and_exported(visit, tmp_pa
     page.get_by_role("list", name="Tables").get_by_text("impressions", exact=True).wait_for()
     editor.press_sequentially("select country, count(*) as events from impr")
     complete(page, "impressions")
-    page.keyboard.type("\ngroup by country order by country")
+    page.keyboard.type("\ngroup by country order by coun")
+    page.keyboard.press("Control+Space")
+    offered = page.get_by_role("option").filter(has_text=re.compile("^count(function)?$"))
+    offered.first.wait_for()
+    assert offered.count() == 1
+    page.keyboard.type("try")
     page.get_by_text(re.compile(r"Reads [\d,]+ hours in [\d,]+ files")).wait_for()
     visit.said.clear()  # of statements that were half written: the browser notes each answer of 4xx
     page.keyboard.press("Control+Enter")
@@ -154,6 +159,11 @@ def test_a_statement_is_completed_estimated_run_drawn_and_exported(visit, tmp_pa
     page.reload()
     page.get_by_role("img", name="events by country, 6 points").wait_for()
     assert page.get_by_label("Look").input_value() == "line" and not visit.faults()
+    for look in ("bars", "stacked"):
+        page.get_by_label("Look").select_option(look)
+        page.get_by_role("button", name="Run", exact=True).click()
+        page.get_by_role("img", name="events by country, 6 points").wait_for()
+        assert page.get_by_label("Look").input_value() == look
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").click()
     download.value.save_as(tmp_path / "all.csv")
@@ -194,6 +204,19 @@ def test_a_running_statement_can_be_ended(visit, warehouse):
     page.get_by_text("The query was ended").wait_for()
     until(lambda: process not in browsing.working(warehouse), "the process that computes ends")
     assert warehouse.query(ENDED) == [{"outcome": "ended"}]
+
+
+def test_who_asks_is_seen_and_ended_in_the_overview(browser, visit, warehouse):
+    visit.go("sql")
+    process = browsing.computing(warehouse, visit)
+    with visiting(browser, warehouse.url) as other:
+        running = other.go().get_by_role("region", name="Queries that run now").get_by_role("row", name="owner")
+        running.get_by_text("x * y = z * w").wait_for()
+        assert not other.faults()
+        running.get_by_role("button", name="End").click()
+        running.wait_for(state="detached")
+    visit.page.get_by_text("The query was ended").wait_for()
+    until(lambda: process not in browsing.working(warehouse), "the process that computes ends")
 
 
 def test_a_million_rows_leave_the_window_small(visit):

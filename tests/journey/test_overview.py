@@ -45,11 +45,10 @@ def test_a_job_that_fails_for_many_hours_is_one_line(tmp_path):
     assert (one["severity"], one["next_step"], one["page"]) == ("warn", "dw jobs wrong", "jobs")
 
 
-def test_a_failure_that_a_later_run_has_replaced_is_none(tmp_path):
-    """Without a partition key each run replaces all rows."""
-    for keys, left in (({}, 0), ({"hour": "string"}, 1)):
-        with simulate(declared(later, keys), tmp_path / str(left), start=START) as opened:
-            opened.advance("90m")
-            assert len(noted(opened)) == 1
-            opened.advance("3h")
-            assert len(noted(opened)) == left
+def test_an_hour_that_is_not_written_stays_until_it_is(tmp_path):
+    """Later hours that are written are no substitute, with a partition key and without."""
+    for keys in ({}, {"hour": "string"}):
+        with simulate(declared(later, keys), tmp_path / str(len(keys)), start=START) as opened:
+            opened.advance("4h")
+            [one] = noted(opened)
+            assert one["text"].startswith("Job wrong failed for the hour 2026/11/30/08 (")

@@ -15,6 +15,7 @@ const LOOKS = {
   running: { sign: "…", colour: "accent", word: "is running" },
   interrupted: { sign: "!", colour: "warn", word: "was interrupted" },
 };
+const CAUSES = { schedule: "on schedule", complete: "when its tables were complete", retry: "again after a failure", "asked for": "asked for by somebody" };
 
 export function Page() {
   const { params } = route.value;
@@ -123,7 +124,7 @@ function Attempts({ job, hour, of }) {
   const { value, error } = usePolled((signal) => get(path(`/v1/jobs/${encodeURIComponent(job)}/runs`, { hour, limit: 20 }), { signal }), EVERY_MS, [job, hour, of]);
   if (!value) return error ? html`<${Failure} error=${error} />` : html`<${Waiting} />`;
   return value.runs.map((run, at) => html`<article key=${run.id}>
-    <p><span class="tag ${LOOKS[run.outcome]?.colour === "good" ? "good" : LOOKS[run.outcome]?.colour === "bad" ? "bad" : ""}">attempt ${run.attempt}</span> ${format.instant(run.started)}: ${outcome(run)}${run.cause ? html`, <span class="note">because of ${run.cause}</span>` : ""}.</p>
+    <p><span class="tag ${LOOKS[run.outcome]?.colour === "good" ? "good" : LOOKS[run.outcome]?.colour === "bad" ? "bad" : ""}">attempt ${run.attempt}</span> ${format.instant(run.started)}: ${outcome(run)}${run.cause ? html`, <span class="note">${CAUSES[run.cause] ?? run.cause}</span>` : ""}.</p>
     ${run.error ? html`<details open=${at === 0}><summary>${run.error.trim().split("\n").at(-1)}</summary><pre tabindex="0">${run.error}</pre></details>` : null}
   </article>`);
 }

@@ -12,7 +12,7 @@ import { ResultChart } from "./sql-chart.js";
 const ESTIMATE_AFTER_MS = 600;
 const URL_BYTES_MAX = 24_000; // of a statement in an address
 const FORMATS = { csv: "CSV", ndjson: "NDJSON", parquet: "Parquet" };
-const OF_RESULT = { query: "", view: "", x: "", y: "", by: "", look: "", from: "", to: "" };
+const OF_RESULT = { query: "", from: "", to: "" }; // how it is drawn is kept, as far as its columns have the names
 
 export function Page() {
   const { params } = route.value;
@@ -32,6 +32,7 @@ export function Page() {
   const start = async () => {
     const sql = (editor.current?.text ?? text).trim();
     if (!sql) return;
+    editor.current?.settle();
     run?.leave();
     run?.cancel();
     const next = new Run(sql);
@@ -102,6 +103,7 @@ export function Page() {
           <label><input type="checkbox" checked=${fullScan} onChange=${(event) => setFullScan(event.target.checked)} /> Allow a full scan</label>
         </div>
         ${hasRun ? null : html`<${Estimate} text=${text} estimate=${estimate} error=${estimateError} onUse=${put} />`}
+        ${run && !hasRun && text.trim() ? html`<p class="note">Below is what ran before the statement was changed.</p>` : null}
         ${run ? html`<${Result} run=${run} options=${options} key=${run} />` : html`<p class="empty">No statement has run here yet. A table on the right puts a statement into the editor.</p>`}
       </section>
       <${Shelf} known=${known} ran=${ran} onPut=${put} onInsert=${(name) => editor.current?.insert(name)} />

@@ -105,6 +105,6 @@ function Files({ table }) {
 
 function Use({ value, isStream }) {
   return html`<div class="two">${snippets(value, isStream, location.origin).map(({ title, text }) => html`<section aria-label=${title}>
-    <div class="row"><h2 class="grow">${title}</h2><${CopyButton} text=${text} label="Copy" /></div><pre tabindex="0">${text}</pre></section>`)}</div>
+    <div class="row"><h2 class="grow">${title}</h2><${CopyButton} text=${text} label="Copy" /></div><pre class="fold" tabindex="0">${text}</pre></section>`)}</div>
     <p class="note">Where keys are needed, send one as <code>Authorization: Bearer ID.SECRET</code>, or as AWS credentials.</p>`;
 }

@@ -25,7 +25,7 @@ export function Calendar({ hours, first, last, measure, chosen, onChoose }) {
   const [width, setWidth] = useState(800);
   const begin = Math.floor(first / DAY_MS) * DAY_MS;
   const days = Math.max(1, Math.ceil((last - begin) / DAY_MS));
-  const wide = Math.min((width - LEFT) / days, 44);
+  const wide = Math.min((width - LEFT) / days, 72);
   const tall = wide >= 20 ? 13 : 9;
   const places = useMemo(() => new Map(hours.start.map((start, at) => [start, at])), [hours]);
   const { values, colour: name } = MEASURES[measure];

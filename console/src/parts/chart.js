@@ -63,7 +63,7 @@ function options({ x, series, kind, names, range, zoom, tall, width }) {
     width,
     height: tall,
     tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
-    cursor: { drag: { x: Boolean(zoom.current), y: false, setScale: false }, points: { size: 6 } },
+    cursor: { drag: { x: Boolean(zoom.current), y: false, setScale: false }, points: hasBars ? { show: false } : { size: 6 } },
     scales: {
       x: { time: kind === "time", range: range ? () => range : hasBars ? (_, least, most) => padded(x, least, most) : undefined },
       y: { range: (_, least, most) => [Math.min(0, least ?? 0), Math.max(most ?? 0, 1e-9) * 1.05] },

@@ -1,6 +1,6 @@
 // The editor of statements. It stands in a shadow root, where CodeMirror adopts its styles as sheets: the page's policy
 // allows no style element.
-import { acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
+import { acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, closeCompletion, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { SQLDialect, sql } from "@codemirror/lang-sql";
 import { HighlightStyle, bracketMatching, syntaxHighlighting } from "@codemirror/language";
@@ -49,15 +49,15 @@ function language({ tables = [], functions = [], keywords = [] }) {
     identifierQuotes: '"',
   });
   const schema = Object.fromEntries(tables.map(({ name, columns }) => [name, columns.map((each) => ({ label: each.name, detail: each.type, type: "property" }))]));
-  const calls = functions.map(({ name }) => ({ label: name, apply: `${name}(`, type: "function", detail: "function", boost: -1 }));
+  const offer = (label, type) => (type === "variable" ? { label, apply: `${label}(`, type: "function", detail: "function", boost: -1 } : { label, type, boost: -2 });
 
-  const columnsAndCalls = (context) => {
+  const columnsOfTables = (context) => {
     const word = context.matchBefore(/[\w$]+/);
     if ((!word && !context.explicit) || /[.'"]$/.test(context.state.sliceDoc(0, word?.from ?? context.pos).slice(-1))) return null;
     const text = context.state.doc.toString().toLowerCase();
     const named = tables.filter(({ name }) => new RegExp(`(^|[^\\w$])${name.toLowerCase().replace(/[$]/g, "\\$&")}([^\\w$]|$)`).test(text));
-    const columns = named.flatMap(({ name, columns: of }) => of.map((each) => ({ label: each.name, detail: `${each.type}, ${name}`, type: "property", boost: 1 })));
-    return { from: word?.from ?? context.pos, options: [...columns, ...calls], validFor: /^[\w$]*$/ };
+    const options = named.flatMap(({ name, columns: of }) => of.map((each) => ({ label: each.name, detail: `${each.type}, ${name}`, type: "property", boost: 1 })));
+    return { from: word?.from ?? context.pos, options, validFor: /^[\w$]*$/ };
   };
   const hours = (context) => {
     const found = HOUR.exec(context.state.sliceDoc(Math.max(0, context.pos - 300), context.pos));
@@ -67,8 +67,8 @@ function language({ tables = [], functions = [], keywords = [] }) {
     return newest ? { from: context.pos - found[1].length, options: hoursUntil(newest), validFor: /^[0-9/]*$/ } : null;
   };
   return [
-    sql({ dialect, schema }),
-    dialect.language.data.of({ autocomplete: columnsAndCalls }),
+    sql({ dialect, schema, keywordCompletion: offer }),
+    dialect.language.data.of({ autocomplete: columnsOfTables }),
     dialect.language.data.of({ autocomplete: hours }),
   ];
 }
@@ -135,6 +135,10 @@ export class Editor {
   }
   focus() {
     this.view.focus();
+  }
+  /** Offer nothing any more. */
+  settle() {
+    closeCompletion(this.view);
   }
   destroy() {
     this.view.destroy();

@@ -93,8 +93,10 @@ class Overview:
             self._read_again()
             known = self._known
             free = shutil.disk_usage(self._owner.folder)
-            attention = [*self._alerts(), *self._now(free.free / free.total if free.total else 1.0)]
-            attention += known.worth_a_look
+            alerts = list(self._alerts())
+            are_on = {(each["alert"], each["table"]) for each in alerts}
+            attention = [*alerts, *self._now(free.free / free.total if free.total else 1.0)]
+            attention += [each for each in known.worth_a_look if (each["alert"], each["table"]) not in are_on]
             return {
                 "warehouse": self._owner.warehouse.name,
                 "now": written(self._owner.clock.now_ms()),
@@ -186,16 +188,16 @@ class Overview:
             yield _item("disk_free", WARN, text, "make room, or lower retention_days")
 
     def _worth_a_look(self, known: _Known) -> Iterator[dict[str, Any]]:
-        """What is no alert, or not yet."""
-        alerting = {(on["alert"], on["table"]) for on in self._owner.alerting.status()["alerts"]}
+        """What is to be said unless an alert says it."""
+        declared = {table.name for table in self._owner.warehouse.tables()}
         for job, failed in groupby(self._catalog.runs.failing(), itemgetter(0)):
-            if ("failed_runs", job) not in alerting:
-                yield from self._of_a_job(job, list(failed))
+            if job in declared:
+                yield self._of_a_job(job, list(failed))
         for each in known.numbers:
             if each.table.kind == StreamingInputTable.kind:
                 yield from self._of_a_stream(each.table)
         damaged = self._catalog.damaged()
-        if damaged and ("damage", None) not in alerting:
+        if damaged:
             yield _item("damage", BAD, f"{len(damaged):,} data files are damaged.", "dw doctor")
         if known.backup is None or known.backup["at"] is None:
             text = "No back-up of this data folder was ever made."
@@ -204,18 +206,14 @@ class Overview:
             text = f"The last back-up failed: {known.backup['failure']}"
             yield _item("backup_age", WARN, text, "dw backup FOLDER")
 
-    def _of_a_job(self, job: str, failed: list[tuple[str, str, int, int, str, int]]) -> Iterator[dict[str, Any]]:
+    def _of_a_job(self, job: str, failed: list[tuple[str, str, int, int, str, int]]) -> dict[str, Any]:
         """failed: its hours, as `runs.failing` has them."""
-        table = next((each for each in self._owner.warehouse.tables() if each.name == job), None)
-        _, partition, times, _, error, run = failed[-1]
-        # without a partition key the next hour's run replaces all rows, so that an earlier failure is over
-        if table is None or (not table.partition_keys and self._catalog.runs.last_success(job) > run):
-            return
+        _, partition, times, _, error, _ = failed[-1]
         hours = f"for {len(failed):,} hours, the latest {partition}" if len(failed) > 1 else f"for the hour {partition}"
         tries = f" ({times:,} times)" if times > 1 else ""
         said = [line.strip() for line in error.splitlines() if line.strip()][-1:]
         words = f" It said: {said[0][:200].rstrip('.')}." if said else ""
-        yield _item("failed_runs", WARN, f"Job {job} failed {hours}{tries}.{words}", f"dw jobs {job}", job)
+        return _item("failed_runs", WARN, f"Job {job} failed {hours}{tries}.{words}", f"dw jobs {job}", job)
 
     def _of_a_stream(self, table: StoredTable) -> Iterator[dict[str, Any]]:
         unknown = unknown_keys_of(self._catalog, table)

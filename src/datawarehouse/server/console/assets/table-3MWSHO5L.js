@@ -75,5 +75,5 @@ limit 1000`})}>Ask for more in SQL</a></p>
       <tbody>${s.files.map(l=>o`<tr key=${l.path}><td class="mono">${l.path}</td><td>${l.kind}</td><td class="n">${c(l.rows)}</td><td class="n">${C(l.bytes)}</td>
         <td>${L(l.created_at)}</td><td>${l.damage?o`<span class="tag bad">damaged: ${l.damage}</span>`:l.compacted?o`<span class="tag good">compacted</span>`:o`<span class="zero">as it arrived</span>`}</td></tr>`)}</tbody>
     </table></div>`:o`<p class="empty">There are no files${t?" of this hour":" yet"}.</p>`:r?null:o`<${y} />`}`}function lt({value:e,isStream:t}){return o`<div class="two">${U(e,t,location.origin).map(({title:s,text:r})=>o`<section aria-label=${s}>
-    <div class="row"><h2 class="grow">${s}</h2><${W} text=${r} label="Copy" /></div><pre tabindex="0">${r}</pre></section>`)}</div>
+    <div class="row"><h2 class="grow">${s}</h2><${W} text=${r} label="Copy" /></div><pre class="fold" tabindex="0">${r}</pre></section>`)}</div>
     <p class="note">Where keys are needed, send one as <code>Authorization: Bearer ID.SECRET</code>, or as AWS credentials.</p>`}export{St as Page};
