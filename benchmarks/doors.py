@@ -7,6 +7,7 @@ other, each in a process of its own, from asking to the last row in the client's
 - Trino: trino-python-client, `fetchall()` (`make .venv/trino/.ready` installs it).
 - Athena's file: PyAthena's PandasCursor, which reads the file of the result by S3's API (`make .venv/athena/.ready`).
 - Athena's pages: PyAthena's plain cursor, `fetchall()` of pages of 1,000 rows; of BENCH_PAGED rows, since it is slow.
+- The same pages by boto3 alone: PyAthena makes a client of S3 for each result, half of its CPU for a small one.
 - The same two by plain HTTP, with hardly a client: what the door costs.
 
 With each, the CPU of the client, and of the server's first process, which is the door: queries run in another one.
@@ -42,20 +43,21 @@ from datawarehouse.runtime.reader import Reader
 from datawarehouse.settings import resolve
 from datawarehouse.tidy.files import stored_file
 
-ROUNDS, EVENTS = int(os.environ.get("BENCH_ROUNDS", 3)), int(os.environ.get("BENCH_EVENTS", 1_000_000))
+ROUNDS, EVENTS = int(os.environ.get("BENCH_ROUNDS", 2)), int(os.environ.get("BENCH_EVENTS", 1_000_000))
 PAGED = min(EVENTS, int(os.environ.get("BENCH_PAGED", 50_000)))
-SMALL_QUERIES = 100
+SMALL_QUERIES = 50
 HERE = Path(__file__).parent
 COLUMNS = TABLES["narrow"]
 LARGE = "select * from t"
 SMALL = "select n from one where n = 5 limit 1"
 OF_TRINO, OF_ATHENA = (HERE.parent / ".venv" / name / "bin" / "python" for name in ("trino", "athena"))
-PAGES = "Athena's pages"
+PAGES, OF_BOTO3 = "Athena's pages", "Athena's pages by boto3"
 CLIENTS = {
     "Arrow": (sys.executable, "doors_arrow.py"),
     "Trino": (OF_TRINO, "doors_trino.py"),
     "Athena's file": (OF_ATHENA, "doors_athena.py", "file"),
     PAGES: (OF_ATHENA, "doors_athena.py", "pages"),
+    OF_BOTO3: (OF_ATHENA, "doors_athena.py", "boto3"),
     "Athena's file by HTTP": (sys.executable, "doors_http.py", "file"),
     "Athena's pages by HTTP": (sys.executable, "doors_http.py", "pages"),
 }
@@ -103,7 +105,8 @@ class Client:
 @contextmanager
 def serving(folder: Path):
     command = [DW, "up", "--port", "0", "--output", "json", "--data", str(folder), "--compact-bytes-per-minute", "0",
-               "--query-result-rows-max", "100000000", "--query-results-bytes-max", "10000000000"]  # fmt: skip
+               "--query-result-rows-max", "100000000", "--query-results-bytes-max", "10000000000",
+               "--keep-alive-s", "600"]  # fmt: skip
     with subprocess.Popen(command, cwd=folder.parent, stdout=subprocess.PIPE) as server:
         try:
             yield json.loads(server.stdout.readline())["url"], server.pid
@@ -172,7 +175,7 @@ def large(clients: dict[str, Client], pid: int) -> None:
     door: dict[str, list[float]] = {name: [] for name in clients}
     for _ in range(ROUNDS):
         for name, client in clients.items():
-            asked = PAGED if name == PAGES else EVENTS
+            asked = PAGED if name in (PAGES, OF_BOTO3) else EVENTS
             before = cpu_of(pid)
             seconds, rows, used = client.ask(f"{LARGE} limit {asked}")
             assert rows == asked, (name, rows)
@@ -181,7 +184,7 @@ def large(clients: dict[str, Client], pid: int) -> None:
             door[name].append((cpu_of(pid) - before) * 1e6 / rows)
     rows = []
     for name, found in rates.items():
-        count = f" ({PAGED:,} rows)" if name == PAGES else ""
+        count = f" ({PAGED:,} rows)" if name in (PAGES, OF_BOTO3) else ""
         shares = f"{statistics.median(cpu[name]):.2f} and {statistics.median(door[name]):.2f}"
         rows += [
             (f"{name}: rows/s{count}", spread(found)),
