@@ -270,11 +270,12 @@ def by_trino(shop, key, sql):
         status, _, body = shop.request("GET", answer["nextUri"].removeprefix(shop.url), None, bearer(key))
 
 
-def by_athena(shop, key, sql):
+def by_athena(shop, key, sql, database=None):
     credentials = {"aws_access_key_id": key["id"], "aws_secret_access_key": key["secret"]}
     athena = boto3.client("athena", endpoint_url=shop.url, region_name="eu-west-1", **credentials)
     try:
-        id = athena.start_query_execution(QueryString=sql)["QueryExecutionId"]
+        context = {"QueryExecutionContext": {"Database": database}} if database else {}
+        id = athena.start_query_execution(QueryString=sql, **context)["QueryExecutionId"]
     except ClientError as error:
         return str(error), None
 
@@ -343,6 +344,57 @@ def test_no_attempt_succeeds(shop, keys, door):
         )
         if not is_right or SECRET in shown:
             told_otherwise.append(f"{who}: {sql}\n    wanted: {said}\n    got: {shown[:300]}")
+    assert not told_otherwise, "\n".join(told_otherwise)
+    assert lists(shop) == before
+
+
+IN_DATABASES = r"""
+ann | scratch | select * from shop.orders | may not read orders
+ann | scratch | select * from orders | TABLE_NOT_FOUND|may not read orders
+ann | scratch | create table x as select * from shop.orders | may not read orders
+ann | scratch | insert into own select card from shop.orders | may not read orders
+ann | scratch | select * from scratch_bob.cards | TABLE_NOT_FOUND|may not read
+ann | scratch_bob | select * from cards | TABLE_NOT_FOUND|may not read
+ann | scratch_bob | select * from peek | TABLE_NOT_FOUND|may not read
+ann | scratch_bob | create table x as select 1 as a | PERMISSION_DENIED
+ann | scratch_bob | insert into open select 'x' | PERMISSION_DENIED
+ann | scratch_bob | drop table open | PERMISSION_DENIED
+ann | scratch_bob | alter table open rename to mine | PERMISSION_DENIED
+ann | scratch_bob | alter table scratch.own rename to scratch_bob.mine | PERMISSION_DENIED
+ann | scratch_bob | truncate table open | PERMISSION_DENIED
+ann | scratch_bob | create or replace view seen as select 1 as a | PERMISSION_DENIED
+ann | scratch_bob | show tables | nothing
+ann | scratch_bob | show views | nothing
+ann | scratch_bob | select table_name from information_schema.tables | nothing
+ann | scratch_bob | explain analyze select * from cards | TABLE_NOT_FOUND|may not read
+ann | scratch_cid | select * from theirs | .
+ann | scratch_cid | show tables | .
+bob | scratch_cid | select * from theirs | .
+bob | scratch_cid | drop table theirs | .
+bob | scratch_cid | create table x as select 1 as a | .
+bob | scratch_owner | select * from local | .
+bob | scratch_%6fwner | select * from local | .
+bob | ../_local/owner | select * from local | .
+bob | SCRATCH_CID | select * from theirs | .
+cid | scratch_bob | select * from open | .
+cid | scratch_bob | drop table open | .
+cid | memory | select * from "default".open | .
+dan | scratch | create table x as select 1 as a | scratch
+dan | scratch_cid | select * from theirs | .
+""".strip().splitlines()
+"""The same at Athena's door, from a database that the request names."""
+
+
+def test_no_attempt_succeeds_from_a_database_of_scratch(shop, keys):
+    before = lists(shop)
+    told_otherwise = []
+    for line in IN_DATABASES:
+        who, database, sql, said = (part.strip() for part in line.split(" | ", 3))
+        refusal, answer = by_athena(shop, keys[who], sql, database)
+        is_told = refusal is None and not any(word in json.dumps(answer) for word in HIDDEN)
+        is_right = is_told if said == "nothing" else refusal is not None and re.search(said, refusal)
+        if not is_right or SECRET in f"{refusal or answer}":
+            told_otherwise.append(f"{who} in {database}: {sql}\n    wanted: {said}\n    got: {refusal or answer}")
     assert not told_otherwise, "\n".join(told_otherwise)
     assert lists(shop) == before
 

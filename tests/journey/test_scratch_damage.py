@@ -140,7 +140,8 @@ warehouse = Warehouse("shop").with_table("t", {"a": "int"}).with_workgroup("peop
 
     def made(shop):
         created = shop.dw("keys", "create", "Ann", "--may", "query", "--workgroup", "people", "--output", "json")
-        return {"Authorization": f"Bearer {json.loads(created.stdout)['token']}"}
+        key = json.loads(created.stdout)
+        return key, {"Authorization": f"Bearer {key['token']}"}
 
     def ask(shop, headers, sql):
         status, _, body = shop.request("POST", "/v1/query", json.dumps({"sql": sql, "format": "json"}), headers)
@@ -148,7 +149,7 @@ warehouse = Warehouse("shop").with_table("t", {"a": "int"}).with_workgroup("peop
         return json.loads(body)
 
     with running(tmp_path, declaration=declared) as shop:
-        headers = made(shop)
+        key, headers = made(shop)
         ask(shop, headers, "create table scratch.own as select 7 as a")
         saved = json.dumps({"sql": "select a from scratch.own"})
         assert shop.request("PUT", "/v1/saved-queries/mine", saved, headers)[0] == 200
@@ -156,6 +157,13 @@ warehouse = Warehouse("shop").with_table("t", {"a": "int"}).with_workgroup("peop
     (tmp_path / "data").rename(tmp_path / "lost")
     restore(tmp_path / "backups", tmp_path / "data", None, lambda progress: None)
     with running(tmp_path, declaration=declared) as shop:
-        headers = made(shop)
+        key, headers = made(shop)
         [query] = json.loads(shop.request("GET", "/v1/saved-queries", None, headers)[2])["queries"]
         assert (query["name"], ask(shop, headers, query["sql"])) == ("mine", [{"a": 7}])
+        [kept] = scratch_root(tmp_path / "data").glob("people/*/_tables.json")
+        kept.write_bytes(b"{")
+        glue = shop.aws("glue", key["id"], key["secret"])
+        assert {each["Name"] for each in glue.get_databases()["DatabaseList"]} >= {"shop", "scratch"}
+        assert ask(shop, headers, "show tables")
+        status, _, body = shop.request("POST", "/v1/query", json.dumps({"sql": query["sql"]}), headers)
+        assert status != 200 and "dw doctor --repair" in body.decode()

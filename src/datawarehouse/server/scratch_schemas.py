@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from datawarehouse.access.identity import Identity
+from datawarehouse.errors import FolderError
 from datawarehouse.scratch.store import Place, Scratch, ScratchTable
 from datawarehouse.server.query import asker_of
 from datawarehouse.sql.names import SCRATCH, schema_of
@@ -15,18 +16,23 @@ from datawarehouse.sql.names import SCRATCH, schema_of
 class ScratchSchemas:
     scratch: Scratch
 
-    def of(self, identity: Identity) -> dict[str, Mapping[str, ScratchTable]]:
+    def of(self, identity: Identity, *, must: bool = False) -> dict[str, Mapping[str, ScratchTable]]:
         """Tables and views by schema and name, as far as what they are made of may be queried. One's own schema is
-        `scratch`, and is there without a table too. Raises FolderError."""
+        `scratch`, and is there without a table too. must: whether one of them is asked for. Raises FolderError if it
+        cannot be told then what there is; otherwise there is nothing."""
         if not identity.rights.may_query:
             return {}
         asker, names = asker_of(identity), identity.rights.queryable
         found: dict[str, Mapping[str, ScratchTable]] = {SCRATCH: {}}
         for key in {asker.key, *self.scratch.keys(asker.group)}:
+            try:
+                made = self.scratch.tables(Place(asker.group, key))
+            except FolderError:
+                if must:
+                    raise
+                made = {}
             tables = {
-                name: table
-                for name, table in sorted(self.scratch.tables(Place(asker.group, key)).items())
-                if names is None or names.issuperset(table.reads)
+                name: table for name, table in sorted(made.items()) if names is None or names.issuperset(table.reads)
             }
             if key == asker.key:
                 found[SCRATCH] = tables
@@ -39,4 +45,4 @@ class ScratchSchemas:
         wanted = name.lower()
         if wanted == asker_of(identity).own:
             wanted = SCRATCH
-        return self.of(identity).get(wanted) if wanted.startswith(SCRATCH) else None
+        return self.of(identity, must=True).get(wanted) if wanted.startswith(SCRATCH) else None
