@@ -12,6 +12,7 @@ from test_sql_jobs import CLICKS, TOTALS, run_statement  # noqa: F401 - a fixtur
 from datawarehouse import Warehouse
 from datawarehouse.aws import ServerlessDataWarehouse
 from datawarehouse.aws.glue_tables import view_of
+from datawarehouse.aws.table_checks import readable_views
 from datawarehouse.errors import DeclarationError
 from datawarehouse.sql.views import schemas_of_warehouse
 
@@ -97,6 +98,15 @@ def test_a_chained_view_that_cannot_be_is_refused_and_makes_nothing(declare, sai
         ServerlessDataWarehouse("shop", {"warehouse": declared(wide=STATEMENT, o_error_docs="select 1 as a")})
 
     assert deploy(program).nodes.keys() == deploy(without).nodes.keys()
+
+
+def test_a_job_may_read_the_views_of_what_it_reads_and_of_its_own_table():
+    texts = {"a": "select id from clicks", "b": "select id from t", "c": "select id from t join a using (id)"}
+    given = declared(**texts, d="select id from other", e="select id from a join d using (id)", f="select 1 as x")
+    given.with_streaming_input_table("other", {"id": "string"}).with_batch_input_table(
+        "t", {"id": "string"}, schedule_expression="rate(1 day)", reads=["clicks"], sql="select id from a"
+    )
+    assert readable_views(given.get_table("t"), given) == ["a", "b", "c", "f"]
 
 
 def test_jobs_read_a_view_in_athena(stack, run_statement, run):  # noqa: F811

@@ -60,9 +60,9 @@ def checked_views(declared: Warehouse) -> list[GlueTable]:
 
 
 def readable_views(table: BatchInputTable, declared: Warehouse) -> list[str]:
-    """The views that a job may read: of those that are declared, the ones whose tables are all in its `reads`."""
+    """The views that a job may read: of those that are declared, the ones of its own table and of those in `reads`."""
     views = [each for each in schemas_of_warehouse(declared).values() if each.statement] if declared.views() else []
-    return [view.name for view in views if view.below <= set(table.reads)]
+    return [view.name for view in views if view.below <= {*table.reads, table.name}]
 
 
 def _names_of(table: Table) -> list[str]:
