@@ -620,6 +620,11 @@ VALUES = {
         "timestamp '2026-07-01 12:00:00.123456'": at("2026-07-01 12:00:00.123456"),
         "cast(timestamp '2026-07-01 12:00:00.1235' as varchar)": "2026-07-01 12:00:00.1235",
         "cast(timestamp '2026-07-01 12:00:00.1235' as timestamp)": at("2026-07-01 12:00:00.124"),
+        "x from (values timestamp '2026-01-01 01:00 +01:00') a(x) join (values timestamp '2026-01-01 00:00') b(x) using (x)": (
+            "2026-01-01 01:00:00.000 +01:00"
+        ),
+        "hour(null)": None,
+        "to_unixtime(null)": None,
         "time '01:02:03.4'": datetime.time(1, 2, 3, 400_000),
         "time '01:02:03.4 +01:00'": "01:02:03.4+01:00",
         "time '23:00' + interval '2' hour": datetime.time(1),
@@ -1136,6 +1141,12 @@ FAILURES = {
     "date_diff('day', now(), now() at time zone 'Asia/Tokyo')": (QueryRefused, "does not count days in a zone"),
     "cast(now() at time zone 'Asia/Tokyo' as json)": (QueryFailed, "has no JSON here"),
     "to_iso8601(now() at time zone 'Asia/Tokyo')": (QueryRefused, "writes the offset of a zone"),
+    "cast(row(now() at time zone 'Asia/Tokyo') as row(a timestamp with time zone))": (QueryRefused, "would lose"),
+    "cast('9999-12-31 23:59:59.9999 UTC' as timestamp with time zone)": (QueryFailed, "beyond the year 9999"),
+    "x from (values now()) a(x) full join (values now() at time zone '+01:00') b(x) using (x)": (
+        QueryRefused,
+        "times in several zones",
+    ),
     "cast(now() at time zone 'Asia/Tokyo' as timestamp)": (QueryFailed, "Athena and Trino give different values here"),
     "json_extract('{}', '$.*')": (QueryRefused, "JSON path"),
     "date_format(now(), '%U')": (QueryRefused, "has %U"),

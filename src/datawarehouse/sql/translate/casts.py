@@ -28,7 +28,7 @@ from datawarehouse.sql.translate.literals import (
 )
 from datawarehouse.sql.translate.scope import Scope, row_field
 from datawarehouse.sql.translate.typed import NULL, Typed, coerced, failing, quoted_text
-from datawarehouse.sql.translate.zones import local, moment_text
+from datawarehouse.sql.translate.zones import has_zone, local, moment_text
 from datawarehouse.sql.translate.zones import text as text_with_zone
 from datawarehouse.sql.types import Type
 
@@ -103,6 +103,10 @@ def casted(node: exp.Expr, value: Typed, target: Type, word: str = "CAST") -> Ty
         exact = f"trino_json_exact({value.sql})" if _has_decimal(target) else value.sql
         nested = from_json(node, exact, target)
         return Typed(f"TRY({nested})" if word == "TRY_CAST" else nested, target)
+    if target.args and has_zone(source):
+        raise QueryRefused(
+            f"{place(node)}{source} has times in a zone inside, which a cast to {target} would lose here."
+        )
     same_shape = source.name == target.name and len(source.args) == len(target.args)
     if target.args and same_shape:
         nested = _nested(node, value, target)

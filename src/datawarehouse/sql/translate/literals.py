@@ -198,7 +198,10 @@ class Moment(NamedTuple):
         """With no more digits after the second; half of the last one is rounded up."""
         unit = 10 ** (types.DIGITS_MAX - digits)
         missing = (unit // 2 - (self.local.microsecond + unit // 2) % unit) if unit > 1 else 0
-        return self._replace(local=self.local + datetime.timedelta(microseconds=missing))
+        try:
+            return self._replace(local=self.local + datetime.timedelta(microseconds=missing))
+        except OverflowError:
+            raise QueryFailed(f"INVALID_CAST_ARGUMENT: {self.local} is rounded beyond the year 9999.") from None
 
 
 def parsed_timestamp(text: str, node: exp.Expr) -> Moment:

@@ -344,6 +344,10 @@ def _using(node: exp.Join, left: Source, right: Source, side: str, names: Sequen
         if a.origin and b.origin and a.value.type == b.value.type:
             equalities.append((a.origin, b.origin))
         kept = b if side == "right" else a
+        if side == "full" and a.value.type.zone != b.value.type.zone:
+            raise QueryRefused(f"{place(node)}USING of times in several zones; write AT TIME ZONE 'UTC' after each.")
+        if kept.value.type.zone:
+            type = types.instant(types.digits_of(type), kept.value.type.zone)
         value = Typed(f"coalesce({x}, {y})" if side == "full" else coerced(kept.value, type), type)
         shared.append(Field(name, value, None, None if side == "full" else kept.origin))
     lowered = {name.lower() for name in names}

@@ -44,7 +44,16 @@ _CLASSES: dict[str, Callable[[Type], bool]] = {
     "Z": types.is_instant,
     "Y": lambda type: type in types.INTERVALS,
 }
-_DEFAULTS = {"I": types.INTEGER, "F": types.DOUBLE, "N": types.INTEGER, "D": types.DATE, "M": types.TIMESTAMP}
+_DEFAULTS = {
+    "I": types.INTEGER,
+    "F": types.DOUBLE,
+    "N": types.INTEGER,
+    "D": types.DATE,
+    "M": types.TIMESTAMP,
+    "H": types.DAYTIMES[types.DIGITS_MIN],
+    "P": types.TIMESTAMP,
+    "Z": types.INSTANT,
+}
 LOCAL = ("D", "M")
 """Of a time in a zone their functions get the local time."""
 
