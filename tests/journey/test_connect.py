@@ -38,7 +38,9 @@ NESTED = """select array[1, null] as list, map(array[1, 2], array['a', null]) as
     map(array['x'], array[timestamp '2026-01-01 00:00:00.120']) as timed, timestamp '2026-01-01 00:00:00' as at,
     cast(row(1, array[row(null, 'b')]) as row(n int, parts array(row(a double, b varchar)))) as nested,
     map(array[true], array[0]) as truths, cast(json '{"a": 1}' as json) as doc, 1 as a, 2 as a,
-    cast(timestamp '2026-01-01 00:00:00 UTC' as timestamp with time zone) as instant, null as nothing"""
+    cast(timestamp '2026-01-01 00:00:00 UTC' as timestamp with time zone) as instant,
+    timestamp '2026-01-01 00:00:00.5 Asia/Tokyo' as there, array[timestamp '2026-01-01 00:00:00.1234'] as exact,
+    time '01:02:03.4' as clock, time '01:02 +05:30' as theirs, null as nothing"""
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -79,7 +79,10 @@ def _date(text: str) -> date:
     return date.fromisoformat(text)
 
 
-def _instant(text: str) -> datetime:
+def _instant(text: str) -> datetime | str:
+    """A time in another zone than UTC stays a text, as in `query.result.Result`."""
+    if not text.endswith(" UTC"):
+        return text
     return datetime.fromisoformat(text.removesuffix(" UTC")).replace(tzinfo=UTC)
 
 
@@ -95,6 +98,7 @@ _PLAIN: dict[str, Convert] = {
     "double": float,
     "varbinary": base64.b64decode,
     "date": _date,
+    "time": time.fromisoformat,
     "timestamp": datetime.fromisoformat,
     "timestamp with time zone": _instant,
 }
