@@ -26,7 +26,7 @@ end."""
 # Calls whose arguments are not a plain list, e.g. `extract(day from x)`.
 _CALLS_WITH_GRAMMAR = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING")
 # Spellings of other dialects.
-_NOT_KEYWORDS = ("/*+", "QUALIFY", "==", "<=>", "~~", "~~~", "~~*", "!~~", "!~~*")
+_NOT_KEYWORDS = ("/*+", "QUALIFY", "==", "<=>", "~~", "~~~", "~~*", "!~~", "!~~*", "APPLY")
 CLAUSES = (
     TokenType.WHERE,
     TokenType.GROUP_BY,
@@ -55,6 +55,8 @@ class AthenaQuery(Dialect):
         KEYWORDS: ClassVar = {
             **{word: kind for word, kind in tokens.Tokenizer.KEYWORDS.items() if word not in _NOT_KEYWORDS},
             "ROW": TokenType.STRUCT,
+            "IPADDRESS": TokenType.IPADDRESS,
+            "HYPERLOGLOG": TokenType.HLLSKETCH,
         }
 
     class Parser(parser.Parser):
@@ -94,6 +96,24 @@ class AthenaQuery(Dialect):
             if self._curr.token_type == TokenType.FROM:
                 return None
             return super()._parse_select_query(*args, **options)
+
+        def _parse_derived_table_values(self, *args: Any, **options: Any) -> exp.Values | None:
+            # `(VALUES 1 UNION ...)` and `(VALUES 1 ORDER BY ...)` are queries in parentheses.
+            if self._curr.token_type != TokenType.L_PAREN or self._next.token_type != TokenType.VALUES:
+                return super()._parse_derived_table_values(*args, **options)
+            start = self._index
+            self._advance(2)
+            rows = self._parse_csv(self._parse_value)
+            if not self._match(TokenType.R_PAREN):
+                self._retreat(start)
+                return None
+            return self.expression(exp.Values(expressions=rows, alias=self._parse_table_alias()))
+
+        def _parse_escape(self, this: exp.Expr | None) -> exp.Expr | None:
+            # sqlglot reads a literal alone.
+            if not self._match(TokenType.ESCAPE):
+                return this
+            return self.expression(exp.Escape(this=this, expression=self._parse_unary()))
 
         def _parse_join(self, *args: Any, **options: Any) -> exp.Join | None:
             # A comma binds less tightly than JOIN, which makes a difference before a RIGHT or FULL JOIN.

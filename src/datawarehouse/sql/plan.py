@@ -37,6 +37,7 @@ from datawarehouse.sql.translate.literals import numbered
 from datawarehouse.sql.translate.macros import SETTING, macros_in
 from datawarehouse.sql.translate.relations import ROWS_OF, SCAN_MARK
 from datawarehouse.sql.translate.rules import compiler_for
+from datawarehouse.sql.translate.typed import quoted_name
 from datawarehouse.sql.wildcards import Part
 
 __all__ = ["ROW_COUNT", "SETTING", "Plan", "Scan", "TableSchema", "plan"]
@@ -349,7 +350,7 @@ def _described(
 
 
 def _of_query(kind: str, compiler: Compiler, query: Query, predicates: Mapping[str, Predicate]) -> Plan:
-    query = compiler.with_zones_as_texts(query)
+    query = _shown(compiler.with_zones_as_texts(query))
     used = set(query.sql.split(SCAN_MARK)[1::2])
     named = set(re.findall(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(p[0-9]+)""", query.sql))
     return Plan(
@@ -369,6 +370,24 @@ def _of_query(kind: str, compiler: Compiler, query: Query, predicates: Mapping[s
         - metadata.TABLES.keys(),
         reads_clock=compiler.reads_clock,
     )
+
+
+def _shown(query: Query) -> Query:
+    """The query with the texts of addresses, which are other values inside of a statement."""
+    kinds = [output.type for output in query.outputs]
+    for kind in kinds:
+        if types.holds(kind, types.HYPERLOGLOG) or (kind.args and types.holds(kind, types.IPADDRESS)):
+            raise QueryRefused(
+                f"A result column is {kind}, which a result cannot hold here; cast what is inside of it."
+            )
+    if types.IPADDRESS not in kinds:
+        return query
+    names = [quoted_name(output.sql_name) for output in query.outputs]
+    listed = (
+        f"trino_ip_text({name}) AS {name}" if kind == types.IPADDRESS else name
+        for name, kind in zip(names, kinds, strict=True)
+    )
+    return Query(f"SELECT {', '.join(listed)} FROM ({query.sql})", query.outputs, query.shape)
 
 
 def _of_metadata(

@@ -55,6 +55,9 @@ DAYTIMES = tuple(Type(f"time({digits})") for digits in range(DIGITS_MAX + 1))
 """The types `time`."""
 DAYTIMES_WITH_OFFSET = tuple(Type(f"{type.name} with time zone") for type in DAYTIMES)
 DAY_TO_SECOND, YEAR_TO_MONTH = Type("interval day to second"), Type("interval year to month")
+HYPERLOGLOG = Type("HyperLogLog")
+UUID, IPADDRESS = Type("uuid"), Type("ipaddress")
+"""A UUID is its text here, an address the hexadecimal digits of its 16 bytes: both have the order of Trino's."""
 
 INTEGERS = (TINYINT, SMALLINT, INTEGER, BIGINT)
 FLOATS = (REAL, DOUBLE)
@@ -82,6 +85,9 @@ _DUCKDB = {
     **dict.fromkeys(DAYTIMES_WITH_OFFSET, "VARCHAR"),  # as Trino writes it: DuckDB's TIMETZ has another equality
     DAY_TO_SECOND: "INTERVAL",
     YEAR_TO_MONTH: "INTERVAL",
+    HYPERLOGLOG: "INTEGER[]",
+    UUID: "VARCHAR",
+    IPADDRESS: "VARCHAR",
 }
 _GLUE = {
     "boolean": BOOLEAN,
@@ -151,6 +157,11 @@ def is_numeric(type: Type) -> bool:
 def as_decimal(type: Type) -> Type:
     """The decimal type that holds every value of an integer type; a decimal type itself."""
     return decimal(_DIGITS[type], 0) if type in INTEGERS else type
+
+
+def holds(type: Type, part: Type) -> bool:
+    """Whether a type is `part` or has it inside."""
+    return type == part or any(holds(arg, part) for arg in type.args)
 
 
 def of_column(type: ColumnType) -> Type:

@@ -25,13 +25,18 @@ from datawarehouse.sql.translate.functions import AGGREGATES, SCALARS, WINDOWS
 from datawarehouse.sql.translate.functions_of_bytes import BYTES
 from datawarehouse.sql.translate.operators import check_comparable, check_groupable, condition
 from datawarehouse.sql.translate.scope import Scope
+from datawarehouse.sql.translate.sketches import SKETCH_AGGREGATES, SKETCHES
 from datawarehouse.sql.translate.typed import Typed, coerced, failing, quoted_name
 from datawarehouse.sql.translate.zones import local
 from datawarehouse.sql.types import Type, duckdb
 
 _LINES = {
     kind: signatures.signatures(table)
-    for kind, table in (("scalar", SCALARS + BYTES), ("aggregate", AGGREGATES), ("window", WINDOWS))
+    for kind, table in (
+        ("scalar", SCALARS + BYTES + SKETCHES),
+        ("aggregate", AGGREGATES + SKETCH_AGGREGATES),
+        ("window", WINDOWS),
+    )
 }
 _NO_CLAUSES = "it takes no DISTINCT, FILTER, OVER or ORDER BY."
 _FRAME_UNITS = ("ROWS", "RANGE", "GROUPS")

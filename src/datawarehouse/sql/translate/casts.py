@@ -43,6 +43,22 @@ _SCALARS = {
     exp.DType.VARBINARY: types.VARBINARY,
     exp.DType.JSON: types.JSON,
     exp.DType.DATE: types.DATE,
+    exp.DType.UUID: types.UUID,
+    exp.DType.IPADDRESS: types.IPADDRESS,
+    exp.DType.HLLSKETCH: types.HYPERLOGLOG,
+}
+# Casts that have an expression of their own.
+_BY_PAIR = {
+    (types.VARCHAR, types.UUID): "trino_uuid({})",
+    (types.VARBINARY, types.UUID): "trino_uuid_of_bytes({})",
+    (types.UUID, types.VARCHAR): "{}",
+    (types.UUID, types.VARBINARY): "unhex(replace({}, '-', ''))",
+    (types.VARCHAR, types.IPADDRESS): "trino_ip({})",
+    (types.VARBINARY, types.IPADDRESS): "trino_ip_of_bytes({})",
+    (types.IPADDRESS, types.VARCHAR): "trino_ip_text({})",
+    (types.IPADDRESS, types.VARBINARY): "unhex({})",
+    (types.HYPERLOGLOG, types.VARBINARY): "trino_sketch_bytes({})",
+    (types.VARBINARY, types.HYPERLOGLOG): "trino_sketch_of_bytes({})",
 }
 _TIMES = {
     exp.DType.TIMESTAMP: types.TIMESTAMPS,
@@ -50,11 +66,19 @@ _TIMES = {
     exp.DType.TIME: types.DAYTIMES,
     exp.DType.TIMETZ: types.DAYTIMES_WITH_OFFSET,
 }
-_NO_JSON = (types.VARBINARY, *types.INTERVALS, *types.DAYTIMES, *types.DAYTIMES_WITH_OFFSET)
+_NO_JSON = (
+    types.VARBINARY,
+    types.UUID,
+    types.IPADDRESS,
+    types.HYPERLOGLOG,
+    *types.INTERVALS,
+    *types.DAYTIMES,
+    *types.DAYTIMES_WITH_OFFSET,
+)
 _VALID = (
     "boolean, tinyint, smallint, integer, bigint, real, double, decimal(p,s), varchar, varchar(n), varbinary, json, "
-    "date, time, timestamp, both with up to six digits, as in timestamp(6), and with time zone, array(type), "
-    "map(key, value) and row(name type, ...)"
+    "date, time, timestamp, both with up to six digits, as in timestamp(6), and with time zone, uuid, ipaddress, "
+    "array(type), map(key, value) and row(name type, ...)"
 )
 # cube-js/cube, pull request 10779: in Athena this cast gives the time in UTC, in Trino the time in the zone.
 _OF_ZONED = "Athena and Trino give different values here; use date_format(...) or cast(... as date)."
@@ -90,6 +114,9 @@ def casted(node: exp.Expr, value: Typed, target: Type, word: str = "CAST") -> Ty
         value, source = Typed(value.sql, types.VARCHAR), types.VARCHAR
         if target == types.VARCHAR:
             return value
+    if (source, target) in _BY_PAIR:
+        made = _BY_PAIR[source, target].format(value.sql)
+        return Typed(f"TRY({made})" if word == "TRY_CAST" else made, target)
     prepared = _prepared(value, target)
     if prepared:
         if target.name == "decimal" and target.precision == target.scale < types.DECIMAL_DIGITS_MAX:
@@ -229,6 +256,8 @@ def text(value: Typed) -> str | None:
             return f"trino_double_cast({sql})"
         case types.JSON:
             return f"trino_json_text({sql})"
+        case types.UUID | types.IPADDRESS:
+            return _BY_PAIR[value.type, types.VARCHAR].format(sql)
         case types.UNKNOWN:
             return f"CAST({sql} AS VARCHAR)"
     if value.type in types.TIMESTAMPS:

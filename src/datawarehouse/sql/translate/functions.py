@@ -30,6 +30,7 @@ SCALARS = rf"""
 if(boolean, T) -> T                                 CASE WHEN $1 THEN $2 END
 if(boolean, T, T) -> T                              CASE WHEN $1 THEN $2 ELSE $3 END
 coalesce(T...) -> T                                 coalesce($*)
+apply(T, fn(T):U) -> U                              list_extract(list_transform([$1], $2), 1)
 greatest(T...) -> T                                 list_max(trino_whole([$*]))
 least(T...) -> T                                    list_min(trino_whole([$*]))
 
@@ -126,6 +127,8 @@ bit_count(bigint, bigint) -> bigint
     CAST($2 - 1 AS INTEGER)) - 1, bit_count($1) - if($1 < 0, 64 - $2, 0), CAST('bit_count takes from 2 to 64 bits,
     and a number
     that they hold' AS BIGINT))
+wilson_interval_lower(bigint, bigint, double) -> double  trino_wilson($1, $2, $3, -1)
+wilson_interval_upper(bigint, bigint, double) -> double  trino_wilson($1, $2, $3, 1)
 cosine_similarity(map(varchar, double), map(varchar, double)) -> double
     if(list_count(map_values($1)) < cardinality($1) OR list_count(map_values($2)) < cardinality($2), NULL,
     list_sum(list_transform(map_keys($1), lambda "e#": $1["e#"] * coalesce(map_extract_value($2, "e#"), 0))) /
@@ -205,7 +208,7 @@ soundex(varchar) -> varchar                         trino_soundex($1)
 parse_data_size(varchar) -> decimal(38,0)           trino_data_size($1)
 parse_presto_data_size(varchar) -> decimal(38,0)    trino_data_size($1)
 translate(varchar, varchar, varchar) -> varchar     translate($1, $2, $3)
-uuid() -> varchar                                   CAST(uuid() AS VARCHAR)
+uuid() -> uuid                                      CAST(uuid() AS VARCHAR)
 
 # Regular expressions
 regexp_like(varchar, varchar) -> boolean            regexp_matches($1, $2)
@@ -290,6 +293,7 @@ is_json_scalar(varchar) -> boolean                  (json_type($1) NOT IN ('OBJE
 cardinality(array(E)) -> bigint                     len($1)
 cardinality(map(K, V)) -> bigint                    CAST(cardinality($1) AS BIGINT)
 contains(array(E), E) -> boolean                    trino_contains($1, $2)
+contains(varchar, ipaddress) -> boolean             trino_network_contains($1, $2)
 element_at(array(E), bigint) -> E
     list_extract($1, if($2 = 0, CAST('SQL array indices start at 1' AS BIGINT), $2))
 element_at(map(K, V), K) -> V                       map_extract_value($1, $2)
@@ -418,6 +422,10 @@ every(boolean) -> boolean                           bool_and($d$1)$w
 bool_or(boolean) -> boolean                         bool_or($d$1)$w
 array_agg(T) -> array(T)                            list($d$1$o)$w
 map_agg(K, V) -> map(K, V)                          trino_map(list({'k': $1, 'v': $2})$w)
+map_union(map(K, V)) -> map(K, V)
+    CASE WHEN count($1)$w > 0 THEN list_extract(list_transform([flatten(list(map_entries($1))$w)], lambda "h#":
+    map_from_entries(list_filter("h#", lambda "e#", "f#": list_position(list_transform("h#", lambda "g#": "g#".key),
+    "e#".key) = "f#"))), 1) END
 multimap_agg(K, V) -> map(K, array(V))
     map_from_entries(nullif(list_transform(trino_distinct(list_filter(list($1)$w, lambda "h#": "h#" IS NOT NULL)),
     lambda "e#": {'k': "e#", 'v':
@@ -444,9 +452,12 @@ covar_samp(double, double) -> double                covar_samp($d$1, $2)$w
 regr_slope(double, double) -> double                trino_finite(regr_slope($d$1, $2)$w)
 regr_intercept(double, double) -> double            trino_finite(regr_intercept($d$1, $2)$w)
 kurtosis(double) -> double                          kurtosis($1)$w
+skewness(double) -> double                          trino_skewness(skewness($1)$w, count($1)$w)
+entropy(double) -> double                           trino_entropy(list($1)$w)
 geometric_mean(double) -> double                    geomean($1)$w
 bitwise_and_agg(bigint) -> bigint                   bit_and($1)$w
 bitwise_or_agg(bigint) -> bigint                    bit_or($1)$w
+bitwise_xor_agg(bigint) -> bigint                   bit_xor($1)$w
 """
 
 WINDOWS = r"""

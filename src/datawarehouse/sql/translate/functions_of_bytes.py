@@ -39,6 +39,8 @@ from_ieee754_32(varbinary) -> real
 md5(varbinary) -> varbinary                         unhex(md5($1))
 sha1(varbinary) -> varbinary                        unhex(sha1($1))
 sha256(varbinary) -> varbinary                      unhex(sha256($1))
+sha512(varbinary) -> varbinary                      trino_sha512($1)
+xxhash64(varbinary) -> varbinary                    trino_xxhash64($1)
 from_utf8(varbinary, varchar) -> varchar
     if(length($2) <= 1, trino_from_utf8_with($1, hex(encode($2))), if($2 IS NULL, NULL,
     CAST(CAST('The replacement of from_utf8 is one character or empty' AS INTEGER) AS VARCHAR)))
@@ -51,5 +53,6 @@ from_base32(varbinary) -> varbinary                 trino_from_base32(upper(rtri
 hmac_md5(varbinary, varbinary) -> varbinary         trino_hmac_md5($1, $2)
 hmac_sha1(varbinary, varbinary) -> varbinary        trino_hmac_sha1($1, $2)
 hmac_sha256(varbinary, varbinary) -> varbinary      trino_hmac_sha256($1, $2)
+hmac_sha512(varbinary, varbinary) -> varbinary      trino_hmac_sha512($1, $2)
 crc32(varbinary) -> bigint                          trino_crc32($1)
 """

@@ -14,7 +14,10 @@ from __future__ import annotations
 
 import re
 
+from datawarehouse.sql.translate.addresses import ADDRESSES
 from datawarehouse.sql.translate.formats import MYSQL
+from datawarehouse.sql.translate.hashes import HASHES
+from datawarehouse.sql.translate.sketches import SKETCH_MACROS
 
 _MACROS = (
     # Text in the form that CAST reads, or a text that CAST refuses. Trino documentation, "Conversion functions".
@@ -97,6 +100,23 @@ _MACROS = (
     r"""trino_decimal_text(x) AS
         if(regexp_matches(x, '^\s|\s$'), 'Cannot cast to a decimal: ' || x, trino_number_text(x))""",
     r"""trino_finite(x) AS CASE WHEN isfinite(x) THEN x END""",
+    # DuckDB's is that of a sample, Trino's that of all values.
+    r"""trino_skewness(x, n) AS CASE WHEN n >= 3 THEN x * (n - 2) / sqrt(CAST(n AS DOUBLE) * (n - 1)) END""",
+    # Of counts: in bits.
+    r"""trino_entropy(a) AS
+        list_extract(list_transform([list_filter(a, lambda "en#": if("en#" < 0,
+            CAST('entropy takes counts, which are not negative' AS BOOLEAN), "en#" > 0))], lambda "eo#":
+            CASE WHEN len("eo#") > 0 THEN greatest(0e0, log2(list_sum("eo#"))
+                - list_sum(list_transform("eo#", lambda "ep#": "ep#" * log2("ep#"))) / list_sum("eo#"))
+                 ELSE 0e0 END), 1)""",
+    # Wilson's score interval; Trino documentation, "Mathematical functions and operators".
+    r"""trino_wilson(k, n, z, side) AS
+        CASE WHEN k < 0 OR n <= 0 OR k > n OR z < 0
+             THEN CAST('Wilson intervals take 0 to n successes of n trials, n above 0, and a z of 0 or more' AS DOUBLE)
+             WHEN k IS NOT NULL AND n IS NOT NULL AND z IS NOT NULL
+             THEN list_extract(list_transform([k / CAST(n AS DOUBLE)], lambda "wi#":
+                ("wi#" + z * z / (2 * n) + side * z * sqrt(("wi#" * (1 - "wi#") + z * z / (4e0 * n)) / n))
+                / (1 + z * z / n)), 1) END""",
     # JSON in the form that CAST reads.
     r"""trino_json_text(j) AS
         CASE WHEN json_type(j) IN ('OBJECT', 'ARRAY')
@@ -390,36 +410,13 @@ _FROM_UTF8 = f"""trino_from_utf8_with(value, other) AS coalesce(try(decode(value
 
 _FROM_UTF8_PLAIN = "trino_from_utf8(value) AS trino_from_utf8_with(value, 'EFBFBD')"
 
-# RFC 2104; the block of all three has 64 bytes.
-_HMACS = tuple(
-    f"""trino_hmac_{name}(data, key) AS list_extract(list_transform(
-        [rpad(hex(if(octet_length(key) > 64, unhex({name}(key)), key)), 128, '0')], lambda "hm#":
-            unhex({name}(CAST(xor(CAST(unhex("hm#") AS BIT), CAST(unhex(repeat('5C', 64)) AS BIT)) AS BLOB)
-            || unhex({name}(
-                CAST(xor(CAST(unhex("hm#") AS BIT), CAST(unhex(repeat('36', 64)) AS BIT)) AS BLOB) || data))))), 1)"""
-    for name in ("md5", "sha1", "sha256")
-)
-
-
-def _crc32() -> str:
-    """The checksum of zlib, byte by byte, with its table of 256 remainders."""
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ (0xEDB88320 if value & 1 else 0)
-        table.append(value)
-    return f"""trino_crc32(data) AS xor(list_reduce(
-        list_transform(regexp_extract_all(hex(data), '..'), lambda "cr#": CAST('0x' || "cr#" AS BIGINT)),
-        lambda "cs#", "ct#": xor("cs#" >> 8, {table}[CAST(xor("cs#" & 255, "ct#") AS BIGINT) + 1]),
-        CAST(4294967295 AS BIGINT)), CAST(4294967295 AS BIGINT))"""
-
 
 SETTING = "SET GLOBAL TimeZone = 'UTC'"
 """For an in-memory database, before its configuration is locked; then for all of its connections."""
 
 _STATEMENTS = {
     macro.partition("(")[0]: f"CREATE MACRO IF NOT EXISTS {macro}"
-    for macro in (*_MACROS, _FROM_UTF8, _FROM_UTF8_PLAIN, *_HMACS, _crc32())
+    for macro in (*_MACROS, _FROM_UTF8, _FROM_UTF8_PLAIN, *HASHES, *SKETCH_MACROS, *ADDRESSES)
 }
 _NAME = re.compile(r"\btrino_[a-z0-9_]+")
 _NAMES_IN = {name: frozenset(_NAME.findall(statement)) for name, statement in _STATEMENTS.items()}

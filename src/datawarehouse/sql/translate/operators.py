@@ -152,6 +152,8 @@ def check_comparable(node: exp.Expr, type: Type) -> None:
         )
     if type in types.DAYTIMES_WITH_OFFSET:
         raise QueryRefused(f"{place(node)}{type} is not compared, grouped or sorted here; cast(... as varchar) is.")
+    if type == types.HYPERLOGLOG:
+        raise mismatch(node, "a HyperLogLog is not compared, grouped or sorted; compare its cardinality(...).")
     for part in type.args:
         check_comparable(node, part)
 
@@ -221,10 +223,13 @@ def like_with_escape(compiler: Compiler, node: exp.Escape, scope: Scope) -> Type
     if not isinstance(node.this, exp.Like):
         raise QueryRefused(f"{place(node)}ESCAPE belongs to LIKE.")
     compiler.check(node.this, frozenset(("this", "expression", "negate")))
-    escape = compiler.constant_text(node.expression, "The character of ESCAPE")
-    if len(escape) != 1:
-        raise QueryFailed(f"{place(node)}ESCAPE takes one character; got {escape!r}.")
-    return _like(compiler, node.this, f" ESCAPE {compiler.expression(node.expression, scope).sql}", scope)
+    escape = compiler.expression(node.expression, scope)
+    known = compiler.constant(node.expression)
+    if isinstance(known, str) and len(known) != 1:
+        raise QueryFailed(f"{place(node)}ESCAPE takes one character; got {known!r}.")
+    if escape.type not in (types.VARCHAR, types.UNKNOWN):
+        raise mismatch(node, f"ESCAPE takes varchar; this is {escape.type}.")
+    return _like(compiler, node.this, coerced(escape, types.VARCHAR), scope)
 
 
 def case(compiler: Compiler, node: exp.Case, scope: Scope) -> Typed:
@@ -302,9 +307,11 @@ def _like(compiler: Compiler, node: exp.Like, escape: str, scope: Scope) -> Type
     for part in (value, pattern):
         if part.type not in (types.VARCHAR, types.UNKNOWN) and part.type.name != "char":
             raise mismatch(node, f"LIKE takes varchar; this is {part.type}. Use cast(... as varchar).")
-    sign = "NOT LIKE" if node.args.get("negate") else "LIKE"
-    texts = [coerced(part, types.VARCHAR) for part in (value, pattern)]
-    return Typed(f"({texts[0]} {sign} {texts[1]}{escape})", types.BOOLEAN)
+    negated = "NOT " if node.args.get("negate") else ""
+    text, like = (coerced(part, types.VARCHAR) for part in (value, pattern))
+    if escape:
+        return Typed(f"({negated}like_escape({text}, {like}, {escape}))", types.BOOLEAN)
+    return Typed(f"({text} {negated}LIKE {like})", types.BOOLEAN)
 
 
 def _for_comparison(value: Typed, type: Type) -> str:

@@ -93,7 +93,7 @@ def _limited(compiler: Compiler, node: exp.Subquery, inner: Query) -> Query:
 
 def values(compiler: Compiler, node: exp.Values, outer: Scope | None) -> Query:
     """VALUES (1, 'a'), (2, 'b'): columns without names, each of the common type of its values."""
-    compiler.check(node, frozenset(("expressions", "alias", "with_")))
+    compiler.check(node, frozenset(("expressions", "alias", "with_", "order", "limit", "offset")))
     scope = Scope(parent=outer)
     rows = [_fields_of(compiler, row, scope) for row in node.expressions]
     widest = max(map(len, rows))
@@ -106,6 +106,8 @@ def values(compiler: Compiler, node: exp.Values, outer: Scope | None) -> Query:
     names = ", ".join(quoted_name(output.sql_name) for output in outputs)
     alias = quoted_name(compiler.unique("rows"))
     sql = f"SELECT * FROM (VALUES {', '.join(texts)}) AS {alias}({names})"
+    items: list[Item] = [(output.name, Typed(quoted_name(output.sql_name), output.type), None) for output in outputs]
+    sql += order_by(compiler, node, scope, items) + limit_and_offset(compiler, node)
     shape = Select(Relation(), Condition(), (None,) * len(outputs), frozenset(), tuple(compiler.facts.nested))
     return Query(sql, outputs, shape)
 

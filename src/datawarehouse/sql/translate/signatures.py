@@ -31,6 +31,9 @@ _NAMED = {
         *types.INSTANTS,
         types.DAY_TO_SECOND,
         types.YEAR_TO_MONTH,
+        types.HYPERLOGLOG,
+        types.UUID,
+        types.IPADDRESS,
     )
 }
 _CLASSES: dict[str, Callable[[Type], bool]] = {
