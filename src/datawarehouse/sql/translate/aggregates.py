@@ -38,6 +38,8 @@ def rounded(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     functions and operators"."""
     values = arguments(compiler, call, scope, 1, 2)
     source = values[0].type
+    if call.name == "truncate" and [value.type for value in values] == [types.UNKNOWN] * 2:
+        return Typed("CAST(NULL AS DECIMAL(1, 0))", types.decimal(1, 0))
     if source.name != "decimal":
         return by_signature(compiler, call, scope)
     name = {"ceiling": "ceil", "truncate": "trunc"}.get(call.name, call.name)

@@ -23,7 +23,7 @@ from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
 from datawarehouse.sql.translate.equality import canonical
 from datawarehouse.sql.translate.functions import AGGREGATES, SCALARS, WINDOWS
 from datawarehouse.sql.translate.functions_of_bytes import BYTES
-from datawarehouse.sql.translate.operators import check_comparable, check_groupable, condition
+from datawarehouse.sql.translate.operators import check_comparable, check_groupable, check_orderable, condition
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.sketches import SKETCH_AGGREGATES, SKETCHES
 from datawarehouse.sql.translate.typed import Typed, coerced, failing, quoted_name
@@ -40,10 +40,9 @@ _LINES = {
 }
 _NO_CLAUSES = "it takes no DISTINCT, FILTER, OVER or ORDER BY."
 _FRAME_UNITS = ("ROWS", "RANGE", "GROUPS")
-# Functions that compare their arguments, in addition to those with DISTINCT.
-_COMPARING = frozenset(
-    "min max greatest least array_sort array_max array_min array_distinct contains histogram".split()
-)
+# Functions that compare their arguments, in addition to those with DISTINCT, and those that put them in order.
+_COMPARING = frozenset("array_distinct contains histogram".split())
+_ORDERING = frozenset("min max greatest least array_sort array_max array_min".split())
 _ARGUMENTS_MAX = 127
 _WITHOUT_SIGNATURE = ("grouping", "listagg", "reduce_agg")
 """Aggregates that have no line in `functions`."""
@@ -153,7 +152,7 @@ def ordered(compiler: Compiler, node: exp.Expr, scope: Scope, sql: str | None = 
     compiler.check(node, frozenset(("this", "desc", "nulls_first")))
     if sql is None:
         value = compiler.expression(node.this, scope)
-        check_comparable(node.this, value.type)
+        check_orderable(node.this, value.type)
         sql = value.sql
     direction = "DESC" if node.args.get("desc") else "ASC"
     return f"{sql} {direction} NULLS {'FIRST' if node.args.get('nulls_first') else 'LAST'}"
@@ -259,10 +258,10 @@ def _filled(compiler: Compiler, found: Call, lines: Sequence[str], scope: Scope)
             type = signatures.filled(parameter, bound)
             text = local(value) if value.type.zone and parameter.name in signatures.LOCAL else coerced(value, type)
             texts.append(canonical(Typed(text, type)) if found.distinct else text)
-    if found.distinct or found.name in _COMPARING:
-        for node, value in zip(nodes, values, strict=True):
-            if value:
-                check_comparable(node, value.type)
+    ordering, comparing = found.name in _ORDERING, found.distinct or found.name in _COMPARING
+    for node, value in zip(nodes, values, strict=True):
+        if value and (ordering or comparing):
+            (check_orderable if ordering else check_comparable)(node, value.type)
     if (found.distinct and "$d" not in signature.template) or (found.order and "$o" not in signature.template):
         raise QueryRefused(f"{place(found.node)}{found.name} takes no DISTINCT or ORDER BY here.")
     text = template(compiler, found, signature.template, texts, scope, bound)

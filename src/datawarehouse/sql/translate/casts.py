@@ -178,7 +178,7 @@ def _prepared(value: Typed, target: Type) -> str | None:
                 # Java's BigDecimal.valueOf uses the shortest text of the double.
                 types.DOUBLE: f"CAST({sql} AS VARCHAR)",
                 types.REAL: f"trino_real_digits({sql})",
-                types.JSON: f"trino_json_number(trino_json_exact({sql}))",
+                types.JSON: _bound(f"trino_json_exact({sql})", '"jx#"', 'trino_json_number("jx#")'),
             }.get(source)
             return shown or (sql if number or source == types.BOOLEAN else None)
         case "varbinary":
@@ -411,12 +411,18 @@ def _json_text(node: exp.Expr, value: Typed, depth: int) -> str:
     return f"coalesce(CAST({to_json(node, value, depth)} AS VARCHAR), 'null')"
 
 
+def _bound(sql: str, name: str, body: str) -> str:
+    """`body` with `name` for a value that it uses many times: DuckDB would write it out, and compute it, each time."""
+    return f"list_extract(list_transform([{sql}], lambda {name}: {body}), 1)"
+
+
 def from_json(node: exp.Expr, sql: str, target: Type, depth: int = 0) -> str:
     """A JSON value cast to an array, a map or a row, part by part. An object gives a row the fields that it names."""
     if not target.args:
         if target == types.JSON:
             return f"coalesce({sql}, CAST('null' AS JSON))"
         return casted(node, Typed(sql, types.JSON), target).sql
+    whole_value, sql = sql, f'"k{depth}#"'
     item, kind = f'"j{depth}#"', f"json_type({sql})"
     null = types.duckdb(target)
     wrong = failing(f"Cannot cast this JSON to {target}", target)
@@ -436,10 +442,14 @@ def from_json(node: exp.Expr, sql: str, target: Type, depth: int = 0) -> str:
             f"THEN {_row_of_json(node, places, target, depth)} ELSE {wrong} END"
         )
         if None not in target.names:
-            names = ['$."' + str(name).replace('"', '\\"') + '"' for name in target.names]
-            fields = [f"json_extract({sql}, {quoted_text(name)})" for name in names]
+            paths = ['$."' + str(name).replace('"', '\\"') + '"' for name in target.names]
+            fields = [
+                f"trino_json_member({sql}, {quoted_text(path)}, {quoted_text(str(name).lower())})"
+                for path, name in zip(paths, target.names, strict=True)
+            ]
             whole += f" WHEN 'OBJECT' THEN {_row_of_json(node, fields, target, depth)}"
-    return f"(CASE {kind} {whole} WHEN 'NULL' THEN CAST(NULL AS {null}) ELSE if({sql} IS NULL, NULL, {wrong}) END)"
+    body = f"(CASE {kind} {whole} WHEN 'NULL' THEN CAST(NULL AS {null}) ELSE if({sql} IS NULL, NULL, {wrong}) END)"
+    return _bound(whole_value, sql, body)
 
 
 def _has_decimal(type: Type) -> bool:
@@ -447,8 +457,9 @@ def _has_decimal(type: Type) -> bool:
 
 
 def _row_of_json(node: exp.Expr, parts: list[str], target: Type, depth: int) -> str:
+    name = f'"l{depth}#"'
     fields = (
-        part if kind == types.JSON else from_json(node, part, kind, depth)
+        part if kind == types.JSON else _bound(part, name, from_json(node, name, kind, depth + 1))
         for part, kind in zip(parts, target.args, strict=True)
     )
     return f"CAST(row({', '.join(fields)}) AS {types.duckdb(target)})"

@@ -67,6 +67,23 @@ def in_query(values: Sequence[str], kinds: Sequence[Type], query: str, relation:
     )
 
 
+def is_listed(values: Sequence[str], query: str, relation: str) -> str:
+    """`(values) IN (query)` where NULL inside of rows is a value: what Trino gives except in a WHERE."""
+    columns = ", ".join(f"c{at}" for at in range(len(values)))
+    same = " AND ".join(f"{relation}.c{at} IS NOT DISTINCT FROM {value}" for at, value in enumerate(values))
+    return f"EXISTS (SELECT 1 FROM ({query}) AS {relation}({columns}) WHERE {same})"
+
+
+def is_nested_listed(value: Typed, query: str, relation: str) -> str:
+    """The same for an array or a map; a whole value that is NULL stays unknown."""
+    rows = f"SELECT 1 FROM ({query}) AS {relation}(c0)"
+    same = f"{canonical(Typed(f'{relation}.c0', value.type))} = {canonical(value)}"
+    return (
+        f"(CASE WHEN EXISTS ({rows} WHERE {same}) THEN TRUE "
+        f"WHEN EXISTS ({rows} WHERE {relation}.c0 IS NULL OR {value.sql} IS NULL) THEN NULL ELSE FALSE END)"
+    )
+
+
 def _has_null(text: str, type: Type) -> str:
     """Whether a value is NULL, or may have NULL inside."""
     return "TRUE" if type.args else f"{text} IS NULL"

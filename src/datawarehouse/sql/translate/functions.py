@@ -29,14 +29,14 @@ SCALARS = rf"""
 # Comparison and conditions
 if(boolean, T) -> T                                 CASE WHEN $1 THEN $2 END
 if(boolean, T, T) -> T                              CASE WHEN $1 THEN $2 ELSE $3 END
-coalesce(T...) -> T                                 coalesce($*)
+coalesce(T, T...) -> T                              coalesce($*)
 apply(T, fn(T):U) -> U                              list_extract(list_transform([$1], $2), 1)
 greatest(T...) -> T                                 list_max(trino_whole([$*]))
 least(T...) -> T                                    list_min(trino_whole([$*]))
 
 # Mathematics
 abs(N) -> N                                         abs($1)
-cbrt(double) -> double                              cbrt($1)
+cbrt(double) -> double                              if(pow(round(cbrt($1)), 3) = $1, round(cbrt($1)), cbrt($1))
 ceil(I) -> I                                        $1
 ceil(F) -> F                                        ceil($1)
 ceiling(I) -> I                                     $1
@@ -45,7 +45,8 @@ floor(I) -> I                                       $1
 floor(F) -> F                                       floor($1)
 round(I) -> I                                       $1
 round(F) -> F                                       round($1)
-round(I, integer) -> I                              CAST(round($1, $2) AS {{I}})
+round(I, integer) -> I
+    CAST(round($1, if($2 < -18, CAST('numerical overflow in round' AS INTEGER), $2)) AS {{I}})
 round(F, integer) -> F                              round($1, $2)
 truncate(F) -> F                                    trunc($1)
 degrees(double) -> double                           degrees($1)
@@ -78,8 +79,9 @@ sinh(double) -> double                              sinh($1)
 cosh(double) -> double                              cosh($1)
 tanh(double) -> double                              tanh($1)
 is_nan(F) -> boolean                                isnan($1)
-is_finite(F) -> boolean                             isfinite($1)
-is_infinite(F) -> boolean                           isinf($1)
+is_nan(double) -> boolean                           isnan($1)
+is_finite(double) -> boolean                        isfinite($1)
+is_infinite(double) -> boolean                      isinf($1)
 nan() -> double                                     CAST('nan' AS DOUBLE)
 infinity() -> double                                CAST('inf' AS DOUBLE)
 rand() -> double                                    random()
@@ -230,7 +232,9 @@ regexp_split(varchar, varchar) -> array(varchar)
 # URLs
 url_encode(varchar) -> varchar
     replace(replace(replace(url_encode($1), '%20', '+'), '%2A', '*'), '~', '%7E')
-url_decode(varchar) -> varchar                      url_decode(replace($1, '+', ' '))
+url_decode(varchar) -> varchar
+    url_decode(replace(if(regexp_matches($1, '%([^0-9a-fA-F]|.[^0-9a-fA-F]|.?$)'),
+    CAST(CAST('Not a text of a URL, % is followed by two hexadecimal digits' AS INTEGER) AS VARCHAR), $1), '+', ' '))
 url_extract_protocol(varchar) -> varchar            {_URI % "^([A-Za-z][A-Za-z0-9+.-]*):"}
 url_extract_host(varchar) -> varchar                {_URI % (_AUTHORITY % "([^/?#:]*)")}
 url_extract_port(varchar) -> bigint                 TRY_CAST({_URI % (_AUTHORITY % "[^/?#:]*:([0-9]+)")} AS BIGINT)
@@ -346,6 +350,10 @@ trim_array(array(E), bigint) -> array(E)
     array' AS BIGINT)))
 zip(array(A), array(B)) -> array(row(A, B))         !list_zip($1, $2)
 zip(array(A), array(B), array(C)) -> array(row(A, B, C))  !list_zip($1, $2, $3)
+zip(array(A), array(B), array(C), array(E)) -> array(row(A, B, C, E))  !list_zip($1, $2, $3, $4)
+zip(array(A), array(B), array(C), array(E), array(G)) -> array(row(A, B, C, E, G))  !list_zip($1, $2, $3, $4, $5)
+shuffle(array(E)) -> array(E)
+    list_transform(list_sort(list_transform($1, lambda "e#": row(random(), "e#"))), lambda "f#": "f#"[2])
 
 array_histogram(array(K)) -> map(K, bigint)
     map_from_entries(list_transform(trino_distinct(list_filter($1, lambda "e#": "e#" IS NOT NULL)), lambda "e#":
@@ -453,11 +461,9 @@ regr_slope(double, double) -> double                trino_finite(regr_slope($d$1
 regr_intercept(double, double) -> double            trino_finite(regr_intercept($d$1, $2)$w)
 kurtosis(double) -> double                          kurtosis($1)$w
 skewness(double) -> double                          trino_skewness(skewness($1)$w, count($1)$w)
-entropy(double) -> double                           trino_entropy(list($1)$w)
 geometric_mean(double) -> double                    geomean($1)$w
 bitwise_and_agg(bigint) -> bigint                   bit_and($1)$w
 bitwise_or_agg(bigint) -> bigint                    bit_or($1)$w
-bitwise_xor_agg(bigint) -> bigint                   bit_xor($1)$w
 """
 
 WINDOWS = r"""
@@ -468,12 +474,12 @@ percent_rank() -> double                            percent_rank()$w
 cume_dist() -> double                               cume_dist()$w
 ntile(bigint) -> bigint                             ntile($1)$w
 lag(T) -> T                                         lag($1$i)$w
-lag(T, bigint) -> T                                 lag($1, $2$i)$w
-lag(T, bigint, T) -> T                              lag($1, $2, $3$i)$w
+lag(T, bigint) -> T                                 lag($1, trino_offset($2, 0)$i)$w
+lag(T, bigint, T) -> T                              lag($1, trino_offset($2, 0), $3$i)$w
 lead(T) -> T                                        lead($1$i)$w
-lead(T, bigint) -> T                                lead($1, $2$i)$w
-lead(T, bigint, T) -> T                             lead($1, $2, $3$i)$w
+lead(T, bigint) -> T                                lead($1, trino_offset($2, 0)$i)$w
+lead(T, bigint, T) -> T                             lead($1, trino_offset($2, 0), $3$i)$w
 first_value(T) -> T                                 first_value($1$i)$w
 last_value(T) -> T                                  last_value($1$i)$w
-nth_value(T, bigint) -> T                           nth_value($1, $2$i)$w
+nth_value(T, bigint) -> T                           nth_value($1, trino_offset($2, 1)$i)$w
 """

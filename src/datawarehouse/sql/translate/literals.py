@@ -29,7 +29,6 @@ _INTERVAL_UNITS = {
     "month": types.YEAR_TO_MONTH,
     "year": types.YEAR_TO_MONTH,
 }
-_LONG_UNITS = {"week": (7, "to_days"), "quarter": (3, "to_months")}
 _INTERVAL_SIZES = {"second": 1000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000, "month": 1, "year": 12}
 _TIMESTAMP = re.compile(
     r"\s*(\d{4})-(\d{1,2})-(\d{1,2})(?: (?:(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d+))?)?)?\s*([^\s\d:].*)?)?"
@@ -78,6 +77,9 @@ def negated(compiler: Compiler, node: exp.Neg, scope: Scope) -> Typed:
         return value
     if not types.is_numeric(value.type) and value.type not in types.INTERVALS:
         raise QueryFailed(f"TYPE_MISMATCH: {place(node)}{value.type} takes no minus sign; write it before a number.")
+    if value.type in types.INTEGERS and not isinstance(node.this, exp.Literal | exp.Column):
+        # DuckDB widens the least number of a type instead of failing.
+        return Typed(f"CAST(-{value.sql} AS {types.duckdb(value.type)})", value.type)
     if value.type in (types.TINYINT, types.SMALLINT):
         return Typed(f"CAST(-{value.sql} AS {types.duckdb(value.type)})", value.type)
     return Typed(f"(-{value.sql})", value.type)
@@ -95,6 +97,8 @@ def binary(_: Compiler, node: exp.HexString, __: Scope) -> Typed:
     digits = node.this.replace(" ", "")
     if node.meta["end"] - node.meta["start"] + 1 == len(node.this) + 2:
         raise QueryRefused(f"{place(node)}0x{digits} is not supported; write the number in decimal, or X'{digits}'.")
+    if len(digits) % 2:
+        raise SqlSyntaxError(f"{place(node)}Binary literal must contain an even number of digits.")
     return Typed(f"unhex({quoted_text(digits)})", types.VARBINARY)
 
 
@@ -127,9 +131,6 @@ def interval(_: Compiler, node: exp.Interval, __: Scope) -> Typed:
     units = (unit.this, unit.expression) if isinstance(unit, exp.IntervalSpan) else (unit, unit)
     first, last = (each.name.lower().removesuffix("s") if isinstance(each, exp.Var) else "" for each in units)
     text = value.this if isinstance(value, exp.Literal) else ""
-    if first == last in _LONG_UNITS and re.fullmatch(r"-?[0-9]{1,9}", text):
-        unit_days, kind = _LONG_UNITS[first]
-        return Typed(f"{kind}({sign * unit_days * int(text)})", _INTERVAL_UNITS[kind.removeprefix("to_")[:-1]])
     pattern = _interval_pattern(first, last)
     found = re.fullmatch(pattern, text) if pattern else None
     if not found:

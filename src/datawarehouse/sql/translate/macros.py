@@ -99,16 +99,12 @@ _MACROS = (
     # A number in the form in which CAST reads a decimal: without blanks around it.
     r"""trino_decimal_text(x) AS
         if(regexp_matches(x, '^\s|\s$'), 'Cannot cast to a decimal: ' || x, trino_number_text(x))""",
+    r"""trino_offset(n, least) AS
+        if(n < least, CAST('The offset of a window function must be at least ' || CAST(least AS VARCHAR) AS BIGINT),
+            n)""",
     r"""trino_finite(x) AS CASE WHEN isfinite(x) THEN x END""",
     # DuckDB's is that of a sample, Trino's that of all values.
     r"""trino_skewness(x, n) AS CASE WHEN n >= 3 THEN x * (n - 2) / sqrt(CAST(n AS DOUBLE) * (n - 1)) END""",
-    # Of counts: in bits.
-    r"""trino_entropy(a) AS
-        list_extract(list_transform([list_filter(a, lambda "en#": if("en#" < 0,
-            CAST('entropy takes counts, which are not negative' AS BOOLEAN), "en#" > 0))], lambda "eo#":
-            CASE WHEN len("eo#") > 0 THEN greatest(0e0, log2(list_sum("eo#"))
-                - list_sum(list_transform("eo#", lambda "ep#": "ep#" * log2("ep#"))) / list_sum("eo#"))
-                 ELSE 0e0 END), 1)""",
     # Wilson's score interval; Trino documentation, "Mathematical functions and operators".
     r"""trino_wilson(k, n, z, side) AS
         CASE WHEN k < 0 OR n <= 0 OR k > n OR z < 0
@@ -134,10 +130,15 @@ _MACROS = (
              ELSE trino_integer_text(trino_json_text(j)) END""",
     # DuckDB reads a JSON number as a double or as 64 bits; what has more digits would become another decimal.
     r"""trino_json_exact(j) AS
-        if(len(list_filter(regexp_extract_all(CAST(j AS VARCHAR), '[0-9]+[.][0-9]+|[0-9]{20,}'),
-               lambda "je#": length("je#") > 16)) > 0,
+        if(len(list_filter(regexp_extract_all(regexp_replace(CAST(j AS VARCHAR), '"(?:[^"\\]|\\.)*"', '', 'g'),
+               '[0-9]+[.][0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]{20,}'), lambda "je#": length("je#") > 16
+               AND CAST(CAST("je#" AS DOUBLE) AS VARCHAR) <> rtrim("je#", '0'))) > 0,
            CAST(CAST('Not supported in JSON that is cast to decimals: a number with more than 15 digits' AS INTEGER)
                 AS JSON), j)""",
+    # A member of a JSON object; its name may have other capitals if there is none that is written so.
+    r"""trino_json_member(j, path, name) AS
+        coalesce(json_extract(j, path), json_extract(j, '$."' || replace(list_extract(list_filter(json_keys(j),
+            lambda "jm#": lower("jm#") = name), 1), '"', '\"') || '"'))""",
     # The fewest digits that mean a real; DuckDB's text has more where it needs no exponent.
     r"""trino_real_digits(x) AS
         CAST(CASE WHEN CAST(printf('%.6e', CAST(x AS DOUBLE)) AS FLOAT) = x

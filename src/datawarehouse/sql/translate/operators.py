@@ -17,9 +17,17 @@ from datawarehouse.sql.grammar import place
 from datawarehouse.sql.metadata import CATALOG
 from datawarehouse.sql.translate.arithmetic import common_type
 from datawarehouse.sql.translate.compiler import Compiler, Query, Rule, mismatch, rule
-from datawarehouse.sql.translate.equality import any_equal, canonical, equal, has_map, in_query
+from datawarehouse.sql.translate.equality import (
+    any_equal,
+    canonical,
+    equal,
+    has_map,
+    in_query,
+    is_listed,
+    is_nested_listed,
+)
 from datawarehouse.sql.translate.scope import Scope, dereferenced, row_field
-from datawarehouse.sql.translate.typed import Typed, coerced, failing, quoted_text
+from datawarehouse.sql.translate.typed import Typed, coerced, failing, quoted_name, quoted_text
 from datawarehouse.sql.types import Type
 
 _COMPARISONS: dict[type[exp.Expr], str] = {
@@ -158,6 +166,12 @@ def check_comparable(node: exp.Expr, type: Type) -> None:
         check_comparable(node, part)
 
 
+def check_orderable(node: exp.Expr, type: Type) -> None:
+    check_comparable(node, type)
+    if has_map(type):
+        raise mismatch(node, f"{type} has no order.")
+
+
 def check_groupable(node: exp.Expr, type: Type) -> None:
     """Maps with the same entries in another order are one group, and DuckDB would make two."""
     if has_map(type):
@@ -203,6 +217,9 @@ def _in_query(compiler: Compiler, node: exp.Expr, value: Typed, query: Query) ->
             raise mismatch(node, f"the query of IN has {len(query.outputs)} columns; it must have one.")
         type = comparable(node, value.type, query.outputs[0].type, "IN")
         text, found = coerced(value, type), compiler.of_types(query, [type])
+        if type.args and not _is_filter(node):
+            listed = is_nested_listed(Typed(text, type), found, compiler.unique("listed"))
+            return Typed(listed, types.BOOLEAN)
         if type.args:
             return Typed(in_query([text], [type], found, compiler.unique("listed")), types.BOOLEAN)
         return Typed(f"({text} IN ({found}))", types.BOOLEAN)
@@ -212,7 +229,18 @@ def _in_query(compiler: Compiler, node: exp.Expr, value: Typed, query: Query) ->
     pairs = zip(fields, query.outputs, strict=True)
     kinds = [comparable(node, field.type, output.type, "IN") for field, output in pairs]
     texts = [coerced(field, kind) for field, kind in zip(fields, kinds, strict=True)]
+    if len(fields) > 1 and not _is_filter(node) and not any(map(has_map, kinds)):
+        listed = is_listed(texts, compiler.of_types(query, kinds), compiler.unique("listed"))
+        return Typed(listed, types.BOOLEAN)
     return Typed(in_query(texts, kinds, compiler.of_types(query, kinds), compiler.unique("listed")), types.BOOLEAN)
+
+
+def _is_filter(node: exp.Expr) -> bool:
+    """Whether a condition is one of those that a row must fulfil in a WHERE."""
+    above = node.parent
+    while isinstance(above, exp.Paren | exp.And):
+        above = above.parent
+    return isinstance(above, exp.Where)
 
 
 def like(compiler: Compiler, node: exp.Like, scope: Scope) -> Typed:
@@ -276,9 +304,11 @@ def subscript(compiler: Compiler, node: exp.Bracket, scope: Scope) -> Typed:
 
 def scalar_subquery(compiler: Compiler, node: exp.Subquery, scope: Scope) -> Typed:
     query = compiler.subquery(node, scope)
-    if len(query.outputs) != 1:
-        raise mismatch(node, f"a query used as a value has {len(query.outputs)} columns; it must have one.")
-    return Typed(f"({query.sql})", query.outputs[0].type)
+    if len(query.outputs) == 1:
+        return Typed(f"({query.sql})", query.outputs[0].type)
+    fields = ", ".join(quoted_name(output.sql_name) for output in query.outputs)
+    kind = types.row(tuple(output.type for output in query.outputs), tuple(output.name for output in query.outputs))
+    return Typed(f"(SELECT CAST(row({fields}) AS {types.duckdb(kind)}) FROM ({query.sql}))", kind)
 
 
 def exists(compiler: Compiler, node: exp.Exists, scope: Scope) -> Typed:

@@ -21,7 +21,7 @@ from datawarehouse.sql.translate.calls import ordered, window_definition
 from datawarehouse.sql.translate.compiler import Compiler, Facts, Output, Query, mismatch
 from datawarehouse.sql.translate.constants import condition_reader
 from datawarehouse.sql.translate.equality import canonical
-from datawarehouse.sql.translate.operators import check_comparable, check_groupable, condition
+from datawarehouse.sql.translate.operators import check_comparable, check_groupable, check_orderable, condition
 from datawarehouse.sql.translate.relations import from_clause
 from datawarehouse.sql.translate.scope import Field, Scope, row_field
 from datawarehouse.sql.translate.summaries import note_summary
@@ -55,7 +55,8 @@ def select(compiler: Compiler, node: exp.Select, outer: Scope | None) -> Query:
         compiler.check(distinct, frozenset())
         for output in outputs:
             check_comparable(node, output.type)
-    sql += order_by(compiler, node, scope, items) + limit_and_offset(compiler, node)
+    sql += _ties(compiler, node, scope, items) + order_by(compiler, node, scope, items)
+    sql += limit_and_offset(compiler, node, with_ties=True)
     keys = _plain_keys(compiler, node, scope, items)
     shape = Select(
         source,
@@ -237,6 +238,10 @@ def _group_item(compiler: Compiler, select: exp.Select, node: exp.Expr, scope: S
     value = compiler.expression(node, scope)
     check_comparable(node, value.type)
     check_groupable(node, value.type)
+    if node.find(exp.Query) and not any(item.is_star for item in select.expressions):
+        # Each time that a query is translated its relations have other names.
+        same = [at for at, item in enumerate(select.expressions, 1) if item.unalias() == node]
+        return str(same[0]) if same else value.sql
     return value.sql
 
 
@@ -299,21 +304,42 @@ def order_by(compiler: Compiler, node: exp.Expr, scope: Scope, items: Sequence[I
     if not order:
         return ""
     compiler.check(order, frozenset(("expressions",)))
+    return " ORDER BY " + ", ".join(_order_item(compiler, node, item, scope, items) for item in order.expressions)
+
+
+def _order_item(
+    compiler: Compiler, node: exp.Expr, item: exp.Expr, scope: Scope, items: Sequence[Item], *, in_window: bool = False
+) -> str:
+    """in_window: where the number of an output column would be a constant."""
     seen = Scope(tuple(Field(name, value, origin=column) for name, value, column in items if name), scope)
-    texts = []
-    for item in order.expressions:
-        position = _output_position(compiler, item.this, items)
-        if node.args.get("distinct") and isinstance(node, exp.Select) and not position:
-            value = compiler.expression(item.this, _unambiguous(seen)).sql
-            if value not in [each.sql for _, each, _ in items]:
-                raise QueryFailed(
-                    f"EXPRESSION_NOT_IN_DISTINCT: {place(item)}For SELECT DISTINCT, ORDER BY expressions must appear "
-                    "in the SELECT list."
-                )
-        if position:
-            check_comparable(item.this, items[position - 1][1].type)
-        texts.append(ordered(compiler, item, _unambiguous(seen), str(position) if position else None))
-    return " ORDER BY " + ", ".join(texts)
+    position = _output_position(compiler, item.this, items)
+    if node.args.get("distinct") and isinstance(node, exp.Select) and not position:
+        value = compiler.expression(item.this, _unambiguous(seen)).sql
+        if value not in [each.sql for _, each, _ in items]:
+            raise QueryFailed(
+                f"EXPRESSION_NOT_IN_DISTINCT: {place(item)}For SELECT DISTINCT, ORDER BY expressions must appear "
+                "in the SELECT list."
+            )
+    if not position:
+        return ordered(compiler, item, _unambiguous(seen))
+    output = items[position - 1][1]
+    check_orderable(item.this, output.type)
+    return ordered(compiler, item, _unambiguous(seen), output.sql if in_window else str(position))
+
+
+def _ties(compiler: Compiler, node: exp.Select, scope: Scope, items: Sequence[Item]) -> str:
+    """FETCH FIRST n ROWS WITH TIES: the rows that are not behind the n-th one."""
+    limit, order, offset = (node.args.get(clause) for clause in ("limit", "order", "offset"))
+    if not isinstance(limit, exp.Fetch) or not limit.args["limit_options"].args.get("with_ties"):
+        return ""
+    if not order:
+        raise QueryFailed(f"MISSING_ORDER_BY: {place(node)}FETCH FIRST WITH TIES needs an ORDER BY.")
+    if node.args.get("distinct"):
+        raise QueryRefused(f"{place(node)}SELECT DISTINCT takes no WITH TIES here; write it around a sub-query.")
+    count = _count(compiler, limit.args["count"], "FETCH") if limit.args.get("count") else 1
+    before = _count(compiler, offset.expression, "OFFSET") if offset else 0
+    texts = (_order_item(compiler, node, item, scope, items, in_window=True) for item in order.expressions)
+    return f" QUALIFY rank() OVER (ORDER BY {', '.join(texts)}) <= {count + before}"
 
 
 def _unambiguous(scope: Scope) -> Scope:
@@ -341,13 +367,16 @@ def _output_position(compiler: Compiler, node: exp.Expr, items: Sequence[Item]) 
     return named[0] if named else None
 
 
-def limit_and_offset(compiler: Compiler, node: exp.Expr) -> str:
+def limit_and_offset(compiler: Compiler, node: exp.Expr, *, with_ties: bool = False) -> str:
+    """with_ties: whether the caller has read a WITH TIES."""
     text = ""
     limit, offset = node.args.get("limit"), node.args.get("offset")
     if isinstance(limit, exp.Fetch):
+        options = limit.args["limit_options"]
         compiler.check(limit, frozenset(("direction", "count", "limit_options")))
-        compiler.check(limit.args["limit_options"], frozenset(("rows",)))
-        text += f" LIMIT {_count(compiler, limit.args['count'], 'FETCH') if limit.args.get('count') else 1}"
+        compiler.check(options, frozenset(("rows", "with_ties") if with_ties else ("rows",)))
+        if not options.args.get("with_ties"):
+            text += f" LIMIT {_count(compiler, limit.args['count'], 'FETCH') if limit.args.get('count') else 1}"
     elif limit:
         compiler.check(limit, frozenset(("expression",)))
         everything = isinstance(limit.expression, exp.Column) and limit.expression.name.lower() == "all"
