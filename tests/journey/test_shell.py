@@ -2,9 +2,11 @@
 
 import json
 import re
+import signal
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from running import DW, command, running, until
@@ -169,6 +171,22 @@ def test_the_tab_key(shell):
     completed("\\tim", r"\\timing$")
     completed("\\mode mark", r"\\mode markdown$")
     completed("\\d view", r"\\d views$")
+    left(shell)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no /proc")
+def test_ctrl_c_while_the_tab_key_waits_for_names_drops_the_line(shell, shop):
+    threads = Path(f"/proc/{shell.process.pid}/task")
+    shop.process.send_signal(signal.SIGSTOP)
+    try:
+        shell.type("select * from cl")
+        shell.until("cl$")
+        shell.type("\t")
+        until(lambda: len(list(threads.iterdir())) > 1, "the names are asked for")
+        shell.type("\x03")
+        shell.until(r"cl\n?(\^C)?\ndw> $")
+    finally:
+        shop.process.send_signal(signal.SIGCONT)
     left(shell)
 
 
