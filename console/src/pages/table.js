@@ -68,7 +68,7 @@ function Columns({ table, value }) {
 function Column({ column, profile, rows }) {
   const short = (value) => (value === null || value === undefined ? html`<span class="zero">${format.NONE}</span>` : html`<code title=${textOf(value)}>${clip(textOf(value), 28)}</code>`);
   let letters = 0;
-  const top = (profile?.top ?? []).slice(0, 3).filter((each, at) => (letters += Math.min(textOf(each.value).length, 24)) <= 36 || !at);
+  const top = (profile?.top ?? []).slice(0, 3).filter((each, at) => (letters += Math.min(textOf(each.value).length, 24)) <= 34 || !at);
   return html`<tr><th scope="row">${column.name}${column.isKey ? html` <span class="tag">partition</span>` : ""}</th><td class="mono" title=${column.type}>${clip(column.type, 40)}</td>
     <td class="n ${profile?.nulls ? "" : "zero"}">${profile ? (rows ? format.share(profile.nulls, rows) : format.NONE) : ""}</td><td class="n">${profile ? format.whole(profile.distinct) : ""}</td>
     <td>${profile ? short(profile.least) : ""}</td><td>${profile ? short(profile.greatest) : ""}</td>
