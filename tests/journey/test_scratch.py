@@ -127,21 +127,26 @@ def test_what_cannot_be_done_is_refused_by_name(opened, sql, error, said):
 def test_a_scratch_is_bounded_and_keeps_nothing_of_what_did_not_fit(tmp_path):
     warehouse = Warehouse("shop").with_table("t", {"a": "int"})
     with open_warehouse(warehouse, tmp_path, {"scratch_bytes_max": "100KB", "query_time_max_s": 60}) as opened:
-        many = "select uuid() as id from unnest(sequence(1, 5000))"
+        many = "select cast(uuid() as varchar) as id from unnest(sequence(1, 5000))"
         with pytest.raises(QueryLimitExceeded, match=r"at most 100,000 bytes \(scratch_bytes_max\)"):
             opened.query(f"create table scratch.large as {many}")
         numbers = "unnest(sequence(1, 10000))"
         with pytest.raises(QueryLimitExceeded, match="scratch_bytes_max"):  # long before its last row
-            opened.query(f"create table scratch.endless as select uuid() as id from {numbers}, {numbers}, {numbers}")
+            opened.query(
+                "create table scratch.endless as select cast(uuid() as varchar) as id "
+                f"from {numbers}, {numbers}, {numbers}"
+            )
         assert files(tmp_path) == []
-        opened.query("create table scratch.small as select uuid() as id from unnest(sequence(1, 500))")
+        opened.query("create table scratch.small as select cast(uuid() as varchar) as id from unnest(sequence(1, 500))")
         with pytest.raises(QueryLimitExceeded):
             opened.query(f"insert into scratch.small {many}")
         assert rows(opened, "select count(*) from scratch.small") == [(500,)]
         assert len(files(tmp_path)) == 1
         for _ in range(12):  # the files of dropped tables go when their room is needed
             opened.query("drop table scratch.small")
-            opened.query("create table scratch.small as select uuid() as id from unnest(sequence(1, 500))")
+            opened.query(
+                "create table scratch.small as select cast(uuid() as varchar) as id from unnest(sequence(1, 500))"
+            )
         assert sum(path.stat().st_size for path in scratch_root(tmp_path).rglob("*.parquet")) <= 100_000
     with (
         open_warehouse(warehouse, tmp_path, {"scratch_bytes_max": 0}) as opened,

@@ -64,6 +64,9 @@ ADDRESSES = (
                    CAST('Invalid CIDR: ' || n AS INTEGER)))], lambda "ih#":
             CASE WHEN "ih#"[2] > if(starts_with("ih#"[1], '{_MAPPED}'), 32, 128)
                  THEN CAST('Prefix length of the CIDR is out of range: ' || n AS BOOLEAN)
-                 ELSE starts_with(CAST(CAST(unhex(x) AS BIT) AS VARCHAR), substr(CAST(CAST(unhex("ih#"[1]) AS BIT) AS
-                     VARCHAR), 1, "ih#"[2] + if(starts_with("ih#"[1], '{_MAPPED}'), 96, 0))) END), 1) END""",
+                 ELSE list_extract(list_transform([row(CAST(CAST(unhex("ih#"[1]) AS BIT) AS VARCHAR),
+                    "ih#"[2] + if(starts_with("ih#"[1], '{_MAPPED}'), 96, 0))], lambda "ii#":
+                    if(contains(substr("ii#"[1], "ii#"[2] + 1), '1'), CAST('Invalid CIDR: ' || n AS BOOLEAN),
+                       starts_with(CAST(CAST(unhex(x) AS BIT) AS VARCHAR), left("ii#"[1], "ii#"[2])))),
+                    1) END), 1) END""",
 )

@@ -30,7 +30,6 @@ SCALARS = rf"""
 if(boolean, T) -> T                                 CASE WHEN $1 THEN $2 END
 if(boolean, T, T) -> T                              CASE WHEN $1 THEN $2 ELSE $3 END
 coalesce(T, T...) -> T                              coalesce($*)
-apply(T, fn(T):U) -> U                              list_extract(list_transform([$1], $2), 1)
 greatest(T...) -> T                                 list_max(trino_whole([$*]))
 least(T...) -> T                                    list_min(trino_whole([$*]))
 
@@ -46,7 +45,7 @@ floor(F) -> F                                       floor($1)
 round(I) -> I                                       $1
 round(F) -> F                                       round($1)
 round(I, integer) -> I
-    CAST(round($1, if($2 < -18, CAST('numerical overflow in round' AS INTEGER), $2)) AS {{I}})
+    CAST(round($1, if($1 IS NOT NULL AND $2 < -18, CAST('numerical overflow in round' AS INTEGER), $2)) AS {{I}})
 round(F, integer) -> F                              round($1, $2)
 truncate(F) -> F                                    trunc($1)
 degrees(double) -> double                           degrees($1)
@@ -431,9 +430,9 @@ bool_or(boolean) -> boolean                         bool_or($d$1)$w
 array_agg(T) -> array(T)                            list($d$1$o)$w
 map_agg(K, V) -> map(K, V)                          trino_map(list({'k': $1, 'v': $2})$w)
 map_union(map(K, V)) -> map(K, V)
-    CASE WHEN count($1)$w > 0 THEN list_extract(list_transform([flatten(list(map_entries($1))$w)], lambda "h#":
+    list_extract(list_transform([nullif(flatten(list(map_entries($1))$w), [])], lambda "h#":
     map_from_entries(list_filter("h#", lambda "e#", "f#": list_position(list_transform("h#", lambda "g#": "g#".key),
-    "e#".key) = "f#"))), 1) END
+    "e#".key) = "f#"))), 1)
 multimap_agg(K, V) -> map(K, array(V))
     map_from_entries(nullif(list_transform(trino_distinct(list_filter(list($1)$w, lambda "h#": "h#" IS NOT NULL)),
     lambda "e#": {'k': "e#", 'v':

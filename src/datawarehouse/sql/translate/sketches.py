@@ -19,8 +19,9 @@ cardinality(HyperLogLog) -> bigint                  trino_sketch_size($1)
 """
 
 SKETCH_AGGREGATES = r"""
-approx_set(T) -> HyperLogLog                        trino_sketch(list(DISTINCT trino_sketch_register($1))$w)
-approx_set(T, double) -> HyperLogLog                trino_sketch(list(DISTINCT trino_sketch_register($1))$w)
+approx_set(bigint) -> HyperLogLog                   trino_sketch(list(DISTINCT trino_sketch_register($1))$w)
+approx_set(double) -> HyperLogLog                   trino_sketch(list(DISTINCT trino_sketch_register($1))$w)
+approx_set(varchar) -> HyperLogLog                  trino_sketch(list(DISTINCT trino_sketch_register($1))$w)
 merge(HyperLogLog) -> HyperLogLog                   list_distinct(flatten(nullif(list_filter(list($1)$w,
     lambda "h#": "h#" IS NOT NULL), [])))
 """

@@ -27,7 +27,7 @@ from datawarehouse.sql.translate.calls import is_aggregate
 from datawarehouse.sql.translate.compiler import Compiler
 from datawarehouse.sql.translate.scope import Field, Scope
 
-VOLATILE = frozenset(("rand", "random", "uuid"))
+VOLATILE = frozenset(("rand", "random", "shuffle", "uuid"))
 _OF_ROWS = (exp.Query, exp.Exists, exp.Any, exp.All, exp.Window, exp.Filter, exp.WithinGroup, exp.Lambda, exp.Star)
 _ORDERED = (types.BOOLEAN, types.VARCHAR, types.VARBINARY, types.DATE, types.TIMESTAMP, *types.INTEGERS)
 
