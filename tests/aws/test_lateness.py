@@ -31,6 +31,7 @@ from datawarehouse.operate.clients import Clients
 from datawarehouse.operate.deployment import DeployedTable, Deployment
 from datawarehouse.operate.lateness import check_event_time
 from datawarehouse.sql.insertion import check_sql_job, insertion
+from datawarehouse.sql.views import schemas_of_warehouse
 
 CLICKS = {"id": "string", "at": "timestamp"}
 NOW_MS = milliseconds_of(datetime.fromisoformat(TICK))
@@ -210,7 +211,7 @@ def deployed_graph(declared, **arguments):
 def test_the_job_is_one_that_its_table_takes(declared):
     [table] = [table for table in declared.tables() if getattr(table, "event_time", None)]
     measured = lateness_of(table)
-    check_sql_job(measured, measured.job, declared)
+    check_sql_job(measured, measured.job, schemas_of_warehouse(declared), declared.name)
     graph = deployed_graph(declared)
     [function] = [node for node in graph.all("Function") if node.name == f"dw-{measured.name}-job-cron-function"]
     assert function.inputs["handler"] == "datawarehouse.functions.run_sql.handler"

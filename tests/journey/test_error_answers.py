@@ -67,7 +67,7 @@ def served(opened, flush=None, connections_max=100):
             Events(opened.intake, commit, 2**20, 100_000),
             Queries(None, None),
             None,
-            Console(ConsoleFiles(), *[None] * 8),
+            Console(ConsoleFiles(), *[None] * 9),
             admin,
             Gate(opened.keys, TOKEN, opened.clock),
             None,

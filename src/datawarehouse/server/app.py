@@ -228,8 +228,8 @@ class App:
                 "administer."
             )
         refusals = self.aws.kinesis.intake.refusals
-        forget = self.queries.registry.forget_all_of
-        if found := await keys.handle(self.gate, self.check_key, refusals, forget, request, self._body):
+        queries = self.queries.registry
+        if found := await keys.handle(self.gate, self.check_key, refusals, queries, request, self._body):
             return found
         match request.method, request.path:
             case "GET", "/v1/admin/status":

@@ -12,6 +12,7 @@ import msgspec
 from datawarehouse.access.keys import Shown, Wanted, listed
 from datawarehouse.errors import BadRequest
 from datawarehouse.intake.refusals import Refusals
+from datawarehouse.query.registry import QueryRegistry
 from datawarehouse.server.bodies import KeyBody, RotatedKeyBody
 from datawarehouse.server.http import Request, Response, json_response
 from datawarehouse.server.identity import Gate
@@ -23,9 +24,9 @@ ReadBody = Callable[[Request], Awaitable[bytes]]
 
 
 async def handle(
-    gate: Gate, check: Check, refusals: Refusals, forget: Callable[[str], None], request: Request, body: ReadBody
+    gate: Gate, check: Check, refusals: Refusals, queries: QueryRegistry, request: Request, body: ReadBody
 ) -> Response | None:
-    """The answer, or None for another route. forget: is called with a name of which no key is valid any more. Raises
+    """The answer, or None for another route. queries: forgets those of a name of which no key is valid any more. Raises
     BadRequest, UnknownName or FolderError."""
     keys, now_ms = gate.keys, gate.clock.now_ms()
     match request.method, request.path:
@@ -40,7 +41,7 @@ async def handle(
             revoked = await asyncio.to_thread(keys.revoke, name, now_ms)
             valid = {key.name for key in keys.all() if key.state(now_ms) == "valid"}
             for ended in {key.name for key in keys.all() if key.id in revoked} - valid:
-                forget(ended)
+                queries.forget_all_of(ended)
             return json_response(200, {"revoked": revoked})
         case "POST", "/v1/admin/keys/rotate":
             asked = _decoded(RotatedKeyBody, await body(request))
