@@ -128,7 +128,7 @@ def main(verb: str) -> str:
         lines = recorded()
         print(f"{len(lines)} lines, {len(found)} bytes, Trino {version()}")
         return ""
-    before, after = ({json.dumps(line) for line in part} for part in (recorded(), _lines(found)))
+    before, after = ({json.dumps(line, sort_keys=True) for line in part} for part in (recorded(), _lines(found)))
     if before == after:
         print(f"{len(after)} lines, nothing has changed")
         return ""
