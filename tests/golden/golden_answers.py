@@ -20,7 +20,7 @@ import duckdb
 import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).parent))
-from real_trino import recorded
+from real_trino import is_ordered, recorded
 
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
@@ -231,10 +231,6 @@ def _interval(months: int, millis: int) -> str:
     hours, rest = divmod(rest, 3_600_000)
     minutes, rest = divmod(rest, 60_000)
     return f"{'-' if millis < 0 else ''}{days} {hours:02d}:{minutes:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
-
-
-def is_ordered(statement: str) -> bool:
-    return bool(re.search(r"(?i)\border by [^()]*$", statement))
 
 
 def documented() -> dict[str, list[dict[str, Any]]]:
