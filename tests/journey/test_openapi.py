@@ -166,7 +166,9 @@ def test_a_body_that_has_to_be_refused_is(shop, body):
         if isinstance(route.body.get("application/json"), type):
             path = route.path.format(job="counts", name="mine")
             status, _, answer = shop.request(route.method, path, body, owner(shop))
-            assert (status, json.loads(answer)["error"]["code"]) == (400, "BadRequest"), (route.id, answer)
+            is_long = route.id == "signIn" and len(body) > 16 * 1024  # nobody has shown a key there
+            refused = (413, "BodyTooLarge") if is_long else (400, "BadRequest")
+            assert (status, json.loads(answer)["error"]["code"]) == refused, (route.id, answer)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.id)

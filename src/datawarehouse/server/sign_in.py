@@ -19,13 +19,14 @@ from datawarehouse.access.keys import Key, is_secret_of
 from datawarehouse.access.sessions import LIFETIME_S
 from datawarehouse.access.sigv4 import SignatureError
 from datawarehouse.definition.instants import written
-from datawarehouse.errors import BadRequest, DataWarehouseError, Unauthorized
+from datawarehouse.errors import BadRequest, BodyTooLarge, DataWarehouseError, Unauthorized
 from datawarehouse.server.bodies import SessionBody
 from datawarehouse.server.http import Request, Response, json_response
 from datawarehouse.server.identity import Gate, cookie_name, is_secure
 from datawarehouse.server.openapi import no_route
 
 _BODY_BYTES_MAX = 16 * 1024
+_FORM = 'The body does not have the required form: {"name": ..., "secret": ...}.'
 _NO_STORE = (b"cache-control", b"no-store")
 _NO_KEY = "There is no valid key of this name and secret. `dw keys create` makes one."
 
@@ -62,8 +63,10 @@ class SignIn:
         request.body_bytes_max = _BODY_BYTES_MAX  # nobody has shown a key yet
         try:
             asked = msgspec.json.decode(await body(), type=SessionBody)
+        except BodyTooLarge:
+            raise BodyTooLarge(f"{_FORM[:-1]}, of at most {_BODY_BYTES_MAX} bytes; nothing was done.") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # its words could have the secret
-            raise BadRequest('The body does not have the required form: {"name": ..., "secret": ...}.') from None
+            raise BadRequest(_FORM) from None
         found = self._found(asked)
         if found is None:
             gate.sessions.note_wrong(address)
