@@ -491,6 +491,34 @@ def test_a_second_ctrl_c_ends_closing_and_says_what_is_left(free_port):
     assert running_program.returncode == -signal.SIGINT
 
 
+@pytest.mark.parametrize(
+    "waits", ["producer.close()", "producer.flush()", "producer.put({'id': 'y'})", "delivery.result()"]
+)
+def test_ctrl_c_ends_a_wait_that_it_does_not_wake(free_port, waits):
+    """A signal that another thread gets wakes the waiting one as little as one that comes just before the wait."""
+    program = (
+        "import os, signal, threading, time\n"
+        "from datawarehouse.producer import Producer\n"
+        "def interrupt():\n"
+        "    asleep = 0\n"
+        "    while asleep < 10:\n"
+        "        time.sleep(0.01)\n"
+        "        with open(f'/proc/{os.getpid()}/task/{os.getpid()}/stat') as stat:\n"
+        "            asleep = asleep + 1 if stat.read().rpartition(')')[2].split()[0] == 'S' else 0\n"
+        "    signal.pthread_kill(threading.get_ident(), signal.SIGINT)\n"
+        f"producer = Producer('clicks', url='http://127.0.0.1:{free_port}', buffer_bytes_max=250)\n"
+        "delivery = producer.put({'id': 'x'})\n"
+        "threading.Thread(target=interrupt, daemon=True).start()\n"
+        "try:\n"
+        f"    {waits}\n"
+        "except KeyboardInterrupt:\n"
+        "    print('heard', flush=True)\n"
+        "    os._exit(0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=patient(30))
+    assert (done.stdout, done.returncode) == ("heard\n", 0), done.stderr
+
+
 def test_a_task_that_is_cancelled_leaves_a_producer_that_works(server):
     async def cancelled():
         producer = AsyncProducer("clicks", url=server.url, linger_s=0.001, buffer_bytes_max=2_000)

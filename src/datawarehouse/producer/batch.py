@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from datawarehouse.errors import Closed, DataWarehouseError
+from datawarehouse.producer.waiting import waited
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Batch:
             call()
 
     def wait(self, timeout_s: float | None) -> bool:
-        return self._is_over.wait(timeout_s)
+        return waited(self._is_over.wait, timeout_s)
 
     def call_at_end(self, call: Callable[[], object]) -> None:
         """Make a call when the batch is over, in whichever thread ends it; at once if it is over already."""

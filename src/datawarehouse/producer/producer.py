@@ -26,6 +26,7 @@ from datawarehouse.intake.encoding import Event, records_of
 from datawarehouse.producer.batch import Batch, Delivery
 from datawarehouse.producer.http import HttpDestination
 from datawarehouse.producer.kinesis import KinesisDestination
+from datawarehouse.producer.waiting import waited_for
 from datawarehouse.runtime.client import Patience
 
 _EVENT_OVERHEAD_BYTES = 200  # about what an event takes in memory in addition to its bytes
@@ -184,7 +185,7 @@ class Producer:
         self._check_can_wait()
         with self._lock:
             newest = self._close_batch()
-            in_time = self._settled.wait_for(lambda: self._is_settled(newest), timeout_s)
+            in_time = waited_for(self._settled, lambda: self._is_settled(newest), timeout_s)
             self._raise_given_up(0 if in_time else self._waiting())
 
     def close(self, timeout_s: float | None = None) -> None:
@@ -288,7 +289,7 @@ class Producer:
 
         if not has_news():
             self._close_batch()
-            in_time = self._settled.wait_for(has_news, 0 if is_own else timeout_s)
+            in_time = waited_for(self._settled, has_news, 0 if is_own else timeout_s)
             if not in_time:
                 raise Throttled(
                     f"{self._waiting_bytes()} bytes of events wait to be sent (buffer_bytes_max = "

@@ -13,6 +13,7 @@ Started = Callable[[Stop], object]
 """Is told, once work has begun that takes long, how to stop it."""
 
 _GRACE_S = 0.5  # normally the engine ends in a few milliseconds; a function in the middle of its work does not hear
+_WAIT_S = 0.5  # a signal that comes just before a wait is heard when that is over
 INTERRUPT_AGAIN_S = 0.02  # DuckDB forgets an interrupt that comes before its query begins
 
 
@@ -32,7 +33,8 @@ def interruptible(work: Callable[[Started], T]) -> T:
     running = _Running(work)
     try:
         threading.Thread(target=running.run, name="query", daemon=True).start()
-        running.over.wait()
+        while not running.over.wait(_WAIT_S):
+            pass
     except BaseException:
         end = time.monotonic() + _GRACE_S
         running.stop()
