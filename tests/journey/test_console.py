@@ -449,6 +449,7 @@ def test_a_key_of_the_name_of_another_finds_none_of_its_results(keyed):
         assert status == 202, answer
         ids.append(json.loads(answer)["id"])
     assert keyed.request("GET", f"/v1/queries/{ids[0]}/pages/0?wait_s=20", None, first)[2] == b'{"a":"private"}\n'
+    assert asked(keyed, f"/v1/queries/{ids[0]}?wait_s=20", **first)[1]["state"] == "succeeded"
     keyed.dw("keys", "revoke", "temp")
     second = {"Authorization": f"Bearer {created(keyed, 'temp', '--may', 'query:views')['token']}"}
     assert asked(keyed, f"/v1/queries/{ids[0]}/pages/0", **second)[0] == 404
