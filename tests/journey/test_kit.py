@@ -7,8 +7,9 @@ from pathlib import Path
 DW = str(Path(sys.executable).parent / "dw")
 
 
-# Plugins of our own tests, which a user need not have; their imports take a fifth of a run.
-WITHOUT = [word for name in ("cacheprovider", "xdist", "hypothesispytest", "anyio") for word in ("-p", f"no:{name}")]
+# Plugins of our own tests, which a user need not have; their imports take half of a run.
+PLUGINS = ("cacheprovider", "xdist", "hypothesispytest", "schemathesis", "anyio")
+WITHOUT = [word for name in PLUGINS for word in ("-p", f"no:{name}")]
 
 
 def pytest_in(folder, *arguments):
