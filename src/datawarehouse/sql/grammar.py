@@ -6,6 +6,7 @@ every call stays as the user wrote it, a name and arguments, so that only `funct
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -85,11 +86,18 @@ class AthenaQuery(Dialect):
             TokenType.LOCALTIMESTAMP: exp.Localtimestamp,
         }
 
+        _types_deep = 0
+        """In how many types the parser is: what is none there may be a value, such as `ROW(NULL, 1)`."""
+
         def _parse_types(self, *args: Any, **options: Any) -> exp.Expr | None:
             # `array[...]` is a value. Trying to read it as a type first would triple the work at each level of nesting.
             if self._curr.token_type == TokenType.ARRAY and self._next.token_type == TokenType.L_BRACKET:
                 return None
-            return super()._parse_types(*args, **options)
+            self._types_deep += 1
+            try:
+                return super()._parse_types(*args, **options)
+            finally:
+                self._types_deep -= 1
 
         def _parse_select_query(self, *args: Any, **options: Any) -> exp.Expr | None:
             # DuckDB begins a query with FROM, Athena does not.
@@ -108,6 +116,19 @@ class AthenaQuery(Dialect):
                 self._retreat(start)
                 return None
             return self.expression(exp.Values(expressions=rows, alias=self._parse_table_alias()))
+
+        def _parse_csv(self, parse_method: Callable[[], Any], sep: TokenType = TokenType.COMMA) -> list[Any]:
+            # sqlglot leaves out what is missing between two commas, or after the last one.
+            items = [parse_method()]
+            while self._match(sep):
+                items.append(parse_method())
+            if len(items) > 1 and None in items and not self._types_deep:
+                self.raise_error("Something is missing beside a comma.")
+            return [item for item in items if item is not None]
+
+        def _parse_id_var(self, *args: Any, **options: Any) -> exp.Expr | None:
+            # A text in single quotes is no name.
+            return None if self._curr.token_type == TokenType.STRING else super()._parse_id_var(*args, **options)
 
         def _parse_escape(self, this: exp.Expr | None) -> exp.Expr | None:
             # sqlglot reads a literal alone.

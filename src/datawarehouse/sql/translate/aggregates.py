@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from datawarehouse.errors import QueryFailed
 from datawarehouse.sql import types
+from datawarehouse.sql.grammar import place
 from datawarehouse.sql.translate.arithmetic import calculated, common_type, scaled, whole
 from datawarehouse.sql.translate.calls import (
     Call,
@@ -12,7 +14,6 @@ from datawarehouse.sql.translate.calls import (
     by_signature,
     is_aggregate,
     lambda_body,
-    ordering,
     special,
     suffix,
     template,
@@ -24,6 +25,7 @@ from datawarehouse.sql.translate.relations import ROWS_OF, SCAN_MARK
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.summaries import is_count_of_rows
 from datawarehouse.sql.translate.typed import NULL, Typed, coerced, quoted_text
+from datawarehouse.sql.translate.windows import ordering
 
 
 @special("mod")
@@ -72,6 +74,11 @@ def of_decimals(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     """An exact aggregate of decimals, because DuckDB's avg is a double; for other numbers the line in `functions` is
     used."""
     value = compiler.expression(call.arguments[0], scope) if len(call.arguments) == 1 else NULL
+    if len(call.arguments) == 1 and value.type == types.UNKNOWN:
+        raise QueryFailed(
+            f"AMBIGUOUS_FUNCTION_CALL: {place(call.node)}Could not choose a best candidate operator. Explicit type "
+            "casts must be added."
+        )
     if value.type.name != "decimal":
         return by_signature(compiler, call, scope)
     if not call.over:

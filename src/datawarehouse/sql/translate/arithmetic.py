@@ -24,6 +24,10 @@ _INTERVAL_DIGITS = 3
 _ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 
 
+_NO_DIGITS = Typed("CAST(NULL AS DECIMAL(1, 0))", types.decimal(1, 0))
+"""NULL beside a decimal."""
+
+
 def arithmetic(compiler: Compiler, node: exp.Binary, scope: Scope) -> Typed:
     left, right = compiler.expression(node.this, scope), compiler.expression(node.expression, scope)
     return calculated(node, left, _ARITHMETIC[type(node)], right)
@@ -32,6 +36,9 @@ def arithmetic(compiler: Compiler, node: exp.Binary, scope: Scope) -> Typed:
 def calculated(node: exp.Expr, left: Typed, sign: str, right: Typed) -> Typed:
     if types.UNKNOWN in (left.type, right.type):
         known = left.type if right.type == types.UNKNOWN else right.type
+        if known.name == "decimal":
+            left, right = (_NO_DIGITS if side.type == types.UNKNOWN else side for side in (left, right))
+            return _of_decimals(left, sign, right)
         return Typed(coerced(NULL, known), known)
     if types.is_numeric(left.type) and types.is_numeric(right.type):
         return _of_numbers(left, sign, right)

@@ -23,10 +23,11 @@ from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
 from datawarehouse.sql.translate.equality import canonical
 from datawarehouse.sql.translate.functions import AGGREGATES, SCALARS, WINDOWS
 from datawarehouse.sql.translate.functions_of_bytes import BYTES
-from datawarehouse.sql.translate.operators import check_comparable, check_groupable, check_orderable, condition
+from datawarehouse.sql.translate.operators import check_comparable, check_orderable, condition
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.sketches import SKETCH_AGGREGATES, SKETCHES
-from datawarehouse.sql.translate.typed import Typed, coerced, failing, quoted_name
+from datawarehouse.sql.translate.typed import Typed, coerced, quoted_name
+from datawarehouse.sql.translate.windows import ordering, over
 from datawarehouse.sql.translate.zones import local
 from datawarehouse.sql.types import Type, duckdb
 
@@ -39,10 +40,10 @@ _LINES = {
     )
 }
 _NO_CLAUSES = "it takes no DISTINCT, FILTER, OVER or ORDER BY."
-_FRAME_UNITS = ("ROWS", "RANGE", "GROUPS")
 # Functions that compare their arguments, in addition to those with DISTINCT, and those that put them in order.
 _COMPARING = frozenset("array_distinct contains histogram".split())
 _ORDERING = frozenset("min max greatest least array_sort array_max array_min".split())
+_WITH_NULL_TREATMENT = frozenset("first_value lag last_value lead nth_value".split())
 _ARGUMENTS_MAX = 127
 _WITHOUT_SIGNATURE = ("grouping", "listagg", "reduce_agg")
 """Aggregates that have no line in `functions`."""
@@ -102,9 +103,31 @@ def is_aggregate(name: str) -> bool:
 
 def call(compiler: Compiler, node: exp.Expr, scope: Scope) -> Typed:
     found = _read(compiler, node)
+    if is_aggregate(found.name):
+        _check_columns(compiler, found, scope)
     if found.name in SPECIALS:
         return SPECIALS[found.name](compiler, found, scope)
     return by_signature(compiler, found, scope)
+
+
+def _check_columns(compiler: Compiler, found: Call, scope: Scope) -> None:
+    """An aggregate has columns of its own query: DuckDB would compute others in the query around it."""
+    if found.over or not scope.parent:
+        return
+    columns = [
+        compiler.parts(column, scope)
+        for argument in found.arguments
+        for column in argument.walk(prune=lambda node: isinstance(node, exp.Query))
+        if isinstance(column, exp.Column) and not isinstance(column.this, exp.Star)
+    ]
+    if scope.is_order and any(map(scope.has_own, columns)):
+        raise QueryFailed(
+            f"COLUMN_NOT_FOUND: {place(found.node)}Invalid reference to output projection attribute from ORDER BY "
+            "aggregation."
+        )
+    own = scope.parent if scope.is_order else scope
+    if columns and own.parent and not any(map(own.has_own, columns)):
+        raise QueryFailed(f"NOT_SUPPORTED: {place(found.node)}Given correlated subquery is not supported.")
 
 
 def by_signature(compiler: Compiler, found: Call, scope: Scope) -> Typed:
@@ -139,47 +162,8 @@ def suffix(compiler: Compiler, found: Call, scope: Scope) -> str:
     """FILTER and OVER as they follow a call."""
     text = f" FILTER (WHERE {condition(compiler, found.filter, scope)})" if found.filter else ""
     if found.over:
-        text += " OVER " + _window(compiler, found.over, scope)
+        text += " OVER " + over(compiler, found.over, scope, found.name)
     return text
-
-
-def ordering(compiler: Compiler, order: exp.Expr, scope: Scope) -> str:
-    return " ORDER BY " + ", ".join(ordered(compiler, item, scope) for item in order.expressions)
-
-
-def ordered(compiler: Compiler, node: exp.Expr, scope: Scope, sql: str | None = None) -> str:
-    """One item of an ORDER BY; `sql` in place of its expression if the caller has translated that."""
-    compiler.check(node, frozenset(("this", "desc", "nulls_first")))
-    if sql is None:
-        value = compiler.expression(node.this, scope)
-        check_orderable(node.this, value.type)
-        sql = value.sql
-    direction = "DESC" if node.args.get("desc") else "ASC"
-    return f"{sql} {direction} NULLS {'FIRST' if node.args.get('nulls_first') else 'LAST'}"
-
-
-def window_definition(compiler: Compiler, node: exp.Window, scope: Scope) -> str:
-    """The text in the parentheses after OVER or in a WINDOW clause."""
-    compiler.check(node, frozenset(("this", "partition_by", "order", "spec", "over", "alias")))
-    keys = node.args.get("partition_by") or []
-    columns = (compiler.column_of(key, scope) for key in keys)
-    compiler.facts.windows.append(frozenset(column[0] for column in columns if column))
-    parts = [quoted_name(node.args["alias"].name)] if node.args.get("alias") and node.args.get("over") else []
-    if keys:
-        values = [compiler.expression(key, scope) for key in keys]
-        for key, value in zip(keys, values, strict=True):
-            check_comparable(key, value.type)
-            check_groupable(key, value.type)
-        parts.append("PARTITION BY " + ", ".join(value.sql for value in values))
-    if node.args.get("order"):
-        parts.append(ordering(compiler, node.args["order"], scope).strip())
-    if node.args.get("spec"):
-        spec = node.args["spec"]
-        by_value = any(isinstance(spec.args.get(side), exp.Expr) for side in ("start", "end"))
-        if spec.args["kind"].upper() == "RANGE" and by_value and not (node.args.get("order") or node.args.get("alias")):
-            raise QueryFailed(f"{place(node)}A frame of RANGE with a value needs ORDER BY of one column.")
-        parts.append(_frame(compiler, spec, scope))
-    return f"({' '.join(parts)})"
 
 
 def _read(compiler: Compiler, node: exp.Expr) -> Call:
@@ -215,19 +199,18 @@ def _check_clauses(compiler: Compiler, kind: str, found: Call) -> None:
         raise QueryRefused(f"{place(found.node)}{name} is not an aggregate; {_NO_CLAUSES}")
     if kind == "window" and not found.over:
         raise QueryFailed(f"{place(found.node)}Window function {name} needs OVER (...).")
-    if name in ("lag", "lead") and found.over and not found.over.args.get("alias"):
-        if not found.over.args.get("order"):
-            raise QueryFailed(f"{place(found.node)}{name} needs ORDER BY in OVER (...).")
-        if found.over.args.get("spec"):
-            raise QueryFailed(f"{place(found.node)}{name} takes no frame in OVER (...).")
     if name in ("lag", "lead") and len(found.arguments) > 1 and isinstance(found.arguments[1], exp.Null):
         raise QueryFailed(f"{place(found.node)}The offset of {name} must not be NULL.")
     if kind == "window" and (found.distinct or found.order or found.filter):
         raise QueryRefused(f"{place(found.node)}{name} takes no DISTINCT, FILTER or ORDER BY of its own.")
-    if kind == "aggregate" and (found.ignore_nulls or found.respect_nulls or (found.distinct and found.over)):
+    nulls_count = kind == "window" and name in _WITH_NULL_TREATMENT
+    if (found.ignore_nulls or found.respect_nulls) and not nulls_count:
         raise QueryRefused(
-            f"{place(found.node)}{name} takes no IGNORE or RESPECT NULLS, and no DISTINCT together with OVER."
+            f"NULL_TREATMENT_NOT_ALLOWED: {place(found.node)}{name} takes no IGNORE NULLS and no RESPECT NULLS."
         )
+    if kind == "aggregate" and found.over and (found.distinct or found.order or found.filter):
+        clause = "DISTINCT" if found.distinct else "FILTER" if found.filter else "ORDER BY in an aggregate"
+        raise QueryFailed(f"NOT_SUPPORTED: {place(found.node)}{clause} is not yet supported for window functions.")
     if kind == "aggregate" and found.distinct and found.order:
         given = {node.sql().lower() for node in found.arguments}
         if any(item.this.sql().lower() not in given for item in found.order.expressions):
@@ -341,6 +324,7 @@ def lambda_body(
     """
     if not isinstance(node, exp.Lambda):
         raise mismatch(node, "a lambda such as x -> x + 1 is needed here.")
+    _check_lambda(node)
     parameters = [part.name.lower() for part in node.expressions]
     if len(parameters) != len(inputs):
         raise mismatch(node, f"the lambda takes {len(inputs)} parameters; it has {len(parameters)}.")
@@ -349,43 +333,15 @@ def lambda_body(
     return compiler.expression(node.this, scope.with_variables(variables)), names
 
 
-def _window(compiler: Compiler, node: exp.Window, scope: Scope) -> str:
-    only_name = node.args.get("alias") and not any(node.args.get(key) for key in ("partition_by", "order", "spec"))
-    if only_name:
-        return quoted_name(node.args["alias"].name)
-    return window_definition(compiler, node, scope)
-
-
-def _frame(compiler: Compiler, node: exp.Expr, scope: Scope) -> str:
-    compiler.check(node, frozenset(("kind", "start", "start_side", "end", "end_side")))
-    kind = node.args["kind"].upper()
-    if kind not in _FRAME_UNITS:
-        raise QueryRefused(f"{place(node)}A frame counts {', '.join(_FRAME_UNITS)}; got {kind}.")
-    bounds = [
-        _bound(compiler, node.args[side], node.args.get(f"{side}_side"), scope, kind)
-        for side in ("start", "end")
-        if node.args.get(side)
-    ]
-    return f"{kind} BETWEEN {bounds[0]} AND {bounds[1]}" if len(bounds) == 2 else f"{kind} {bounds[0]}"
-
-
-def _bound(compiler: Compiler, value: str | exp.Expr, side: str | None, scope: Scope, kind: str) -> str:
-    if value == "CURRENT ROW":
-        return "CURRENT ROW"
-    direction = (side or "").upper()
-    if direction not in ("PRECEDING", "FOLLOWING"):
-        raise QueryRefused("A frame bound is UNBOUNDED or a value, and PRECEDING or FOLLOWING; or CURRENT ROW.")
-    if isinstance(value, str):
-        return f"UNBOUNDED {direction}"
-    bound = compiler.expression(value, scope)
-    if kind != "RANGE":
-        if bound.type not in types.INTEGERS and not (bound.type.name == "decimal" and bound.type.scale == 0):
-            raise mismatch(value, f"the bound of a frame of {kind} is a whole number; this is {bound.type}.")
-        bound = Typed(f"CAST({bound.sql} AS BIGINT)", types.BIGINT)
-    amount = bound.sql
-    if not isinstance(value, exp.Literal | exp.Interval | exp.Cast) and bound.type != types.UNKNOWN:
-        amount = f"coalesce({amount}, {failing('The bound of a frame must not be NULL', bound.type)})"
-    return f"{amount} {direction}"
+def _check_lambda(node: exp.Lambda) -> None:
+    for part in node.this.walk():
+        if isinstance(part, exp.Query | exp.Exists):
+            raise QueryFailed(f"NOT_SUPPORTED: {place(part)}Lambda expression cannot contain subqueries.")
+        if isinstance(part, exp.Window) or (isinstance(part, exp.Anonymous) and is_aggregate(part.name)):
+            raise QueryFailed(
+                f"EXPRESSION_NOT_SCALAR: {place(part)}Lambda expression cannot contain aggregations, window functions "
+                "or grouping operations."
+            )
 
 
 _OTHERS_NAMES = {

@@ -77,6 +77,21 @@ class Given:
     text: str
 
 
+@dataclass(frozen=True)
+class Window:
+    """A translated window. columns: the plain columns of its PARTITION BY. kinds: the types of its ORDER BY."""
+
+    partition: str = ""
+    order: str = ""
+    frame: str = ""
+    columns: frozenset[Column] = frozenset()
+    kinds: tuple[Type, ...] = ()
+
+    @property
+    def sql(self) -> str:
+        return f"({' '.join(part for part in (self.partition, self.order, self.frame) if part)})"
+
+
 @dataclass
 class Facts:
     """What the expressions of one SELECT contain."""
@@ -84,6 +99,8 @@ class Facts:
     aggregates: bool = False
     windows: list[frozenset[Column]] = field(default_factory=list)
     """For each window, the plain columns of its PARTITION BY."""
+    named_windows: dict[str, Window] = field(default_factory=dict)
+    """Those of the WINDOW clause."""
     nested: list[Select | SetOperation] = field(default_factory=list)
     counted: str | None = None
     """The id of the scan whose rows `count(*)` counts, if the SELECT can do with summaries (see `summaries`)."""
@@ -188,7 +205,8 @@ class Compiler:
     def of_types(self, query: Query, kinds: Sequence[Type]) -> str:
         """The text of a query, with its columns cast to `kinds` where DuckDB would give another type."""
         have = [output.type for output in query.outputs]
-        if types.UNKNOWN not in have and list(map(types.duckdb, have)) == list(map(types.duckdb, kinds)):
+        is_same = list(map(types.duckdb, have)) == list(map(types.duckdb, kinds))
+        if types.UNKNOWN not in have and is_same and all(kind.name != "char" for kind in kinds):
             return query.sql
         alias = quoted_name(self.unique("query"))
         columns = []

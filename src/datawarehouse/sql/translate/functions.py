@@ -453,14 +453,20 @@ stddev_pop(double) -> double                        stddev_pop($d$1)$w
 variance(double) -> double                          var_samp($d$1)$w
 var_samp(double) -> double                          var_samp($d$1)$w
 var_pop(double) -> double                           var_pop($d$1)$w
+corr(real, real) -> real                            CAST(trino_finite(corr($d$1, $2)$w) AS FLOAT)
 corr(double, double) -> double                      trino_finite(corr($d$1, $2)$w)
+covar_pop(real, real) -> real                       CAST(covar_pop($d$1, $2)$w AS FLOAT)
 covar_pop(double, double) -> double                 covar_pop($d$1, $2)$w
+covar_samp(real, real) -> real                      CAST(covar_samp($d$1, $2)$w AS FLOAT)
 covar_samp(double, double) -> double                covar_samp($d$1, $2)$w
+regr_slope(real, real) -> real                      CAST(trino_finite(regr_slope($d$1, $2)$w) AS FLOAT)
 regr_slope(double, double) -> double                trino_finite(regr_slope($d$1, $2)$w)
+regr_intercept(real, real) -> real                  CAST(trino_finite(regr_intercept($d$1, $2)$w) AS FLOAT)
 regr_intercept(double, double) -> double            trino_finite(regr_intercept($d$1, $2)$w)
 kurtosis(double) -> double                          kurtosis($1)$w
 skewness(double) -> double                          trino_skewness(skewness($1)$w, count($1)$w)
-geometric_mean(double) -> double                    geomean($1)$w
+geometric_mean(double) -> double                    exp(avg(ln($1))$w)
+geometric_mean(real) -> real                        CAST(exp(avg(ln($1))$w) AS FLOAT)
 bitwise_and_agg(bigint) -> bigint                   bit_and($1)$w
 bitwise_or_agg(bigint) -> bigint                    bit_or($1)$w
 """

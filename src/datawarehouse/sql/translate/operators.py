@@ -10,7 +10,7 @@ from functools import reduce
 
 from sqlglot import exp
 
-from datawarehouse.errors import QueryFailed, QueryRefused
+from datawarehouse.errors import QueryFailed, QueryRefused, SqlSyntaxError
 from datawarehouse.sql import types
 from datawarehouse.sql.conditions import flat
 from datawarehouse.sql.grammar import place
@@ -40,6 +40,8 @@ _COMPARISONS: dict[type[exp.Expr], str] = {
     exp.NullSafeEQ: "IS NOT DISTINCT FROM",
     exp.NullSafeNEQ: "IS DISTINCT FROM",
 }
+
+_PREDICATES = (*_COMPARISONS, exp.Between, exp.In, exp.Is, exp.Like)
 
 _EQUALITIES = ("=", "<>", "IS DISTINCT FROM", "IS NOT DISTINCT FROM")
 
@@ -118,6 +120,8 @@ def negation(compiler: Compiler, node: exp.Not, scope: Scope) -> Typed:
 
 def comparison(compiler: Compiler, node: exp.Binary, scope: Scope) -> Typed:
     sign = _COMPARISONS[type(node)]
+    if isinstance(node.this, _PREDICATES):
+        raise SqlSyntaxError(f"{place(node)}A comparison cannot follow another one; put the first in parentheses.")
     left = compiler.expression(node.this, scope)
     if isinstance(node.expression, exp.Any | exp.All):
         return _quantified(compiler, node, left, sign, scope)
@@ -329,7 +333,14 @@ def _quantified(compiler: Compiler, node: exp.Binary, left: Typed, sign: str, sc
     type = comparable(node, left.type, query.outputs[0].type, sign)
     if type.args:
         raise QueryRefused(f"{place(node)}{sign} {kind} of {type} is not supported here; compare its parts.")
-    return Typed(f"({coerced(left, type)} {sign} {kind} ({compiler.of_types(query, [type])}))", types.BOOLEAN)
+    text = compiler.of_types(query, [type])
+    holds = f"({coerced(left, type)} {sign} {kind} ({text}))"
+    if (sign, kind) in (("=", "ALL"), ("<>", "ANY")):
+        # Trino asks first whether the query has two different values, so that NULL on the left is no excuse.
+        rows = compiler.unique("compared")
+        one = f"(SELECT coalesce(min(c0) = max(c0), TRUE) FROM ({text}) AS {rows}(c0))"
+        holds = f"({holds} AND {one})" if kind == "ALL" else f"({holds} OR NOT {one})"
+    return Typed(holds, types.BOOLEAN)
 
 
 def _like(compiler: Compiler, node: exp.Like, escape: str, scope: Scope) -> Typed:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from datawarehouse.errors import QueryFailed, QueryRefused
+from datawarehouse.errors import QueryFailed, QueryRefused, SqlSyntaxError
 from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.shape import Condition, Cte, Relation, Select, SetOperation
@@ -48,6 +48,8 @@ def query(compiler: Compiler, node: exp.Expr, outer: Scope | None) -> Query:
 
 def _set_operation(compiler: Compiler, node: exp.SetOperation, outer: Scope | None) -> Query:
     compiler.check(node, _SET_OPERATION)
+    if isinstance(node.this, exp.Select) and any(map(node.this.args.get, ("order", "limit", "offset"))):
+        raise SqlSyntaxError(f"{place(node.this)}ORDER BY and LIMIT before {node.key.upper()} need parentheses.")
     branches = [compiler.query(branch, outer) for branch in (node.this, node.expression)]
     left, right = branches
     if len(left.outputs) != len(right.outputs):
@@ -161,6 +163,12 @@ def _recursive_cte(
     from what all steps gave together. A step beyond RECURSION_STEPS_MAX that gives a row is an error.
     """
     compiler.check(node.this, frozenset(("this", "expression", "distinct")))
+    if not renamed:
+        raise QueryFailed(
+            f"MISSING_COLUMN_ALIASES: {place(node)}missing column aliases in recursive WITH query: write "
+            f"{name}(column, ...)."
+        )
+    _check_step(node.this.expression, name)
     first = compiler.query(node.this.this, outer)
     cte = Cte(recursive=True)
     outputs = renamed_outputs(node, first.outputs, renamed)
@@ -179,6 +187,17 @@ def _recursive_cte(
     kinds = [output.type for output in outputs]
     texts = [compiler.of_types(branch, kinds) for branch in (first, following)]
     return _steps(sql_name, steps_name, outputs, texts, is_distinct=bool(node.this.args.get("distinct")))
+
+
+def _check_step(node: exp.Expr, name: str) -> None:
+    """Where Trino allows a recursive query to name itself: once, and not where an outer join gives NULL for it."""
+    found = [table for table in node.find_all(exp.Table) if table.name.lower() == name.lower() and not table.db]
+    wrong = "multiple recursive references in the step relation of recursion" if len(found) > 1 else ""
+    join = found[0].find_ancestor(exp.Join, exp.Query)
+    if isinstance(join, exp.Join) and join.side in ("LEFT", "FULL"):
+        wrong = f"recursive reference in right source of {join.side} join"
+    if wrong:
+        raise QueryFailed(f"INVALID_RECURSIVE_REFERENCE: {place(found[-1])}{wrong}.")
 
 
 def _steps(

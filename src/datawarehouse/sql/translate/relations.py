@@ -14,7 +14,7 @@ from datawarehouse.sql.grammar import COMMA, place
 from datawarehouse.sql.schema import HIDDEN_COLUMNS, TableSchema
 from datawarehouse.sql.shape import Condition, Join, Place, Relation
 from datawarehouse.sql.statement import INVALID_VIEW, view_query
-from datawarehouse.sql.translate.compiler import Compiler, Output, ScanUse, mismatch
+from datawarehouse.sql.translate.compiler import Compiler, Facts, Output, ScanUse, mismatch
 from datawarehouse.sql.translate.constants import condition_reader
 from datawarehouse.sql.translate.operators import check_groupable, comparable, condition
 from datawarehouse.sql.translate.scope import Field, Scope, row_field
@@ -53,14 +53,14 @@ def from_clause(
 
 
 def _with_joins(compiler: Compiler, first: exp.Expr, joins: Sequence[exp.Join], outer: Scope | None) -> Source:
-    """The items from left to right. Joins after a comma are grouped first where that makes a difference."""
+    """The items from left to right. Joins after a comma are grouped first: they do not see what is before it."""
     source = _item(compiler, first, Scope(parent=outer), outer)
     at = 0
     while at < len(joins):
         end = at + 1
         while end < len(joins) and joins[end].kind != COMMA:
             end += 1
-        if joins[at].kind == COMMA and any(join.side in ("RIGHT", "FULL") for join in joins[at + 1 : end]):
+        if joins[at].kind == COMMA and end > at + 1:
             group = _with_joins(compiler, joins[at].this, joins[at + 1 : end], outer)
             source = _crossed(source, Source(f"({group.sql})", group.fields, group.shape))
         else:
@@ -301,9 +301,13 @@ def _joined(compiler: Compiler, left: Source, node: exp.Join, outer: Scope | Non
     right = _item(compiler, node.this, Scope(left.fields, outer), outer)
     scope = Scope((*left.fields, *right.fields), outer)
     on, using = node.args.get("on"), node.args.get("using")
-    if side in ("right", "full") and isinstance(node.this, exp.Lateral):
+    is_lateral = isinstance(node.this, exp.Lateral) or (
+        isinstance(node.this, exp.Unnest) and node.this.find(exp.Column)
+    )
+    if side in ("right", "full") and is_lateral:
         raise QueryRefused(
-            f"{place(node)}{side.upper()} JOIN LATERAL is not supported; valid are CROSS, INNER and LEFT."
+            f"{place(node)}{side.upper()} JOIN {node.this.key.upper()} is not supported; valid are CROSS, INNER and "
+            "LEFT."
         )
     if kind in ("CROSS", COMMA):
         if on or using:
@@ -314,15 +318,27 @@ def _joined(compiler: Compiler, left: Source, node: exp.Join, outer: Scope | Non
     if not on:
         raise QueryRefused(f"{place(node)}A join needs ON or USING; without a condition write CROSS JOIN.")
     known = condition_reader(compiler, scope).read([on])
-    sql = f"{left.sql} {side.upper()} JOIN {right.sql} ON {condition(compiler, on, scope)}"
+    sql = f"{left.sql} {side.upper()} JOIN {right.sql} ON {_join_condition(compiler, on, scope)}"
     if side != "inner" and scope.is_used_inside:
         raise QueryRefused(
             f"{place(node)}The ON of an outer join cannot have a query that names its columns, as on Athena; join with "
             "that query first."
         )
-    if side != "inner" and isinstance(node.this, exp.Unnest) and not (isinstance(on, exp.Boolean) and on.this):
-        raise QueryRefused(f"{place(node)}An outer join with UNNEST takes ON TRUE alone, as on Athena.")
+    if isinstance(node.this, exp.Unnest) and not (isinstance(on, exp.Boolean) and on.this):
+        raise QueryRefused(f"{place(node)}A join with UNNEST takes ON TRUE alone, as on Athena.")
     return Source(sql, scope.fields, Join(left.shape, right.shape, side, known))
+
+
+def _join_condition(compiler: Compiler, node: exp.Expr, scope: Scope) -> str:
+    facts = Facts(nested=compiler.facts.nested)
+    with compiler.within(facts):
+        text = condition(compiler, node, scope)
+    if facts.aggregates or facts.windows:
+        raise QueryFailed(
+            f"EXPRESSION_NOT_SCALAR: {place(node)}JOIN clause cannot contain aggregations, window functions or "
+            "grouping operations."
+        )
+    return text
 
 
 def _crossed(left: Source, right: Source) -> Source:

@@ -51,10 +51,14 @@ class Scope:
         fields: Iterable[Field] = (),
         parent: Scope | None = None,
         variables: Mapping[str, Typed] | None = None,
+        *,
+        is_order: bool = False,
     ) -> None:
         self.fields = tuple(fields)
         self.parent = parent
         self.variables = variables or {}
+        self.is_order = is_order
+        """Whether the fields are the output columns that ORDER BY can name; those of the FROM are the parent's."""
         self.is_used_inside = False
         """Whether a query inside an expression of this scope names one of its columns."""
         self._named: dict[str, list[Field]] = defaultdict(list)
@@ -62,7 +66,11 @@ class Scope:
             self._named[(found.name or "").lower()].append(found)
 
     def with_variables(self, variables: Mapping[str, Typed]) -> Scope:
-        return Scope(self.fields, self.parent, {**self.variables, **variables})
+        return Scope(self.fields, self.parent, {**self.variables, **variables}, is_order=self.is_order)
+
+    def has_own(self, parts: Sequence[str]) -> bool:
+        """Whether a name is of this query or of a lambda in it, and not of a query around it."""
+        return parts[0].lower() in self.variables or any(matches for matches, _ in self._readings(parts))
 
     def has_relation(self, name: str) -> bool:
         return any(_same(f.relation, name) for scope in self._outwards() for f in scope.fields)

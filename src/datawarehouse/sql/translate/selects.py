@@ -17,7 +17,6 @@ from sqlglot import exp
 from datawarehouse.errors import QueryFailed, QueryRefused, SqlSyntaxError
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.shape import Column, Condition, Select
-from datawarehouse.sql.translate.calls import ordered, window_definition
 from datawarehouse.sql.translate.compiler import Compiler, Facts, Output, Query, mismatch
 from datawarehouse.sql.translate.constants import condition_reader
 from datawarehouse.sql.translate.equality import canonical
@@ -26,6 +25,7 @@ from datawarehouse.sql.translate.relations import from_clause
 from datawarehouse.sql.translate.scope import Field, Scope, row_field
 from datawarehouse.sql.translate.summaries import note_summary
 from datawarehouse.sql.translate.typed import Typed, quoted_name
+from datawarehouse.sql.translate.windows import name_windows, ordered
 from datawarehouse.sql.types import Type
 
 _SETS_ITEMS_MAX, _SETS_MAX = 32, 4_096
@@ -42,8 +42,7 @@ def select(compiler: Compiler, node: exp.Select, outer: Scope | None) -> Query:
     sql += (group := _group(compiler, node, scope))
     having = node.args.get("having")
     sql += f" HAVING {condition(compiler, having.this, scope)}" if having else ""
-    windows = [_named_window(compiler, window, scope) for window in node.args.get("windows") or []]
-    sql += f" WINDOW {', '.join(windows)}" if windows else ""
+    name_windows(compiler, node.args.get("windows") or [], scope)
     items = _items(compiler, node.expressions, scope)
     outputs = outputs_of([name for name, _, _ in items], [value.type for _, value, _ in items])
     distinct = node.args.get("distinct")
@@ -115,7 +114,10 @@ def _qualified_star(compiler: Compiler, node: exp.Column | exp.Dot, scope: Scope
                 return _starred(node, fields)
             around = around.parent
     if isinstance(node, exp.Column):
-        value = scope.resolve([part.name for part in node.parts[:-1]], place(node)).value
+        names = [part.name for part in node.parts[:-1]]
+        if not scope.has_relation(names[0]):
+            raise QueryFailed(f"TABLE_NOT_FOUND: {place(node)}Unable to resolve reference {'.'.join(names)}.")
+        value = scope.resolve(names, place(node)).value
     else:
         value = compiler.expression(node.this, scope)
     if value.type.name != "row":
@@ -211,7 +213,7 @@ def _check_plain(node: exp.Expr) -> None:
     for item in node.expressions:
         if isinstance(item, exp.Paren | exp.Tuple):
             _check_plain(exp.Tuple(expressions=[item.this] if isinstance(item, exp.Paren) else item.expressions))
-        elif not isinstance(item, exp.Column | exp.Literal | exp.GroupingSets | exp.Rollup | exp.Cube | exp.Dot):
+        elif not isinstance(item, exp.Column | exp.GroupingSets | exp.Rollup | exp.Cube | exp.Dot):
             raise QueryFailed(
                 f"{place(item)}GROUPING SETS, ROLLUP and CUBE take columns; compute the value in a sub-query first."
             )
@@ -230,19 +232,45 @@ def _group_item(compiler: Compiler, select: exp.Select, node: exp.Expr, scope: S
         if isinstance(node, kind):
             compiler.check(node, frozenset(("expressions",)))
             _check_plain(node)
-            return f"{word} ({', '.join(_group_item(compiler, select, item, scope) for item in node.expressions)})"
+            items = [_group_item(compiler, select, item, scope) for item in node.expressions]
+            # The sets of CUBE are those of a set: a column that stands there twice is there once.
+            return f"{word} ({', '.join(dict.fromkeys(items) if word == 'CUBE' else items)})"
     if isinstance(node, exp.Tuple):
         return f"({', '.join(_group_item(compiler, select, item, scope) for item in node.expressions)})"
     if isinstance(node, exp.Literal) and not node.is_string:
-        return str(_ordinal(compiler, node))
-    value = compiler.expression(node, scope)
+        return str(_group_position(compiler, select, node))
+    value = _plain_value(compiler, node, scope)
     check_comparable(node, value.type)
     check_groupable(node, value.type)
-    if node.find(exp.Query) and not any(item.is_star for item in select.expressions):
+    if node.find(exp.Query, exp.Values) and not any(item.is_star for item in select.expressions):
         # Each time that a query is translated its relations have other names.
         same = [at for at, item in enumerate(select.expressions, 1) if item.unalias() == node]
         return str(same[0]) if same else value.sql
     return value.sql
+
+
+def _group_position(compiler: Compiler, select: exp.Select, node: exp.Expr) -> int:
+    position = _ordinal(compiler, node)
+    if any(item.is_star for item in select.expressions):
+        return position
+    if position > len(select.expressions):
+        raise QueryFailed(
+            f"INVALID_COLUMN_REFERENCE: {place(node)}GROUP BY position {position} is not in the SELECT list of "
+            f"{len(select.expressions)} columns."
+        )
+    return position
+
+
+def _plain_value(compiler: Compiler, node: exp.Expr, scope: Scope) -> Typed:
+    facts = Facts(nested=compiler.facts.nested)
+    with compiler.within(facts):
+        value = compiler.expression(node, scope)
+    if facts.aggregates or facts.windows:
+        raise QueryFailed(
+            f"EXPRESSION_NOT_SCALAR: {place(node)}GROUP BY clause cannot contain aggregations, window functions or "
+            "grouping operations."
+        )
+    return value
 
 
 def _ordinal(compiler: Compiler, node: exp.Expr) -> int:
@@ -295,16 +323,21 @@ def _copied(compiler: Compiler, node: exp.Expr, scope: Scope) -> Column | None:
     return found.field.origin if found.field and found.field in scope.fields else None
 
 
-def _named_window(compiler: Compiler, node: exp.Window, scope: Scope) -> str:
-    return f"{quoted_name(node.name)} AS {window_definition(compiler, node, scope)}"
-
-
 def order_by(compiler: Compiler, node: exp.Expr, scope: Scope, items: Sequence[Item]) -> str:
     order = node.args.get("order")
     if not order:
         return ""
     compiler.check(order, frozenset(("expressions",)))
-    return " ORDER BY " + ", ".join(_order_item(compiler, node, item, scope, items) for item in order.expressions)
+    # DuckDB refuses a literal that is no column's number; it puts nothing in order.
+    found = [item for item in order.expressions if not _is_constant(item.this)]
+    texts = (_order_item(compiler, node, item, scope, items) for item in found)
+    return f" ORDER BY {', '.join(texts)}" if found else ""
+
+
+def _is_constant(node: exp.Expr) -> bool:
+    if isinstance(node, exp.Literal):
+        return node.is_string or not node.name.isdigit()
+    return isinstance(node, exp.Null | exp.Boolean)
 
 
 def _order_item(
@@ -345,7 +378,7 @@ def _ties(compiler: Compiler, node: exp.Select, scope: Scope, items: Sequence[It
 def _unambiguous(scope: Scope) -> Scope:
     """Output columns of the same name that are the same value count once."""
     fields = {(field.name or "").lower() + "\0" + field.value.sql: field for field in scope.fields}
-    return Scope(tuple(fields.values()), scope.parent)
+    return Scope(tuple(fields.values()), scope.parent, is_order=True)
 
 
 def _output_position(compiler: Compiler, node: exp.Expr, items: Sequence[Item]) -> int | None:
@@ -360,7 +393,7 @@ def _output_position(compiler: Compiler, node: exp.Expr, items: Sequence[Item]) 
     if not isinstance(node, exp.Column) or node.table:
         return None
     named = [position for position, (name, _, _) in enumerate(items, 1) if name and name.lower() == node.name.lower()]
-    if len({items[position - 1][1].sql for position in named}) > 1:
+    if len(named) > 1:
         raise QueryFailed(
             f"COLUMN_AMBIGUOUS: {place(node)}Column '{node.name}' is ambiguous: two output columns have this name."
         )
@@ -389,6 +422,7 @@ def limit_and_offset(compiler: Compiler, node: exp.Expr, *, with_ties: bool = Fa
 
 def _count(compiler: Compiler, node: exp.Expr, clause: str) -> int:
     count = compiler.constant(node)
-    if type(count) is not int or not 0 <= count < 2**63:
-        raise QueryFailed(f"{place(node)}{clause} takes a whole number from 0; got {node.name or node.key!r}.")
+    fewest = int(clause == "FETCH")
+    if type(count) is not int or not fewest <= count < 2**63:
+        raise QueryFailed(f"{place(node)}{clause} takes a whole number from {fewest}; got {node.name or node.key!r}.")
     return count

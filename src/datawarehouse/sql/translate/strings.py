@@ -12,7 +12,7 @@ from datawarehouse.sql.grammar import place
 from datawarehouse.sql.metadata import TRINO_VERSION
 from datawarehouse.sql.translate import formats
 from datawarehouse.sql.translate.arithmetic import concatenated
-from datawarehouse.sql.translate.calls import Call, arguments, lambda_body, special, varchar
+from datawarehouse.sql.translate.calls import Call, arguments, is_aggregate, lambda_body, special, varchar
 from datawarehouse.sql.translate.casts import text as text_of
 from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
 from datawarehouse.sql.translate.scope import Scope
@@ -167,7 +167,12 @@ def url_extract_parameter(compiler: Compiler, call: Call, scope: Scope) -> Typed
 
 @special("typeof")
 def type_of(compiler: Compiler, call: Call, scope: Scope) -> Typed:
-    return Typed(quoted_text(str(arguments(compiler, call, scope, 1)[0].type)), types.VARCHAR)
+    [value] = arguments(compiler, call, scope, 1)
+    name = quoted_text(str(value.type))
+    if any(isinstance(node, exp.Anonymous) and is_aggregate(node.name) for node in call.arguments[0].walk()):
+        # Without the aggregate each row would give the name.
+        return Typed(f"(CASE WHEN {value.sql} IS NULL THEN {name} ELSE {name} END)", types.VARCHAR)
+    return Typed(name, types.VARCHAR)
 
 
 def trim(compiler: Compiler, node: exp.Trim, scope: Scope) -> Typed:

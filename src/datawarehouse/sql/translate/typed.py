@@ -48,6 +48,8 @@ def coerced(value: Typed, target: Type) -> str:
     have, want = duckdb(value.type), duckdb(target)
     if value.type == UNKNOWN and target.args:
         return f"CAST(NULL AS {want})"
+    if value.type.name == target.name == "char" and value.type.precision < target.precision:
+        return f"rpad({value.sql}, {target.precision}, ' ')"
     if have == want and value.type != UNKNOWN:
         return value.sql
     if "row" in (value.type.name, target.name) and value.type.names != target.names:
