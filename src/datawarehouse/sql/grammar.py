@@ -75,6 +75,7 @@ class AthenaQuery(Dialect):
         FUNCTION_PARSERS: ClassVar = {
             **{name: parser.Parser.FUNCTION_PARSERS[name] for name in _CALLS_WITH_GRAMMAR},
             **{name: partial(json_grammar.json_call, name=name) for name in json_grammar.CALLS},
+            "LISTAGG": lambda self: self._parse_listagg(),
         }
         NO_PAREN_FUNCTION_PARSERS: ClassVar = {
             "CASE": parser.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"],
@@ -129,6 +130,17 @@ class AthenaQuery(Dialect):
         def _parse_id_var(self, *args: Any, **options: Any) -> exp.Expr | None:
             # A text in single quotes is no name.
             return None if self._curr.token_type == TokenType.STRING else super()._parse_id_var(*args, **options)
+
+        def _parse_listagg(self) -> exp.Expr:
+            # What becomes of too long a text makes no difference to others; such a one is an error here.
+            arguments = self._parse_csv(self._parse_lambda)
+            if self._match_text_seq("ON", "OVERFLOW") and not self._match_text_seq("ERROR"):
+                is_truncate = self._match_text_seq("TRUNCATE")
+                self._match(TokenType.STRING)
+                has_count = self._match_text_seq("WITH") or self._match_text_seq("WITHOUT")
+                if not (is_truncate and has_count and self._match_text_seq("COUNT")):
+                    self.raise_error("ON OVERFLOW is followed by ERROR, or TRUNCATE '...' WITH or WITHOUT COUNT.")
+            return self.expression(exp.Anonymous(this="listagg", expressions=arguments))
 
         def _parse_escape(self, this: exp.Expr | None) -> exp.Expr | None:
             # sqlglot reads a literal alone.

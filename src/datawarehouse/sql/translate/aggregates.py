@@ -24,8 +24,11 @@ from datawarehouse.sql.translate.operators import row_of
 from datawarehouse.sql.translate.relations import ROWS_OF, SCAN_MARK
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.summaries import is_count_of_rows
-from datawarehouse.sql.translate.typed import NULL, Typed, coerced, quoted_text
+from datawarehouse.sql.translate.typed import NULL, Typed, coerced, failing, quoted_text
 from datawarehouse.sql.translate.windows import ordering
+
+_LISTAGG_BYTES_MAX = 1_048_576
+"""Trino documentation, "Aggregate functions": listagg."""
 
 
 @special("mod")
@@ -112,7 +115,12 @@ def listagg(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     compiler.facts.aggregates = True
     distinct = "DISTINCT " if call.distinct else ""
     inside = f"{distinct}{varchar(call, value)}, {quoted_text(separator)}{ordering(compiler, call.order, scope)}"
-    return Typed(f"string_agg({inside}){suffix(compiler, call, scope)}", types.VARCHAR)
+    text = f"string_agg({inside}){suffix(compiler, call, scope)}"
+    too_long = failing(
+        f"Concatenated string has the length in bytes larger than the maximum output length {_LISTAGG_BYTES_MAX}",
+        types.VARCHAR,
+    )
+    return Typed(f"(CASE WHEN strlen({text}) > {_LISTAGG_BYTES_MAX} THEN {too_long} ELSE {text} END)", types.VARCHAR)
 
 
 @special("reduce_agg")
