@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quick demo first-minute console screenshots pictures test test-lowest test-aws test-clients test-trino-clients test-athena-clients test-engine trino-golden trino-golden-check trino-tpch lint bench lock clean
+.PHONY: quick demo first-minute console screenshots pictures test test-lowest test-aws test-clients test-trino-clients test-athena-clients test-engine trino-golden trino-golden-check trino-tpch trino-pairs lint bench lock clean
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 ...")'
@@ -182,6 +182,10 @@ trino-golden-check: $(READY)  ## the same, and fail if an answer has changed
 SCALE := 1
 trino-tpch: $(READY)  ## the 22 queries of TPC-H, here and in a real Trino, on the same data: make trino-tpch SCALE=0.01
 	$(BIN)/python $(GOLDEN)/tpch.py $(SCALE)
+
+LIST :=
+trino-pairs: $(READY)  ## how many answers to Trino's own tests are right; with LIST="WRONG REFUSED" also which are so. Needs the pairs beside the project
+	$(BIN)/python $(GOLDEN)/trino_pairs.py $(if $(LIST),--list $(LIST))
 
 lint: $(READY)
 	$(BIN)/ruff check .

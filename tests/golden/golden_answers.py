@@ -21,6 +21,7 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).parent))
 from real_trino import is_ordered, recorded
+from trino_values import INTERNALS
 
 from datawarehouse.definition.tables import Column
 from datawarehouse.definition.types import parse_type
@@ -34,9 +35,6 @@ from datawarehouse.sql.types import duckdb as duckdb_type
 DIFFERENCES = Path(__file__).with_name("differences.toml")
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "sql.md"
 NOW_MS = 1_795_564_799_000
-_INTERNALS = re.compile(
-    r"(?i)LINE \d+:|trino_\w|\bSET \w+ ?=|HUGEINT|CAST\(|list_\w+\(|(?:binder|parser|catalog|internal) error"
-)
 
 
 class Warehouse:
@@ -94,7 +92,7 @@ class Warehouse:
             table = cursor.sql(text, params=dict(planned.parameters) or None).to_arrow_table()
         except duckdb.Error as error:
             said = described(str(error))
-            return {"error": said, **({"raw": str(error)} if _INTERNALS.search(said) else {})}
+            return {"error": said, **({"raw": str(error)} if INTERNALS.search(said) else {})}
         columns = list(zip(table.columns, planned.types, strict=True))
         rows = [[_with_zone(_shown(column[at]), kind) for column, kind in columns] for at in range(table.num_rows)]
         return {"types": list(planned.column_types), "rows": rows}
