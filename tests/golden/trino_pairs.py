@@ -67,6 +67,7 @@ class Difference(NamedTuple):
 
 
 DIFFERENCES = (
+    Difference("Doubles and reals next to zero (below 1e-307 and 1e-37)", re.compile("1e-323")),
     Difference("NaN", re.compile(r"(?i)\bnan\b")),
     Difference("`approx_distinct`, `approx_percentile`, `approx_set`", re.compile(r"(?i)\bapprox_distinct\b")),
     Difference("`array_join` and casts of a `timestamp` to text", re.compile(r"array_join\(.*TIMESTAMP '[^.']*'")),
@@ -197,7 +198,7 @@ class Measure:
     def _of(self, statement: str, record: dict[str, Any]) -> Found:
         answer, wanted = self._ours.ask(statement, _session(record)), record["expected"]
         outcome = self._outcome(statement, answer, wanted, ordered=bool(record.get("ordered")))
-        if outcome == WRONG and any(each.what.search(statement) for each in DIFFERENCES):
+        if outcome == WRONG and row_of(statement):
             outcome = DOCUMENTED
         if outcome == WRONG and why_not(statement, record):
             outcome = UNCHECKED
@@ -237,6 +238,11 @@ class Measure:
             case kind:
                 raise ValueError(f"{kind!r} is no kind of an expected answer")
         return RIGHT if same else WRONG
+
+
+def row_of(statement: str) -> str:
+    """The documented difference that changes what a statement gives; "" if there is none."""
+    return next((each.row for each in DIFFERENCES if each.what.search(statement)), "")
 
 
 def why_not(statement: str, record: dict[str, Any]) -> str:
@@ -306,6 +312,11 @@ def summary(scope: list[dict[str, Any]], results: list[list[Found]]) -> Iterator
     over_rows = sum([each.outcome for each in found] == [RIGHT, REFUSED] for found in results)
     yield f"Of those that are RIGHT, {both} are refused by both."
     yield f"Of those that are REFUSED, {over_rows} are right with literals, and refused over rows of values."
+    for difference in DIFFERENCES:
+        count = sum(
+            worst(found).outcome == DOCUMENTED and row_of(found[0].statement) == difference.row for found in results
+        )
+        yield f"Of those that are WRONG-DOCUMENTED, {count}: {difference.row}."
     for each in IMMEASURABLE:
         count = sum(
             worst(found).outcome == UNCHECKED and why_not(found[0].statement, record) == each.why

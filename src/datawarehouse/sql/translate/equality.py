@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from datawarehouse.sql import types
+from datawarehouse.sql.translate import nans
 from datawarehouse.sql.translate.scope import row_field
 from datawarehouse.sql.translate.typed import Typed
 from datawarehouse.sql.types import Type
@@ -17,7 +18,7 @@ from datawarehouse.sql.types import Type
 def equal(left: str, right: str, type: Type, depth: int = 0) -> str:
     """Whether two values of one type are equal: true, false, or NULL if that is not known."""
     if not type.args:
-        return f"({left} = {right})"
+        return nans.compared(Typed(left, type), "=", Typed(right, type), (left, right))
     if type.name == "row":
         sides = (Typed(left, type), Typed(right, type))
         fields = zip(*([row_field(side, at).sql for at in range(len(type.args))] for side in sides), strict=True)

@@ -30,6 +30,7 @@ SCALARS = rf"""
 if(boolean, T) -> T                                 CASE WHEN $1 THEN $2 END
 if(boolean, T, T) -> T                              CASE WHEN $1 THEN $2 ELSE $3 END
 coalesce(T, T...) -> T                              coalesce($*)
+greatest(F...) -> F                                 trino_list_max(trino_whole([$*]))
 greatest(T...) -> T                                 list_max(trino_whole([$*]))
 least(T...) -> T                                    list_min(trino_whole([$*]))
 
@@ -310,6 +311,7 @@ array_union(array(E), array(E)) -> array(E)         trino_distinct($1 || $2)
 arrays_overlap(array(E), array(E)) -> boolean
     CASE WHEN list_has_any($1, $2) THEN TRUE WHEN len($1) = 0 OR len($2) = 0 THEN FALSE WHEN list_count($1) <
     len($1) OR list_count($2) < len($2) THEN NULL WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN FALSE END
+array_max(array(F)) -> F                            trino_list_max(trino_whole($1))
 array_max(array(E)) -> E                            list_max(trino_whole($1))
 array_min(array(E)) -> E                            list_min(trino_whole($1))
 array_position(array(E), E) -> bigint

@@ -277,6 +277,10 @@ _MACROS = (
              ELSE CAST('Array subscript is out of bounds: ' || CAST(i AS VARCHAR) AS BIGINT) END""",
     # With a NULL element the greatest element is unknown, and so is whether a value is contained.
     r"""trino_whole(a) AS CASE WHEN list_count(a) = len(a) THEN a END""",
+    # NaN is the greatest of an array that has nothing else.
+    r"""trino_list_max(a) AS
+        CASE WHEN isnan(list_max(a)) THEN coalesce(list_max(list_filter(a, lambda "m#": NOT isnan("m#"))), list_max(a))
+             ELSE list_max(a) END""",
     r"""trino_contains(a, x) AS
         CASE WHEN list_contains(a, x) THEN TRUE WHEN x IS NULL OR len(a) > list_count(a) THEN NULL
              WHEN a IS NOT NULL THEN FALSE END""",

@@ -15,6 +15,7 @@ from datawarehouse.sql import types
 from datawarehouse.sql.conditions import flat
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.metadata import CATALOG
+from datawarehouse.sql.translate import nans
 from datawarehouse.sql.translate.arithmetic import common_type
 from datawarehouse.sql.translate.compiler import Compiler, Query, Rule, mismatch, rule
 from datawarehouse.sql.translate.equality import (
@@ -142,7 +143,8 @@ def compared(node: exp.Expr, left: Typed, sign: str, right: Typed) -> Typed:
     if has_map(type):
         sides = [canonical(Typed(coerced(side, type), type)) for side in (left, right)]
         return Typed(f"({sides[0]} {sign} {sides[1]})", types.BOOLEAN)
-    return Typed(f"({_for_comparison(left, type)} {sign} {_for_comparison(right, type)})", types.BOOLEAN)
+    texts = (_for_comparison(left, type), _for_comparison(right, type))
+    return Typed(nans.compared(left, sign, right, texts), types.BOOLEAN)
 
 
 def comparable(node: exp.Expr, left: Type, right: Type, sign: str = "=") -> Type:
@@ -189,7 +191,7 @@ def between(compiler: Compiler, node: exp.Between, scope: Scope) -> Typed:
     value, low, high = (compiler.expression(node.args[name], scope) for name in ("this", "low", "high"))
     type = comparable(node, comparable(node, value.type, low.type, "BETWEEN"), high.type, "BETWEEN")
     texts = [_for_comparison(each, type) for each in (value, low, high)]
-    return Typed(f"({texts[0]} BETWEEN {texts[1]} AND {texts[2]})", types.BOOLEAN)
+    return Typed(nans.between(high, f"{texts[0]} BETWEEN {texts[1]} AND {texts[2]}"), types.BOOLEAN)
 
 
 def is_null(compiler: Compiler, node: exp.Is, scope: Scope) -> Typed:

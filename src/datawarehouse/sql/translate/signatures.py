@@ -117,6 +117,8 @@ def bind(signature: Signature, arguments: Sequence[Type | None]) -> tuple[bool, 
             argument and not _collect(parameter, argument, bound)
         ):
             return None
+    if not all(_of_class(name, type) for name, type in bound.items()):
+        return None
     for name, type in bound.items():
         if type == types.UNKNOWN and name in _DEFAULTS:
             bound[name] = _DEFAULTS[name]
@@ -144,7 +146,7 @@ def _collect(parameter: Type, argument: Type, bound: Bound) -> bool:
     """Bind the variables of `parameter` to the types that `argument` has in their places."""
     if is_variable(parameter):
         type = types.common(bound.get(parameter.name, types.UNKNOWN), argument)
-        if type is None or not _of_class(parameter.name, type):
+        if type is None:
             return False
         bound[parameter.name] = type
         return True
