@@ -16,7 +16,7 @@ _RANGE = "NUMERIC_VALUE_OUT_OF_RANGE"
 _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"Division by zero", "DIVISION_BY_ZERO: Division by zero. Use try(...), or nullif(divisor, 0)."),
     # Texts of `macros` and `typed.failing`: a cast that cannot succeed says what is wrong.
-    (r"(?s)Could not convert string '(Cannot cast .*)' to \w+", _CAST + r": \1."),
+    (r"(?s)Could not convert string ['\"](Cannot cast .*)['\"] to \w+", _CAST + r": \1."),
     (r"(?s)invalid (?:date|timestamp) field format: \"(.*?)\", expected", _CAST + r": \1."),
     (r"(?s)Could not convert string '(Not a[n]? .*|Not in UTC.*)' to \w+", _ARGUMENT + r": \1."),
     (r"(?s)Could not convert string '(Array subscript .*)' to \w+", _ARGUMENT + r": \1."),
@@ -44,6 +44,13 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (
         r"Could not parse string \"(.*?)\" according to format specifier \"(.*?)\"",
         _ARGUMENT + r": The text '\1' is not of the format that was given.",
+    ),
+    (r"Failed to decode string \"(.*?)\" using URL decoding", _ARGUMENT + r": The text '\1' is not that of a URL."),
+    (r"Interval value \S+ \w+ out of range", _RANGE + ": The interval is too long."),
+    (r"Pattern failed to parse, error: '(.*?)'", _ARGUMENT + r": The pattern cannot be read (\1)."),
+    (
+        r"Invalid replacement string for regexp_replace",
+        _ARGUMENT + ": The replacement names a group that the pattern does not have.",
     ),
     (r"Malformed JSON", _ARGUMENT + ": The text is not JSON. Use try(...), or json_extract, which gives NULL."),
     (

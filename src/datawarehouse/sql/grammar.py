@@ -94,6 +94,9 @@ class AthenaQuery(Dialect):
             # `array[...]` is a value. Trying to read it as a type first would triple the work at each level of nesting.
             if self._curr.token_type == TokenType.ARRAY and self._next.token_type == TokenType.L_BRACKET:
                 return None
+            # `row(a, b) < ...` is no type with parts in angle brackets.
+            if self._curr.token_type == TokenType.STRUCT and options.get("check_func"):
+                return None
             self._types_deep += 1
             try:
                 return super()._parse_types(*args, **options)

@@ -17,6 +17,7 @@ STATEMENTS = {
         "trino_integer_text",
         "trino_java_digits",
         "trino_double_cast",
+        "trino_strict_json",
         "trino_json_text",
         "trino_json_integer",
     ),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from datawarehouse.errors import QueryRefused
+from datawarehouse.errors import QueryFailed, QueryRefused
 from datawarehouse.sql import types
 from datawarehouse.sql.grammar import place
 from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
@@ -24,10 +24,6 @@ _INTERVAL_DIGITS = 3
 _ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 
 
-_NO_DIGITS = Typed("CAST(NULL AS DECIMAL(1, 0))", types.decimal(1, 0))
-"""NULL beside a decimal."""
-
-
 def arithmetic(compiler: Compiler, node: exp.Binary, scope: Scope) -> Typed:
     left, right = compiler.expression(node.this, scope), compiler.expression(node.expression, scope)
     return calculated(node, left, _ARITHMETIC[type(node)], right)
@@ -36,28 +32,31 @@ def arithmetic(compiler: Compiler, node: exp.Binary, scope: Scope) -> Typed:
 def calculated(node: exp.Expr, left: Typed, sign: str, right: Typed) -> Typed:
     if types.UNKNOWN in (left.type, right.type):
         known = left.type if right.type == types.UNKNOWN else right.type
-        if known.name == "decimal":
-            left, right = (_NO_DIGITS if side.type == types.UNKNOWN else side for side in (left, right))
-            return _of_decimals(left, sign, right)
-        return Typed(coerced(NULL, known), known)
+        if known.name != "decimal":
+            return Typed(coerced(NULL, known), known)
+        # NULL counts as a decimal of one digit.
+        digit = types.decimal(1, 0)
+        left, right = (
+            Typed(coerced(each, digit), digit) if each.type == types.UNKNOWN else each for each in (left, right)
+        )
     if types.is_numeric(left.type) and types.is_numeric(right.type):
-        return _of_numbers(left, sign, right)
+        return _of_numbers(node, left, sign, right)
     result = _of_times(left, sign, right)
     if result is None:
         raise mismatch(node, f"Cannot apply operator: {left.type} {sign} {right.type}.")
     return result
 
 
-def _of_numbers(left: Typed, sign: str, right: Typed) -> Typed:
+def _of_numbers(node: exp.Expr, left: Typed, sign: str, right: Typed) -> Typed:
     type = types.common(left.type, right.type)
     assert type is not None
     if type.name == "decimal":
-        return _of_decimals(left, sign, right)
+        return _of_decimals(node, left, sign, right)
     duck_sign = "//" if sign == "/" and type in types.INTEGERS else sign
     return Typed(f"({coerced(left, type)} {duck_sign} {coerced(right, type)})", type)
 
 
-def _of_decimals(left: Typed, sign: str, right: Typed) -> Typed:
+def _of_decimals(node: exp.Expr, left: Typed, sign: str, right: Typed) -> Typed:
     """Trino documentation, "Decimal functions and operators": precision and scale of the result."""
     a, b = types.as_decimal(left.type), types.as_decimal(right.type)
     scale = max(a.scale, b.scale)
@@ -69,6 +68,11 @@ def _of_decimals(left: Typed, sign: str, right: Typed) -> Typed:
         digits = a.precision + b.scale + max(0, b.scale - a.scale)
     else:
         digits = min(a.precision - a.scale, b.precision - b.scale) + scale
+    if scale > DECIMAL_DIGITS_MAX:
+        raise QueryFailed(
+            f"INVALID_FUNCTION_ARGUMENT: {place(node)}DECIMAL scale must be in range [0, precision "
+            f"({DECIMAL_DIGITS_MAX})]: {scale}"
+        )
     type = types.decimal(min(digits, DECIMAL_DIGITS_MAX), scale)
     x, y = coerced(left, a), coerced(right, b)
     if sign == "*" and digits > 18:

@@ -66,6 +66,8 @@ _TIMES = {
     exp.DType.TIME: types.DAYTIMES,
     exp.DType.TIMETZ: types.DAYTIMES_WITH_OFFSET,
 }
+_KEYS = (types.VARCHAR, types.BOOLEAN, types.UNKNOWN)
+"""What can be a key of a JSON object, beside numbers."""
 _NO_JSON = (
     types.VARBINARY,
     types.UUID,
@@ -97,7 +99,7 @@ def cast(compiler: Compiler, node: exp.Cast, scope: Scope) -> Typed:
     source = compiler.expression(node.this, scope)
     value = casted(node, source, target, "TRY_CAST" if lenient else "CAST")
     if target == types.VARCHAR and node.args["to"].expressions:
-        return _of_length(node, source, value)
+        return _of_length(node, source, value, lenient)
     return Typed(_cut(node.args["to"], value), value.type) if target.args else value
 
 
@@ -110,10 +112,10 @@ def casted(node: exp.Expr, value: Typed, target: Type, word: str = "CAST") -> Ty
         target = types.instant(types.digits_of(target), source.zone)
     if source == target:
         return value
-    if source.name == "char" and target.name != "char":
-        value, source = Typed(value.sql, types.VARCHAR), types.VARCHAR
-        if target == types.VARCHAR:
-            return value
+    if source.name == "char" and target == types.VARCHAR:
+        return Typed(value.sql, types.VARCHAR)
+    if "char" in (source.name, target.name) and source != types.VARCHAR and source.name != target.name:
+        raise mismatch(node, f"Cannot cast {source} to {target}.")
     if (source, target) in _BY_PAIR:
         made = _BY_PAIR[source, target].format(value.sql)
         return Typed(f"TRY({made})" if word == "TRY_CAST" else made, target)
@@ -160,7 +162,7 @@ def _prepared(value: Typed, target: Type) -> str | None:
             if source == types.REAL and target == types.BIGINT:
                 # In Trino a real that is too large is the greatest bigint, or the least.
                 large = f"if({sql} > 0, {2**63 - 1}, CAST('-{2**63}' AS BIGINT))"
-                return f"if(isfinite({sql}) AND abs({sql}) >= {2**63}e0, {large}, CAST(round({sql}) AS BIGINT))"
+                return f"if(NOT isnan({sql}) AND abs({sql}) >= {2**63}e0, {large}, CAST(round({sql}) AS BIGINT))"
             if source in types.FLOATS:
                 return f"round({sql})"
             return sql if number or source == types.BOOLEAN else None
@@ -178,18 +180,14 @@ def _prepared(value: Typed, target: Type) -> str | None:
                 # Java's BigDecimal.valueOf uses the shortest text of the double.
                 types.DOUBLE: f"CAST({sql} AS VARCHAR)",
                 types.REAL: f"trino_real_digits({sql})",
-                types.JSON: _bound(f"trino_json_exact({sql})", '"jx#"', 'trino_json_number("jx#")'),
+                types.JSON: _bound(f"trino_json_exact({sql})", '"jx#"', 'trino_decimal_text(trino_json_number("jx#"))'),
             }.get(source)
             return shown or (sql if number or source == types.BOOLEAN else None)
         case "varbinary":
-            return f"encode({sql})" if source == types.VARCHAR or source.name == "char" else None
+            return f"encode({sql})" if source == types.VARCHAR else None
         case "boolean":
             if source == types.JSON:
-                numbers = f"json_type({sql}) IN ('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE')"
-                truth = f"if(coalesce(TRY_CAST({sql} ->> '$' AS DOUBLE), 1) = 0, 'false', 'true')"
-                large = f"json_type({sql}) = 'UBIGINT' AND CAST({sql} ->> '$' AS HUGEINT) > {2**63 - 1}"
-                plain = f"WHEN {numbers} THEN {truth} ELSE {_BOOLEAN_TEXT.format(text(value))} END"
-                return f"CASE WHEN {large} THEN 'Cannot cast to boolean: ' || ({sql} ->> '$') {plain}"
+                return f"trino_json_truth({sql})"
             if source == types.VARCHAR:
                 return _BOOLEAN_TEXT.format(text(value))
             return sql if number else None
@@ -342,12 +340,12 @@ def _of_literal(compiler: Compiler, node: exp.Cast, target: Type) -> Typed | Non
     return None
 
 
-def _of_length(node: exp.Cast, source: Typed, value: Typed) -> Typed:
-    """varchar(n): a longer varchar is cut off; the text of any other value must fit."""
+def _of_length(node: exp.Cast, source: Typed, value: Typed, lenient: bool) -> Typed:
+    """varchar(n): a longer varchar is cut off; the text of any other value must fit, or is NULL if `lenient`."""
     length = int(node.args["to"].expressions[0].name)
-    if source.type == types.VARCHAR:
+    if source.type == types.VARCHAR or source.type.name == "char":
         return Typed(f"substr({value.sql}, 1, {length})", types.VARCHAR)
-    too_long = failing(f"The value's text does not fit varchar({length})", types.VARCHAR)
+    too_long = "NULL" if lenient else failing(f"The value's text does not fit varchar({length})", types.VARCHAR)
     return Typed(f"(CASE WHEN length({value.sql}) > {length} THEN {too_long} ELSE {value.sql} END)", types.VARCHAR)
 
 
@@ -376,7 +374,7 @@ def _cut(named: exp.Expr, value: Typed, depth: int = 0) -> str:
 def to_json(node: exp.Expr, value: Typed, depth: int = 0) -> str:
     """The JSON of a value: objects with their keys in order, and texts for numbers that JSON does not have."""
     sql, type, item = value.sql, value.type, f'"j{depth}#"'
-    if type in types.TIMES and not type.zone:
+    if type in types.TIMES and not types.is_instant(type):
         return f"to_json({text(value)})"
     if type in types.FLOATS:
         shown = f"trino_double_as_text({sql})"
@@ -388,8 +386,9 @@ def to_json(node: exp.Expr, value: Typed, depth: int = 0) -> str:
         element = _json_text(node, Typed(item, type.args[0]), depth + 1)
         return f"CAST('[' || array_to_string(list_transform({sql}, lambda {item}: {element}), ',') || ']' AS JSON)"
     if type.name == "map":
-        key = text(Typed(f"{item}.key", type.args[0]))
-        if key is None:
+        named = Typed(f"{item}.key", type.args[0])
+        key = f"trino_double_as_text({named.sql})" if named.type in types.FLOATS else text(named)
+        if key is None or not (types.is_numeric(named.type) or named.type in _KEYS):
             raise mismatch(node, f"Cannot cast {type} to json: {type.args[0]} is no key of an object.")
         element = _json_text(node, Typed(f"{item}.value", type.args[1]), depth + 1)
         entries = f"list_sort(list_transform(map_entries({sql}), lambda {item}: row({key}, {element})))"
@@ -402,7 +401,7 @@ def to_json(node: exp.Expr, value: Typed, depth: int = 0) -> str:
         ]
         members = " || ',' || ".join(fields)
         return f"CASE WHEN {sql} IS NOT NULL THEN CAST('{{' || {members} || '}}' AS JSON) END"
-    if type in _NO_JSON or type.zone:
+    if type in _NO_JSON or types.is_instant(type) or type.name == "char":
         raise mismatch(node, f"Cannot cast to json: {type} has no JSON here; cast it to varchar first.")
     return f"to_json({sql})"
 

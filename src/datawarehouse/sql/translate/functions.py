@@ -58,8 +58,10 @@ ln(double) -> double                                ln($1)
 log(double, double) -> double                       (ln($2) / ln($1))
 log2(double) -> double                              (ln($1) / ln(2))
 log10(double) -> double                             log10($1)
-pow(double, double) -> double                       pow($1, $2)
-power(double, double) -> double                     pow($1, $2)
+pow(double, double) -> double
+    if(abs($1) = 1 AND NOT isfinite($2), CAST('nan' AS DOUBLE), pow($1, $2))
+power(double, double) -> double
+    if(abs($1) = 1 AND NOT isfinite($2), CAST('nan' AS DOUBLE), pow($1, $2))
 sqrt(double) -> double                              sqrt($1)
 format_number(I) -> varchar                         trino_format_number($1)
 format_number(F) -> varchar
@@ -104,16 +106,14 @@ from_base(varchar, bigint) -> bigint
     CAST('Not a digit of this base: ' || "e#" AS HUGEINT))), lambda "f#", "g#": "f#" * $2 + "g#")
     * if(starts_with($1, '-'), -1, 1) AS BIGINT) END
 width_bucket(double, array(double)) -> bigint
-    !if(len($2) = 0 OR isnan($1) OR list_bool_or(list_transform($2, lambda "e#": NOT isfinite("e#"))) OR $2 <>
-    list_sort($2),
+    !if(len($2) = 0 OR isnan($1) OR NOT list_bool_and(list_transform($2, lambda "e#": coalesce(isfinite("e#"), FALSE)))
+    OR $2 <> list_sort($2),
     CAST('width_bucket takes a number, and bins that are finite, sorted and not empty' AS BIGINT),
     len(list_filter($2, lambda "e#": "e#" <= $1)))
 width_bucket(double, double, double, bigint) -> bigint
-    CASE WHEN $2 = $3 OR $4 < 1 OR isnan($1) OR NOT isfinite($2) OR NOT isfinite($3) THEN
+    !CASE WHEN $2 = $3 OR $4 < 1 OR isnan($1) OR NOT isfinite($2) OR NOT isfinite($3) THEN
     CAST('width_bucket takes a number, two finite bounds that differ and at least one bucket' AS BIGINT)
-    WHEN ($2 < $3 AND $1 < $2) OR ($2 > $3 AND $1 > $2) THEN 0
-    WHEN ($2 < $3 AND $1 >= $3) OR ($2 > $3 AND $1 <= $3) THEN $4 + 1
-    ELSE CAST(floor($4 * ($1 - $2) / ($3 - $2)) AS BIGINT) + 1 END
+    WHEN $2 < $3 THEN trino_bucket($1, $2, $3, $4) ELSE $4 - trino_bucket($1, $3, $2, $4) + 1 END
 bitwise_and(bigint, bigint) -> bigint               ($1 & $2)
 bitwise_or(bigint, bigint) -> bigint                ($1 | $2)
 bitwise_xor(bigint, bigint) -> bigint               xor($1, $2)
@@ -132,10 +132,10 @@ bit_count(bigint, bigint) -> bigint
 wilson_interval_lower(bigint, bigint, double) -> double  trino_wilson($1, $2, $3, -1)
 wilson_interval_upper(bigint, bigint, double) -> double  trino_wilson($1, $2, $3, 1)
 cosine_similarity(map(varchar, double), map(varchar, double)) -> double
-    if(list_count(map_values($1)) < cardinality($1) OR list_count(map_values($2)) < cardinality($2), NULL,
-    list_sum(list_transform(map_keys($1), lambda "e#": $1["e#"] * coalesce(map_extract_value($2, "e#"), 0))) /
-    (sqrt(list_sum(list_transform(map_values($1), lambda "e#": "e#" * "e#"))) *
-    sqrt(list_sum(list_transform(map_values($2), lambda "e#": "e#" * "e#")))))
+    !if(list_count(map_values($1)) < cardinality($1) OR list_count(map_values($2)) < cardinality($2), NULL,
+    coalesce(list_sum(list_transform(map_keys($1), lambda "e#": $1["e#"] * coalesce(map_extract_value($2, "e#"), 0))),
+    0e0) / (sqrt(coalesce(list_sum(list_transform(map_values($1), lambda "e#": "e#" * "e#")), 0e0)) *
+    sqrt(coalesce(list_sum(list_transform(map_values($2), lambda "e#": "e#" * "e#")), 0e0))))
 
 # Text
 lower(varchar) -> varchar                           lower($1)
@@ -151,11 +151,11 @@ ltrim(varchar, varchar) -> varchar                  ltrim($1, $2)
 rtrim(varchar) -> varchar                           rtrim($1, {_SPACE})
 rtrim(varchar, varchar) -> varchar                  rtrim($1, $2)
 lpad(varchar, bigint, varchar) -> varchar
-    lpad($1, if($2 < 0 OR $3 = '', CAST('The size of lpad is 0 or more, and its padding not empty' AS INTEGER),
+    !lpad($1, if($2 < 0 OR $3 = '', CAST('The size of lpad is 0 or more, and its padding not empty' AS INTEGER),
     CAST($2 AS
     INTEGER)), $3)
 rpad(varchar, bigint, varchar) -> varchar
-    rpad($1, if($2 < 0 OR $3 = '', CAST('The size of rpad is 0 or more, and its padding not empty' AS INTEGER),
+    !rpad($1, if($2 < 0 OR $3 = '', CAST('The size of rpad is 0 or more, and its padding not empty' AS INTEGER),
     CAST($2 AS
     INTEGER)), $3)
 reverse(varchar) -> varchar                         array_to_string(list_reverse(string_split($1, '')), '')
@@ -184,14 +184,14 @@ substr(varbinary, bigint) -> varbinary
     substr(hex($1),
     1, 0 * $2))))
 substr(varbinary, bigint, bigint) -> varbinary
-    unhex(substr(if($2 > 0, substr(hex($1), 2 * $2 - 1), if($2 < 0 AND -$2 <= octet_length($1), substr(hex($1), 2 * $2),
-    substr(hex($1), 1, 0 * $2))), 1, 2 * greatest($3, 0)))
+    !unhex(substr(if($2 > 0, substr(hex($1), 2 * $2 - 1), if($2 < 0 AND -$2 <= octet_length($1),
+    substr(hex($1), 2 * $2), substr(hex($1), 1, 0 * $2))), 1, 2 * greatest($3, 0)))
 lpad(varbinary, bigint, varbinary) -> varbinary
-    unhex(lpad(hex($1), if($2 < 0 OR octet_length($3) = 0, CAST('The size of lpad is 0 or more, and its padding not
+    !unhex(lpad(hex($1), if($2 < 0 OR octet_length($3) = 0, CAST('The size of lpad is 0 or more, and its padding not
     empty' AS
     INTEGER), CAST(2 * $2 AS INTEGER)), hex($3)))
 rpad(varbinary, bigint, varbinary) -> varbinary
-    unhex(rpad(hex($1), if($2 < 0 OR octet_length($3) = 0, CAST('The size of rpad is 0 or more, and its padding not
+    !unhex(rpad(hex($1), if($2 < 0 OR octet_length($3) = 0, CAST('The size of rpad is 0 or more, and its padding not
     empty' AS
     INTEGER), CAST(2 * $2 AS INTEGER)), hex($3)))
 split_part(varchar, varchar, bigint) -> varchar
@@ -217,10 +217,12 @@ regexp_like(varchar, varchar) -> boolean            regexp_matches($1, $2)
 regexp_count(varchar, varchar) -> bigint            len(regexp_extract_all($1, $2))
 regexp_extract(varchar, varchar) -> varchar         list_extract(regexp_extract_all($1, $2), 1)
 regexp_extract(varchar, varchar, bigint) -> varchar
-    list_extract(regexp_extract_all($1, $2, if($3 < 0, CAST('The group of regexp_extract is 0 or more' AS INTEGER),
-    CAST($3 AS INTEGER))), 1)
+    list_extract(regexp_extract_all($1, $2, if($3 < 0 OR $3 > trino_group_count($2),
+    CAST('The group of regexp_extract is 0 or more, and one of the pattern' AS INTEGER), CAST($3 AS INTEGER))), 1)
 regexp_extract_all(varchar, varchar) -> array(varchar)  regexp_extract_all($1, $2)
-regexp_extract_all(varchar, varchar, bigint) -> array(varchar)  regexp_extract_all($1, $2, CAST($3 AS INTEGER))
+regexp_extract_all(varchar, varchar, bigint) -> array(varchar)
+    regexp_extract_all($1, $2, if($3 < 0 OR $3 > trino_group_count($2),
+    CAST('The group of regexp_extract_all is 0 or more, and one of the pattern' AS INTEGER), CAST($3 AS INTEGER)))
 regexp_position(varchar, varchar) -> integer        trino_regexp_position($1, $2, 1, 1)
 regexp_position(varchar, varchar, bigint) -> integer  trino_regexp_position($1, $2, $3, 1)
 regexp_position(varchar, varchar, bigint, bigint) -> integer  trino_regexp_position($1, $2, $3, $4)
@@ -261,16 +263,16 @@ day_of_week(D) -> bigint                            isodow($1)
 dow(D) -> bigint                                    isodow($1)
 day_of_year(D) -> bigint                            dayofyear($1)
 doy(D) -> bigint                                    dayofyear($1)
-hour(M) -> bigint                                   hour($1)
+hour(D) -> bigint                                   hour($1)
 hour(H) -> bigint                                   hour($1)
 hour(interval day to second) -> bigint              (epoch_ms($1) // 3600000 % 24)
-minute(M) -> bigint                                 minute($1)
+minute(D) -> bigint                                 minute($1)
 minute(H) -> bigint                                 minute($1)
 minute(interval day to second) -> bigint            (epoch_ms($1) // 60000 % 60)
-second(M) -> bigint                                 second($1)
+second(D) -> bigint                                 second($1)
 second(H) -> bigint                                 second($1)
 second(interval day to second) -> bigint            (epoch_ms($1) // 1000 % 60)
-millisecond(M) -> bigint                            (millisecond($1) % 1000)
+millisecond(D) -> bigint                            (millisecond($1) % 1000)
 millisecond(H) -> bigint                            (millisecond($1) % 1000)
 millisecond(interval day to second) -> bigint       (epoch_ms($1) % 1000)
 to_milliseconds(interval day to second) -> bigint   epoch_ms($1)
@@ -283,15 +285,15 @@ to_unixtime(Z) -> double                            epoch($1)
 from_iso8601_date(varchar) -> date                  CAST(trino_date_text($1) AS DATE)
 
 # JSON
-json_parse(varchar) -> json                         json($1)
+json_parse(varchar) -> json                         json(trino_strict_json($1))
 json_format(json) -> varchar                        CAST($1 AS VARCHAR)
 json_array_length(json) -> bigint
     CASE WHEN json_type($1) = 'ARRAY' THEN CAST(json_array_length($1) AS BIGINT) END
 json_array_length(varchar) -> bigint
-    CASE WHEN json_type(CASE WHEN json_valid($1) THEN $1 END) = 'ARRAY' THEN CAST(json_array_length($1) AS BIGINT)
-    END
+    CASE WHEN json_type(CASE WHEN json_valid(trino_strict_json($1)) THEN $1 END) = 'ARRAY' THEN
+    CAST(json_array_length($1) AS BIGINT) END
 is_json_scalar(json) -> boolean                     (json_type($1) NOT IN ('OBJECT', 'ARRAY'))
-is_json_scalar(varchar) -> boolean                  (json_type($1) NOT IN ('OBJECT', 'ARRAY'))
+is_json_scalar(varchar) -> boolean                  (json_type(trino_strict_json($1)) NOT IN ('OBJECT', 'ARRAY'))
 
 # Arrays
 cardinality(array(E)) -> bigint                     len($1)
@@ -303,10 +305,11 @@ element_at(array(E), bigint) -> E
 element_at(map(K, V), K) -> V                       map_extract_value($1, $2)
 array_distinct(array(E)) -> array(E)                trino_distinct($1)
 array_intersect(array(E), array(E)) -> array(E)
-    CASE WHEN $2 IS NOT NULL THEN list_filter(trino_distinct($1), lambda "e#": list_position($2, "e#") IS NOT NULL)
-    END
+    CASE WHEN len($1) < len($2) THEN list_filter(trino_distinct($2), lambda "e#": list_position($1, "e#") IS NOT NULL)
+    WHEN $2 IS NOT NULL THEN list_filter(trino_distinct($1), lambda "e#": list_position($2, "e#") IS NOT NULL) END
 array_except(array(E), array(E)) -> array(E)
-    CASE WHEN $2 IS NOT NULL THEN list_filter(trino_distinct($1), lambda "e#": list_position($2, "e#") IS NULL) END
+    CASE WHEN len($2) = 0 THEN $1
+    WHEN $2 IS NOT NULL THEN list_filter(trino_distinct($1), lambda "e#": list_position($2, "e#") IS NULL) END
 array_union(array(E), array(E)) -> array(E)         trino_distinct($1 || $2)
 arrays_overlap(array(E), array(E)) -> boolean
     CASE WHEN list_has_any($1, $2) THEN TRUE WHEN len($1) = 0 OR len($2) = 0 THEN FALSE WHEN list_count($1) <

@@ -10,18 +10,18 @@ to_utf8(varchar) -> varbinary                       encode($1)
 from_utf8(varbinary) -> varchar                     trino_from_utf8($1)
 to_hex(varbinary) -> varchar                        hex($1)
 from_hex(varchar) -> varbinary
-    !unhex(if(length($1) % 2 = 0, $1, CAST(CAST('from_hex takes an even number of digits' AS INTEGER) AS VARCHAR)))
+    trino_from_hex($1)
 to_base64(varbinary) -> varchar                     to_base64($1)
-from_base64(varchar) -> varbinary                   from_base64($1)
+from_base64(varchar) -> varbinary                   trino_from_base64($1, '+/')
 to_base64url(varbinary) -> varchar                  translate(to_base64($1), '+/', '-_')
-from_base64url(varchar) -> varbinary                from_base64(translate($1, '-_', '+/'))
+from_base64url(varchar) -> varbinary                trino_from_base64($1, '-_')
 to_base32(varbinary) -> varchar
     array_to_string(list_transform(range(0, 8 * ((octet_length($1) + 4) // 5)), lambda "e#":
     if("e#" * 5 >= octet_length($1) * 8, '=', substr('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567', 1 +
     CAST(CAST(substr(rpad(CAST(CAST($1
     AS BIT) AS VARCHAR), CAST(octet_length($1) * 8 + 8 AS INTEGER), '0'), "e#" * 5 + 1, 5) AS BIT) AS INTEGER), 1))),
     '')
-from_base32(varchar) -> varbinary                   trino_from_base32(upper(rtrim($1, '=')))
+from_base32(varchar) -> varbinary                   trino_from_base32(rtrim($1, '='))
 to_big_endian_64(bigint) -> varbinary               unhex(printf('%016x', $1))
 to_big_endian_32(integer) -> varbinary              unhex(right(printf('%016x', CAST($1 AS BIGINT)), 8))
 from_big_endian_64(varbinary) -> bigint
@@ -44,12 +44,12 @@ xxhash64(varbinary) -> varbinary                    trino_xxhash64($1)
 from_utf8(varbinary, varchar) -> varchar
     if(length($2) <= 1, trino_from_utf8_with($1, hex(encode($2))), if($2 IS NULL, NULL,
     CAST(CAST('The replacement of from_utf8 is one character or empty' AS INTEGER) AS VARCHAR)))
+from_utf8(varbinary, bigint) -> varchar             trino_from_utf8_with($1, hex(encode(chr(CAST($2 AS INTEGER)))))
 from_hex(varbinary) -> varbinary
-    !unhex(if(octet_length($1) % 2 = 0, decode($1), CAST(CAST('from_hex takes an even number of digits' AS INTEGER) AS
-    VARCHAR)))
-from_base64(varbinary) -> varbinary                 from_base64(decode($1))
-from_base64url(varbinary) -> varbinary              from_base64(translate(decode($1), '-_', '+/'))
-from_base32(varbinary) -> varbinary                 trino_from_base32(upper(rtrim(decode($1), '=')))
+    trino_from_hex(trino_from_utf8($1))
+from_base64(varbinary) -> varbinary                 trino_from_base64(decode($1), '+/')
+from_base64url(varbinary) -> varbinary              trino_from_base64(decode($1), '-_')
+from_base32(varbinary) -> varbinary                 trino_from_base32(rtrim(decode($1), '='))
 hmac_md5(varbinary, varbinary) -> varbinary         trino_hmac_md5($1, $2)
 hmac_sha1(varbinary, varbinary) -> varbinary        trino_hmac_sha1($1, $2)
 hmac_sha256(varbinary, varbinary) -> varbinary      trino_hmac_sha256($1, $2)

@@ -64,7 +64,7 @@ def _parsed(source: Typed) -> str:
     if source.type == types.JSON:
         return f"[{source.sql}]"
     text = coerced(source, types.VARCHAR)
-    return f"CASE WHEN json_valid({text}) THEN [json({text})] END"
+    return f"CASE WHEN json_valid(trino_strict_json({text})) THEN [json({text})] END"
 
 
 def _passed(compiler: Compiler, node: exp.Expr, scope: Scope) -> tuple[str, bool]:
@@ -110,7 +110,8 @@ def _value(compiler: Compiler, node: JsonCall, scope: Scope) -> tuple[Type, str]
     if type.args or type in (types.JSON, types.VARBINARY):
         raise mismatch(node, f"json_value returns a scalar; {type} is none.")
     item = '"js#"[1]'
-    scalar = casted(node, Typed(item, types.JSON), type).sql
+    shown = Typed(item, types.JSON)
+    scalar = casted(node, casted(node, shown, types.VARCHAR) if type.name == "char" else shown, type).sql
     if type == types.VARCHAR and returning and returning.expressions:
         length = int(returning.expressions[0].name)
         scalar = (
@@ -210,7 +211,8 @@ def _member(compiler: Compiler, node: JsonCall, item: exp.Expr, scope: Scope) ->
             return text
         # Trino keeps one of two members with the same key, or none: these fail here.
         unique = f"WHEN len(trino_json_leaves(json({text}))) > 0 THEN CAST(json({text}) AS VARCHAR)"
-        return f"CASE WHEN {text} IS NULL THEN NULL WHEN NOT json_valid({text}) THEN {wrong} {unique} END"
+        valid = f"json_valid(trino_strict_json({text}))"
+        return f"CASE WHEN {text} IS NULL THEN NULL WHEN NOT {valid} THEN {wrong} {unique} END"
     if value.type not in _VALUES and value.type.name not in ("decimal", "char"):
         raise QueryRefused(
             f"{place(item)}{node.name} takes booleans, numbers, texts, dates and times here; this is {value.type}. For "

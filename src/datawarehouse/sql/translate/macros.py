@@ -33,7 +33,7 @@ _MACROS = (
     # More than three digits after the second are rounded.
     r"""trino_timestamp_text(x) AS
         CASE WHEN NOT regexp_full_match(
-                x, '[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}([.][0-9]+)?)?)?')
+                x, '[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}( ([01]?[0-9]|2[0-3]):[0-9]{1,2}(:[0-9]{1,2}([.][0-9]+)?)?)?')
              THEN 'Cannot cast to timestamp: ' || x
              WHEN NOT regexp_matches(x, '[.][0-9]{4}') THEN x
              ELSE coalesce(CAST(date_trunc('milliseconds', TRY_CAST(x AS TIMESTAMP) + to_microseconds(500)) AS VARCHAR),
@@ -43,7 +43,7 @@ _MACROS = (
     # As many digits as the type has, the rest is rounded: DuckDB reads six.
     r"""trino_long_timestamp(x, n) AS
         CASE WHEN NOT regexp_full_match(
-                x, '[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}([.][0-9]+)?)?)?')
+                x, '[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}( ([01]?[0-9]|2[0-3]):[0-9]{1,2}(:[0-9]{1,2}([.][0-9]+)?)?)?')
              THEN 'Cannot cast to timestamp: ' || x
              ELSE coalesce(CAST(trino_rounded_time(
                       TRY_CAST(regexp_replace(x, '([.][0-9]{6})[0-9]+$', '\1') AS TIMESTAMP)
@@ -99,6 +99,10 @@ _MACROS = (
     # A number in the form in which CAST reads a decimal: without blanks around it.
     r"""trino_decimal_text(x) AS
         if(regexp_matches(x, '^\s|\s$'), 'Cannot cast to a decimal: ' || x, trino_number_text(x))""",
+    # low is less than high.
+    r"""trino_bucket(x, low, high, n) AS
+        CASE WHEN x < low THEN 0 WHEN x >= high THEN n + 1 ELSE CAST(trunc(n * (x - low) / (high - low) + 1) AS BIGINT)
+            END""",
     r"""trino_offset(n, least) AS
         if(n < least, CAST('The offset of a window function must be at least ' || CAST(least AS VARCHAR) AS BIGINT),
             n)""",
@@ -107,13 +111,17 @@ _MACROS = (
     r"""trino_skewness(x, n) AS CASE WHEN n >= 3 THEN x * (n - 2) / sqrt(CAST(n AS DOUBLE) * (n - 1)) END""",
     # Wilson's score interval; Trino documentation, "Mathematical functions and operators".
     r"""trino_wilson(k, n, z, side) AS
-        CASE WHEN k < 0 OR n <= 0 OR k > n OR z < 0
+        CASE WHEN k IS NULL OR n IS NULL OR z IS NULL THEN NULL WHEN k < 0 OR n <= 0 OR k > n OR z < 0
              THEN CAST('Wilson intervals take 0 to n successes of n trials, n above 0, and a z of 0 or more' AS DOUBLE)
-             WHEN k IS NOT NULL AND n IS NOT NULL AND z IS NOT NULL
-             THEN list_extract(list_transform([k / CAST(n AS DOUBLE)], lambda "wi#":
+             ELSE list_extract(list_transform([k / CAST(n AS DOUBLE)], lambda "wi#":
                 ("wi#" + z * z / (2 * n) + side * z * sqrt(("wi#" * (1 - "wi#") + z * z / (4e0 * n)) / n))
                 / (1 + z * z / n)), 1) END""",
     # JSON in the form that CAST reads.
+    # DuckDB reads a comma before the end of an array or object, and NaN and infinity, which are no JSON.
+    r"""trino_strict_json(x) AS
+        CASE WHEN regexp_matches(x, '(?i),\s*[\]}]|nan|inf')
+                  AND regexp_matches(regexp_replace(x, '"(?:[^"\\]|\\.)*"', '""', 'g'), '(?i),\s*[\]}]|nan|inf')
+             THEN 'no JSON' ELSE x END""",
     r"""trino_json_text(j) AS
         CASE WHEN json_type(j) IN ('OBJECT', 'ARRAY')
              THEN CAST(CAST('Cannot cast JSON objects and arrays to a scalar' AS INTEGER) AS VARCHAR)
@@ -125,9 +133,19 @@ _MACROS = (
         CASE WHEN json_type(j) = 'BOOLEAN' THEN if(j ->> '$' = 'true', '1', '0')
              ELSE trino_number_text(trino_json_text(j)) END""",
     r"""trino_json_integer(j) AS
-        CASE WHEN json_type(j) = 'DOUBLE' THEN CAST(CAST(round(CAST(j ->> '$' AS DOUBLE)) AS HUGEINT) AS VARCHAR)
+        CASE WHEN json_type(j) = 'DOUBLE' AND coalesce(abs(TRY_CAST(j ->> '$' AS DOUBLE)) < 1e19, FALSE)
+             THEN CAST(CAST(round(CAST(j ->> '$' AS DOUBLE)) AS HUGEINT) AS VARCHAR)
              WHEN json_type(j) = 'BOOLEAN' THEN if(j ->> '$' = 'true', '1', '0')
              ELSE trino_integer_text(trino_json_text(j)) END""",
+    r"""trino_json_truth(j) AS
+        CASE WHEN json_type(j) = 'UBIGINT' AND CAST(j ->> '$' AS HUGEINT) > 9223372036854775807
+                  OR json_type(j) = 'DOUBLE' AND (regexp_full_match(j ->> '$', '-?[0-9]+')
+                      OR NOT coalesce(isfinite(TRY_CAST(j ->> '$' AS DOUBLE)), FALSE))
+             THEN 'Cannot cast to boolean: ' || (j ->> '$')
+             WHEN json_type(j) IN ('BIGINT', 'UBIGINT', 'DOUBLE')
+             THEN if(CAST(j ->> '$' AS DOUBLE) = 0, 'false', 'true')
+             WHEN lower(trino_json_text(j)) IN ('t', 'true', '1', 'f', 'false', '0') THEN trino_json_text(j)
+             ELSE 'Cannot cast to boolean: ' || trino_json_text(j) END""",
     # DuckDB reads a JSON number as a double or as 64 bits; what has more digits would become another decimal.
     r"""trino_json_exact(j) AS
         if(len(list_filter(regexp_extract_all(regexp_replace(CAST(j AS VARCHAR), '"(?:[^"\\]|\\.)*"', '', 'g'),
@@ -167,11 +185,10 @@ _MACROS = (
                 WHEN '\' THEN if("re#" = '\\', '\\', substr("re#", 2)) ELSE "re#" END), ''), '')
              WHEN r IS NOT NULL THEN CAST(CAST('Not supported as a replacement here, a group is $ and one digit: ' || r
                 AS INTEGER) AS VARCHAR) END""",
-    # How many groups a pattern has: its parentheses without those of (?:...), of classes, and behind backslashes.
+    # How many groups a pattern has: its parentheses without those of (?:...) and of classes, and those that are quoted.
     r"""trino_group_count(p) AS
-        list_extract(list_transform([regexp_replace(regexp_replace(if(contains(p, '\Q'),
-            CAST(CAST('Not supported in a pattern that is not known before: \Q' AS INTEGER) AS VARCHAR), p),
-            '\\.', '', 'g'), '\[\^?\]?[^\]]*\]', '', 'g')], lambda "gc#":
+        list_extract(list_transform([regexp_replace(regexp_replace(p, '(?s)\\Q.*?(?:\\E|$)|\\.', '', 'g'),
+            '\[\^?\]?[^\]]*\]', '', 'g')], lambda "gc#":
             length("gc#") - length(replace("gc#", '(', '')) - len(regexp_extract_all("gc#",
                 '\(\?(?:[^P<]|P[^<]|<[=!])'))), 1)""",
     # Texts joined by a separator that is not known before; NULLs are left out.
@@ -179,10 +196,10 @@ _MACROS = (
         CASE WHEN d IS NOT NULL AND list_count(a) = 0 THEN '' WHEN d IS NOT NULL THEN list_reduce(
             list_filter(a, lambda "m#": "m#" IS NOT NULL), lambda "n#", "o#": "n#" || d || "o#") END""",
     r"""trino_regexp_position(s, p, i, n) AS
-        CASE WHEN regexp_full_match('', p)
+        CASE WHEN s IS NULL OR p IS NULL OR i IS NULL OR n IS NULL THEN NULL WHEN regexp_full_match('', p)
              THEN CAST('A pattern that matches the empty text has no position here' AS INTEGER) WHEN i < 1 OR n < 1
                  THEN CAST('The start and the occurrence of regexp_position are 1 or more' AS INTEGER)
-             WHEN s IS NULL OR p IS NULL OR i IS NULL OR n IS NULL THEN NULL WHEN i > length(s) THEN -1
+             WHEN i > length(s) THEN -1
              WHEN len(regexp_extract_all(substr(s, i), p)) < n THEN -1
              ELSE CAST(i + length(regexp_extract(substr(s, i), '(?s)^((?:.*?(?:' || p || ')){' || CAST(n - 1 AS VARCHAR)
                 || '}.*?)(?:' || p || ')', 1)) AS INTEGER) END""",
@@ -198,13 +215,24 @@ _MACROS = (
                 CAST(CAST('Not supported in a date format here: ' || "m#" AS INTEGER) AS VARCHAR), ltrim("m#", '%'))
                     END), ''))""",
     r"""trino_from_base32(x) AS
-        unhex(if(x IS NULL OR regexp_full_match(x, '[A-Z2-7]*'), array_to_string(list_transform(
-            range(0, length(x) * 5 // 8),
+        unhex(if(x IS NULL OR (regexp_full_match(x, '[A-Z2-7]*') AND length(x) % 8 IN (0, 2, 4, 5, 7)),
+            array_to_string(list_transform(range(0, length(x) * 5 // 8),
             lambda "m#": printf('%02X', CAST(CAST(substr(array_to_string(list_transform(string_split(x, ''),
                 lambda "n#": right(CAST(CAST(strpos('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567', "n#") - 1 AS BIT) AS VARCHAR),
                     5)), ''),
                 "m#" * 8 + 1, 8) AS BIT) AS INTEGER))), ''),
-            CAST(CAST('from_base32 takes letters, 2 to 7 and =' AS INTEGER) AS VARCHAR)))""",
+            CAST(CAST('from_base32 takes letters in capitals, 2 to 7 and = for whole bytes' AS INTEGER)
+                AS VARCHAR)))""",
+    r"""trino_from_hex(x) AS
+        CASE WHEN regexp_full_match(x, '([0-9A-Fa-f]{2})*') THEN unhex(x) WHEN x IS NOT NULL
+             THEN CAST(CAST('from_hex takes an even number of digits from 0 to F' AS INTEGER) AS BLOB) END""",
+    # As java.util.Base64 reads it: the = at the end may be missing. two: the signs after the digits.
+    r"""trino_from_base64(x, two) AS
+        CASE WHEN regexp_full_match(x, if(two = '+/', '[A-Za-z0-9+/]*={0,2}', '[A-Za-z0-9_-]*={0,2}'))
+                  AND length(rtrim(x, '=')) % 4 <> 1 AND (length(x) % 4 = 0 OR NOT contains(x, '='))
+             THEN from_base64(rpad(translate(rtrim(x, '='), '-_', '+/'),
+                CAST((length(rtrim(x, '=')) + 3) // 4 * 4 AS INTEGER), '='))
+             WHEN x IS NOT NULL THEN CAST(CAST('Not a text in base 64: ' || x AS INTEGER) AS BLOB) END""",
     r"""trino_day_to_second_text(ms) AS
         if(ms < 0, '-', '') || printf('%d %02d:%02d:%02d.%03d', abs(ms) // 86400000, abs(ms) // 3600000 % 24,
             abs(ms) // 60000 % 60, abs(ms) // 1000 % 60, abs(ms) % 1000)""",
@@ -319,7 +347,7 @@ _MACROS = (
             CASE WHEN regexp_full_match(
                         x, '\d{4}-\d\d-\d\d(T(\d\d(:\d\d(:\d\d([.,]\d{1,9})?)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?')
                  THEN regexp_replace(regexp_replace(replace(replace(x, ',', '.'), 'T', ' '),
-                        ' (\d\d)(Z|[+-].*)?$', ' \1:00\2'), '([.]\d{6})\d+', '\1')
+                        ' (\d\d)(Z|[+-].*)?$', ' \1:00\2'), '([.]\d{6})\d+| $', '\1')
                  ELSE 'Not an ISO 8601 timestamp: ' || x END AS TIMESTAMPTZ))""",
     r"""trino_iso_utc(x) AS
         CASE WHEN regexp_matches(x, 'T.*[+-][0-9:]+$') AND NOT regexp_matches(x, '[+-]00(:?00)?$')
@@ -398,20 +426,29 @@ _MACROS = (
             ELSE list_has_any("pj#", [1, 4]) END), 1)""",
 )
 
-# Hexadecimal digits, cut into characters of UTF-8, the longest beginnings of one, and other bytes (RFC 3629).
+# Hexadecimal digits, cut into what the first byte says to be one character of UTF-8, as far as its bytes go.
 _UTF8 = "|".join(
+    (
+        "[CD].(?:[89AB].)?",
+        "E.(?:[89AB].){0,2}",
+        "F[0-7](?:[89AB].){0,3}",
+        "F[89AB](?:[89AB].){0,4}",
+        "F[CD](?:[89AB].){0,5}",
+        "..",
+    )
+)
+# What is a character (RFC 3629).
+_CHARACTER = "|".join(
     (
         "[0-7].",
         "(?:C[2-9A-F]|D.)[89AB].",
-        "(?:E0[AB].|E[1-9A-CEF][89AB].|ED[89].)(?:[89AB].)?",
-        "(?:F0[9AB].|F[1-3][89AB].|F48.)(?:[89AB].){0,2}",
-        "..",
+        "(?:E0[AB].|E[1-9A-CEF][89AB].|ED[89].)[89AB].",
+        "(?:F0[9AB].|F[1-3][89AB].|F48.)(?:[89AB].){2}",
     )
 )
 _FROM_UTF8 = f"""trino_from_utf8_with(value, other) AS coalesce(try(decode(value)),
     decode(unhex(array_to_string(list_transform(regexp_extract_all(hex(value), '{_UTF8}'),
-    lambda cut: CASE WHEN (cut >= '80' AND length(cut) = 2) OR (cut >= 'E' AND length(cut) < 6)
-        OR (cut >= 'F' AND length(cut) < 8) THEN other ELSE cut END), ''))))"""
+    lambda cut: if(regexp_full_match(cut, '{_CHARACTER}'), cut, other)), ''))))"""
 
 _FROM_UTF8_PLAIN = "trino_from_utf8(value) AS trino_from_utf8_with(value, 'EFBFBD')"
 

@@ -78,7 +78,8 @@ def reduce(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     result, names = lambda_body(compiler, call.arguments[3], [None], [state], scope)
     if result.sql == names[0]:
         return Typed(reduced, state)
-    return Typed(f"list_extract(list_transform([{reduced}], lambda {names[0]}: {result.sql}), 1)", result.type)
+    made = f"list_extract(list_transform([{reduced}], lambda {names[0]}: {result.sql}), 1)"
+    return Typed(f"(CASE WHEN {array.sql} IS NOT NULL THEN {made} END)", result.type)
 
 
 @special("contains", "array_remove")
@@ -187,6 +188,8 @@ def map_lambda(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     parts = [f"struct_extract({entry}, 'key')", f"struct_extract({entry}, 'value')"]
     body, _ = lambda_body(compiler, call.arguments[1], parts, value.type.args, scope)
     entries = f"map_entries({value.sql})"
+    if call.name == "map_filter" and body.type not in (types.BOOLEAN, types.UNKNOWN):
+        raise mismatch(call.arguments[1], f"the lambda must return boolean; it returns {body.type}.")
     if call.name == "map_filter":
         return Typed(
             f"map_from_entries(list_filter({entries}, lambda {entry}: {coerced(body, types.BOOLEAN)}))", value.type

@@ -190,6 +190,8 @@ def check_groupable(node: exp.Expr, type: Type) -> None:
 def between(compiler: Compiler, node: exp.Between, scope: Scope) -> Typed:
     value, low, high = (compiler.expression(node.args[name], scope) for name in ("this", "low", "high"))
     type = comparable(node, comparable(node, value.type, low.type, "BETWEEN"), high.type, "BETWEEN")
+    if has_map(type):
+        raise mismatch(node, f"Cannot check if {value.type} is BETWEEN {low.type} and {high.type}. Maps have no order.")
     texts = [_for_comparison(each, type) for each in (value, low, high)]
     return Typed(nans.between(high, f"{texts[0]} BETWEEN {texts[1]} AND {texts[2]}"), types.BOOLEAN)
 
@@ -263,7 +265,11 @@ def like_with_escape(compiler: Compiler, node: exp.Escape, scope: Scope) -> Type
         raise QueryFailed(f"{place(node)}ESCAPE takes one character; got {known!r}.")
     if escape.type not in (types.VARCHAR, types.UNKNOWN):
         raise mismatch(node, f"ESCAPE takes varchar; this is {escape.type}.")
-    return _like(compiler, node.this, coerced(escape, types.VARCHAR), scope)
+    text = coerced(escape, types.VARCHAR)
+    if not isinstance(known, str):
+        wrong = failing("Escape string must be a single character", types.VARCHAR)
+        text = f"if(length({text}) <> 1, {wrong}, {text})"
+    return _like(compiler, node.this, text, scope)
 
 
 def case(compiler: Compiler, node: exp.Case, scope: Scope) -> Typed:
@@ -296,7 +302,7 @@ def subscript(compiler: Compiler, node: exp.Bracket, scope: Scope) -> Typed:
     if value.type.name == "map" and types.coerces(index.type, value.type.args[0]):
         key = coerced(index, value.type.args[0])
         missing = failing("Key not present in map", value.type.args[0])
-        present = f"{value.sql} IS NULL OR map_contains({value.sql}, {key})"
+        present = f"{value.sql} IS NULL OR {key} IS NULL OR map_contains({value.sql}, {key})"
         return Typed(f"{value.sql}[CASE WHEN {present} THEN {key} ELSE {missing} END]", value.type.args[1])
     if value.type.name == "row":
         position = compiler.constant(node.expressions[0])

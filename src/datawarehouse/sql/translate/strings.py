@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 from sqlglot import exp
 
@@ -12,11 +13,20 @@ from datawarehouse.sql.grammar import place
 from datawarehouse.sql.metadata import TRINO_VERSION
 from datawarehouse.sql.translate import formats
 from datawarehouse.sql.translate.arithmetic import concatenated
-from datawarehouse.sql.translate.calls import Call, arguments, is_aggregate, lambda_body, special, varchar
+from datawarehouse.sql.translate.calls import (
+    Call,
+    arguments,
+    by_signature,
+    is_aggregate,
+    lambda_body,
+    special,
+    varchar,
+)
 from datawarehouse.sql.translate.casts import text as text_of
 from datawarehouse.sql.translate.compiler import Compiler, Rule, mismatch, rule
 from datawarehouse.sql.translate.scope import Scope
 from datawarehouse.sql.translate.typed import Typed, coerced, failing, quoted_text
+from datawarehouse.sql.translate.zones import local
 
 
 @special("version")
@@ -52,7 +62,8 @@ def split(compiler: Compiler, call: Call, scope: Scope) -> Typed:
         if type(given) is int and given < 1:
             raise QueryFailed(f"INVALID_FUNCTION_ARGUMENT: {place(call.node)}The limit of split is 1 or more.")
         if type(given) is not int:
-            count = f"if({count} < 1, {failing('The limit of split is 1 or more', types.BIGINT)}, {count})"
+            known = f"{parts} IS NOT NULL AND {count} < 1"
+            count = f"if({known}, {failing('The limit of split is 1 or more', types.BIGINT)}, {count})"
         first = f"list_slice({parts}, 1, {count} - 1)"
         joined = "trino_joined" if compiler.constant(call.arguments[1]) is None else "array_to_string"
         rest = f"{joined}(list_slice({parts}, {count}, len({parts})), {delimiter.sql})"
@@ -87,11 +98,26 @@ def _group_names(pattern: object) -> list[str | None] | None:
     if not isinstance(pattern, str):
         return None
     try:
-        found = re.compile(_re2(pattern))
+        with warnings.catch_warnings(action="ignore"):  # of `[[:alpha:]]`
+            found = re.compile(_re2(pattern))
     except re.error:
         return None
     names = {number: name for name, number in found.groupindex.items()}
     return [names.get(number) for number in range(1, found.groups + 1)]
+
+
+@special("regexp_extract", "regexp_extract_all")
+def regexp_extract(compiler: Compiler, call: Call, scope: Scope) -> Typed:
+    """A group that the pattern does not have is an error, also where nothing matches."""
+    if len(call.arguments) == 3:
+        pattern, group = (compiler.constant(node) for node in call.arguments[1:])
+        groups = _group_names(pattern)
+        if groups is not None and type(group) is int and group > len(groups):
+            raise QueryFailed(
+                f"INVALID_FUNCTION_ARGUMENT: {place(call.node)}Pattern has {len(groups)} groups. Cannot access group "
+                f"{group}"
+            )
+    return by_signature(compiler, call, scope)
 
 
 def _re2(pattern: str) -> str:
@@ -147,7 +173,7 @@ def format(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     values = arguments(compiler, call, scope, 1, 127)[1:]
     parts = formats.java(compiler.constant_text(call.arguments[0], "The format of format"))
     slots = [part for part in parts if isinstance(part, formats.Slot)]
-    if len(slots) != len(values):
+    if len(slots) > len(values):
         raise mismatch(call.node, f"format has {len(slots)} places and {len(values)} values.")
     remaining = iter(values)
     texts = [quoted_text(part) if isinstance(part, str) else _placed(call, part, next(remaining)) for part in parts]
@@ -157,9 +183,12 @@ def format(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 @special("url_extract_parameter")
 def url_extract_parameter(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     """The first parameter of a name in the query of a URL."""
-    url, _ = arguments(compiler, call, scope, 2)
-    name = compiler.constant_text(call.arguments[1], "The parameter's name")
-    pattern = quoted_text(f"[?&]{re.escape(name)}(?:=([^&#]*))?(?:[&#]|$)")
+    url, named = arguments(compiler, call, scope, 2)
+    name, end = compiler.constant(call.arguments[1]), "(?:=([^&#]*))?(?:[&#]|$)"
+    if isinstance(name, str):
+        pattern = quoted_text(f"[?&]{re.escape(name)}{end}")
+    else:
+        pattern = f"('[?&]' || regexp_escape({varchar(call, named)}) || {quoted_text(end)})"
     text = varchar(call, url)
     found = f"coalesce(list_extract(regexp_extract_all({text}, {pattern}, 1), 1), '')"
     return Typed(f"if(regexp_matches({text}, {pattern}), url_decode(replace({found}, '+', ' ')), NULL)", types.VARCHAR)
@@ -211,11 +240,19 @@ def _java_text(value: Typed) -> str | None:
     """What `String.valueOf` of Java gives for a value; of a time java.time's shortest text."""
     if value.type in types.FLOATS:
         return f"trino_double_as_text({value.sql})"
-    if value.type in types.TIMESTAMPS and value.type != types.TIMESTAMP:
+    if value.type.zone or value.type in types.DAYTIMES_WITH_OFFSET:
         return None
-    if value.type == types.TIMESTAMP:
-        return f"regexp_replace(strftime({value.sql}, '%Y-%m-%dT%H:%M:%S.%g'), '(:00)?[.]000$', '')"
+    if value.type in types.TIMESTAMPS or types.is_instant(value.type):
+        moment = _short_time(f"strftime({local(value)}, '%Y-%m-%dT%H:%M:%S.%f')")
+        return f"({moment} || 'Z[UTC]')" if types.is_instant(value.type) else moment
+    if value.type in types.DAYTIMES:
+        return _short_time(f"trino_time_text({value.sql}, {types.DIGITS_MAX})")
     return text_of(value)
+
+
+def _short_time(text: str) -> str:
+    """A time with six digits after the second with none or three, as java.time writes it, where the others are 0."""
+    return f"regexp_replace(regexp_replace({text}, '(:00)?[.]000000$', ''), '([.]...)000$', '\\1')"
 
 
 def _padded(slot: formats.Slot, text: str) -> str:

@@ -26,6 +26,7 @@ from datawarehouse.sql.types import Type
 
 _DAYS = ("day", "week", "month", "quarter", "year")
 
+_OF_DAY = ("hour", "minute", "second")
 _FIELDS = {
     "year": "year",
     "quarter": "quarter",
@@ -47,8 +48,11 @@ _FIELDS = {
 
 @special("date_trunc")
 def date_trunc(compiler: Compiler, call: Call, scope: Scope) -> Typed:
-    _, value = arguments(compiler, call, scope, 2)
-    unit = _unit(compiler, call)
+    unit, value = arguments(compiler, call, scope, 2)
+    return _for_unit(compiler, call, unit, value.type, lambda name: _truncated(call, name, value))
+
+
+def _truncated(call: Call, unit: str, value: Typed) -> Typed:
     if value.type == types.DATE and unit in _DAYS:
         return Typed(f"CAST(date_trunc('{unit}', {value.sql}) AS DATE)", types.DATE)
     if value.type in types.TIMES and value.type != types.DATE:
@@ -124,7 +128,8 @@ def _for_unit(
     """What `translated` gives for the unit of a call; for each unit, if the unit is a value of the row."""
     if isinstance(compiler.constant(call.arguments[0]), str):
         return translated(_unit(compiler, call))
-    units = [name for name in UNITS if type != types.DATE or name in _DAYS]
+    in_days, in_hours = type == types.DATE, type in types.DAYTIMES
+    units = [name for name in UNITS if (not in_days or name in _DAYS) and (not in_hours or name not in _DAYS)]
     found = {name: translated(name) for name in units}
     whens = " ".join(f"WHEN '{name}' THEN {value.sql}" for name, value in found.items())
     result = found[units[0]].type
@@ -141,6 +146,8 @@ def date(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 @special("date_format", "format_datetime")
 def date_format(compiler: Compiler, call: Call, scope: Scope) -> Typed:
     value, format = arguments(compiler, call, scope, 2)
+    if value.type == types.UNKNOWN:
+        return Typed("CAST(NULL AS VARCHAR)", types.VARCHAR)
     if call.name == "date_format" and not isinstance(compiler.constant(call.arguments[1]), str):
         text = f"trino_date_format({_to_format(call, value)}, {varchar(call, format)})"
         return Typed(text, types.VARCHAR)
@@ -224,14 +231,22 @@ def with_timezone(compiler: Compiler, call: Call, scope: Scope) -> Typed:
 
 @special("from_unixtime")
 def from_unixtime(compiler: Compiler, call: Call, scope: Scope) -> Typed:
-    seconds = arguments(compiler, call, scope, 1, 2)[0]
+    seconds = arguments(compiler, call, scope, 1, 3)[0]
     if not types.coerces(seconds.type, types.DOUBLE):
         raise mismatch(call.node, f"from_unixtime takes a number of seconds; this is {seconds.type}.")
-    milliseconds = f"CAST(round({coerced(seconds, types.DOUBLE)} * 1000) AS BIGINT)"
+    milliseconds = f"CAST(floor({coerced(seconds, types.DOUBLE)} * 1000 + 0.5e0) AS BIGINT)"
     made = Typed(f"CAST(make_timestamp_ms({milliseconds}) AS TIMESTAMPTZ)", types.INSTANT)
     if len(call.arguments) == 1:
         return made
-    return _shown_in(call.node, made, compiler.constant_text(call.arguments[1], "The zone"))
+    if len(call.arguments) == 2:
+        return _shown_in(call.node, made, compiler.constant_text(call.arguments[1], "The zone"))
+    hours, minutes = (compiler.constant(node) for node in call.arguments[1:])
+    if type(hours) is not int or type(minutes) is not int:
+        raise QueryRefused(
+            f"{place(call.node)}The offset that from_unixtime takes is two whole numbers as literals here."
+        )
+    offset = hours * 60 + minutes
+    return _shown_in(call.node, made, f"{'-' if offset < 0 else '+'}{abs(offset) // 60:02}:{abs(offset) % 60:02}")
 
 
 @special("from_iso8601_timestamp")
@@ -253,6 +268,8 @@ def extract(compiler: Compiler, node: exp.Extract, scope: Scope) -> Typed:
     name = node.name.lower()
     if name not in _FIELDS:
         raise QueryRefused(f"{place(node)}EXTRACT takes {', '.join(_FIELDS).upper()}; got {name.upper()}.")
+    if name in _OF_DAY and compiler.expression(node.expression, scope).type == types.DATE:
+        raise mismatch(node, f"Cannot extract {name.upper()} from date.")
     return compiler.expression(exp.Anonymous(this=_FIELDS[name], expressions=[node.expression]), scope)
 
 

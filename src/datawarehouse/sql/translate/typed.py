@@ -48,7 +48,7 @@ def coerced(value: Typed, target: Type) -> str:
     have, want = duckdb(value.type), duckdb(target)
     if value.type == UNKNOWN and target.args:
         return f"CAST(NULL AS {want})"
-    if value.type.name == target.name == "char" and value.type.precision < target.precision:
+    if target.name == value.type.name == "char" and target != value.type:
         return f"rpad({value.sql}, {target.precision}, ' ')"
     if have == want and value.type != UNKNOWN:
         return value.sql
