@@ -180,7 +180,7 @@ def _prepared(value: Typed, target: Type) -> str | None:
                 # Java's BigDecimal.valueOf uses the shortest text of the double.
                 types.DOUBLE: f"CAST({sql} AS VARCHAR)",
                 types.REAL: f"trino_real_digits({sql})",
-                types.JSON: _bound(f"trino_json_exact({sql})", '"jx#"', 'trino_decimal_text(trino_json_number("jx#"))'),
+                types.JSON: _bound(f"trino_json_exact({sql})", '"jx#"', 'trino_json_decimal("jx#")'),
             }.get(source)
             return shown or (sql if number or source == types.BOOLEAN else None)
         case "varbinary":

@@ -132,6 +132,8 @@ _MACROS = (
     r"""trino_json_number(j) AS
         CASE WHEN json_type(j) = 'BOOLEAN' THEN if(j ->> '$' = 'true', '1', '0')
              ELSE trino_number_text(trino_json_text(j)) END""",
+    r"""trino_json_decimal(j) AS
+        if(regexp_matches(j ->> '$', '^\s|\s$'), 'Cannot cast to a decimal: ' || (j ->> '$'), trino_json_number(j))""",
     r"""trino_json_integer(j) AS
         CASE WHEN json_type(j) = 'DOUBLE' AND coalesce(abs(TRY_CAST(j ->> '$' AS DOUBLE)) < 1e19, FALSE)
              THEN CAST(CAST(round(CAST(j ->> '$' AS DOUBLE)) AS HUGEINT) AS VARCHAR)
