@@ -60,6 +60,8 @@ VALUES = [
     ("map(array[1], array[2])[{}]", ["cast(null as integer)"], None),
     ("row({}, {}) < row(2, 1)", ["1", "2"], True),
     ("json_format(cast(map(array[{}], array[1]) as json))", ["1.5e0"], '{"1.5":1}'),
+    # the engine would compute a constant that is not used
+    ("combinations({}, 2147483647)", ["cast(null as array(integer))"], None),
     # JSON that DuckDB reads and Trino does not
     ("json_array_length({})", ["'[1,]'"], None),
     ("json_array_length({})", ["""'[",]", "NaN"]'"""], 2),

@@ -366,9 +366,9 @@ array_histogram(array(K)) -> map(K, bigint)
 combinations(array(E), bigint) -> array(array(E))
     !CASE WHEN $2 NOT BETWEEN 0 AND 5 THEN [[CAST(CAST('combinations takes a size from 0 to 5' AS BIGINT) AS {{E}})]]
     ELSE
-    list_transform(list_reduce(range($2), lambda "e#", "f#": flatten(list_transform("e#", lambda "g#":
-    list_transform(range(coalesce("g#"[1], len($1) + 1) - 1), lambda "h#": ["h#" + 1] || "g#"))), [CAST([] AS
-    BIGINT[])]),
+    list_transform(list_reduce(range(if($2 BETWEEN 0 AND 5, $2, 0)), lambda "e#", "f#": flatten(list_transform("e#",
+    lambda "g#": list_transform(range(coalesce("g#"[1], len($1) + 1) - 1), lambda "h#": ["h#" + 1] || "g#"))),
+    [CAST([] AS BIGINT[])]),
     lambda "g#": list_transform("g#", lambda "h#": $1["h#"])) END
 ngrams(array(E), bigint) -> array(array(E))
     !list_transform(range(1, greatest(len($1) - if($2 > 0, $2, CAST('ngrams takes a size above 0' AS BIGINT)), 0) +
