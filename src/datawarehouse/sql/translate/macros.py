@@ -327,16 +327,20 @@ _MACROS = (
         CASE WHEN datepart('hour', step) <> 0 OR datepart('minute', step) <> 0 OR datepart('microsecond', step) <> 0
              THEN CAST(CAST('The step of a sequence of dates must be whole days' AS INTEGER) AS INTERVAL) ELSE step
                  END""",
+    # Of constants the engine computes each branch: the end is near where there are too many entries.
     r"""trino_series(a, b, step) AS
         CASE WHEN a + step = a OR (b > a AND a + step < a) OR (b < a AND a + step > a)
              THEN [CAST(CAST('The step of sequence must lead from its start to its end' AS INTEGER) AS TIMESTAMP)]
-             WHEN (b >= a AND a + step * 10000 <= b) OR (b < a AND a + step * 10000 >= b)
+             WHEN trino_is_long(a, b, step)
              THEN [CAST(CAST('sequence gives at most 10000 entries' AS INTEGER) AS TIMESTAMP)]
              WHEN a + step > CAST(a AS TIMESTAMP) + to_days(27) OR a + step < CAST(a AS TIMESTAMP) - to_days(27)
-             THEN list_filter(list_transform(range(0, len(generate_series(CAST(a AS TIMESTAMP), CAST(b AS TIMESTAMP),
-                    step)) + 1), lambda "se#": CAST(a AS TIMESTAMP) + step * "se#"), lambda "sf#":
+             THEN list_filter(list_transform(range(0, len(generate_series(CAST(a AS TIMESTAMP),
+                    CAST(if(trino_is_long(a, b, step), a, b) AS TIMESTAMP), step)) + 1),
+                    lambda "se#": CAST(a AS TIMESTAMP) + step * "se#"), lambda "sf#":
                     if(b >= a, "sf#" <= b, "sf#" >= b))
-             ELSE generate_series(CAST(a AS TIMESTAMP), CAST(b AS TIMESTAMP), step) END""",
+             ELSE generate_series(CAST(a AS TIMESTAMP), CAST(if(trino_is_long(a, b, step), a, b) AS TIMESTAMP), step)
+                 END""",
+    r"""trino_is_long(a, b, step) AS ((b >= a AND a + step * 10000 <= b) OR (b < a AND a + step * 10000 >= b))""",
     r"""trino_slice(a, i, n) AS
         if(-i > len(a), [], list_slice(a, if(i < 0, len(a) + i + 1, i), if(i < 0, len(a) + i, i - 1) + n))""",
     # Entries without a key are left out; of two entries with the same key the first one stays; no entry gives NULL.
