@@ -24,19 +24,26 @@ def compared(left: Typed, sign: str, right: Typed, texts: tuple[str, str]) -> st
     may_be = [_may_be_nan(side) for side in (left, right)]
     match sign:
         case "<" | "<=" if may_be[1]:
-            return f"({plain} AND NOT isnan({right.sql}))"
+            return f"({plain} AND NOT {_compared_nan(right, left)})"
         case ">" | ">=" if may_be[0]:
-            return f"({plain} AND NOT isnan({left.sql}))"
+            return f"({plain} AND NOT {_compared_nan(left, right)})"
         case "=" if all(may_be):
-            return f"({plain} AND NOT isnan({left.sql}))"
+            return f"({plain} AND NOT {_compared_nan(left, right)})"
         case "<>" if all(may_be):
-            return f"({plain} OR isnan({left.sql}))"
+            return f"({plain} OR {_compared_nan(left, right)})"
     return f"({plain})"
 
 
-def between(high: Typed, text: str) -> str:
-    """A text of BETWEEN whose upper bound is `high`."""
-    return f"({text} AND NOT isnan({high.sql}))" if _may_be_nan(high) else f"({text})"
+def between(value: Typed, high: Typed, text: str) -> str:
+    """A text of BETWEEN of this value and this upper bound."""
+    return f"({text} AND NOT {_compared_nan(high, value)})" if _may_be_nan(high) else f"({text})"
+
+
+def _compared_nan(side: Typed, other: Typed) -> str:
+    """Whether this side is NaN, and the other side is not NULL, as a comparison with NULL is NULL."""
+    if _NUMBER.fullmatch(other.sql) or _COMPUTED_AGAIN.search(other.sql) or len(other.sql) > _CHARACTERS_MAX:
+        return f"isnan({side.sql})"
+    return f"(isnan({side.sql}) AND {other.sql} IS NOT NULL)"
 
 
 def _may_be_nan(side: Typed) -> bool:

@@ -193,7 +193,7 @@ def between(compiler: Compiler, node: exp.Between, scope: Scope) -> Typed:
     if has_map(type):
         raise mismatch(node, f"Cannot check if {value.type} is BETWEEN {low.type} and {high.type}. Maps have no order.")
     texts = [_for_comparison(each, type) for each in (value, low, high)]
-    return Typed(nans.between(high, f"{texts[0]} BETWEEN {texts[1]} AND {texts[2]}"), types.BOOLEAN)
+    return Typed(nans.between(value, high, f"{texts[0]} BETWEEN {texts[1]} AND {texts[2]}"), types.BOOLEAN)
 
 
 def is_null(compiler: Compiler, node: exp.Is, scope: Scope) -> Typed:
