@@ -20,13 +20,15 @@ from datawarehouse.operate.status import status_of
 from datawarehouse.runtime.declaration import load
 from datawarehouse.testing import simulate
 
-NOW = datetime.now(UTC)
-
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory):
+    """began: when the deployment did. The hour may turn at any moment after it."""
     with emulator_with_athena() as aws:
-        yield Deployed(aws, tmp_path_factory.mktemp("status"))
+        began = datetime.now(UTC)
+        made = Deployed(aws, tmp_path_factory.mktemp("status"))
+        made.began = began
+        yield made
 
 
 def hour_of(instant):
@@ -36,7 +38,7 @@ def hour_of(instant):
 def measured(deployed, namespace, name, dimension, value, *, ago=timedelta(minutes=10), resource=None):
     """Put a value of a metric into CloudWatch, as the services themselves do on AWS."""
     dimensions = [{"Name": dimension, "Value": resource or deployed.at["tables"]["clicks"][_MEMBER[dimension]]}]
-    data = {"MetricName": name, "Dimensions": dimensions, "Value": value, "Timestamp": NOW - ago}
+    data = {"MetricName": name, "Dimensions": dimensions, "Value": value, "Timestamp": deployed.began - ago}
     deployed.aws.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[data])
 
 
@@ -45,6 +47,12 @@ _MEMBER = {"StreamName": "stream", "DeliveryStreamName": "delivery"}
 
 def status(deployed):
     return json.loads(deployed.dw("status", "--output", "json")[0])
+
+
+def is_since_deployment(deployed, found, last_run):
+    """Whether a status says the five minutes of a call that was made from the deployment until then."""
+    earliest = deployed.began - timedelta(minutes=5)
+    return earliest < datetime.fromisoformat(last_run) <= datetime.fromisoformat(found["at"])
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +67,9 @@ def test_a_new_warehouse(deployed, before):
     assert tables["facts"] == {"table": "facts", "kind": "table"}
     counted = {name: tables["clicks"][name] for name in ("received", "stored", "rejected", "lag_s", "newest_hour")}
     assert counted == {"received": 0, "stored": 0, "rejected": 0, "lag_s": None, "newest_hour": None}
-    assert tables["clicks"]["registered_until"] == hour_of(NOW + timedelta(hours=12))
-    assert tables["clicks"]["registrar"]["last_run"][:10] == f"{NOW:%Y-%m-%d}"  # at the deployment
+    called = deployed.began, datetime.fromisoformat(before["at"])  # the registrar was, in between
+    assert tables["clicks"]["registered_until"] in {hour_of(at + timedelta(hours=12)) for at in called}
+    assert is_since_deployment(deployed, before, tables["clicks"]["registrar"]["last_run"])
     assert [(job["job"], job["last_run"], job["runs_24h"]) for job in before["jobs"]] == [
         ("counts", None, 0),
         ("plain", None, 0),
@@ -88,10 +97,11 @@ def test_what_happened_is_counted(deployed, before):
     clicks = next(table for table in now["tables"] if table["table"] == "clicks")
     assert (clicks["received"], clicks["stored"], clicks["rejected"], clicks["lag_s"]) == (120, 110, 3, 36.5)
     lag_at = datetime.fromisoformat(clicks["lag_at"])
-    assert timedelta(minutes=20) <= NOW - lag_at <= timedelta(minutes=25)
+    assert timedelta(minutes=20) <= deployed.began - lag_at <= timedelta(minutes=25)
     assert clicks["newest_hour"] == "2026/10/02/01"
     counts = now["jobs"][0]
-    assert (counts["runs_24h"], counts["failed_24h"]) == (2, 1) and counts["last_run"][:10] == f"{NOW:%Y-%m-%d}"
+    assert (counts["runs_24h"], counts["failed_24h"]) == (2, 1)
+    assert is_since_deployment(deployed, now, counts["last_run"])
     out, err = deployed.dw("status")
     assert out.startswith("shop on AWS, database shop_test in us-east-1, at ")
     assert "lag_s: DataFreshness of the delivery" in err and "counted since" in err
@@ -200,7 +210,7 @@ def logged(deployed, capsys, job, *runs):
             if end == "fails":
                 raise ValueError("no such thing")
         lines = capsys.readouterr().out.splitlines()[: 1 if end == "never" else 2]
-        at = int((NOW - timedelta(minutes=ago)).timestamp() * 1000)
+        at = int((deployed.began - timedelta(minutes=ago)).timestamp() * 1000)
         stream = f"stream-{job}-{hour}-{ago}"
         logs.create_log_stream(logGroupName=group, logStreamName=stream)
         events = [{"timestamp": at + 4000 * number, "message": line} for number, line in enumerate(lines)]
@@ -244,12 +254,12 @@ def test_an_hour_whose_partition_points_elsewhere(deployed, here):
     assert outcome == "invisible" and "its partition does not point there" in error
 
 
-def test_hours_that_nothing_has_written(here):
-    later = NOW + timedelta(hours=6)
+def test_hours_that_nothing_has_written(deployed, here):
+    later = deployed.began + timedelta(hours=6)
     found, _ = hours(here, later, "counts")
-    expected = [hour_of(NOW + timedelta(hours=hour)) for hour in range(5, 0, -1)]
+    expected = [hour_of(deployed.began + timedelta(hours=hour)) for hour in range(5, 0, -1)]
     assert [one[1:3] for one in found[:5]] == [(expected[0], "due"), *((hour, "missing") for hour in expected[1:])]
-    assert found[-1][1] >= hour_of(NOW - timedelta(hours=1))  # before it was deployed nothing is missing
+    assert found[-1][1] >= hour_of(deployed.began - timedelta(hours=1))  # before it was deployed nothing is missing
 
 
 def test_what_the_log_says_of_attempts(deployed, here, capsys):
@@ -269,10 +279,10 @@ def test_an_attempt_that_never_ended(deployed, here, capsys):
     _, new_clients = here
     function = deployed.at["tables"]["plain"]["function"]
     configured = {**new_clients()("lambda").get_function_configuration(FunctionName=function)}
-    attempts = read_attempts(new_clients(), configured, NOW - timedelta(days=1), [])
+    attempts = read_attempts(new_clients(), configured, deployed.began - timedelta(days=1), [])
     for hour, outcome in (("03", "failed"), ("04", "running")):
         log = attempts[f"2026/05/05/{hour}"]
-        assert outcome_of(f"2026/05/05/{hour}", False, log, timedelta(minutes=15), NOW) == outcome
+        assert outcome_of(f"2026/05/05/{hour}", False, log, timedelta(minutes=15), deployed.began) == outcome
 
 
 def test_a_log_that_cannot_be_read_is_said(deployed, here):
