@@ -50,9 +50,13 @@ REJECTS = """select inserted_at, arrival_timestamp, sequence_number, error_code,
 
 
 class Sides:
-    """A project folder with a data folder, and what is deployed for it."""
+    """A project folder with a data folder, and what is deployed for it.
+
+    hour: the present one when it was made; the next may begin at any moment of a test.
+    """
 
     def __init__(self, aws, name, folder, declaration=DECLARATION):
+        self.hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         self.aws, self.folder, self.data = aws, folder, folder / "data"
         (folder / "warehouse.py").write_text(declaration)
         self.stack = Stack(aws, name)
@@ -121,9 +125,8 @@ class Sides:
         self.glue.update_table(DatabaseName=self.stack.name, TableInput={name: found[name] for name in kept} | changes)
 
     def simulated(self, hours=0, **settings):
-        """The warehouse of the data folder; it begins so many hours before the present one."""
-        start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours)
-        return simulate(self.warehouse, self.data, start=start, settings=settings)
+        """The warehouse of the data folder; it begins so many hours before `hour`."""
+        return simulate(self.warehouse, self.data, start=self.hour - timedelta(hours=hours), settings=settings)
 
     def fill(self, hours, **settings):
         """Fill hours with events; in each third some are malformed."""

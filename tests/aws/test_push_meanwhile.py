@@ -10,6 +10,7 @@ from pushing import DECLARATION, QUERIES, Sides
 
 from datawarehouse.aws.glue_tables import error_documents_of, table_of
 from datawarehouse.clock import WallClock
+from datawarehouse.definition.partition import start_of
 from datawarehouse.operate.clients import Clients
 from datawarehouse.operate.deployment import find_deployment
 from datawarehouse.operate.push import Push
@@ -229,12 +230,16 @@ def shop(aws, stack, tmp_path):
     return made
 
 
+def first_run(shop):
+    """The instant for which the jobs ran first: the end of the first hour."""
+    return f"{start_of(shop.hours[0]) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def test_the_hour_of_a_job_that_ran_again_here_is_replaced(shop):
     shop.push("hourly", "lines", "loose")
     before = shop.objects()
-    time = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:00:00Z")
     for job in ("hourly", "lines", "loose"):
-        assert shop.dw("run", job, "--at", time).returncode == 0
+        assert shop.dw("run", job, "--at", first_run(shop)).returncode == 0
     told, said = shop.push("hourly", "lines", "loose", code=1)
     assert (told["hourly"]["hours"], told["lines"]["hours"]) == (1, 1)
     assert f"loose {shop.hours[0]}: it had 1 rows when it was pushed" in said
@@ -259,8 +264,7 @@ def test_the_hour_of_a_job_that_ran_again_on_both_sides_is_refused(shop):
     theirs = f"hourly/{shop.hours[0]}/20991101T000000.000000Z-0123/theirs"
     shop.s3.put_object(Bucket=shop.bucket, Key=theirs, Body=b"")
     assert shop.push("hourly")[0]["hourly"]["there_already"] == 2
-    time = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:00:00Z")
-    assert shop.dw("run", "hourly", "--at", time).returncode == 0
+    assert shop.dw("run", "hourly", "--at", first_run(shop)).returncode == 0
     told, _ = shop.push("hourly", code=1)
     assert list(told["hourly"]["refused"]) == shop.hours[:1]
 
