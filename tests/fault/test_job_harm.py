@@ -197,7 +197,7 @@ def behave(job):
     return scope["result"]
 
 warehouse = Warehouse("shop").with_batch_input_table(
-    "behaved", {"n": "int"}, behave, "rate(1 hour)", partition_keys={"hour": "string"}
+    "behaved", {"n": "int"}, behave, "cron(0 0 1 1 ? 2090)", partition_keys={"hour": "string"}
 )
 """
 

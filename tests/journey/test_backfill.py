@@ -37,8 +37,10 @@ warehouse = (
     .with_batch_input_table("twenty", {"at": "string"}, hourly, "cron(20 * 1 11 ? 2025)", partition_keys=key)
 )
 """
+OVER = MODULE.replace("rate(1 hour)", "cron(0 1-23 1 11 ? 2026)")
+"""For an owner that runs: an hour that turns during a test begins no run."""
 FIRST_FOUR = ["01 01:00 2026/11/01/00", "01 02:00 2026/11/01/01", "01 03:00 2026/11/01/02", "01 04:00 2026/11/01/03"]
-TIMES = ("--from", "2026-11-01", "--to", "2026-11-01T04:00")
+TIMES = ("--from", "2026-11-01", "--to", "2026-11-01T04:01")
 
 
 @pytest.fixture
@@ -122,7 +124,7 @@ def test_after_kill_9_it_goes_on_where_it_was(project, dw, ran, owned):
         (project / "blocked").unlink()
 
     if owned:
-        with running(project, declaration=MODULE) as warehouse:
+        with running(project, declaration=OVER) as warehouse:
             killed_in_the_third()
             until(lambda: not warehouse.query("select 1 as n from job_runs where outcome = 'running'"), "it ended")
             assert ran() == FIRST_FOUR[:3]
@@ -187,7 +189,7 @@ def test_an_owner_that_is_killed_ends_the_backfill_with_an_error(project, dw):
     (project / "blocked").touch()
     command = [DW, "backfill", "hourly", *TIMES]
     with (
-        running(project, declaration=MODULE, environment={"TMPDIR": str(project)}) as warehouse,
+        running(project, declaration=OVER, environment={"TMPDIR": str(project)}) as warehouse,
         started(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process,
     ):
         until(lambda: runs_begun(project) == 3, "third run")

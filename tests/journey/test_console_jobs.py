@@ -24,7 +24,7 @@ warehouse = (
     Warehouse("shop")
     .with_streaming_input_table("clicks", {"id": "string"})
     .with_batch_input_table("counts", {"c": "bigint"}, hourly, "rate(1 day)", {"hour": "string"})
-    .with_batch_input_table("wrong", {"c": "bigint"}, broken, "rate(1 day)", {"hour": "string"})
+    .with_batch_input_table("wrong", {"c": "bigint"}, broken, "cron(0 0 1 1 ? 2090)", {"hour": "string"})
 )
 """
 

@@ -240,8 +240,8 @@ def whole(job):
 
 warehouse = (
     Warehouse("shop")
-    .with_batch_input_table("hourly", {"n": "int"}, hourly, "rate(1 hour)", partition_keys={"hour": "string"})
-    .with_batch_input_table("whole", {"n": "int"}, whole, "rate(1 hour)")
+    .with_batch_input_table("hourly", {"n": "int"}, hourly, "cron(0 0 1 1 ? 2090)", partition_keys={"hour": "string"})
+    .with_batch_input_table("whole", {"n": "int"}, whole, "cron(0 0 1 1 ? 2090)")
     .with_table("facts", {"n": "int"}, data_format="JSON")
     .with_table("mine", {"n": "bigint", "missing": "string"})
     .with_table("daily", {"n": "int"}, partition_keys={"region": "string", "day": "int"})

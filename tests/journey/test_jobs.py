@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -14,6 +14,7 @@ from running import running, until
 from datawarehouse import open_warehouse
 from datawarehouse.errors import UnknownName
 from datawarehouse.runtime.declaration import load
+from datawarehouse.testing.clock import TestClock
 
 AT = datetime(2026, 11, 23, 8, 20, tzinfo=UTC)
 MODULE = """
@@ -38,12 +39,12 @@ warehouse = (
     .with_streaming_input_table("clicks", columns)
     .with_streaming_input_table("views", columns)
     .with_batch_input_table(
-        "aggregates", {"event_type": "string", "count": "int", "time": "string"}, hourly_counts, "rate(1 hour)",
+        "aggregates", {"event_type": "string", "count": "int", "time": "string"}, hourly_counts, "cron(0 0 1 1 ? 2090)",
         partition_keys={"hour": "string"}, data_format="JSON",
     )
     .with_batch_input_table(
-        "behaved", {"n": "int", "price": "decimal(9,2)", "day": "date", "at": "timestamp"}, behave, "rate(1 hour)",
-        partition_keys={"hour": "string"},
+        "behaved", {"n": "int", "price": "decimal(9,2)", "day": "date", "at": "timestamp"}, behave,
+        "cron(0 0 1 1 ? 2090)", partition_keys={"hour": "string"},
     )
 )
 """
@@ -129,18 +130,18 @@ def rows(warehouse, columns="n"):
     return list(warehouse.query(f"select {columns}, hour from behaved order by hour, n"))
 
 
-def test_a_run_counts_what_is_committed(opened):
-    opened.put("clicks", [{"id": str(n)} for n in range(3)])
-    opened.put("views", [{"id": "v"}])
-    opened.flush()
-    hour = next(iter(opened.query("select max(inserted_at) from clicks")))[0]
-    now = datetime.strptime(hour, "%Y/%m/%d/%H").replace(minute=30, tzinfo=UTC)
-    run = opened.run("aggregates", now)
-    assert (run.outcome, run.rows, run.error) == ("succeeded", 2, None)
-    found = list(opened.query("select event_type, count, time, hour from aggregates order by 1"))
-    before = run.partition
+def test_a_run_counts_what_is_committed(project, tmp_path):
+    with open_warehouse(project, tmp_path / "data", clock=TestClock(AT)) as opened:
+        opened.put("clicks", [{"id": str(n)} for n in range(3)])
+        opened.put("views", [{"id": "v"}])
+        opened.flush()
+        assert list(opened.query("select max(inserted_at) from clicks")) == [("2026/11/23/08",)]
+        run = opened.run("aggregates", AT + timedelta(minutes=10))
+        assert (run.outcome, run.rows, run.error) == ("succeeded", 2, None)
+        found = list(opened.query("select event_type, count, time, hour from aggregates order by 1"))
+    before = "2026/11/23/07"  # the newest hour that ended
+    assert run.partition == before
     assert found == [("clicks", 3, before, before), ("views", 1, before, before)]
-    assert before < hour, "the newest hour that ended"
 
 
 def test_a_later_run_replaces_its_partition_and_no_other(behave, opened):

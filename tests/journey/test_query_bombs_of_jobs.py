@@ -42,7 +42,9 @@ def bomb(job):
     yield {"n": 1}
 
 warehouse = Warehouse("analytics_dw").with_streaming_input_table("clicks", {"id": "string", "n": "int"})
-warehouse = warehouse.with_batch_input_table("bomb", {"n": "int"}, bomb, "rate(1 day)", partition_keys={"h": "string"})
+warehouse = warehouse.with_batch_input_table(
+    "bomb", {"n": "int"}, bomb, "cron(0 0 1 1 ? 2090)", partition_keys={"h": "string"}
+)
 """
 GROUPS = 8
 pytestmark = pytest.mark.skipif(
