@@ -6,6 +6,7 @@ import json
 import re
 import socket
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 from urllib.parse import quote, urlsplit
 
@@ -13,6 +14,7 @@ import pytest
 from running import running, until
 
 from datawarehouse.access.sessions import WRONG_PER_MIN
+from datawarehouse.definition.partition import start_of
 from datawarehouse.folder import history_path, holder_of, saved_queries_path
 from datawarehouse.server.console_files import FOLDER
 from datawarehouse.server.saved_queries import OF_ONE_MAX
@@ -219,15 +221,21 @@ def test_the_overview_has_the_queries_that_run_of_a_key_its_own(keyed):
 # -- tables
 
 
+def is_over(hour):
+    """Whether the clock has passed the hour in which the events came."""
+    return datetime.now(UTC) >= start_of(hour) + timedelta(hours=1)
+
+
 def test_the_hours_of_a_table_are_lists_and_csv(open_warehouse):
     status, answer = asked(open_warehouse, "/v1/tables/clicks/hours")
     assert (status, answer["received"], answer["stored"], answer["rejected"]) == (200, [32], [30], [2])
-    assert (answer["rows"], answer["state"], len(answer["hour"])) == ([30], "o", 1)
+    [hour] = answer["hour"]
+    assert answer["rows"] == [30] and (answer["state"] == "o" or is_over(hour))
     assert answer["bytes"][0] > 0 and answer["files"][0] >= 2
     status, headers, text = open_warehouse.request("GET", "/v1/tables/clicks/hours?format=csv")
     assert (status, headers["Content-Disposition"]) == (200, 'attachment; filename="clicks_hours.csv"')
     names, values = text.decode().splitlines()
-    assert dict(zip(names.split(","), values.split(","), strict=True))["state"] == '"open"'
+    assert dict(zip(names.split(","), values.split(","), strict=True))["state"] == '"open"' or is_over(hour)
     assert asked(open_warehouse, "/v1/tables/clicks/hours?from=2020/01/01/00&to=2020/01/02/00")[1]["hour"] == []
     for wrong in ("from=2020", "from=2026/13/01/00", "format=xml", "from=2026/01/01/00&to=2025/01/01/00"):
         assert asked(open_warehouse, f"/v1/tables/clicks/hours?{wrong}")[0] == 400
