@@ -144,6 +144,9 @@ ENDLESS = (
     "unnest(sequence(1, 10000)) c(z) where x * y * z = -1"
 )
 
+START_S = 60.0
+"""A query that is ended while its process starts has its memory until then."""
+
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
@@ -237,7 +240,8 @@ def test_the_memory_of_all_queries_is_given_out_once_and_production_first(tmp_pa
         until(lambda: states() == ["ended", "waiting", "waiting", "running", "running"], "production is served first")
         for id in ids[3:]:
             started.request("DELETE", f"/v1/queries/{id}")
-        until(lambda: states() == ["ended", "running", "waiting", "ended", "ended"], "and then one of the others")
+        left = ["ended", "running", "waiting", "ended", "ended"]
+        until(lambda: states() == left, "and then one of the others", START_S)
         for id in ids[1:3]:
             started.request("DELETE", f"/v1/queries/{id}")
     too_much = started.dw("up", "--query-memory-total-bytes", "512MiB", check=False)
