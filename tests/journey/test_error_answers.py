@@ -1,6 +1,7 @@
 """Each error over real HTTP, up to the exit code: the caller learns whether to change something or to try again."""
 
 import asyncio
+import gc
 import http.client
 import json
 import os
@@ -138,7 +139,7 @@ def failing(tmp_path_factory):
     announced.release()
 
 
-@pytest.mark.filterwarnings("ignore:unclosed")  # the connection of a command ends with its process
+@pytest.mark.filterwarnings("error::ResourceWarning")  # of a connection that nobody has closed
 @pytest.mark.parametrize(("name", "status", "code", "again"), TABLE, ids=[row[0] for row in TABLE])
 def test_an_error_has_its_status_its_exit_code_and_whether_to_try_again(failing, capsys, name, status, code, again):
     folder, url, raised = failing
@@ -153,6 +154,7 @@ def test_an_error_has_its_status_its_exit_code_and_whether_to_try_again(failing,
     assert (type(met.value).__name__, met.value.retryable) == (name, again == "yes")
     assert main(["flush", "--data", str(folder)]) == int(code)
     assert capsys.readouterr().err == "dw flush: what happened\n"
+    gc.collect()
 
 
 # -- what is not the caller's fault

@@ -28,12 +28,11 @@ def run(arguments: argparse.Namespace) -> None:
     client = client_of(settings.folder, timeout_s=None)  # a conversion that hangs is ended by the owner, not here
     asking = client_of(settings.folder)
     if client and asking:
-        _saying(
-            lambda: client.call("POST", "/v1/admin/flush", b""),
-            lambda: asking.call("GET", "/v1/admin/flush")["behind"],
-        )
-        client.close()
-        asking.close()
+        with contextlib.closing(client), contextlib.closing(asking):
+            _saying(
+                lambda: client.call("POST", "/v1/admin/flush", b""),
+                lambda: asking.call("GET", "/v1/admin/flush")["behind"],
+            )
         return
     with open_alone(warehouse_of(arguments), settings) as opened:
         _saying(opened.flush, opened.behind)
