@@ -35,7 +35,7 @@ BOMBS = {
     "reduced": "select reduce(flatten(transform(sequence(1, 2000), s -> sequence(1, 10000))), 0, (s, x) -> s + "
     "x, s -> s)",
     # sorts, groups and windows
-    "lists of a window": "select array_agg(id order by id) over () from clicks",
+    "lists of a window": "select array_agg(id) over () from clicks",
     "a sort of everything": "select a.id || b.id as x from clicks a, clicks b order by x desc limit 900000",
     "a group for each pair": "select count(*) from (select a.id, b.id from clicks a, clicks b group by a.id, b.id)",
     "distinct pairs": "select count(distinct a.id || b.id) from clicks a, clicks b",

@@ -24,7 +24,7 @@ TOO_LARGE = {
     "a format": "select format('%1000000000d', 1)",
     "padding": "select rpad('x', 2147483647, 'y')",
     "a list to sort": "select array_sort(flatten(transform(sequence(1, 5000), s -> sequence(1, 10000))))",
-    "lists of a window": "select array_agg(id order by id) over () from clicks",
+    "lists of a window": "select array_agg(id) over () from clicks",
     "texts in a list": "select transform(flatten(transform(sequence(1, 1000), s -> sequence(1, 10000))), x -> "
     "cast(x as varchar))",
     "a map": "select map_agg(id, n) from (select a.id || b.id as id, a.n from clicks a, clicks b)",
