@@ -94,4 +94,4 @@ def compared(warehouse: Warehouse, answers: list[dict[str, Any]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]) or None)
+    sys.exit(main(sys.argv[1]) or 0)

@@ -327,4 +327,4 @@ def summary(scope: list[dict[str, Any]], results: list[list[Found]]) -> Iterator
 
 
 if __name__ == "__main__":
-    sys.exit(main() or None)
+    sys.exit(main() or 0)
