@@ -11,7 +11,7 @@ import asyncio
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from itertools import compress
 from typing import Annotated, Any
 
@@ -26,19 +26,11 @@ from datawarehouse.intake.intake import Intake, Stream, shards_for
 from datawarehouse.intake.shard_rate import RATE
 from datawarehouse.journal.block import Entry
 from datawarehouse.journal.journal import entry_of
-from datawarehouse.journal.opening import Appended
-from datawarehouse.journal.sequence import (
-    COUNTER_STEP,
-    HASH_KEYS,
-    above_shard_0,
-    is_sequence_number,
-    sequence_number,
-    sequence_numbers,
-    shard_id,
-)
+from datawarehouse.journal.sequence import HASH_KEYS, is_sequence_number, sequence_number, shard_id
 from datawarehouse.server.http import Request, Response
 from datawarehouse.server.kinesis_access import admit, check_right, check_signed, may
 from datawarehouse.server.kinesis_answers import AMZ_JSON, answer_of, error_answer
+from datawarehouse.server.kinesis_put_answers import all_in_one_shard, put_records_answer, rate_exceeded
 from datawarehouse.server.kinesis_shapes import OPERATIONS, KinesisError, checked, not_offered, type_checked
 from datawarehouse.server.kinesis_streams import (
     ACCOUNT,
@@ -152,19 +144,19 @@ class Kinesis:
             chosen = list(compress(data, taken))
             chosen_shards = None if shards is None else array("H", compress(shards, taken))
         if not chosen:
-            return _put_records_answer(stream, [False] * count, shards, None)
+            return put_records_answer(stream, [False] * count, shards, None)
         try:
             entry, places = await self._entry(chosen, chosen_shards)
             del put, data, keys, chosen
             identity.take(events_per_s=entry.count - count)  # records have more, if they are aggregates
             appended, _ = await self.commit.append(stream, entry)
         except Throttled:
-            return _put_records_answer(stream, [False] * count, shards, None)
+            return put_records_answer(stream, [False] * count, shards, None)
         except BodyTooLarge as error:
             raise KinesisError("InvalidArgumentException", str(error)) from None
         if taken is None and shards is None and places is None:
-            return _all_in_one_shard(stream, appended)
-        return _put_records_answer(stream, taken or [True] * count, shards, appended, places)
+            return all_in_one_shard(stream, appended)
+        return put_records_answer(stream, taken or [True] * count, shards, appended, places)
 
     async def _put_record(self, arguments: dict[str, Any], identity: Identity) -> bytes:
         stream = self._stream(arguments.get("StreamName"), arguments.get("StreamARN"), identity, "PutRecord")
@@ -177,7 +169,7 @@ class Kinesis:
         _check_wanted(arguments.get("DryRun", False))
         shards = shards_for([key], [hash_key], stream.shard_count)
         shard = shards[0] if shards else 0
-        throttled = KinesisError("ProvisionedThroughputExceededException", _rate_exceeded(stream, shard))
+        throttled = KinesisError("ProvisionedThroughputExceededException", rate_exceeded(stream, shard))
         if self.intake.limits.shard_rate_limited and not stream.rate.take(shard, _size(data, key)):
             self.intake.refusals.records(stream.name, "shard_rate_limited", 1, RATE)
             raise throttled
@@ -405,61 +397,3 @@ def _check_wanted(is_dry_run: bool) -> None:
 def _size(data: bytes, key: str) -> int:
     """The size of a record as limits count it (Kinesis API reference, PutRecords)."""
     return len(data) + len(key.encode())
-
-
-# -- the answer
-
-
-def _all_in_one_shard(stream: Stream, appended: Appended) -> bytes:
-    """The answer for records that were all taken by shard 0: the usual one, so built by joining."""
-    numbers = sequence_numbers(stream.journal.created_ms, 0, appended.first_record, appended.count, appended.arrival_ms)
-    behind = f'","ShardId":"{shard_id(0)}"}}'
-    entries = f'{behind},{{"SequenceNumber":"'.join(map(str, numbers))
-    return f'{{"FailedRecordCount":0,"Records":[{{"SequenceNumber":"{entries}{behind}]}}'.encode()
-
-
-def _put_records_answer(
-    stream: Stream,
-    taken: Sequence[bool],
-    shards: Sequence[int] | None,
-    appended: Appended | None,
-    places: Sequence[int] | None = None,
-) -> bytes:
-    """The answer for records of which some were taken, in any shards. Joined from texts, as the one above.
-
-    places: see `_entry`. A record has the number of its first user record.
-    """
-    of = [0] * len(taken) if shards is None else shards
-    entries = _taken(stream, compress(of, taken), appended, places) if appended else []
-    failed = len(taken) - len(entries)
-    if failed:
-        refused = {shard: _refused(stream, shard) for shard in set(of)}
-        following = iter(entries)
-        entries = [next(following) if take else refused[shard] for take, shard in zip(taken, of, strict=True)]
-    return f'{{"FailedRecordCount":{failed},"Records":[{",".join(entries)}]}}'.encode()
-
-
-def _taken(stream: Stream, shards: Iterable[int], appended: Appended, places: Sequence[int] | None) -> list[str]:
-    """What the answer says of each record that was taken; shards, places: theirs."""
-    created, first, arrival = stream.journal.created_ms, appended.first_record, appended.arrival_ms
-    numbers: Iterable[int] = sequence_numbers(created, 0, first, appended.count, arrival)
-    if places is not None:
-        begin = sequence_number(created, 0, first, arrival)
-        numbers = [begin + COUNTER_STEP * place for place in places]
-    ends = map(_ends(stream.shard_count).__getitem__, shards)
-    return [f'{{"SequenceNumber":"{number + above}{end}' for number, (above, end) in zip(numbers, ends, strict=True)]
-
-
-@lru_cache
-def _ends(shard_count: int) -> list[tuple[int, str]]:
-    """For each shard, what its sequence numbers have above those of shard 0, and what the answer has behind them."""
-    return [(above_shard_0(shard), f'","ShardId":"{shard_id(shard)}"}}') for shard in range(shard_count)]
-
-
-def _refused(stream: Stream, shard: int) -> str:
-    code = "ProvisionedThroughputExceededException"
-    return msgspec.json.encode({"ErrorCode": code, "ErrorMessage": _rate_exceeded(stream, shard)}).decode()
-
-
-def _rate_exceeded(stream: Stream, shard: int) -> str:
-    return f"Rate exceeded for shard {shard_id(shard)} in stream {stream.name} under account {ACCOUNT}."
