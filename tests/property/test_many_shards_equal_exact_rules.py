@@ -20,8 +20,9 @@ from datawarehouse.durable import LOCAL_DISK
 from datawarehouse.intake.group_commit import GroupCommit
 from datawarehouse.intake.intake import Intake, IntakeLimits, Stream, shards_for
 from datawarehouse.journal.journal import Journal
+from datawarehouse.journal.opening import Start
 from datawarehouse.journal.read import read_spans
-from datawarehouse.journal.sequence import hash_range, sequence_number, shard_id, shards_of
+from datawarehouse.journal.sequence import COUNTER_STEP, hash_range, sequence_number, shard_id, shards_of
 from datawarehouse.server.http import Request
 from datawarehouse.server.kinesis import Kinesis
 from datawarehouse.testing.clock import TestClock
@@ -84,9 +85,9 @@ def random_key(chance):
 class Served:
     """The protocol over a stream with a journal on disk, at an instant that the test moves."""
 
-    def __init__(self, folder, shard_count, limited=False):
+    def __init__(self, folder, shard_count, limited=False, first_record=0):
         self.clock = TestClock()
-        self.journal = Journal(folder, "clicks", self.clock, LOCAL_DISK)
+        self.journal = Journal(folder, "clicks", self.clock, LOCAL_DISK, Start(record=first_record))
         self.shard_count = shard_count
         self.clock.set_ms(self.clock.now_ms() + 86_401_234)
         self.stream = Stream(self.journal, shard_count, self.clock, 0)
@@ -134,7 +135,7 @@ def shard_count(request):
 def test_each_border_of_a_range_is_looked_up_as_it_is_calculated(shard_count):
     numbers = [near % HASH_KEYS for border in borders(shard_count) for near in (border - 1, border, border + 1)]
     numbers += [first << 120 for first in range(256)] + [(first << 120) - 1 for first in range(1, 257)]
-    assert shards_of([number.to_bytes(16, "big") for number in numbers], shard_count) == [
+    assert shards_of([number.to_bytes(16, "big") for number in numbers], shard_count).tolist() == [
         exact_shard(number, shard_count) for number in numbers
     ]
 
@@ -142,7 +143,7 @@ def test_each_border_of_a_range_is_looked_up_as_it_is_calculated(shard_count):
 @pytest.mark.parametrize("count", [5, 7, 16, 100, 128, 255, 256, 257, 500, 512])
 def test_other_numbers_of_shards(count):
     numbers = borders(count)
-    assert shards_of([number.to_bytes(16, "big") for number in numbers], count) == [
+    assert shards_of([number.to_bytes(16, "big") for number in numbers], count).tolist() == [
         shard for shard in range(count) for _ in "ab"
     ]
 
@@ -179,6 +180,24 @@ def test_answers_to_explicit_hash_keys(tmp_path, shard_count):
         records = [(random_key(chance), each) for each in explicit[start : start + 500]]
         expected = served.exact(records, [True] * len(records))
         assert served.put(records) == expected
+
+
+@pytest.mark.parametrize("power", [28, 29, 30, 40])
+def test_answers_where_many_digits_of_the_numbers_change(tmp_path, shard_count, power):
+    """From 999... to 1000..., and on where the digits that change begin with zeros; for one shard after the other."""
+    chance = random.Random(power)
+    clock = Served(tmp_path, shard_count).clock
+    for shard in {0, shard_count // 2, shard_count - 1}:
+        zero = sequence_number(clock.now_ms() - 86_401_234, shard, 0, clock.now_ms())
+        carried = (10**power + -zero % 10**power) // COUNTER_STEP + 1
+        folder = tmp_path / str(shard)
+        folder.mkdir()
+        served = Served(folder, shard_count, first_record=carried - 250)
+        for _ in range(2):
+            records = [(random_key(chance), None) for _ in range(500)]
+            expected = served.exact(records, [True] * 500)
+            assert served.put(records) == expected
+            assert served.journal.next_record > carried
 
 
 @pytest.mark.parametrize("with_hash_keys", [False, True])

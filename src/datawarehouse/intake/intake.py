@@ -250,7 +250,7 @@ def shards_for(
     if shard_count == 1:
         return None
     if explicit_hash_keys is None:
-        return array("H", shards_of(digests_of(partition_keys), shard_count))
+        return shards_of(digests_of(partition_keys), shard_count)
     hashed = (
         int(explicit) if explicit is not None else hash_key(key)
         for key, explicit in zip(partition_keys, explicit_hash_keys, strict=True)

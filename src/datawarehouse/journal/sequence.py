@@ -11,16 +11,18 @@ went to other shards.
 
 from __future__ import annotations
 
-import itertools
+import hashlib
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from functools import lru_cache, partial
 
-# Python's own takes a third of the time of OpenSSL's for a text as short as a key. Some distributions leave it out.
+# Python's own takes a third of the time of OpenSSL's for a text as short as a key. Some distributions leave it out, and
+# some have an OpenSSL that refuses MD5 unless it is told that nothing secret depends on it.
 try:
     from _md5 import md5  # type: ignore[import-not-found]
 except ImportError:
-    from hashlib import md5
+    md5 = partial(hashlib.md5, usedforsecurity=False)
 
 HASH_KEYS = 2**128
 COUNTER_STEP = 1 << 80  # from one record to the next: 20 hex digits stand behind the counter
@@ -42,12 +44,6 @@ def sequence_number(created_ms: int, shard: int, record: int, arrival_ms: int) -
         | (shard << 4)
         | 2
     )
-
-
-def sequence_numbers(created_ms: int, shard: int, first_record: int, count: int, arrival_ms: int) -> Iterator[int]:
-    """Those of `count` records in a row that went to one shard."""
-    first = sequence_number(created_ms, shard, first_record, arrival_ms)
-    return itertools.islice(itertools.count(first, COUNTER_STEP), count)
 
 
 def is_sequence_number(number: int, now_ms: int) -> bool:
@@ -86,7 +82,7 @@ def hash_range(shard: int, shard_count: int) -> tuple[int, int]:
 
 def digests_of(partition_keys: Iterable[str]) -> list[bytes]:
     """MD5 of the UTF-8 bytes of each key (Kinesis API reference, PutRecord)."""
-    return [md5(key.encode(), usedforsecurity=False).digest() for key in partition_keys]
+    return [md5(key.encode()).digest() for key in partition_keys]
 
 
 def hash_key(partition_key: str) -> int:
@@ -99,21 +95,23 @@ def shard_of(hashed: int, shard_count: int) -> int:
     return min(hashed // (HASH_KEYS // shard_count), shard_count - 1)
 
 
-def shards_of(digests: Iterable[bytes], shard_count: int) -> list[int]:
+def shards_of(digests: Sequence[bytes], shard_count: int) -> array[int]:
     """`shard_of` the number that each digest is, looked up instead of calculated."""
     borders, of_first_byte = _digest_table(shard_count)
-    if of_first_byte:
-        return [of_first_byte[digest[0]] for digest in digests]
-    return [bisect_right(borders, digest) for digest in digests]
+    if not of_first_byte:
+        return array("H", [bisect_right(borders, digest) for digest in digests])
+    little_endian = bytearray(2 * len(digests))
+    little_endian[::2] = b"".join(digests)[::16].translate(of_first_byte)
+    return array("H", bytes(little_endian))
 
 
 @lru_cache
-def _digest_table(shard_count: int) -> tuple[list[bytes], list[int]]:
+def _digest_table(shard_count: int) -> tuple[list[bytes], bytes]:
     """The first hash key of each shard but shard 0, as bytes, which sort as the numbers do.
 
     And the shard for each first byte of a digest, if the first byte alone decides: for 1, 2, 4 ... 256 shards.
     """
     borders = [hash_range(shard, shard_count)[0].to_bytes(16) for shard in range(1, shard_count)]
     if any(any(border[1:]) for border in borders):
-        return borders, []
-    return borders, [bisect_right(borders, bytes([first]) + bytes(15)) for first in range(256)]
+        return borders, b""
+    return borders, bytes(bisect_right(borders, bytes([first]) + bytes(15)) for first in range(256))

@@ -30,7 +30,7 @@ from datawarehouse.journal.sequence import HASH_KEYS, is_sequence_number, sequen
 from datawarehouse.server.http import Request, Response
 from datawarehouse.server.kinesis_access import admit, check_right, check_signed, may
 from datawarehouse.server.kinesis_answers import AMZ_JSON, answer_of, error_answer
-from datawarehouse.server.kinesis_put_answers import all_in_one_shard, put_records_answer, rate_exceeded
+from datawarehouse.server.kinesis_put_answers import RECORDS_MAX, put_records_answer, rate_exceeded
 from datawarehouse.server.kinesis_shapes import OPERATIONS, KinesisError, checked, not_offered, type_checked
 from datawarehouse.server.kinesis_streams import (
     ACCOUNT,
@@ -43,7 +43,6 @@ from datawarehouse.server.kinesis_streams import (
 )
 
 TARGET_PREFIX = "Kinesis_20131202"
-RECORDS_MAX = 500
 REQUEST_BYTES_MAX = 10 * 1024 * 1024
 _PUTS = ("PutRecord", "PutRecords")
 _KEY_CHARACTERS_MAX = 256
@@ -137,26 +136,23 @@ class Kinesis:
         self._check_sizes(stream, data, keys)
         _check_wanted(put.is_dry_run)
         shards = shards_for(keys, put.hash_keys, stream.shard_count)
-        taken = self._within_rate(stream, data, keys, shards)
-        if taken is None:
-            chosen, chosen_shards = data, shards
-        else:
-            chosen = list(compress(data, taken))
-            chosen_shards = None if shards is None else array("H", compress(shards, taken))
-        if not chosen:
-            return put_records_answer(stream, [False] * count, shards, None)
+        all_shards = shards or bytes(count)
+        taken = self._within_rate(stream, data, keys, all_shards)
+        if taken is not None:
+            data = list(compress(data, taken))
+            shards = shards and array("H", compress(shards, taken))
+        if not data:
+            return put_records_answer(stream, all_shards, None, None)
         try:
-            entry, places = await self._entry(chosen, chosen_shards)
-            del put, data, keys, chosen
+            entry, places = await self._entry(data, shards)
+            del put, data, keys
             identity.take(events_per_s=entry.count - count)  # records have more, if they are aggregates
             appended, _ = await self.commit.append(stream, entry)
         except Throttled:
-            return put_records_answer(stream, [False] * count, shards, None)
+            return put_records_answer(stream, all_shards, None, None)
         except BodyTooLarge as error:
             raise KinesisError("InvalidArgumentException", str(error)) from None
-        if taken is None and shards is None and places is None:
-            return all_in_one_shard(stream, appended)
-        return put_records_answer(stream, taken or [True] * count, shards, appended, places)
+        return put_records_answer(stream, all_shards, taken, appended, places)
 
     async def _put_record(self, arguments: dict[str, Any], identity: Identity) -> bytes:
         stream = self._stream(arguments.get("StreamName"), arguments.get("StreamARN"), identity, "PutRecord")
@@ -206,14 +202,13 @@ class Kinesis:
             )
 
     def _within_rate(
-        self, stream: Stream, data: Sequence[bytes], keys: Sequence[str], shards: Sequence[int] | None
+        self, stream: Stream, data: Sequence[bytes], keys: Sequence[str], shards: Sequence[int]
     ) -> Sequence[bool] | None:
         """Which records their shards take now; None if the rate is not limited."""
         if not self.intake.limits.shard_rate_limited:
             return None
         taken = [
-            stream.rate.take(shards[place] if shards else 0, _size(datum, key))
-            for place, (datum, key) in enumerate(zip(data, keys, strict=True))
+            stream.rate.take(shard, _size(datum, key)) for shard, datum, key in zip(shards, data, keys, strict=True)
         ]
         if refused := taken.count(False):
             self.intake.refusals.records(stream.name, "shard_rate_limited", refused, RATE)

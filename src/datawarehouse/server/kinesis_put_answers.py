@@ -1,4 +1,8 @@
-"""The answer to PutRecords: the shard and the sequence number of each record, or why it was not taken."""
+"""The answer to PutRecords: the shard and the sequence number of each record, or why it was not taken.
+
+Most of it are sequence numbers, of 56 digits each. To write one takes Python as long as to read a record; so the digits
+that do not change within a request are written once for each shard, and all others in one go.
+"""
 
 from __future__ import annotations
 
@@ -10,59 +14,80 @@ import msgspec
 
 from datawarehouse.intake.intake import Stream
 from datawarehouse.journal.opening import Appended
-from datawarehouse.journal.sequence import COUNTER_STEP, above_shard_0, sequence_number, sequence_numbers, shard_id
+from datawarehouse.journal.sequence import COUNTER_STEP, above_shard_0, sequence_number, shard_id
 from datawarehouse.server.kinesis_streams import ACCOUNT
 
-
-def all_in_one_shard(stream: Stream, appended: Appended) -> bytes:
-    """The answer for records that were all taken by shard 0: the usual one, so built by joining."""
-    numbers = sequence_numbers(stream.journal.created_ms, 0, appended.first_record, appended.count, appended.arrival_ms)
-    behind = f'","ShardId":"{shard_id(0)}"}}'
-    entries = f'{behind},{{"SequenceNumber":"'.join(map(str, numbers))
-    return f'{{"FailedRecordCount":0,"Records":[{{"SequenceNumber":"{entries}{behind}]}}'.encode()
+RECORDS_MAX = 500
+_STEPS = tuple(COUNTER_STEP * place for place in range(RECORDS_MAX))
+_CHANGING = 10**29  # what changes within a request is in the last 29 digits, if nothing is carried beyond them
+_RECORDS_OF_SHARD_MIN = 4  # as many as it takes that less is written
 
 
 def put_records_answer(
     stream: Stream,
-    taken: Sequence[bool],
-    shards: Sequence[int] | None,
+    shards: Sequence[int],
+    taken: Sequence[bool] | None,
     appended: Appended | None,
     places: Sequence[int] | None = None,
 ) -> bytes:
-    """The answer for records of which some were taken, in any shards. Joined from texts, as the one above.
+    """The body of the answer.
 
-    places: see `_entry`. A record has the number of its first user record.
+    shards: of each record. taken: whether each record was; None if all were. appended: where they went; None if none
+    was taken. places: for each that was taken, the place of its first user record in what was appended, whose number
+    it gets; None if each record has its own place.
     """
-    of = [0] * len(taken) if shards is None else shards
-    entries = _taken(stream, compress(of, taken), appended, places) if appended else []
-    failed = len(taken) - len(entries)
+    entries: list[bytes] = []
+    numbers: Iterable[int] = ()
+    if appended:
+        entries, numbers = _numbered(stream, list(compress(shards, taken)) if taken else shards, appended, places)
+    failed = len(shards) - len(entries)
     if failed:
-        refused = {shard: _refused(stream, shard) for shard in set(of)}
+        refused = {shard: _refused(stream, shard) for shard in set(shards)}
         following = iter(entries)
-        entries = [next(following) if take else refused[shard] for take, shard in zip(taken, of, strict=True)]
-    return f'{{"FailedRecordCount":{failed},"Records":[{",".join(entries)}]}}'.encode()
+        takes = taken if taken and appended else [False] * len(shards)
+        entries = [next(following) if take else refused[shard] for take, shard in zip(takes, shards, strict=True)]
+    return b'{"FailedRecordCount":%d,"Records":[' % failed + b",".join(entries) % tuple(numbers) + b"]}"
 
 
-def _taken(stream: Stream, shards: Iterable[int], appended: Appended, places: Sequence[int] | None) -> list[str]:
-    """What the answer says of each record that was taken; shards, places: theirs."""
-    created, first, arrival = stream.journal.created_ms, appended.first_record, appended.arrival_ms
-    numbers: Iterable[int] = sequence_numbers(created, 0, first, appended.count, arrival)
-    if places is not None:
-        begin = sequence_number(created, 0, first, arrival)
-        numbers = [begin + COUNTER_STEP * place for place in places]
-    ends = map(_ends(stream.shard_count).__getitem__, shards)
-    return [f'{{"SequenceNumber":"{number + above}{end}' for number, (above, end) in zip(numbers, ends, strict=True)]
+def _numbered(
+    stream: Stream, shards: Sequence[int], appended: Appended, places: Sequence[int] | None
+) -> tuple[list[bytes], list[int]]:
+    """What the answer says of each record in these shards, with `%d` for a number; and the numbers."""
+    first = sequence_number(stream.journal.created_ms, 0, appended.first_record, appended.arrival_ms)
+    steps = _STEPS[: len(shards)] if places is None else [COUNTER_STEP * place for place in places]
+    starts, formats = _of_shards(stream.shard_count)
+    used = set(shards)
+    if len(used) * _RECORDS_OF_SHARD_MIN <= len(shards):
+        starts, formats = starts.copy(), formats.copy()
+        for shard in used:
+            starts[shard] += first
+            before, changing = divmod(starts[shard], _CHANGING)
+            if _CHANGING // 10 <= changing < _CHANGING - appended.count * COUNTER_STEP:
+                starts[shard], formats[shard] = changing, _format(shard, before)
+    else:
+        steps = [first + step for step in steps]
+    numbers = [starts[shard] + step for shard, step in zip(shards, steps, strict=True)]
+    return [formats[shard] for shard in shards], numbers
 
 
 @lru_cache
-def _ends(shard_count: int) -> list[tuple[int, str]]:
-    """For each shard, what its sequence numbers have above those of shard 0, and what the answer has behind them."""
-    return [(above_shard_0(shard), f'","ShardId":"{shard_id(shard)}"}}') for shard in range(shard_count)]
+def _of_shards(shard_count: int) -> tuple[list[int], list[bytes]]:
+    """For each shard, how far its numbers are above those of shard 0, and what the answer says of a record in it."""
+    shards = range(shard_count)
+    return [above_shard_0(shard) for shard in shards], [_format(shard) for shard in shards]
 
 
-def _refused(stream: Stream, shard: int) -> str:
+@lru_cache(maxsize=4096)
+def _format(shard: int, before: int | None = None) -> bytes:
+    """What the answer says of a record, with `%d` for its number, or for the rest of it behind the digits `before`."""
+    digits = b"" if before is None else b"%d" % before
+    return b'{"SequenceNumber":"%b%%d","ShardId":"%b"}' % (digits, shard_id(shard).encode())
+
+
+def _refused(stream: Stream, shard: int) -> bytes:
+    """What the answer says of a record that was not taken."""
     code = "ProvisionedThroughputExceededException"
-    return msgspec.json.encode({"ErrorCode": code, "ErrorMessage": rate_exceeded(stream, shard)}).decode()
+    return msgspec.json.encode({"ErrorCode": code, "ErrorMessage": rate_exceeded(stream, shard)}).replace(b"%", b"%%")
 
 
 def rate_exceeded(stream: Stream, shard: int) -> str:

@@ -5,7 +5,15 @@ import sys
 
 import pytest
 
-from datawarehouse.journal.sequence import hash_key, hash_range, sequence_number, sequence_numbers, shard_id, shard_of
+from datawarehouse.journal.sequence import (
+    COUNTER_STEP,
+    above_shard_0,
+    hash_key,
+    hash_range,
+    sequence_number,
+    shard_id,
+    shard_of,
+)
 
 
 def test_hash_keys_are_md5_big_endian():
@@ -58,7 +66,8 @@ def test_sequence_numbers_increase_with_records_and_time():
 
 
 def test_numbers_in_a_row():
-    row = list(sequence_numbers(1_000_000_000_000, 5, 10, 3, 1_100_000_000_000))
+    first = sequence_number(1_000_000_000_000, 0, 10, 1_100_000_000_000) + above_shard_0(5)
+    row = [first, first + COUNTER_STEP, first + 2 * COUNTER_STEP]
     assert row == [sequence_number(1_000_000_000_000, 5, record, 1_100_000_000_000) for record in (10, 11, 12)]
 
 
