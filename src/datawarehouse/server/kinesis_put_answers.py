@@ -1,6 +1,6 @@
 """The answer to PutRecords: the shard and the sequence number of each record, or why it was not taken.
 
-Most of it are sequence numbers, of 56 digits each. To write one takes Python as long as to read a record; so the digits
+Most of it is sequence numbers, of 56 digits each. To write one takes Python as long as to read a record; so the digits
 that do not change within a request are written once for each shard, and all others in one go.
 """
 
