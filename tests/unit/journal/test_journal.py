@@ -233,6 +233,21 @@ def test_idempotency_keys_are_remembered_across_rolls_and_restarts(opened, clock
     assert journal.seen(keys) is None, "the window is over"
 
 
+def test_the_last_20_000_keys_are_remembered(opened):
+    def keys(number):
+        return IdempotencyKeys(number.to_bytes(16), b"c" * 16)
+
+    journal = opened()
+    tickets = [journal.enqueue(entry_of([b"a"], keys=keys(number))) for number in range(20_001)]
+    journal.flush()
+    assert journal.seen(keys(0)) is None
+    assert journal.seen(keys(1)) == (True, tickets[1].outcome())
+    journal.close()
+    journal = opened()
+    assert journal.seen(keys(0)) is None
+    assert journal.seen(keys(1)) == (True, tickets[1].outcome())
+
+
 class FullDisk(LocalDisk):
     """The real disk, which refuses to write or to sync when it is told so."""
 
