@@ -97,6 +97,8 @@ def _remark_news(status: dict[str, Any], streaming: Sequence[dict[str, Any]]) ->
                 "clock. Until then its events stand in that hour."
             )
     remark_reruns(status.get("reruns", ()))
+    if changed := status.get("changed_files"):
+        remark(f"{', '.join(changed)} changed after `dw up` had read it. Stop `dw up` and start it again to use it.")
     clock = status.get("clock")
     if clock and clock["is_guarding"]:
         remark(

@@ -10,6 +10,7 @@ from datawarehouse.cli.options import add_output, add_settings, add_warehouse, s
 from datawarehouse.cli.output import print_json
 from datawarehouse.definition.warehouse import Warehouse
 from datawarehouse.runtime.console import Arrived
+from datawarehouse.runtime.declaration import Sources
 from datawarehouse.runtime.logs import log_to_stderr
 from datawarehouse.runtime.serve import serve
 from datawarehouse.runtime.workers import StartChild, prepared_children
@@ -30,6 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _serve(arguments: argparse.Namespace, settings: Settings, start_child: StartChild) -> None:
     warehouse = warehouse_of(arguments)
+    sources = Sources(arguments.warehouse)
     log_to_stderr(settings.text("log_format"))
 
     def ready(url: str) -> None:
@@ -39,7 +41,7 @@ def _serve(arguments: argparse.Namespace, settings: Settings, start_child: Start
             print(f"{warehouse.name} takes events at {url} (AWS_ENDPOINT_URL={url}); stop with Ctrl-C")
         sys.stdout.flush()
 
-    serve(warehouse, settings, ready, start_child, _cost)
+    serve(warehouse, settings, ready, start_child, _cost, sources.changed)
 
 
 def _cost(warehouse: Warehouse, arrived: Arrived) -> dict[str, Any]:

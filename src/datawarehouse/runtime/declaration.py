@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import sysconfig
 import traceback
+from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from datawarehouse.definition.warehouse import Warehouse
 
 DECLARATION = "warehouse.py"
+_INSTALLED = {"site-packages", "dist-packages"}
 
 
 def split(text: str) -> tuple[Path, str]:
@@ -49,6 +53,32 @@ def load(text: str, folder: Path | None = None) -> Warehouse:
         hint = f"it has {', '.join(others)}" if others else "it has no Warehouse"
         raise DeclarationError(f"{path} has no Warehouse named {name!r}; {hint}. Give it as --warehouse FILE:NAME.")
     return found
+
+
+class Sources:
+    """The files that a declaration was read from: its own, and what it imported from beside it; as they are now."""
+
+    def __init__(self, text: str) -> None:
+        """text: FILE[:NAME], which was loaded just before."""
+        self._folder = split(text)[0].parent.absolute()
+        of_modules = (getattr(module, "__file__", None) for module in tuple(sys.modules.values()))
+        files = (Path(file) for file in of_modules if file)
+        self._digests = {file: _digest(file) for file in files if file.suffix == ".py" and self._is_own(file)}
+
+    def changed(self) -> list[str]:
+        """Those whose content is another one now, or that are gone; relative to the declaration's folder."""
+        found = (file for file, digest in self._digests.items() if _digest(file) != digest)
+        return sorted(str(file.relative_to(self._folder)) for file in found)
+
+    def _is_own(self, file: Path) -> bool:
+        is_installed = bool(_INSTALLED & {*file.parts}) or file.is_relative_to(sysconfig.get_path("stdlib"))
+        return file.is_relative_to(self._folder) and not is_installed
+
+
+def _digest(file: Path) -> bytes | None:
+    with suppress(OSError):
+        return blake2b(file.read_bytes()).digest()
+    return None
 
 
 def _place(path: Path, error: Exception) -> str:

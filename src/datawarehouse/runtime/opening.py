@@ -65,7 +65,8 @@ class Means:
 
     synced: whether acknowledged events survive a power loss. free_bytes: gives the free bytes on the disk of a folder.
     execute_job: does a run of a job, if runs are not separate processes. compactor: compacts until `start` gives
-    another. brief: whether the warehouse is open only while one command runs.
+    another. brief: whether the warehouse is open only while one command runs. changed_files: gives the files of the
+    declaration that have changed since they were read.
     """
 
     synced: bool = True
@@ -73,6 +74,7 @@ class Means:
     execute_job: ExecuteJob | None = None
     compactor: Executor = field(default_factory=NotStarted)
     brief: bool = False
+    changed_files: Callable[[], list[str]] = list
 
 
 @dataclass(frozen=True, slots=True)

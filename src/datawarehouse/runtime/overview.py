@@ -196,6 +196,9 @@ class Overview:
         for each in known.numbers:
             if each.table.kind == StreamingInputTable.kind:
                 yield from self._of_a_stream(each.table)
+        if changed := self._owner.changed_files():
+            text = f"{', '.join(changed)} changed after dw up had read it."
+            yield _item("declaration_changed", NOTE, text, "stop dw up and start it again")
         damaged = self._catalog.damaged()
         if damaged:
             yield _item("damage", BAD, f"{len(damaged):,} data files are damaged.", "dw doctor")

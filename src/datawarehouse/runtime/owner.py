@@ -66,7 +66,7 @@ class Owner:
         means = means or Means()
         self.warehouse = warehouse
         self.settings = settings
-        self.clock = clock
+        self.clock, self.changed_files = clock, means.changed_files
         self.ownership = Ownership(folder, UPGRADES, brief=means.brief)
         self.folder = self.ownership.folder
         parts = None
@@ -276,6 +276,7 @@ class Owner:
             | self.alerting.status()
             | {"thread_faults": self.faults.counts, "clock": self._clock_status()}
             | {
+                "changed_files": self.changed_files(),
                 "keys": listed(self.keys.all(), self.clock.now_ms(), refused),
                 "refused_without_key": {reason: count for (name, reason), count in refused.items() if not name},
             }

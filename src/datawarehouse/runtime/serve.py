@@ -46,6 +46,7 @@ from datawarehouse.runtime.connections import Connection, limited
 from datawarehouse.runtime.console import Cost, console_of
 from datawarehouse.runtime.handshakes import accept
 from datawarehouse.runtime.listening import Listening
+from datawarehouse.runtime.opening import Means
 from datawarehouse.runtime.owner import Owner
 from datawarehouse.runtime.query_budgets import QueryBudgets
 from datawarehouse.runtime.query_history import QueryHistory
@@ -90,9 +91,11 @@ def serve(
     on_ready: Callable[[str], None],
     start_child: StartChild = spawned,
     cost: Cost | None = None,
+    changed_files: Callable[[], list[str]] = list,
 ) -> None:
     """Serve a warehouse until SIGTERM or SIGINT. on_ready is called with the URL once events are accepted; start_child
-    starts the processes that convert, compact and answer queries; cost knows the prices of AWS.
+    starts the processes that convert, compact and answer queries; cost knows the prices of AWS; changed_files gives
+    the files of the declaration that have changed since they were read.
 
     Raises BadRequest for an address that others can reach without what that needs, FolderError if the port is taken,
     and whatever opening the folder raises.
@@ -100,7 +103,8 @@ def serve(
     listening = Listening.of(settings)
     bound = listening.bind()
     try:
-        opened = Owner(warehouse, settings.folder, settings, machine_clock(settings.number("clock_ahead_max_s")))
+        clock = machine_clock(settings.number("clock_ahead_max_s"))
+        opened = Owner(warehouse, settings.folder, settings, clock, Means(changed_files=changed_files))
     except BaseException:
         bound.close()
         raise

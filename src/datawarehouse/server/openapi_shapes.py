@@ -101,6 +101,7 @@ _STATUS = fields(
         "alerts": many(_ALERT),
         "alert_deliveries": many(fields({"to": TEXT, "delivered": COUNT, "failed": COUNT, "waiting": COUNT})),
         "thread_faults": by_name(COUNT),
+        "changed_files": many(TEXT),
         "clock": fields({"now": TIME, "ahead_s": NUMBER, "is_guarding": TRUTH}),
         "keys": many(ref("ListedKey")),
         "refused_without_key": by_name(COUNT),
