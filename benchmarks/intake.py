@@ -4,7 +4,7 @@ Method: requests of 500 x 138 B over 8 keep-alive connections, by PutRecords wit
 JSON (`POST /v1/tables/t/events`); each server is pinned to one core and the client to the other, and each answer is
 checked. Two servers for each number of shards run all the time: one whose children, which convert, are on its core as
 well (PutRecords only), and one of which the owner alone is pinned, so that its children go where the kernel puts them,
-which is now the owner's core and now the client's: those rates differ most. A round is one measurement of 5 s of each,
+which is now the owner's core and now the client's. A round is one measurement of 5 s of each,
 with conversion on, and begins when all that came before is converted; and 2 s of kinesalite, which is in memory and not
 durable, with each number of shards. Medians of 12 interleaved rounds, and of the ratios within a round; the
 order changes from round to round. The owner's CPU is that of its process, of all threads and without its children; it
