@@ -30,6 +30,7 @@ from patience import patient
 SERIES = int(os.environ.get("DW_TEST_BACKUP_SERIES", "2"))
 KILLS_IN_A_SERIES = 5
 FILES = 1000
+MANY_FILES = 5000
 START_MS = 1_772_348_400_000  # 2026-03-01T07:00:00Z
 FAST = {"query_time_max_s": 1, "compact_after_hours": 0, "convert_interval_ms": 10}
 WAREHOUSE = """
@@ -325,7 +326,7 @@ def backing_up(folder):
 
 def test_a_command_that_is_killed_ends_its_back_up_and_holds_nothing(tmp_path):
     with running(tmp_path) as warehouse:
-        fill(warehouse, FILES)
+        fill(warehouse, MANY_FILES)
         for kill in (1, 2):
             with backing_up(tmp_path) as backup:
                 until(lambda n=kill: copied(tmp_path) > 5 * n, "copies are made")
@@ -333,7 +334,7 @@ def test_a_command_that_is_killed_ends_its_back_up_and_holds_nothing(tmp_path):
                 backup.wait()
             until(lambda: "is being made" not in warehouse.dw("backup", "data/refused", check=False).stderr, "it ended")
             before = copied(tmp_path)
-            assert before < FILES
+            assert before < MANY_FILES
             assert warehouse.dw("status", "--output", "json")
             assert moments(tmp_path / "backups") == []
         made = json.loads(warehouse.dw("backup", "backups", "--output", "json").stdout)
