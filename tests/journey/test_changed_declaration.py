@@ -71,6 +71,19 @@ def test_the_overview_says_it(shop):
     assert told() == [("note", "warehouse.py changed after dw up had read it.")]
 
 
+def test_modules_that_are_none_do_not_matter(tmp_path):
+    """Some libraries put other things beside modules, or modules that load when something is asked of them."""
+    (tmp_path / "columns_of.py").write_text(
+        "import sys, types\n"
+        "class Lazy(types.ModuleType):\n"
+        "    def __getattr__(self, name): raise RuntimeError(name)\n"
+        "sys.modules.update({'nothing': None, 'lazy': Lazy('lazy'), 'odd': types.SimpleNamespace(__file__=5)})\n"
+        "CLICKS = {'id': 'string'}\n"
+    )
+    with running(tmp_path, declaration=DECLARATION) as odd:
+        assert "changed" not in remarks(odd)
+
+
 def test_a_restart_uses_it(tmp_path):
     (tmp_path / "columns_of.py").write_text("CLICKS = {'id': 'string'}\n")
     with running(tmp_path, declaration=DECLARATION):

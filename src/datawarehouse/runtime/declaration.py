@@ -9,6 +9,7 @@ import traceback
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from datawarehouse.errors import DeclarationError
@@ -61,8 +62,8 @@ class Sources:
     def __init__(self, text: str) -> None:
         """text: FILE[:NAME], which was loaded just before."""
         self._folder = split(text)[0].parent.absolute()
-        of_modules = (getattr(module, "__file__", None) for module in tuple(sys.modules.values()))
-        files = (Path(file) for file in of_modules if file)
+        modules = [module for module in tuple(sys.modules.values()) if isinstance(module, ModuleType)]
+        files = [Path(file) for module in modules if isinstance(file := vars(module).get("__file__"), str)]
         self._digests = {file: _digest(file) for file in files if file.suffix == ".py" and self._is_own(file)}
 
     def changed(self) -> list[str]:
